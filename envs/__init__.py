@@ -1,0 +1,1 @@
+"""Episodes: questions, worlds, the state machine and the Gymnasium environments around it."""

@@ -1,0 +1,1 @@
+"""Measures of rollouts: accuracy, breadth, entropy, planning, and their intervals. Pure functions."""

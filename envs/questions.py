@@ -1,0 +1,52 @@
+"""What is asked, and under which rules an episode answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["EpisodeSpec", "Question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with its accepted answers and its evidence.
+
+    Attributes:
+        answers: accepted aliases of one answer.
+        evidence: [path][hop] -> ids of the passages that satisfy the hop; () where unknown.
+        metadata: JSON-able. World questions carry `metadata["world"]` (see `envs/world.py`).
+    """
+
+    id: str
+    text: str
+    answers: tuple[str, ...]
+    evidence: tuple[tuple[frozenset[str], ...], ...] = ()
+    split: str = "test"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSpec:
+    """The rules of an episode; JSON-able, so that it travels in every run folder.
+
+    Attributes:
+        turn_format: how turns are written, e.g. "tags".
+        template: "instruct" explains the task to a pretrained model; "bare" sends the question alone.
+        top_k: passages a query brings back.
+        max_turns: turns before the episode is truncated.
+        search_budget: queries an episode may make; None is unlimited.
+        num_answers: candidates wanted in the answer block.
+        reward: a reward spec, see `envs/rewards.py`.
+        max_observation_chars: an observation longer than this is cut.
+    """
+
+    turn_format: str = "tags"
+    template: str = "instruct"
+    top_k: int = 3
+    max_turns: int = 4
+    search_budget: int | None = None
+    num_answers: int = 1
+    reward: str = "em"
+    max_observation_chars: int = 4000

@@ -1,0 +1,1 @@
+"""Text models that act: scripted policies, language models, SFT and RL."""

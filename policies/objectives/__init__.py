@@ -1,0 +1,1 @@
+"""Objectives: shape of the reward, estimate of the advantage, loss of the tokens. Pure functions."""

@@ -1,0 +1,1 @@
+"""Passages in, hits out: corpora, indexes on disk and the searchers that read them."""

@@ -1,0 +1,45 @@
+"""What a searcher is: queries in, ordered hits out, always batched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+__all__ = ["Hit", "Searcher", "ranked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One retrieved passage. Its rank is its position in the list that holds it."""
+
+    id: str
+    title: str
+    text: str
+    score: float
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """The contract of every back end; `tests/retrieval_index/` holds one suite for all of them."""
+
+    @property
+    def index_id(self) -> str:
+        """SHA-256 of the index manifest; goes into every rollout record."""
+        ...
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """The top k passages of each query, ordered by (-score, id) over the complete tie set.
+
+        Blank queries, and queries without a matching term, give no hits. Thread-safe.
+        """
+        ...
+
+    def close(self) -> None:
+        """Releases files and threads; a second call does nothing."""
+        ...
+
+
+def ranked(scored: Iterable[tuple[float, str]], k: int) -> list[tuple[float, str]]:
+    """The k best of (score, passage id) pairs, ties broken by id."""
+    return sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
