@@ -1,0 +1,243 @@
+"""The one state machine of an episode; environments, the rollout engine and adapters are shells over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..retrieval_index.searcher import Hit, Searcher
+from .answers import exact_match
+from .questions import EpisodeSpec, Question
+from .rewards import EpisodeFacts, parse_reward
+from .turn_format import Action, Answer, Invalid, Search, cut_turn, get_turn_format
+
+__all__ = ["Draft", "Episode", "StepResult", "Tokens", "Turn", "advance", "start"]
+
+INVALID_HINT = "invalid turn: write <search> query </search> or <answer> answer </answer>"
+BUDGET_HINT = "no searches left: write <answer> answer </answer>"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The sampled tokens of one turn; all arrays [T]; temperature 1, full softmax, nats.
+
+    Attributes:
+        ids: int32 token ids.
+        log_probs: float32 log-probability of each sampled token.
+        entropies: float32 entropy of the distribution each token was drawn from.
+        char_starts: int32 offset in the turn's text at which each token begins.
+    """
+
+    ids: NDArray[np.int32]
+    log_probs: NDArray[np.float32]
+    entropies: NDArray[np.float32]
+    char_starts: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A turn as the policy wrote it."""
+
+    text: str
+    tokens: Tokens | None = None
+    stopped_by: Literal["tag", "eos", "length"] = "tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn and what came back: a row of the record."""
+
+    draft: Draft
+    action: Action
+    hits: tuple[tuple[Hit, ...], ...]
+    observation: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step returns, Gymnasium's five values."""
+
+    observation: str
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Episode:
+    """One question being answered. Picklable; holds no searcher and no generator."""
+
+    question: Question
+    spec: EpisodeSpec
+    turns: list[Turn] = field(default_factory=list)
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended, by an answer or by a limit."""
+        return self.terminated or self.truncated
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The prompt, then turns and observations as assistant and user messages."""
+        out = get_turn_format(self.spec.turn_format).prompt(self.question, self.spec)
+        for turn in self.turns:
+            out.append({"role": "assistant", "content": turn.draft.text})
+            if turn.observation:
+                out.append({"role": "user", "content": turn.observation})
+        return out
+
+    @property
+    def queries(self) -> list[str]:
+        """Queries that were searched, in order; refused ones are not among them."""
+        return [
+            query
+            for turn in self.turns
+            if isinstance(turn.action, Search) and turn.error is None
+            for query in turn.action.queries
+        ]
+
+    @property
+    def hits(self) -> list[Hit]:
+        """All passages shown so far, in order; hits[n - 1] is passage [n]."""
+        return [hit for turn in self.turns for ranking in turn.hits for hit in ranking]
+
+    @property
+    def shown_ids(self) -> frozenset[str]:
+        """Ids of all passages shown so far."""
+        return frozenset(hit.id for hit in self.hits)
+
+    @property
+    def answer(self) -> Answer | None:
+        """The final answer block, if one was given."""
+        last = self.turns[-1].action if self.turns else None
+        return last if isinstance(last, Answer) else None
+
+    @property
+    def prediction(self) -> str | None:
+        """The first candidate of the answer, the one pass@1 scores."""
+        return self.answer.candidates[0].text if self.answer else None
+
+    @property
+    def correct(self) -> bool:
+        """Exact match of the first candidate."""
+        return self.prediction is not None and bool(exact_match(self.prediction, self.question.answers))
+
+    @property
+    def num_invalid(self) -> int:
+        """Turns that were no valid action: unparsable, or refused for the budget."""
+        return sum(isinstance(turn.action, Invalid) or turn.error is not None for turn in self.turns)
+
+    def facts(self) -> EpisodeFacts:
+        """What rewards may depend on: only what the policy wrote and what it was shown."""
+        return EpisodeFacts(
+            prediction=self.prediction,
+            answers=self.question.answers,
+            evidence=self.question.evidence,
+            shown_ids=self.shown_ids,
+            num_queries=len(self.queries),
+            num_invalid=self.num_invalid,
+            num_turns=len(self.turns),
+        )
+
+
+def start(question: Question, spec: EpisodeSpec) -> Episode:
+    """A fresh episode."""
+    return Episode(question, spec)
+
+
+def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher) -> list[StepResult]:
+    """Takes one turn in every episode with one `search()` call for all of them.
+
+    A search that would exceed the budget is refused whole and costs nothing. A turn that cannot be parsed gets a
+    hint and costs a turn. An answer ends the episode; so does the last turn.
+
+    Args:
+        episodes: unfinished episodes; they are changed in place.
+        drafts: one turn for each.
+        searcher: answers all valid queries of the step.
+    """
+    if len(episodes) != len(drafts):
+        raise ValueError(f"{len(episodes)} episodes but {len(drafts)} drafts")
+    if any(episode.done for episode in episodes):
+        raise ValueError("an episode that has ended cannot advance; start a new one")
+    parsed = [_read(episode, draft) for episode, draft in zip(episodes, drafts)]
+    queries = [query for _, action, error in parsed if isinstance(action, Search) and not error for query in action.queries]
+    top_k = max((episode.spec.top_k for episode in episodes), default=1)
+    found = iter(searcher.search(queries, top_k) if queries else [])
+    results = []
+    for episode, (draft, action, error) in zip(episodes, parsed):
+        hits: tuple[tuple[Hit, ...], ...] = ()
+        if isinstance(action, Search) and error is None:
+            hits = tuple(tuple(next(found)[: episode.spec.top_k]) for _ in action.queries)
+        results.append(_take(episode, draft, action, hits, error))
+    return results
+
+
+def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
+    turn_format = get_turn_format(episode.spec.turn_format)
+    text = cut_turn(draft.text, turn_format.stop)
+    action = turn_format.parse(text)
+    budget = episode.spec.search_budget
+    error = None
+    if isinstance(action, Search) and budget is not None and len(episode.queries) + len(action.queries) > budget:
+        error = "search budget exceeded"
+    return Draft(text, draft.tokens, draft.stopped_by), action, error
+
+
+def _take(
+    episode: Episode, draft: Draft, action: Action, hits: tuple[tuple[Hit, ...], ...], error: str | None
+) -> StepResult:
+    first_number = len(episode.hits) + 1
+    terminated = isinstance(action, Answer)
+    truncated = not terminated and len(episode.turns) + 1 >= episode.spec.max_turns
+    observation = ""
+    if not isinstance(action, Answer) and not truncated:
+        note = INVALID_HINT if isinstance(action, Invalid) else (BUDGET_HINT if error else None)
+        observation = get_turn_format(episode.spec.turn_format).render(action, hits, first_number, note)
+        observation = _shorten(observation, episode.spec.max_observation_chars)
+    episode.turns.append(Turn(draft, action, hits, observation, error))
+    episode.terminated, episode.truncated = terminated, truncated
+    if episode.done:
+        episode.reward = float(parse_reward(episode.spec.reward)(episode.facts()))
+    return StepResult(
+        observation, episode.reward if episode.done else 0.0, terminated, truncated, _info(episode, episode.turns[-1])
+    )
+
+
+def _shorten(observation: str, limit: int) -> str:
+    """Cuts the middle of the passages, keeps the closing tag."""
+    if len(observation) <= limit:
+        return observation
+    tail = " ... </information>\n"
+    return observation[: max(0, limit - len(tail))] + tail
+
+
+def _info(episode: Episode, turn: Turn) -> dict[str, Any]:
+    shown = episode.shown_ids
+    num_turns = len(episode.turns)
+    return {
+        "question_id": episode.question.id,
+        "messages": episode.messages,
+        "retrieved_ids": [[hit.id for hit in ranking] for ranking in turn.hits],
+        "retrieved_scores": [[hit.score for hit in ranking] for ranking in turn.hits],
+        "hops_hit": [[bool(hop & shown) for hop in path] for path in episode.question.evidence],
+        "error": turn.error,
+        "env/number_of_actions": num_turns,
+        "env/number_of_valid_action": num_turns - episode.num_invalid,
+        "env/number_of_valid_search": len(episode.queries),
+        "env/ratio_of_valid_action": (num_turns - episode.num_invalid) / num_turns,
+        "env/finish_ratio": float(episode.terminated),
+        "search/num_distinct_passages": len(shown),
+        "search/budget_left": None
+        if episode.spec.search_budget is None
+        else episode.spec.search_budget - len(episode.queries),
+    }

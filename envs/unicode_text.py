@@ -1,0 +1,83 @@
+"""A Gymnasium space of any Unicode text; `gymnasium.spaces.Text` holds only a small character set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+
+__all__ = ["UnicodeText"]
+
+_SAMPLE_ALPHABET = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789 .,?!<>/[]éßñøжщλΩ中文日本語한국어"
+
+
+class UnicodeText(gym.Space[str]):
+    """All strings of at most `max_length` code points without lone surrogates.
+
+    Samples are short mixed-script strings; they exercise a space, they are no sensible turns.
+    """
+
+    def __init__(self, max_length: int = 1_000_000, *, seed: int | np.random.Generator | None = None) -> None:
+        if max_length < 1:
+            raise ValueError(f"max_length must be at least 1, got {max_length}")
+        self.max_length = max_length
+        super().__init__(None, str, seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Text has no fixed-size array form."""
+        return False
+
+    def sample(self, mask: Any | None = None, probability: Any | None = None) -> str:
+        """A random string of 0 to 32 characters; masks have no meaning here."""
+        if mask is not None or probability is not None:
+            raise ValueError("UnicodeText takes no mask and no probability")
+        length = int(self.np_random.integers(0, min(32, self.max_length) + 1))
+        picks = self.np_random.integers(0, len(_SAMPLE_ALPHABET), size=length)
+        return "".join(_SAMPLE_ALPHABET[i] for i in picks)
+
+    def contains(self, x: Any) -> bool:
+        """Whether x is a string that UTF-8 can hold and that is short enough."""
+        if not isinstance(x, str) or len(x) > self.max_length:
+            return False
+        return not any(0xD800 <= ord(char) <= 0xDFFF for char in x)
+
+    def to_jsonable(self, sample_n: Sequence[str]) -> list[str]:
+        """Strings are their own JSON form."""
+        return list(sample_n)
+
+    def from_jsonable(self, sample_n: list[str]) -> list[str]:
+        """Strings are their own JSON form."""
+        return list(sample_n)
+
+    def __repr__(self) -> str:
+        return f"UnicodeText({self.max_length})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnicodeText) and other.max_length == self.max_length
+
+    def __hash__(self) -> int:
+        return hash((UnicodeText, self.max_length))
+
+
+@batch_space.register(UnicodeText)
+def _batch(space: UnicodeText, n: int = 1) -> gym.spaces.Tuple:
+    return gym.spaces.Tuple([UnicodeText(space.max_length) for _ in range(n)])
+
+
+@create_empty_array.register(UnicodeText)
+def _empty(space: UnicodeText, n: int = 1, fn: Any = None) -> tuple[str, ...]:
+    return ("",) * n
+
+
+@concatenate.register(UnicodeText)
+def _concatenate(space: UnicodeText, items: Any, out: Any) -> tuple[str, ...]:
+    return tuple(items)
+
+
+@iterate.register(UnicodeText)
+def _iterate(space: UnicodeText, items: Any) -> Any:
+    return iter(items)
