@@ -1,0 +1,112 @@
+"""Atomic checkpoints that hold all a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..retrieval_index.errors import BerrypickError
+from .language_model import LanguageModelPolicy
+
+__all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint", "truncate_log"]
+
+_STATE = "state.json"
+
+
+def save_checkpoint(
+    folder: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 2
+) -> Path:
+    """Writes `folder/PHASE-STEP` whole or not at all, then drops the oldest beyond `keep` of the phase.
+
+    Everything goes into a temporary folder, is fsynced, `state.json` last, and is renamed into place.
+
+    Args:
+        folder: the run's `checkpoints/`.
+        policy: its weights are written in the `transformers` layout.
+        optimizer: AdamW-like; its tensors go into safetensors.
+        state: JSON-able; must hold "phase" and "step".
+        keep: checkpoints of this phase that stay.
+    """
+    name = f"{state['phase']}-{state['step']:06d}"
+    target, work = folder / name, folder / f".{name}.partial"
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        work.mkdir(parents=True)
+        policy.save(work)
+        tensors, scalars = _optimizer_tensors(optimizer)
+        save_file(tensors, work / "optimizer.safetensors")
+        (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
+        for path in (*sorted(work.iterdir()), work):
+            _fsync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(work, target)
+        _fsync(folder)
+    except OSError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise BerrypickError(
+            f"cannot write checkpoint {target}: {error.strerror or error}; free some space or choose another --out, "
+            "earlier checkpoints are intact"
+        ) from error
+    for old in sorted(folder.glob(f"{state['phase']}-*"))[:-keep]:
+        shutil.rmtree(old)
+    return target
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint: RL after SFT, then by step."""
+    complete = [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
+    return max(complete, key=lambda path: (path.name.startswith("rl"), path.name), default=None)
+
+
+def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Loads weights and optimizer in place and returns the state that was saved."""
+    state: dict[str, Any] = json.loads((path / _STATE).read_text())
+    policy.model.load_state_dict(load_file(path / "model.safetensors"), strict=False)
+    policy.model.tie_weights()
+    tensors = load_file(path / "optimizer.safetensors")
+    _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+    return state
+
+
+def truncate_log(path: Path, size: int) -> None:
+    """Cuts an append-only log back to what the checkpoint knew; rows after it will be written again."""
+    have = path.stat().st_size if path.exists() else 0
+    if have < size:
+        raise BerrypickError(f"{path} is shorter than its checkpoint says; start the run anew in another --out")
+    if have > size:
+        with path.open("r+b") as file:
+            file.truncate(size)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    packed = optimizer.state_dict()
+    tensors = {
+        f"{index}.{name}": value.detach().clone().contiguous()
+        for index, slots in packed["state"].items()
+        for name, value in slots.items()
+    }
+    return tensors, {"param_groups": packed["param_groups"]}
+
+
+def _restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], scalars: dict[str, Any]
+) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": scalars["param_groups"]})
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

