@@ -1,0 +1,99 @@
+"""The Gymnasium environment: a policy's turn as text in, the environment's answer as text out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+from ..retrieval_index.errors import BerrypickError
+from .episode import Draft, Episode, advance, start
+from .questions import Question
+from .tasks import Task, make_task
+from .unicode_text import UnicodeText
+
+__all__ = ["SearchEnv", "make_search_env"]
+
+
+class SearchEnv(gym.Env[str, str]):
+    """Multi-hop question answering with a search engine.
+
+    Action space
+        Any text: one turn of the policy, e.g. `<think> ... </think> <search> query </search>` or
+        `<answer> answer </answer>`. What follows the first closing tag is cut. A turn that is neither is answered
+        with a hint and costs a turn.
+
+    Observation space
+        Any text. `reset` returns the last user message of the prompt, `step` only the newly shown text;
+        `info["messages"]` holds the whole conversation.
+
+    Rewards
+        Zero until the episode ends, then the reward spec (`reward="em"` and the like, see `envs/rewards.py`).
+
+    Episode end
+        Terminated by an answer; truncated after `max_turns` turns.
+
+    Reset
+        `reset(seed=s)` asks a question that is a function of the seed and the split; a group is a repeated seed.
+        `options={"question_id": ...}` asks that question, `options={"split": ...}` chooses another split.
+
+    Info
+        question id, retrieved ids and scores, hops hit, messages, and counters: `env/number_of_valid_search`,
+        `env/ratio_of_valid_action`, `env/finish_ratio`, `search/num_distinct_passages`, `search/budget_left`.
+    """
+
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+
+    def __init__(self, task: Task, *, split: str = "train", render_mode: str | None = None) -> None:
+        if render_mode not in (None, "ansi"):
+            raise BerrypickError(f"unknown render mode {render_mode!r}; did you mean ansi?")
+        self.task = task
+        self.split = split
+        self.render_mode = render_mode
+        task.split(split)
+        self.action_space = UnicodeText()
+        self.observation_space = UnicodeText()
+        self._by_id = {question.id: question for questions in task.questions.values() for question in questions}
+        self._episode: Episode | None = None
+
+    @property
+    def episode(self) -> Episode:
+        """The episode being played."""
+        if self._episode is None:
+            raise BerrypickError("no episode yet; call reset() first")
+        return self._episode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Starts an episode; see the class for `seed` and `options`."""
+        super().reset(seed=seed)
+        self._episode = start(self._choose(options or {}), self.task.spec)
+        messages = self._episode.messages
+        return messages[-1]["content"], {"question_id": self._episode.question.id, "messages": messages}
+
+    def _choose(self, options: dict[str, Any]) -> Question:
+        if "question_id" in options:
+            if options["question_id"] not in self._by_id:
+                raise BerrypickError(f"no question {options['question_id']!r} here; ids are in env.unwrapped.task.questions")
+            return self._by_id[options["question_id"]]
+        questions = self.task.split(options.get("split", self.split))
+        return questions[int(self.np_random.integers(len(questions)))]
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Takes one turn."""
+        result = advance([self.episode], [Draft(action)], self.task.searcher)[0]
+        return result.observation, result.reward, result.terminated, result.truncated, result.info
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The conversation so far as text, in render mode "ansi"."""
+        if self.render_mode != "ansi":
+            return None
+        return "\n".join(f"{message['role']}: {message['content'].strip()}" for message in self.episode.messages)
+
+    def close(self) -> None:
+        """Closes the searcher."""
+        self.task.searcher.close()
+
+
+def make_search_env(env_id: str, *, split: str = "train", render_mode: str | None = None, **arguments: Any) -> SearchEnv:
+    """Entry point of all registered ids; see `envs/tasks.py` for their arguments."""
+    return SearchEnv(make_task(env_id, **arguments), split=split, render_mode=render_mode)

@@ -1,0 +1,65 @@
+"""Plays a policy on a split and keeps the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..envs.episode import Episode
+from ..envs.recording import record_of
+from ..envs.record import EpisodeRecord, write_records
+from ..envs.tasks import Task
+from ..policies.policy import Policy, Sampling
+from ..policies.rollout import rollout
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    policy: Policy,
+    task: Task,
+    *,
+    split: str,
+    num_questions: int | None,
+    num_samples: int,
+    sampling: Sampling,
+    seed: int,
+    out: Path | None = None,
+    policy_id: str | None = None,
+    checkpoint_step: int | None = None,
+    max_rows: int = 1024,
+    on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
+) -> list[EpisodeRecord]:
+    """Rollouts of the first `num_questions` questions of a split, as records; `out` receives rollouts.jsonl."""
+    questions = task.split(split)[:num_questions]
+    groups = rollout(
+        policy,
+        questions,
+        task.spec,
+        task.searcher,
+        num_samples=num_samples,
+        sampling=sampling,
+        seed=seed,
+        max_rows=max_rows,
+        on_progress=on_progress,
+    )
+    records = [
+        record_of(
+            episode,
+            sample_index=sample,
+            policy_id=policy_id or policy.policy_id,
+            run_id=out.name if out else policy.policy_id,
+            checkpoint_step=checkpoint_step,
+            index_id=task.searcher.index_id,
+            template_hash=getattr(policy, "template_hash", ""),
+            seed=seed,
+            temperature=sampling.temperature,
+        )
+        for group in groups
+        for sample, episode in enumerate(group)
+    ]
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "rollouts.jsonl").unlink(missing_ok=True)
+        write_records(out / "rollouts.jsonl", records)
+    return records

@@ -1,0 +1,102 @@
+"""A run's folder: its configuration, its environment, its append-only logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..retrieval_index.errors import BerrypickError
+
+__all__ = ["RunLog", "environment_facts", "open_run_folder", "write_json"]
+
+_PACKAGES = ("gymnasium", "numpy", "torch", "transformers", "tokenizers", "pyserini", "bm25s", "faiss-cpu", "pydantic")
+
+
+def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
+    """Creates a run folder, or reopens the one of the same configuration.
+
+    Returns:
+        Whether there was a run to go on with.
+
+    Raises:
+        BerrypickError: the folder holds another run, or this one and `resume` was not asked for.
+    """
+    stored = out / "config.json"
+    if stored.is_file():
+        if not resume:
+            raise BerrypickError(f"{out} holds a run already; add --resume to go on with it, or choose another --out")
+        before = json.loads(stored.read_text())
+        plain = json.loads(json.dumps(config))
+        different = sorted(key for key in {*before, *plain} if before.get(key) != plain.get(key))
+        if different:
+            raise BerrypickError(
+                f"{out} holds another run (different: {', '.join(different)}); give its own settings with --resume, "
+                "or choose another --out"
+            )
+        return True
+    if out.is_dir() and any(out.iterdir()):
+        raise BerrypickError(f"{out} holds other files; choose an empty or new folder for --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "environment.json", environment_facts())
+        write_json(stored, config)
+    except OSError as error:
+        raise BerrypickError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
+    return False
+
+
+def environment_facts() -> dict[str, Any]:
+    """Versions and machine facts that a figure depends on."""
+    versions = {}
+    for name in ("berrypick", *_PACKAGES):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON document whole or not at all."""
+    work = path.with_name(f".{path.name}.partial")
+    work.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    os.replace(work, path)
+
+
+class RunLog:
+    """metrics.jsonl, a function of configuration and seed, and timings.jsonl, which is not."""
+
+    def __init__(self, out: Path) -> None:
+        self.metrics_path = out / "metrics.jsonl"
+        self._timings_path = out / "timings.jsonl"
+        self._last = time.perf_counter()
+
+    @property
+    def size(self) -> int:
+        """Bytes of metrics.jsonl; a checkpoint keeps it."""
+        return self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
+
+    def write(self, phase: str, step: int, metrics: dict[str, float]) -> None:
+        """Appends one row to both logs and flushes."""
+        now = time.perf_counter()
+        _append(self.metrics_path, {"phase": phase, "step": step, **metrics})
+        _append(self._timings_path, {"phase": phase, "step": step, "seconds": round(now - self._last, 4)})
+        self._last = now
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(row, sort_keys=True) + "\n")
+        file.flush()

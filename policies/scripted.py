@@ -1,0 +1,185 @@
+"""Scripted policies: demonstrators for SFT and anchors of every report. They read only what a policy is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..envs import world_text
+from ..envs.episode import Draft
+from ..envs.questions import EpisodeSpec, Question
+from ..retrieval_index.errors import BerrypickError
+from .policy import Sampling
+
+__all__ = ["SCRIPTED", "ScriptedPolicy", "scripted_policy"]
+
+UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class _Row:
+    question: Question
+    spec: EpisodeSpec
+    generator: np.random.Generator
+    observations: list[str] = field(default_factory=list)
+    script: Callable[[_Row], str] | None = None
+    # World only: where the search stands
+    entity: str = ""
+    hop: int = 0
+    tried: int = 0
+    num_queries: int = 0
+    orders: list[list[int]] = field(default_factory=list)
+
+    @property
+    def budget(self) -> int:
+        limit = self.spec.search_budget
+        return self.spec.max_turns - 1 if limit is None else limit
+
+
+def _turn(thought: str, tag: str, body: str) -> str:
+    think = f"<think> {thought} </think> " if thought else ""
+    return f"{think}<{tag}> {body} </{tag}>"
+
+
+def _search_world(row: _Row) -> str:
+    """Tries the kinds of a hop in the row's order until one holds the fact, then goes on to the next hop."""
+    world = row.question.metadata["world"]
+    parsed = world_text.parse_question(row.question.text)
+    if parsed is None:
+        raise BerrypickError(f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only")
+    start, relations = parsed
+    thought = ""
+    if row.observations:
+        fact = world_text.parse_passage(_shown_text(row.observations[-1]))
+        if fact is not None:
+            thought = world_text.restate(fact.relation, fact.entity, fact.obj)
+            if fact.obj is not None:
+                row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
+    else:
+        row.entity = start
+    if row.hop == len(relations):
+        return _turn(thought, "answer", row.entity)
+    if row.num_queries >= row.budget or row.tried >= len(world["kinds"]):
+        return _turn(thought, "answer", UNKNOWN)
+    kind = world["kinds"][row.orders[row.hop][row.tried]]
+    row.tried += 1
+    row.num_queries += 1
+    return _turn(thought, "search", world_text.query_text(kind, relations[row.hop], row.entity))
+
+
+def _shown_text(observation: str) -> str:
+    """The first passage of an observation, without tags and number."""
+    body = observation.replace("<information>", "").replace("</information>", "").strip().splitlines()
+    return body[0].split("] ", 1)[-1].strip() if body else ""
+
+
+def _search_titles(row: _Row) -> str:
+    """Searches for the title of each supporting passage, then answers: the oracle of corpora with annotations."""
+    titles = list(row.question.metadata.get("supporting_titles", ()))[: row.budget]
+    if row.num_queries < len(titles):
+        row.num_queries += 1
+        return _turn(f"I need {titles[row.num_queries - 1]}", "search", titles[row.num_queries - 1])
+    return _turn("", "answer", row.question.answers[0])
+
+
+def _search_words(row: _Row) -> str:
+    """Queries of random words of the question, then a random word of the last passage."""
+    if row.num_queries < row.budget:
+        row.num_queries += 1
+        words = row.question.text.split()
+        return _turn("", "search", " ".join(row.generator.choice(words, size=min(3, len(words)))))
+    words = _shown_text(row.observations[-1]).split() or [UNKNOWN]
+    return _turn("", "answer", str(row.generator.choice(words)).strip(".?,") or UNKNOWN)
+
+
+def _uniform_orders(row: _Row) -> list[list[int]]:
+    world = row.question.metadata["world"]
+    return [row.generator.permutation(len(world["kinds"])).tolist() for _ in world["relations"]]
+
+
+def _best_orders(row: _Row) -> list[list[int]]:
+    world = row.question.metadata["world"]
+    order = sorted(range(len(world["kinds"])), key=lambda kind: (-world["availability"][kind], kind))
+    return [list(order) for _ in world["relations"]]
+
+
+def _present_first(row: _Row) -> list[list[int]]:
+    world = row.question.metadata["world"]
+    every = range(len(world["kinds"]))
+    return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world["present"]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedPolicy:
+    """A policy by rule."""
+
+    policy_id: str
+    summary: str
+    orders: Callable[[_Row], list[list[int]]] | None = None
+    exact_tokens: bool = False
+
+    def start(
+        self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
+    ) -> _ScriptedSession:
+        """One row for each question; row i draws from seeds[i] alone."""
+        rows = []
+        for question, seed in zip(questions, seeds, strict=True):
+            row = _Row(question, spec, np.random.default_rng(seed))
+            row.script = self._script(row)
+            rows.append(row)
+        return _ScriptedSession(rows)
+
+    def _script(self, row: _Row) -> Callable[[_Row], str]:
+        if self.policy_id == "random_words":
+            return _search_words
+        if "world" in row.question.metadata and self.orders is not None:
+            row.orders = self.orders(row)
+            return _search_world
+        if self.policy_id == "oracle":
+            return _search_titles
+        raise BerrypickError(
+            f"policy {self.policy_id} knows the record kinds of berrypick/World-v0 only; use oracle or random_words here"
+        )
+
+
+@dataclass(slots=True)
+class _ScriptedSession:
+    rows: list[_Row]
+
+    def act(self, rows: Sequence[int]) -> list[Draft]:
+        drafts = []
+        for index in rows:
+            row = self.rows[index]
+            assert row.script is not None
+            drafts.append(Draft(row.script(row)))
+        return drafts
+
+    def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
+        for index, text in zip(rows, texts, strict=True):
+            self.rows[index].observations.append(text)
+
+    def finish(self, rows: Sequence[int]) -> None:
+        for index in rows:
+            self.rows[index].script = None
+
+    def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        raise BerrypickError("a scripted policy has no tokens; it may be evaluated and imitated, not trained")
+
+
+SCRIPTED: dict[str, ScriptedPolicy] = {
+    policy.policy_id: policy
+    for policy in (
+        ScriptedPolicy("oracle", "knows which record kinds hold each fact (World), or the supporting titles", _present_first),
+        ScriptedPolicy("best_order", "tries kinds by falling availability: the best single plan (World)", _best_orders),
+        ScriptedPolicy("random_order", "tries kinds in a uniformly random order, stops at a hit (World)", _uniform_orders),
+        ScriptedPolicy("random_words", "queries random words of the question, answers a random word"),
+    )
+}
+
+
+def scripted_policy(name: str) -> ScriptedPolicy:
+    """The scripted policy of that name; KeyError for others."""
+    return SCRIPTED[name]
