@@ -1,0 +1,37 @@
+"""The command line: berrypick demo | list | train | eval | report | index | play."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from .retrieval_index.errors import BerrypickError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        0, 2 for an input that cannot be used (one line on standard error says the cure), 130 after Ctrl-C.
+    """
+    from .experiments.commands import parse_command
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("berrypick").setLevel(logging.INFO)
+    try:
+        return parse_command(arguments).run()
+    except BerrypickError as error:
+        sys.stderr.write(f"berrypick: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("berrypick: stopped; a training run goes on with --resume\n")
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

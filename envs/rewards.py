@@ -1,0 +1,98 @@
+"""Rewards of an ended episode, composed by a small spec: "em + 0.2*evidence_recall - 0.01*queries"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from .answers import exact_match, f1, sub_exact_match
+
+__all__ = ["REWARD_TERMS", "EpisodeFacts", "RewardSpec", "evidence_recall", "hop_hits", "parse_reward"]
+
+Evidence = tuple[tuple[frozenset[str], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeFacts:
+    """All that a reward may depend on: what the policy wrote and what it was shown.
+
+    Attributes:
+        prediction: the first candidate of the answer; None without an answer.
+        answers: accepted aliases.
+        evidence: [path][hop] -> ids that satisfy the hop.
+        shown_ids: all passages shown.
+        num_queries: queries searched.
+        num_invalid: turns that were no valid action.
+        num_turns: turns taken.
+    """
+
+    prediction: str | None
+    answers: tuple[str, ...]
+    evidence: Evidence
+    shown_ids: frozenset[str]
+    num_queries: int
+    num_invalid: int
+    num_turns: int
+
+
+def hop_hits(evidence: Evidence, shown: frozenset[str]) -> list[list[bool]]:
+    """[path][hop] -> whether a passage that satisfies the hop was shown."""
+    return [[bool(hop & shown) for hop in path] for path in evidence]
+
+
+def evidence_recall(evidence: Evidence, shown: frozenset[str]) -> float:
+    """Best share of hops satisfied over the paths; 0 where no evidence is known."""
+    return max((sum(hits) / len(hits) for hits in hop_hits(evidence, shown) if hits), default=0.0)
+
+
+def _all_hops(facts: EpisodeFacts) -> float:
+    return float(any(hits and all(hits) for hits in hop_hits(facts.evidence, facts.shown_ids)))
+
+
+REWARD_TERMS: Mapping[str, Callable[[EpisodeFacts], float]] = {
+    "em": lambda facts: 0.0 if facts.prediction is None else exact_match(facts.prediction, facts.answers),
+    "f1": lambda facts: 0.0 if facts.prediction is None else f1(facts.prediction, facts.answers),
+    "sub_em": lambda facts: 0.0 if facts.prediction is None else sub_exact_match(facts.prediction, facts.answers),
+    "evidence_recall": lambda facts: evidence_recall(facts.evidence, facts.shown_ids),
+    "all_hops": _all_hops,
+    "format": lambda facts: float(facts.prediction is not None and facts.num_invalid == 0),
+    "queries": lambda facts: float(facts.num_queries),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSpec:
+    """A weighted sum of reward terms."""
+
+    weights: tuple[tuple[str, float], ...]
+
+    def __call__(self, facts: EpisodeFacts) -> float:
+        """The reward of an ended episode."""
+        return sum(weight * REWARD_TERMS[name](facts) for name, weight in self.weights)
+
+
+_TERM = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*\s*)?([A-Za-z_]\w*)\s*")
+
+
+@lru_cache(maxsize=64)
+def parse_reward(spec: str) -> RewardSpec:
+    """Reads "TERM", "WEIGHT*TERM" and sums of them.
+
+    Raises:
+        UnknownNameError: a term nobody defined.
+        BerrypickError: no such sum.
+    """
+    at, weights = 0, []
+    while at < len(spec) or not weights:
+        match = _TERM.match(spec, at)
+        if match is None or (weights and not match.group(1)):
+            raise BerrypickError(f'reward {spec!r} is no sum of terms; for example "em + 0.2*evidence_recall"')
+        sign, weight, name = match.groups()
+        if name not in REWARD_TERMS:
+            raise UnknownNameError("reward term", name, REWARD_TERMS)
+        weights.append((name, (-1.0 if sign == "-" else 1.0) * float(weight or 1)))
+        at = match.end()
+    return RewardSpec(tuple(weights))

@@ -1,0 +1,37 @@
+"""What there is: environments, policies, objectives, index back ends, one line each."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from ..envs.tasks import TASKS
+from ..policies.scripted import SCRIPTED
+from .policies import MODELS
+
+__all__ = ["catalogue", "print_catalogue"]
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """Section -> name -> one line."""
+    sections = {
+        "environments": {name: kind.summary for name, kind in TASKS.items()},
+        "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS},
+    }
+    try:
+        from ..policies.objectives.registry import OBJECTIVES
+    except ImportError:
+        sections["objectives"] = {"(none)": 'install the "train" extra: pip install "berrypick[train]"'}
+    else:
+        sections["objectives"] = {name: objective.summary for name, objective in OBJECTIVES.items()}
+    return sections
+
+
+def print_catalogue() -> None:
+    """Prints the catalogue to standard output."""
+    console = Console()
+    for section, rows in catalogue().items():
+        table = Table(title=section, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+        for name, summary in rows.items():
+            table.add_row(f"[bold]{name}[/bold]", summary)
+        console.print(table)

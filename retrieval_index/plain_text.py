@@ -1,0 +1,21 @@
+"""Text from strangers, made safe to show at a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["safe_text"]
+
+
+def safe_text(text: str) -> str:
+    """Replaces control characters, escapes, bidi marks and lone surrogates by visible stand-ins; keeps line breaks."""
+    out = []
+    for char in text:
+        category = unicodedata.category(char)
+        if char == "\n" or category[0] not in "CZ" or category == "Zs":
+            out.append(char)
+        elif char == "\t":
+            out.append("    ")
+        else:
+            out.append(f"\\u{ord(char):04x}" if category != "Zl" and category != "Zp" else " ")
+    return "".join(out)
