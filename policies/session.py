@@ -49,6 +49,14 @@ class _Turn:
     char_starts: list[int] = field(default_factory=list)
     stopped_by: Literal["tag", "eos", "length"] = "length"
 
+    def next_piece(self, backend: Any, token: int) -> str:
+        """The characters a token completes; bytes that can never become one show as U+FFFD."""
+        try:
+            return self.stream.step(backend, token) or ""
+        except Exception:  # the decoder raises a bare Exception once the bytes it holds are no UTF-8
+            self.stream = DecodeStream(skip_special_tokens=False)
+            return "\ufffd"
+
     def draft(self) -> Draft:
         tokens = Tokens(
             np.asarray(self.ids, np.int32),
@@ -196,7 +204,7 @@ class LanguageModelSession:
             if token in self._eos:
                 turn.stopped_by = "eos"
                 continue
-            piece = turn.stream.step(backend, token)
+            piece = turn.next_piece(backend, token)
             if piece:
                 searched_from = max(0, len(turn.text) - 16)
                 turn.text += piece

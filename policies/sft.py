@@ -77,7 +77,7 @@ def sft_update(
         log_probs, entropies = score(policy.model, micro)
         loss = -log_probs.sum() / total
         loss.backward()
-        loss_sum += float(loss)
+        loss_sum += float(loss.detach())
         entropy_sum += float(entropies.sum())
     norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
     optimizer.step()

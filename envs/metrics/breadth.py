@@ -1,0 +1,74 @@
+"""How widely a group searched: coverage of the evidence, distinct passages, distinct queries, clusters."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "diff_at_k",
+    "effective_number",
+    "rarefied_distinct",
+    "redundancy",
+    "union_coverage",
+    "unique_ratio",
+]
+
+Evidence = Sequence[Sequence[frozenset[str]]]
+
+
+def union_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float | None:
+    """Breadth: distinct relevant passages that a group was shown, divided by the relevant passages there are.
+
+    On World the relevant passages are the present records of all hops, so this is
+    sum_h |distinct available kinds hit at hop h| / sum_h |available kinds at hop h|.
+
+    Args:
+        evidence: [path][hop] -> ids that satisfy the hop.
+        shown: ids shown to each rollout of the group.
+
+    Returns:
+        A share, or None where it is undefined: no evidence is known, or a hop that no passage satisfies.
+    """
+    if not evidence or not all(path and all(path) for path in evidence):
+        return None
+    relevant = frozenset(passage for path in evidence for hop in path for passage in hop)
+    return len(relevant & frozenset().union(*shown)) / len(relevant)
+
+
+def unique_ratio(items: Sequence[Hashable]) -> float | None:
+    """Distinct items divided by items; None without items."""
+    return len(set(items)) / len(items) if items else None
+
+
+def redundancy(shown: Sequence[frozenset[str]]) -> float | None:
+    """1 - |union| / sum of sizes over the group's rollouts; None where nothing was shown."""
+    total = sum(map(len, shown))
+    return 1 - len(frozenset().union(*shown)) / total if total else None
+
+
+def rarefied_distinct(items: Sequence[Hashable], size: int) -> float | None:
+    """Expected number of distinct items among `size` drawn without replacement (Hurlbert 1971).
+
+    Groups that issued different numbers of queries are compared at equal counts. None with fewer items than `size`.
+    """
+    return None if len(items) < size or size < 1 else diff_at_k(items, size)
+
+
+def diff_at_k(outcomes: Sequence[Hashable], k: int) -> float:
+    """Unbiased expected number of distinct outcomes in k of n draws: sum_o [1 - C(n - n_o, k) / C(n, k)]."""
+    n = len(outcomes)
+    if not 1 <= k <= n:
+        raise ValueError(f"k must lie between 1 and the {n} samples, got {k}")
+    total = math.comb(n, k)
+    return sum(1 - math.comb(n - count, k) / total for count in Counter(outcomes).values())
+
+
+def effective_number(outcomes: Sequence[Hashable], order: int = 1) -> float:
+    """Hill number of the outcomes' empirical distribution: exp(entropy) for order 1, 1 / sum p^2 for order 2."""
+    p: NDArray[np.float64] = np.array(list(Counter(outcomes).values()), np.float64) / len(outcomes)
+    return float(np.exp(-(p * np.log(p)).sum())) if order == 1 else float(1 / (p * p).sum())
