@@ -2,4 +2,78 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 from .answers import exact_match, f1, normalize, sub_exact_match
+from .episode import Episode, Turn
+from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
+from .rewards import evidence_recall, hop_hits
+from .turn_format import Answer, Search
+
+__all__ = ["record_of"]
+
+
+def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: Any) -> EpisodeRecord:
+    """The record of an ended episode.
+
+    Args:
+        episode: an ended one.
+        sample_index: which rollout of its group.
+        seed: of the rollouts; the group id is a digest of question and seed.
+        run_facts: run_id, policy_id, checkpoint_step, template_hash, index_id, env_id, temperature.
+    """
+    question = episode.question
+    prediction = episode.prediction
+    shown = episode.shown_ids
+    group = hashlib.sha256(f"{question.id}|{seed}".encode()).hexdigest()[:16]
+    tokens = [turn.draft.tokens for turn in episode.turns if turn.draft.tokens is not None]
+    return EpisodeRecord(
+        question=QuestionRecord(
+            id=question.id,
+            text=question.text,
+            answers=list(question.answers),
+            evidence=[[sorted(hop) for hop in path] for path in question.evidence],
+            split=question.split,
+            metadata=dict(question.metadata),
+        ),
+        group_id=group,
+        sample_index=sample_index,
+        seed=seed,
+        turns=[_turn(turn) for turn in episode.turns],
+        answer_raw=prediction,
+        answer_norm=None if prediction is None else normalize(prediction),
+        em=0.0 if prediction is None else exact_match(prediction, question.answers),
+        sub_em=0.0 if prediction is None else sub_exact_match(prediction, question.answers),
+        f1=0.0 if prediction is None else f1(prediction, question.answers),
+        evidence_recall=evidence_recall(question.evidence, shown) if question.evidence else None,
+        hop_hits=hop_hits(question.evidence, shown),
+        reward=episode.reward,
+        policy_tokens=sum(len(part.ids) for part in tokens) if tokens else None,
+        terminated=episode.terminated,
+        truncated=episode.truncated,
+        **run_facts,
+    )
+
+
+def _turn(turn: Turn) -> TurnRecord:
+    action, tokens = turn.action, turn.draft.tokens
+    is_search = isinstance(action, Search)
+    return TurnRecord(
+        text=turn.draft.text,
+        action="search" if is_search else "answer" if isinstance(action, Answer) else "invalid",
+        queries=list(action.queries) if isinstance(action, Search) else [],
+        query_spans=list(action.spans) if isinstance(action, Search) else [],
+        hits=[[HitRecord(id=hit.id, score=round(hit.score, 6)) for hit in ranking] for ranking in turn.hits],
+        observation=turn.observation,
+        error=turn.error,
+        stopped_by=turn.draft.stopped_by,
+        tokens=None
+        if tokens is None
+        else TokenRecord(
+            ids=tokens.ids.tolist(),
+            log_probs=[float(f"{value:.6g}") for value in tokens.log_probs.tolist()],
+            entropies=[float(f"{value:.6g}") for value in tokens.entropies.tolist()],
+            char_starts=tokens.char_starts.tolist(),
+        ),
+    )

@@ -1,0 +1,144 @@
+"""World only: what the choice of kinds was worth, told apart from giving up and from misreading.
+
+An episode's queries name kinds in an order. A perfect reader replays them: it applies each named kind to the hop it is
+at, moves on at a hit, and wastes budget on a repeated kind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import world_text
+from .entropy import discrete_entropy
+
+__all__ = ["PlanReplay", "conditional_kind_entropy", "marginal_kind_entropy", "plan_pass_at_k", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReplay:
+    """One episode, replayed.
+
+    Attributes:
+        plan: chance that the perfect reader succeeds, going on with untried kinds in uniform order where the episode
+            stopped with budget left.
+        made: 1 if it succeeds with only the queries that were made.
+        gave_up: the episode stopped with an unfound hop and budget left.
+        executed: for each query, whether its top passage is about the fact the reader wanted.
+        first_kinds: for each hop reached, the kind tried first.
+        new_after_miss: for each query that follows a miss at its hop, whether its kind was untried there.
+    """
+
+    plan: float
+    made: float
+    gave_up: bool
+    executed: tuple[bool, ...]
+    first_kinds: tuple[int, ...]
+    new_after_miss: tuple[bool, ...]
+
+
+def replay(world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[str | None]) -> PlanReplay:
+    """Replays an episode.
+
+    A query that names no kind in use, or several, ties between records: it counts as the one with the smallest
+    passage id among them, as every searcher orders ties.
+
+    Args:
+        world: `question.metadata["world"]`.
+        queries: searched queries in order.
+        top_ids: for each, the id of the top passage, None without a hit.
+    """
+    present, ids, hops, budget = world["present"], world["passages"], world["hops"], world["budget"]
+    hop, tried = 0, set[int]()
+    executed, first_kinds, new_after_miss = [], list[int](), []
+    for query, top in zip(queries, top_ids, strict=True):
+        if hop == hops:
+            executed.append(False)
+            continue
+        executed.append(top in ids[hop])
+        kind = _named_kind(query, world["kinds"], ids[hop])
+        if tried:
+            new_after_miss.append(kind not in tried)
+        else:
+            first_kinds.append(kind)
+        tried.add(kind)
+        if kind in present[hop]:
+            hop, tried = hop + 1, set()
+    left = budget - len(queries)
+    return PlanReplay(
+        plan=1.0 if hop == hops else _uniform_rest(world, hop, tried, left),
+        made=float(hop == hops),
+        gave_up=hop < hops and left > 0,
+        executed=tuple(executed),
+        first_kinds=tuple(first_kinds),
+        new_after_miss=tuple(new_after_miss),
+    )
+
+
+def _named_kind(query: str, kinds: Sequence[str], ids: Sequence[str]) -> int:
+    named = [kinds.index(kind) for kind in world_text.parse_query(query).kinds if kind in kinds]
+    return min(named or range(len(kinds)), key=lambda kind: ids[kind]) if len(named) != 1 else named[0]
+
+
+def _uniform_rest(world: Mapping[str, Any], hop: int, tried: set[int], left: int) -> float:
+    """Chance to finish within `left` queries, trying untried kinds in uniform order, all kinds at later hops."""
+    total = np.array([1.0])
+    for at in range(hop, world["hops"]):
+        open_kinds = set(range(len(world["kinds"]))) - (tried if at == hop else set())
+        total = np.convolve(total, _uniform_first_hit(len(open_kinds), len(open_kinds & set(world["present"][at]))))
+    return float(total[: left + 1].sum())
+
+
+def _uniform_first_hit(num_open: int, num_present: int) -> NDArray[np.float64]:
+    """Distribution of the first hit in a uniform order: f(j) = C(n - j, s - 1) / C(n, s); zero without a present one."""
+    out = np.zeros(num_open + 1)
+    if num_present:
+        for j in range(1, num_open + 1):
+            out[j] = math.comb(num_open - j, num_present - 1) / math.comb(num_open, num_present)
+    return out
+
+
+def plan_pass_at_k(plans: Sequence[float], k: int) -> float:
+    """Unbiased pass@k of a group whose episodes succeed independently with known chances.
+
+    1 minus the mean of prod(1 - p) over all k-subsets, by elementary symmetric polynomials; with chances 0 and 1 it is
+    the usual estimator 1 - C(n - c, k) / C(n, k).
+
+    Args:
+        plans: [n], each between 0 and 1.
+        k: at most n.
+    """
+    n = len(plans)
+    if not 1 <= k <= n:
+        raise ValueError(f"k must lie between 1 and the {n} samples, got {k}")
+    symmetric = [1.0] + [0.0] * k
+    for plan in plans:
+        for size in range(k, 0, -1):
+            symmetric[size] += (1 - plan) * symmetric[size - 1]
+    return 1 - symmetric[k] / math.comb(n, k)
+
+
+def conditional_kind_entropy(first_kinds: Sequence[Sequence[int]], *, miller_madow: bool = False) -> float | None:
+    """H(first kind | question, hop) of one question, nats: the mean over hops that at least two rollouts reached.
+
+    Args:
+        first_kinds: for each rollout, the first kind of each hop it reached.
+        miller_madow: correct the plug-in's bias of about (K - 1) / 2n.
+    """
+    hops = itertools.zip_longest(*first_kinds)
+    reached = [[kind for kind in hop if kind is not None] for hop in hops]
+    values = [discrete_entropy(kinds, miller_madow=miller_madow) for kinds in reached if len(kinds) > 1]
+    return float(np.mean(values)) if values else None
+
+
+def marginal_kind_entropy(first_kinds: Sequence[Sequence[Sequence[int]]]) -> float | None:
+    """Entropy of the first kind at the first hop over all questions and rollouts, nats; None without a search."""
+    kinds = Counter(rollout[0] for question in first_kinds for rollout in question if rollout)
+    return discrete_entropy(list(kinds.elements())) if kinds else None

@@ -1,0 +1,142 @@
+"""rollouts.jsonl: one episode a line, in a versioned schema. Everything after it works on anyone's rollouts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..retrieval_index.corpus import read_jsonl
+from ..retrieval_index.errors import BerrypickError
+
+__all__ = ["SCHEMA_VERSION", "EpisodeRecord", "QuestionRecord", "RecordError", "TokenRecord", "TurnRecord", "read_records", "write_records"]
+
+SCHEMA_VERSION = 1
+
+
+class RecordError(BerrypickError):
+    """A line of rollouts that cannot be read; the message names file and line."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class TokenRecord(_Row):
+    """Sampled tokens of a turn, all lists of one length; nats at temperature 1."""
+
+    ids: list[int]
+    log_probs: list[float]
+    entropies: list[float]
+    char_starts: list[int]
+
+
+class HitRecord(_Row):
+    """A passage that was shown."""
+
+    id: str
+    score: float
+
+
+class TurnRecord(_Row):
+    """One turn and what came back."""
+
+    text: str
+    action: Literal["search", "answer", "invalid"]
+    queries: list[str] = []
+    query_spans: list[tuple[int, int]] = []
+    hits: list[list[HitRecord]] = []
+    observation: str = ""
+    error: str | None = None
+    stopped_by: str = "tag"
+    tokens: TokenRecord | None = None
+
+
+class QuestionRecord(_Row):
+    """What was asked; evidence [path][hop] -> sorted passage ids."""
+
+    id: str
+    text: str
+    answers: list[str]
+    evidence: list[list[list[str]]] = []
+    split: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class EpisodeRecord(_Row):
+    """One episode. Unknown fields are kept."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str = ""
+    policy_id: str = ""
+    checkpoint_step: int | None = None
+    template_hash: str = ""
+    index_id: str = ""
+    env_id: str = ""
+    question: QuestionRecord
+    group_id: str
+    sample_index: int
+    seed: int = 0
+    temperature: float = 1.0
+    turns: list[TurnRecord]
+    answer_raw: str | None = None
+    answer_norm: str | None = None
+    em: float | None = None
+    sub_em: float | None = None
+    f1: float | None = None
+    evidence_recall: float | None = None
+    hop_hits: list[list[bool]] = []
+    reward: float | None = None
+    policy_tokens: int | None = None
+    env_tokens: int | None = None
+    terminated: bool = True
+    truncated: bool = False
+
+    @property
+    def queries(self) -> list[str]:
+        """Queries that were searched, in order."""
+        return [query for turn in self.turns if turn.action == "search" and turn.error is None for query in turn.queries]
+
+    @property
+    def shown_ids(self) -> frozenset[str]:
+        """Ids of all passages shown."""
+        return frozenset(hit.id for turn in self.turns for ranking in turn.hits for hit in ranking)
+
+    @property
+    def evidence_sets(self) -> tuple[tuple[frozenset[str], ...], ...]:
+        """[path][hop] -> ids that satisfy the hop."""
+        return tuple(tuple(frozenset(hop) for hop in path) for path in self.question.evidence)
+
+
+def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
+    """Appends records, one line each; the same records give the same bytes."""
+    with path.open("a", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_records(path: Path, *, skip_bad: bool = False) -> list[EpisodeRecord]:
+    """Reads rollouts, plain or .gz.
+
+    Raises:
+        RecordError: with file and line, for a line of another shape or of a newer schema.
+    """
+    records = []
+    for number, line in read_jsonl(path):
+        try:
+            if int(line.get("schema_version", 0)) > SCHEMA_VERSION:
+                raise RecordError(f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it")
+            records.append(EpisodeRecord.model_validate(line))
+        except (ValidationError, ValueError, TypeError) as error:
+            if skip_bad:
+                continue
+            reason = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+            where = ".".join(str(part) for part in reason["loc"])
+            raise RecordError(f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick") from error
+    if not records:
+        raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
+    return records
+
