@@ -1,0 +1,85 @@
+"""`berrypick report`: measures of run folders and rollouts files, compared where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ...envs.frontier import frontier, question_table
+from ...envs.questions import Question
+from ...envs.record import EpisodeRecord, read_records
+from ...retrieval_index.errors import BerrypickError
+from ..summary import compare, summarize
+from .terminal import difference_lines, final_screen
+
+__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "world_frontier"]
+
+
+def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
+    """Rollouts by arm: a file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME below it."""
+    arms: dict[str, list[EpisodeRecord]] = {}
+    for path in paths:
+        for file in _files(path):
+            name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
+            while name in arms:
+                name += "'"
+            arms[name] = read_records(file)
+    return arms
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise BerrypickError(f"no such file or folder: {path}; give a run folder or a rollouts.jsonl")
+    direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
+    below = sorted(path.glob("eval/*/rollouts.jsonl"), key=lambda file: file.stat().st_mtime)
+    if not direct and not below:
+        raise BerrypickError(f"{path} holds no rollouts.jsonl; run berrypick eval --out {path} first")
+    return direct or below
+
+
+def world_frontier(records: Sequence[EpisodeRecord], k: int) -> tuple[Any, Any] | None:
+    """Availability table and frontier of the questions in the records; None where they are not World's."""
+    questions = {r.question.id: r.question for r in records}
+    worlds = [q.metadata.get("world") for q in questions.values()]
+    if not all(worlds) or len({(w["budget"], w["hops"], len(w["kinds"])) for w in worlds if w}) != 1:
+        return None
+    shapes = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
+    table = question_table(shapes)
+    return table, frontier(table, worlds[0]["budget"], k)  # type: ignore[index]
+
+
+def report_paths(paths: Sequence[Path]) -> dict[str, Any]:
+    """All measures of all arms, and paired differences of each arm to the first."""
+    return report_arms(load_arms(paths))
+
+
+def report_arms(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
+    """The same for records in memory."""
+    first = next(iter(arms.values()))
+    found = world_frontier(first, _largest_k(first))
+    summaries = {name: summarize(records, frontier=found[1] if found else None) for name, records in arms.items()}
+    base = next(iter(arms))
+    differences = {f"{name} - {base}": compare(first, records) for name, records in arms.items() if name != base}
+    return {"arms": summaries, "differences": differences}
+
+
+def _largest_k(records: Sequence[EpisodeRecord]) -> int:
+    size = len(records) // len({record.question.id for record in records})
+    return max(k for k in (1, 2, 4, 8) if k <= size)
+
+
+def print_report(paths: Sequence[Path]) -> None:
+    """Prints the screen to standard output."""
+    report = report_paths(paths)
+    notes = difference_lines(report["differences"], ("em", "pass@8", "breadth", "query_token_entropy"))
+    absent = sorted({name for arm in report["arms"].values() for name in arm["absent"]})
+    if absent:
+        notes.append(f"absent, for want of columns or samples: {', '.join(absent)}")
+    console = Console(width=100)
+    final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report["arms"], notes=notes)
+

@@ -1,0 +1,107 @@
+"""A run while it goes: progress, sparklines and the last episode at a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict, deque
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from ...retrieval_index.plain_text import safe_text
+
+__all__ = ["LiveView", "sparkline"]
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SHOWN = {
+    "sft/loss": "SFT loss",
+    "reward": "reward",
+    "pass@1": "pass@1",
+    "search/query_token_entropy_nats": "query entropy (nats a token)",
+    "search/breadth": "breadth",
+    "env/number_of_valid_search": "searches an episode",
+}
+
+
+def sparkline(values: list[float], width: int = 40) -> str:
+    """The last `width` values as block characters, scaled to their own range."""
+    tail = values[-width:]
+    low, high = min(tail), max(tail)
+    span = (high - low) or 1.0
+    return "".join(_BLOCKS[int((value - low) / span * (len(_BLOCKS) - 1))] for value in tail)
+
+
+class LiveView:
+    """Context manager around a long job; `update` after each step."""
+
+    def __init__(self, title: str, total: int, *, console: Console | None = None, every_s: float = 5.0) -> None:
+        self._console = console or Console(stderr=True)
+        self._title, self._total, self._every_s = title, total, every_s
+        self._history: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
+        self._episode = ""
+        self._started = self._last_line = time.monotonic()
+        self._first: int | None = None
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task = self._progress.add_task(title, total=total)
+        self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
+
+    def __enter__(self) -> LiveView:
+        if self._live:
+            self._live.start()
+            self._live.update(self._render())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._live.update(self._render())
+            self._live.stop()
+        elif kind is None:
+            self._line(self._total)
+
+    def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
+        """Shows a step's metrics; unknown names are kept off the screen."""
+        for name in _SHOWN:
+            if name in metrics:
+                self._history[name].append(metrics[name])
+        if episode_text is not None:
+            self._episode = safe_text(episode_text)
+        if self._first is None:
+            self._first = step - 1
+        self._progress.update(self._task, completed=step)
+        if self._live:
+            self._live.update(self._render())
+        elif time.monotonic() - self._last_line >= self._every_s:
+            self._line(step)
+
+    def _line(self, step: int) -> None:
+        self._last_line = time.monotonic()
+        seconds = self._last_line - self._started
+        done = step - (self._first or 0)
+        left = seconds / done * (self._total - step) if done > 0 else 0.0
+        values = "  ".join(f"{_SHOWN[name]} {values[-1]:.3f}" for name, values in self._history.items())
+        sys.stderr.write(f"{self._title}: {step}/{self._total}  {seconds:.0f} s, {left:.0f} s left  {values}\n")
+        sys.stderr.flush()
+
+    def _render(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for name, values in self._history.items():
+            table.add_row(_SHOWN[name], f"{values[-1]:.3f}", Text(sparkline(list(values)), style="cyan"))
+        parts: list[object] = [self._progress, table]
+        if self._episode:
+            lines = self._episode.splitlines()[:16]
+            parts.append(Panel(Text("\n".join(lines)), title="an episode of the last step", title_align="left", width=100))
+        return Group(*parts)  # type: ignore[arg-type]
