@@ -54,7 +54,9 @@ def start_jvm(heap: str = "2g") -> None:
             import jnius_config
 
             if not jnius_config.vm_running:
-                jnius_config.add_options("-Xrs", f"-Xmx{heap}")
+                jnius_config.add_options("-Xrs", f"-Xmx{heap}", "--enable-native-access=ALL-UNNAMED")
+                if _version(home) >= 24:
+                    jnius_config.add_options("--sun-misc-unsafe-memory-access=allow")
                 jnius_config.add_classpath(str(_anserini_jar()))
             import jnius  # noqa: F401  starts the machine before pyserini can add options the runtime lacks
             import pyserini.search.lucene  # noqa: F401

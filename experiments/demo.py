@@ -1,0 +1,171 @@
+"""The main job on the embedded world: index, SFT, RL arms, measures, report. Every part is resumable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..envs.episode import Episode
+from ..envs.frontier import Frontier, best_order, ceiling, order_success, pass_at_1, pass_at_k, uniform_orders
+from ..envs.record import EpisodeRecord, read_records
+from ..envs.tasks import Task, make_task
+from ..policies.checkpoint import latest_checkpoint
+from ..policies.language_model import LanguageModelPolicy, load_language_model
+from ..policies.policy import Sampling
+from ..policies.rl import RlConfig
+from ..policies.sft import SftConfig
+from .evaluation import evaluate
+from .report.compare import report_arms, world_frontier
+from .report.live import LiveView
+from .report.terminal import difference_lines, final_screen
+from .run_folder import open_run_folder, write_json
+from .summary import compare
+from .training import TrainConfig, train
+
+__all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
+
+logger = logging.getLogger(__name__)
+
+ENV = "berrypick/World-v0"
+ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """The demo's dials; see `berrypick demo --help`."""
+
+    seed: int = 0
+    steps: int = 40
+    sft_steps: int = 300
+    questions: int = 256
+    samples: int = 8
+    index: str = "lucene"
+
+    @property
+    def env_args(self) -> dict[str, Any]:
+        """Arguments of the environment."""
+        return {"preset": "priced", "index": self.index}
+
+    def sft(self) -> TrainConfig:
+        """SFT from nothing on random-order demonstrations."""
+        return TrainConfig(
+            env=ENV,
+            env_args=self.env_args,
+            sft=SftConfig(steps=self.sft_steps, copying_steps=2 * self.sft_steps // 5, seed=self.seed),
+        )
+
+    def rl(self, objective: str, start: Path) -> TrainConfig:
+        """RL from the SFT weights."""
+        return TrainConfig(
+            env=ENV,
+            env_args=self.env_args,
+            policy=str(start),
+            rl=RlConfig(objective=objective, steps=self.steps, seed=self.seed),
+        )
+
+
+def run_demo(config: DemoConfig, out: Path, *, resume: bool) -> None:
+    """Trains and measures all arms, writes report.json and prints the screen."""
+    fresh = {"command": "demo", **asdict(config)}
+    open_run_folder(out, fresh, resume=resume)
+    task = make_task(ENV, **config.env_args)
+    base = load_language_model("tiny", seed=config.seed)
+    _measure("untrained", base, task, config, out)
+    sft = _trained("SFT", config.sft(), base, task, out / "sft")
+    _measure("SFT", sft, task, config, out)
+    start = latest_checkpoint(out / "sft" / "checkpoints")
+    assert start is not None
+    for name, objective in ARMS.items():
+        policy = load_language_model(str(start))
+        policy = _trained(name, config.rl(objective, start.relative_to(out)), policy, task, out / objective)
+        _measure(name, policy, task, config, out)
+    arms = {name: read_records(_rollouts(out, name)) for name in ("untrained", "SFT", *ARMS)}
+    report = demo_report(arms)
+    write_json(out / "report.json", report)
+    print_demo(report, Console(width=100))
+
+
+def _trained(name: str, config: TrainConfig, policy: LanguageModelPolicy, task: Task, out: Path) -> LanguageModelPolicy:
+    with LiveView(name, config.sft.steps + config.rl.steps) as view:
+        return train(config, policy, task, out, resume=True, view=view)
+
+
+def _rollouts(out: Path, name: str) -> Path:
+    return out / "eval" / name.lower().replace(". ", "_") / "rollouts.jsonl"
+
+
+def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, out: Path) -> None:
+    """Plays the first test questions; an evaluation that is there already is kept."""
+    file = _rollouts(out, name)
+    if file.is_file():
+        return
+    with LiveView(f"measure {name}", config.questions * config.samples) as view:
+
+        def progress(done: int, batch: Sequence[Episode]) -> None:
+            view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)})
+
+        evaluate(
+            policy,
+            task,
+            split="test",
+            num_questions=config.questions,
+            num_samples=config.samples,
+            sampling=Sampling(max_new_tokens=32),
+            seed=config.seed,
+            out=file.parent,
+            policy_id=name,
+            on_progress=progress,
+        )
+
+
+def demo_report(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
+    """Summaries, paired differences, exact reference rows and the frontier of the test set itself."""
+    report = report_arms(arms)
+    first = next(iter(arms.values()))
+    k = max(k for k in (1, 2, 4, 8) if k <= report["arms"][next(iter(arms))]["samples"])
+    found = world_frontier(first, k)
+    assert found is not None
+    table, front = found
+    world = first[0].question.metadata["world"]
+    report["references"] = _references(table, world, front, k)
+    report["frontier"] = {
+        "k": front.k,
+        "max_gap": front.max_gap,
+        "points": [[point.pass_at_1, point.pass_at_k] for point in front.points],
+    }
+    pairs = [(name, "SFT") for name in ARMS] + [("DARLING", "Dr. GRPO")]
+    report["differences"] = {f"{a} - {b}": compare(arms[b], arms[a]) for a, b in pairs if a in arms and b in arms}
+    return report
+
+
+def _references(table: Any, world: dict[str, Any], front: Frontier, k: int) -> dict[str, dict[str, float]]:
+    rows = {}
+    for name, orders in (
+        ("uniform order", uniform_orders(len(world["kinds"]))),
+        ("best order", best_order(world["availability"])),
+    ):
+        success = order_success(table, orders, world["budget"])
+        one, many = pass_at_1(table, success), pass_at_k(table, success, k)
+        rows[name] = {"pass@1": one, "pass@1_plan": one, f"pass@{k}": many, "frontier_distance": front.value(one) - many}
+    rows["ceiling"] = {f"pass@{k}": ceiling(table)}
+    best = max(front.points, key=lambda point: point.pass_at_k)
+    rows[f"frontier, best pass@{k}"] = {"pass@1": best.pass_at_1, "pass@1_plan": best.pass_at_1, f"pass@{k}": best.pass_at_k, "frontier_distance": 0.0}
+    return rows
+
+
+def print_demo(report: dict[str, Any], console: Console) -> None:
+    """The final screen."""
+    k = report["frontier"]["k"]
+    notes = difference_lines(report["differences"], ("pass@1_plan", "pass@1", f"pass@{k}", "breadth", "kind_entropy"))
+    final_screen(
+        console,
+        "berrypick demo: berrypick/World-v0, preset priced, held-out questions",
+        report["arms"],
+        references=report["references"],
+        notes=notes,
+    )
