@@ -51,7 +51,9 @@ def read_questions(path: Path, titles: Mapping[str, str]) -> dict[str, tuple[Que
     for number, line in read_jsonl(path):
         question = _question(f"{path}:{number}", line, titles)
         if question.id in seen:
-            raise QuestionError(f"{path}:{number}: duplicate question id {question.id!r}; give each question its own id")
+            raise QuestionError(
+                f"{path}:{number}: duplicate question id {question.id!r}; give each question its own id"
+            )
         seen.add(question.id)
         splits.setdefault(question.split, []).append(question)
     if not splits:
@@ -73,7 +75,7 @@ def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) ->
     missing = [passage for passage in supporting if passage not in titles]
     if missing:
         raise QuestionError(
-            f"{where}: supporting passage {missing[0]!r} is not in the corpus; give the corpus these questions belong to"
+            f"{where}: supporting passage {missing[0]!r} is not in the corpus; give the corpus of these questions"
         )
     return Question(
         id=line["id"],

@@ -170,7 +170,9 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
     if any(episode.done for episode in episodes):
         raise ValueError("an episode that has ended cannot advance; start a new one")
     parsed = [_read(episode, draft) for episode, draft in zip(episodes, drafts)]
-    queries = [query for _, action, error in parsed if isinstance(action, Search) and not error for query in action.queries]
+    queries = [
+        query for _, action, error in parsed if isinstance(action, Search) and not error for query in action.queries
+    ]
     top_k = max((episode.spec.top_k for episode in episodes), default=1)
     found = iter(searcher.search(queries, top_k) if queries else [])
     results = []
@@ -209,7 +211,11 @@ def _take(
     if episode.done:
         episode.reward = float(parse_reward(episode.spec.reward)(episode.facts()))
     return StepResult(
-        observation, episode.reward if episode.done else 0.0, terminated, truncated, _info(episode, episode.turns[-1])
+        observation,
+        episode.reward if episode.done else 0.0,
+        terminated,
+        truncated,
+        _info(episode, episode.turns[-1]),
     )
 
 

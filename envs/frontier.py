@@ -237,7 +237,13 @@ def check_supported(spec: EpisodeSpec, config: WorldConfig | None, index: str = 
 
 
 def frontier(
-    table: AvailabilityTable, budget: int, k: int, *, num_points: int = 33, tolerance: float = 1e-6, max_steps: int = 4000
+    table: AvailabilityTable,
+    budget: int,
+    k: int,
+    *,
+    num_points: int = 33,
+    tolerance: float = 1e-6,
+    max_steps: int = 4000,
 ) -> Frontier:
     """Sweeps lambda * pass@1 + (1 - lambda) * pass@k over mixtures of plans.
 

@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..retrieval_index.corpus import read_jsonl
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["SCHEMA_VERSION", "EpisodeRecord", "QuestionRecord", "RecordError", "TokenRecord", "TurnRecord", "read_records", "write_records"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "EpisodeRecord",
+    "QuestionRecord",
+    "RecordError",
+    "TokenRecord",
+    "TurnRecord",
+    "read_records",
+    "write_records",
+]
 
 SCHEMA_VERSION = 1
 
@@ -98,7 +107,9 @@ class EpisodeRecord(_Row):
     @property
     def queries(self) -> list[str]:
         """Queries that were searched, in order."""
-        return [query for turn in self.turns if turn.action == "search" and turn.error is None for query in turn.queries]
+        return [
+            query for turn in self.turns if turn.action == "search" and turn.error is None for query in turn.queries
+        ]
 
     @property
     def shown_ids(self) -> frozenset[str]:
@@ -128,15 +139,18 @@ def read_records(path: Path, *, skip_bad: bool = False) -> list[EpisodeRecord]:
     for number, line in read_jsonl(path):
         try:
             if int(line.get("schema_version", 0)) > SCHEMA_VERSION:
-                raise RecordError(f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it")
+                raise RecordError(
+                    f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it"
+                )
             records.append(EpisodeRecord.model_validate(line))
         except (ValidationError, ValueError, TypeError) as error:
             if skip_bad:
                 continue
             reason = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
             where = ".".join(str(part) for part in reason["loc"])
-            raise RecordError(f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick") from error
+            raise RecordError(
+                f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick"
+            ) from error
     if not records:
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
     return records
-

@@ -85,7 +85,8 @@ def parse_reward(spec: str) -> RewardSpec:
         UnknownNameError: a term nobody defined.
         BerrypickError: no such sum.
     """
-    at, weights = 0, []
+    at = 0
+    weights: list[tuple[str, float]] = []
     while at < len(spec) or not weights:
         match = _TERM.match(spec, at)
         if match is None or (weights and not match.group(1)):

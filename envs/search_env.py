@@ -73,7 +73,9 @@ class SearchEnv(gym.Env[str, str]):
     def _choose(self, options: dict[str, Any]) -> Question:
         if "question_id" in options:
             if options["question_id"] not in self._by_id:
-                raise BerrypickError(f"no question {options['question_id']!r} here; ids are in env.unwrapped.task.questions")
+                raise BerrypickError(
+                    f"no question {options['question_id']!r} here; ids are in env.unwrapped.task.questions"
+                )
             return self._by_id[options["question_id"]]
         questions = self.task.split(options.get("split", self.split))
         return questions[int(self.np_random.integers(len(questions)))]
@@ -94,6 +96,8 @@ class SearchEnv(gym.Env[str, str]):
         self.task.searcher.close()
 
 
-def make_search_env(env_id: str, *, split: str = "train", render_mode: str | None = None, **arguments: Any) -> SearchEnv:
+def make_search_env(
+    env_id: str, *, split: str = "train", render_mode: str | None = None, **arguments: Any
+) -> SearchEnv:
     """Entry point of all registered ids; see `envs/tasks.py` for their arguments."""
     return SearchEnv(make_task(env_id, **arguments), split=split, render_mode=render_mode)

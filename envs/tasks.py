@@ -143,7 +143,9 @@ def _searcher(passages: Sequence[Passage], index: str) -> Searcher:
         if not folder.exists():
             build_index(passages, index, folder, encoder="minilm" if index == "faiss" else None)
     elif not folder.exists():
-        raise BerrypickError(f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made")
+        raise BerrypickError(
+            f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"
+        )
     return open_searcher(folder, expected_corpus_sha256=digest)
 
 
@@ -161,7 +163,9 @@ class TaskKind:
 
 TASKS: dict[str, TaskKind] = {
     "berrypick/World-v0": TaskKind(world_task, "planted multi-hop world with an exact frontier; needs no data"),
-    "berrypick/HotpotQA-v0": TaskKind(hotpotqa_task, "HotpotQA questions over Wikipedia introductions (BERRYPICK_DATA)"),
+    "berrypick/HotpotQA-v0": TaskKind(
+        hotpotqa_task, "HotpotQA questions over Wikipedia introductions (BERRYPICK_DATA)"
+    ),
     "berrypick/Custom-v0": TaskKind(custom_task, "your own corpus and questions, JSONL"),
 }
 
@@ -189,8 +193,15 @@ def make_task(env_id: str, **arguments: Any) -> Task:
 
 
 def _arguments(factory: Callable[..., Task]) -> set[str]:
-    names = {name for name, parameter in inspect.signature(factory).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY}
-    return names if factory is world_task else names | set(inspect.signature(_corpus_task).parameters) - {
-        "env_id", "corpus_file", "questions_file", "index"
-    } | {"index"}
-
+    names = {
+        name
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return (
+        names
+        if factory is world_task
+        else names
+        | set(inspect.signature(_corpus_task).parameters) - {"env_id", "corpus_file", "questions_file", "index"}
+        | {"index"}
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
@@ -45,7 +45,7 @@ class UnicodeText(gym.Space[str]):
             return False
         return not any(0xD800 <= ord(char) <= 0xDFFF for char in x)
 
-    def to_jsonable(self, sample_n: Sequence[str]) -> list[str]:
+    def to_jsonable(self, sample_n: Iterable[str]) -> list[str]:
         """Strings are their own JSON form."""
         return list(sample_n)
 
@@ -64,7 +64,7 @@ class UnicodeText(gym.Space[str]):
 
 
 @batch_space.register(UnicodeText)
-def _batch(space: UnicodeText, n: int = 1) -> gym.spaces.Tuple:
+def _batch(space: UnicodeText, n: int = 1) -> gym.spaces.Tuple[Any]:
     return gym.spaces.Tuple([UnicodeText(space.max_length) for _ in range(n)])
 
 
@@ -79,5 +79,5 @@ def _concatenate(space: UnicodeText, items: Any, out: Any) -> tuple[str, ...]:
 
 
 @iterate.register(UnicodeText)
-def _iterate(space: UnicodeText, items: Any) -> Any:
+def _iterate(space: UnicodeText, items: Any) -> Any:  # type: ignore[misc]
     return iter(items)

@@ -63,10 +63,16 @@ class WorldConfig:
     def __post_init__(self) -> None:
         checks = (
             (1 <= self.hops <= len(world_text.RELATIONS), f"hops must be 1 to {len(world_text.RELATIONS)}"),
-            (2 <= len(self.availability) <= len(world_text.KINDS), f"2 to {len(world_text.KINDS)} kinds are possible"),
+            (
+                2 <= len(self.availability) <= len(world_text.KINDS),
+                f"2 to {len(world_text.KINDS)} kinds are possible",
+            ),
             (all(0 <= a <= 1 for a in self.availability), "availability must lie between 0 and 1"),
             (self.budget >= 1, "budget must be at least 1"),
-            (min(self.num_train, self.num_validation, self.num_test) >= 0, "numbers of questions cannot be negative"),
+            (
+                min(self.num_train, self.num_validation, self.num_test) >= 0,
+                "numbers of questions cannot be negative",
+            ),
             (0 <= self.distractors <= len(world_text.DISTRACTOR_RELATIONS), "distractors must be 0 to 6"),
             (0 <= self.seed < 2**63, "seed must be at least 0"),
             (self.cue == 0, "only cue=0 is available"),
@@ -129,7 +135,9 @@ def build_world(config: WorldConfig) -> World:
         questions = []
         for number in range(size):
             entities = [next(names) for _ in range(config.hops + 1)]
-            question, records = _question(config, f"world-{config.seed}-{split}-{number:05d}", split, entities, generator)
+            question, records = _question(
+                config, f"world-{config.seed}-{split}-{number:05d}", split, entities, generator
+            )
             others = [next(names) for _ in range(config.distractors)]
             questions.append(question)
             passages += records + _distractors(config, entities[0], others)
@@ -179,7 +187,11 @@ def _question(
 
 def _distractors(config: WorldConfig, entity: str, objects: list[str]) -> list[Passage]:
     return [
-        Passage(passage_id(config.seed, entity, relation, kind), "", world_text.passage_text(kind, relation, entity, obj))
+        Passage(
+            passage_id(config.seed, entity, relation, kind),
+            "",
+            world_text.passage_text(kind, relation, entity, obj),
+        )
         for relation, obj in zip(world_text.DISTRACTOR_RELATIONS, objects)
         for kind in config.kinds
     ]

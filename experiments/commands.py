@@ -11,7 +11,7 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
-from ..envs.tasks import TASKS, Task, make_task
+from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexSearch
 

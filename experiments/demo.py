@@ -151,10 +151,20 @@ def _references(table: Any, world: dict[str, Any], front: Frontier, k: int) -> d
     ):
         success = order_success(table, orders, world["budget"])
         one, many = pass_at_1(table, success), pass_at_k(table, success, k)
-        rows[name] = {"pass@1": one, "pass@1_plan": one, f"pass@{k}": many, "frontier_distance": front.value(one) - many}
+        rows[name] = {
+            "pass@1": one,
+            "pass@1_plan": one,
+            f"pass@{k}": many,
+            "frontier_distance": front.value(one) - many,
+        }
     rows["ceiling"] = {f"pass@{k}": ceiling(table)}
     best = max(front.points, key=lambda point: point.pass_at_k)
-    rows[f"frontier, best pass@{k}"] = {"pass@1": best.pass_at_1, "pass@1_plan": best.pass_at_1, f"pass@{k}": best.pass_at_k, "frontier_distance": 0.0}
+    rows[f"frontier, best pass@{k}"] = {
+        "pass@1": best.pass_at_1,
+        "pass@1_plan": best.pass_at_1,
+        f"pass@{k}": best.pass_at_k,
+        "frontier_distance": 0.0,
+    }
     return rows
 
 

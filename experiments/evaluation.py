@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..envs.episode import Episode
-from ..envs.recording import record_of
 from ..envs.record import EpisodeRecord, write_records
+from ..envs.recording import record_of
 from ..envs.tasks import Task
 from ..policies.policy import Policy, Sampling
 from ..policies.rollout import rollout

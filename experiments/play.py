@@ -37,4 +37,6 @@ def play(task: Task, split: str, seed: int) -> None:
         if result.observation:
             console.print(safe_text(result.observation.strip()))
     verdict = "right" if episode.correct else "not right"
-    console.print(f"{verdict}; reward {episode.reward:g}; the answer: {safe_text(' | '.join(episode.question.answers))}")
+    console.print(
+        f"{verdict}; reward {episode.reward:g}; the answer: {safe_text(' | '.join(episode.question.answers))}"
+    )

@@ -15,7 +15,17 @@ from ..retrieval_index.errors import BerrypickError
 
 __all__ = ["RunLog", "environment_facts", "open_run_folder", "write_json"]
 
-_PACKAGES = ("gymnasium", "numpy", "torch", "transformers", "tokenizers", "pyserini", "bm25s", "faiss-cpu", "pydantic")
+_PACKAGES = (
+    "gymnasium",
+    "numpy",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "pyserini",
+    "bm25s",
+    "faiss-cpu",
+    "pydantic",
+)
 
 
 def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
@@ -53,7 +63,7 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
 
 def environment_facts() -> dict[str, Any]:
     """Versions and machine facts that a figure depends on."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in ("berrypick", *_PACKAGES):
         try:
             versions[name] = version(name)

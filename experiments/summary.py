@@ -110,28 +110,47 @@ def _correct(group: Group) -> int:
 MEASURES: dict[str, Measure] = {
     "em": Measure("exact match, pass@1", lambda g: _mean([r.em for r in g])),
     "f1": Measure("token F1 of the answer", lambda g: _mean([r.f1 for r in g])),
-    "evidence_recall": Measure("share of hops with a relevant passage, per episode", lambda g: _mean([r.evidence_recall for r in g])),
-    "breadth": Measure("relevant passages found by the group / there are", lambda g: union_coverage(g[0].evidence_sets, [r.shown_ids for r in g])),
+    "evidence_recall": Measure(
+        "share of hops with a relevant passage, per episode", lambda g: _mean([r.evidence_recall for r in g])
+    ),
+    "breadth": Measure(
+        "relevant passages found by the group / there are",
+        lambda g: union_coverage(g[0].evidence_sets, [r.shown_ids for r in g]),
+    ),
     "unique_query_ratio": Measure("distinct queries / queries, in the group", lambda g: unique_ratio(_queries(g))),
     "unique_query_ratio_episode": Measure(
-        "distinct queries / queries, in an episode", lambda g: _mean([unique_ratio([normalize(q) for q in r.queries]) for r in g])
+        "distinct queries / queries, in an episode",
+        lambda g: _mean([unique_ratio([normalize(q) for q in r.queries]) for r in g]),
     ),
-    "distinct_passages": Measure("distinct passages shown to the group", lambda g: float(len(frozenset().union(*(r.shown_ids for r in g))))),
+    "distinct_passages": Measure(
+        "distinct passages shown to the group",
+        lambda g: float(len(frozenset().union(*(r.shown_ids for r in g)))),
+    ),
     "distinct_passages_rarefied": Measure(
-        "distinct result sets among 8 queries of the group", lambda g: rarefied_distinct(_shown_by_query(g), 8)
+        "distinct result sets among 8 queries of the group",
+        lambda g: rarefied_distinct(_shown_by_query(g), 8),
     ),
     "searches": Measure("searches an episode", lambda g: _mean([float(len(r.queries)) for r in g])),
     "valid_actions": Measure(
         "share of turns that were valid actions",
-        lambda g: _mean([sum(t.action != "invalid" and t.error is None for t in r.turns) / len(r.turns) for r in g if r.turns]),
+        lambda g: _mean(
+            [sum(t.action != "invalid" and t.error is None for t in r.turns) / len(r.turns) for r in g if r.turns]
+        ),
     ),
-    "finished": Measure("share of episodes that ended with an answer", lambda g: _mean([float(r.terminated) for r in g])),
+    "finished": Measure(
+        "share of episodes that ended with an answer", lambda g: _mean([float(r.terminated) for r in g])
+    ),
     "query_token_entropy": Measure("nats a token inside queries", _token_entropy),
     "query_entropy": Measure("nats a query, summed over its tokens", _per_query_entropy),
     "query_sequence_entropy": Measure("-log p of whole queries, nats", _sequence_entropy),
-    "semantic_query_entropy": Measure("first queries clustered by what they retrieve, nats (Miller-Madow)", _semantic_entropy),
+    "semantic_query_entropy": Measure(
+        "first queries clustered by what they retrieve, nats (Miller-Madow)", _semantic_entropy
+    ),
     "path_entropy": Measure("episodes clustered by all they retrieved, nats (Miller-Madow)", _path_entropy),
-    "policy_tokens": Measure("tokens the policy wrote, an episode", lambda g: _mean([None if r.policy_tokens is None else float(r.policy_tokens) for r in g])),
+    "policy_tokens": Measure(
+        "tokens the policy wrote, an episode",
+        lambda g: _mean([None if r.policy_tokens is None else float(r.policy_tokens) for r in g]),
+    ),
 }
 
 
@@ -147,8 +166,15 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
     size = min(len(group) for group in groups.values())
     graded = all(record.em is not None for record in records)
     for k in ks:
-        values = [pass_at_k(len(groups[key]), _correct(groups[key]), k) if k <= size and graded else None for key in ids]
-        _add(table, f"pass@{k}", values, f"{size} samples a question" if k > size else "no exact match in the records")
+        values = [
+            pass_at_k(len(groups[key]), _correct(groups[key]), k) if k <= size and graded else None for key in ids
+        ]
+        _add(
+            table,
+            f"pass@{k}",
+            values,
+            f"{size} samples a question" if k > size else "no exact match in the records",
+        )
     _add(
         table,
         f"answers_distinct@{size}",
@@ -181,7 +207,12 @@ def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[in
     for k in ks:
         _add(table, f"pass@{k}_plan", [plan_pass_at_k([r.plan for r in rs], k) for rs in replays], none)
     _add(table, "executed_right", [_mean([float(x) for r in rs for x in r.executed]) for rs in replays], none)
-    _add(table, "new_kind_after_miss", [_mean([float(x) for r in rs for x in r.new_after_miss]) for rs in replays], "no miss was followed by a query")
+    _add(
+        table,
+        "new_kind_after_miss",
+        [_mean([float(x) for r in rs for x in r.new_after_miss]) for rs in replays],
+        "no miss was followed by a query",
+    )
     _add(
         table,
         "kind_entropy",
@@ -201,7 +232,11 @@ def _replay(record: EpisodeRecord) -> PlanReplay:
 
 
 def summarize(
-    records: Sequence[EpisodeRecord], *, ks: Sequence[int] = (1, 2, 4, 8), frontier: Frontier | None = None, seed: int = 0
+    records: Sequence[EpisodeRecord],
+    *,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    frontier: Frontier | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """All measures of one arm with intervals.
 
@@ -212,7 +247,8 @@ def summarize(
         seed: of the bootstrap.
 
     Returns:
-        {"policy_id", "num_questions", "num_episodes", "measures": {name: {value, low, high, n}}, "absent": {name: why}}.
+        {"policy_id", "num_questions", "num_episodes", "samples", "measures": {name: {value, low, high, n}},
+        "absent": {name: why}}.
     """
     table = question_table_of(records, ks)
     indices = bootstrap_indices(len(table.question_ids), seed=seed)
@@ -239,7 +275,11 @@ def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int6
 
 
 def compare(
-    first: Sequence[EpisodeRecord], second: Sequence[EpisodeRecord], *, ks: Sequence[int] = (1, 2, 4, 8), seed: int = 0
+    first: Sequence[EpisodeRecord],
+    second: Sequence[EpisodeRecord],
+    *,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Paired differences second - first over the questions both answered.
 
@@ -260,6 +300,8 @@ def compare(
         "num_shared": len(shared),
         "num_not_shared": len(set(a.question_ids) ^ set(b.question_ids)),
         "differences": {
-            name: asdict(bootstrap_mean(column, indices)) for name, column in differences.items() if not np.isnan(column).all()
+            name: asdict(bootstrap_mean(column, indices))
+            for name, column in differences.items()
+            if not np.isnan(column).all()
         },
     }

@@ -35,7 +35,9 @@ def run_train(command: Train) -> None:
     task.split(command.split)
     policy = open_policy(command.policy, seed=command.seed)
     if not isinstance(policy, LanguageModelPolicy):
-        raise BerrypickError(f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id")
+        raise BerrypickError(
+            f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id"
+        )
     config = TrainConfig(
         env=command.env,
         env_args=arguments,

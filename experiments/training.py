@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from ..envs.episode import Episode
-from ..envs.tasks import Task
+from ..envs.tasks import Task, make_task
 from ..policies.batches import TokenRows
 from ..policies.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, truncate_log
 from ..policies.group_metrics import group_metrics
@@ -24,9 +24,19 @@ from ..policies.scripted import scripted_policy
 from ..policies.sft import SftConfig, sft_batch, sft_optimizer, sft_update
 from .run_folder import RunLog, open_run_folder
 
-__all__ = ["TrainConfig", "TrainView", "demonstrate", "train"]
+__all__ = ["WORLD_DEMONSTRATIONS", "TrainConfig", "TrainView", "demonstrate", "train"]
 
 logger = logging.getLogger(__name__)
+
+
+WORLD_DEMONSTRATIONS: dict[str, Any] = {
+    "world_seed": 1_000_003,
+    "num_train": 4096,
+    "num_validation": 0,
+    "num_test": 0,
+    "index": "bm25s",
+}
+"""The world whose questions are demonstrated."""
 
 
 class TrainView(Protocol):
@@ -48,6 +58,8 @@ class TrainConfig:
         split: the fixed training questions.
         demonstrator: the scripted policy that SFT imitates.
         demonstrations: episodes it plays of each training question.
+        demonstration_args: arguments of the environment to change while demonstrating; the World preset plays another
+            world, so that SFT shows many names and never a question that RL or the test asks.
         checkpoint_every: steps between checkpoints.
     """
 
@@ -56,7 +68,8 @@ class TrainConfig:
     policy: str = "tiny"
     split: str = "train"
     demonstrator: str = "random_order"
-    demonstrations: int = 16
+    demonstrations: int = 4
+    demonstration_args: dict[str, Any] = field(default_factory=dict)
     sft: SftConfig = field(default_factory=lambda: SftConfig(steps=0))
     rl: RlConfig = field(default_factory=lambda: RlConfig(steps=0))
     checkpoint_every: int = 10
@@ -64,6 +77,8 @@ class TrainConfig:
 
 def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) -> TokenRows:
     """Plays the demonstrator on the training questions and encodes its episodes as a session would hold them."""
+    if config.demonstration_args:
+        task = make_task(config.env, **{**config.env_args, **config.demonstration_args})
     groups = rollout(
         scripted_policy(config.demonstrator),
         task.split(config.split),
@@ -166,7 +181,12 @@ def _rl(
 
 
 def _save(
-    out: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, phase: str, step: int, log: RunLog
+    out: Path,
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    phase: str,
+    step: int,
+    log: RunLog,
 ) -> None:
     state = {"phase": phase, "step": step, "metrics_bytes": log.size}
     save_checkpoint(out / "checkpoints", policy, optimizer, state)

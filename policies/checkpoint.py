@@ -20,7 +20,12 @@ _STATE = "state.json"
 
 
 def save_checkpoint(
-    folder: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 2
+    folder: Path,
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    *,
+    keep: int = 2,
 ) -> Path:
     """Writes `folder/PHASE-STEP` whole or not at all, then drops the oldest beyond `keep` of the phase.
 

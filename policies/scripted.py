@@ -49,7 +49,9 @@ def _search_world(row: _Row) -> str:
     world = row.question.metadata["world"]
     parsed = world_text.parse_question(row.question.text)
     if parsed is None:
-        raise BerrypickError(f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only")
+        raise BerrypickError(
+            f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only"
+        )
     start, relations = parsed
     thought = ""
     if row.observations:
@@ -141,7 +143,7 @@ class ScriptedPolicy:
         if self.policy_id == "oracle":
             return _search_titles
         raise BerrypickError(
-            f"policy {self.policy_id} knows the record kinds of berrypick/World-v0 only; use oracle or random_words here"
+            f"policy {self.policy_id} knows the record kinds of berrypick/World-v0 only; use oracle or random_words"
         )
 
 
@@ -172,9 +174,15 @@ class _ScriptedSession:
 SCRIPTED: dict[str, ScriptedPolicy] = {
     policy.policy_id: policy
     for policy in (
-        ScriptedPolicy("oracle", "knows which record kinds hold each fact (World), or the supporting titles", _present_first),
+        ScriptedPolicy(
+            "oracle",
+            "knows which record kinds hold each fact (World), or the supporting titles",
+            _present_first,
+        ),
         ScriptedPolicy("best_order", "tries kinds by falling availability: the best single plan (World)", _best_orders),
-        ScriptedPolicy("random_order", "tries kinds in a uniformly random order, stops at a hit (World)", _uniform_orders),
+        ScriptedPolicy(
+            "random_order", "tries kinds in a uniformly random order, stops at a hit (World)", _uniform_orders
+        ),
         ScriptedPolicy("random_words", "queries random words of the question, answers a random word"),
     )
 }

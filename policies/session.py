@@ -134,9 +134,7 @@ class LanguageModelSession:
         return np.asarray(self._rows[row].ids, np.int32), np.asarray(self._rows[row].mask, np.bool_)
 
     def _compact(self) -> None:
-        keep = [
-            at for at, row in enumerate(self._live) if row not in self._finished and not self._rows[row].full
-        ]
+        keep = [at for at, row in enumerate(self._live) if row not in self._finished and not self._rows[row].full]
         if len(keep) < len(self._live):
             self._cache = self._cache.select(torch.tensor(keep, dtype=torch.int64, device=self._cache.lengths.device))
             self._live = [self._live[at] for at in keep]
@@ -178,7 +176,9 @@ class LanguageModelSession:
         longest = max(len(chunk) for chunk in chunks)
         if longest:
             pad = int(self._policy.tokenizer.pad_token_id or 0)
-            tokens = torch.tensor([chunk + [pad] * (longest - len(chunk)) for chunk in chunks], device=cache.lengths.device)
+            tokens = torch.tensor(
+                [chunk + [pad] * (longest - len(chunk)) for chunk in chunks], device=cache.lengths.device
+            )
             counts = torch.tensor([len(chunk) for chunk in chunks], device=cache.lengths.device)
             forward_rows(self._policy.model, cache, tokens, counts)
 

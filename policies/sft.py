@@ -41,7 +41,10 @@ class SftConfig:
 def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim.Optimizer:
     """AdamW over all weights."""
     return torch.optim.AdamW(
-        policy.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+        policy.model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(0.9, 0.98),
     )
 
 
@@ -64,7 +67,11 @@ def sft_batch(demonstrations: TokenRows, policy: LanguageModelPolicy, config: Sf
 
 
 def sft_update(
-    policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, batch: TokenRows, config: SftConfig, step: int
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    batch: TokenRows,
+    config: SftConfig,
+    step: int,
 ) -> dict[str, float]:
     """One update in place; returns its metrics."""
     rate = config.learning_rate * _schedule(step, config.steps)

@@ -29,14 +29,27 @@ TINY_CONFIG: dict[str, Any] = {
     "rope_theta": 10_000.0,
     "tie_word_embeddings": True,
 }
-_TAGS = ("<think>", "</think>", "<search>", "</search>", "<answer>", "</answer>", "<information>", "</information>")
+_TAGS = (
+    "<think>",
+    "</think>",
+    "<search>",
+    "</search>",
+    "<answer>",
+    "</answer>",
+    "<information>",
+    "</information>",
+)
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 _END = "<|end|>"
 
 
 def tiny_vocabulary() -> list[str]:
     """All whole-word pieces: words with and without the space before them, syllables, tags, passage numbers."""
-    words = {*world_text.KINDS, *(word for layer in world_text.RELATIONS for word in layer), *world_text.WORDS}
+    words = {
+        *world_text.KINDS,
+        *(word for layer in world_text.RELATIONS for word in layer),
+        *world_text.WORDS,
+    }
     for hint in (INVALID_HINT, BUDGET_HINT, "no passage found", "unknown"):
         words.update(word.strip(":") for word in hint.split() if not word.startswith("<"))
     words.update(_TAGS)

@@ -11,12 +11,47 @@ __all__ = ["STOP_WORDS", "terms"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
 STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
-    "this to was will with".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "for",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "no",
+        "not",
+        "of",
+        "on",
+        "or",
+        "such",
+        "that",
+        "the",
+        "their",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "was",
+        "will",
+        "with",
+    ]
 )
 
 # A close relative of UAX 29 word breaks: letters and digits, joined inside a word by ' . and inside a number by . ,
-_WORD = re.compile(r"[^\W_]+(?:(?:(?<=[^\W\d_])['’.:·](?=[^\W\d_]))[^\W_]+|(?:(?<=\d)[.,'](?=\d))\d[^\W_]*|_+[^\W_]+)*|_+[^\W_]+")
+_WORD = re.compile(
+    r"[^\W_]+(?:(?:(?<=[^\W\d_])['’.:·](?=[^\W\d_]))[^\W_]+|(?:(?<=\d)[.,'](?=\d))\d[^\W_]*|_+[^\W_]+)*|_+[^\W_]+"
+)
 _POSSESSIVE = re.compile(r"['’＇][sS]$")
 
 

@@ -42,7 +42,9 @@ class Bm25sSearcher:
         self._id_rank[order] = np.arange(len(passages))
 
     @classmethod
-    def from_passages(cls, passages: Sequence[Passage], *, k1: float = 0.9, b: float = 0.4, index_id: str | None = None) -> Bm25sSearcher:
+    def from_passages(
+        cls, passages: Sequence[Passage], *, k1: float = 0.9, b: float = 0.4, index_id: str | None = None
+    ) -> Bm25sSearcher:
         """Indexes passages in memory.
 
         Args:

@@ -6,9 +6,10 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .errors import BerrypickError
 
@@ -104,8 +105,7 @@ def corpus_sha256(passages: Iterable[Passage]) -> str:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        file: IO[bytes]
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line
@@ -159,5 +159,7 @@ def _has_lone_surrogate(text: str) -> bool:
     return False
 
 
-def _bad(path: Path, number: int, reason: str, cure: str = "mend the line, or leave such lines out with --skip-bad") -> CorpusError:
+def _bad(
+    path: Path, number: int, reason: str, cure: str = "mend the line, or leave such lines out with --skip-bad"
+) -> CorpusError:
     return CorpusError(f"{path}:{number}: {reason}; {cure}")

@@ -96,7 +96,9 @@ def load_encoder(name: str) -> Encoder:
         model = AutoModel.from_pretrained(path, use_safetensors=True)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BerrypickError(f"cannot load encoder {name!r}: {reason}; give a local folder or a hub id this machine can reach") from error
+        raise BerrypickError(
+            f"cannot load encoder {name!r}: {reason}; give a local folder or a hub id this machine can reach"
+        ) from error
     model.eval()
     lower = name.lower()
     if "e5" in lower:

@@ -61,7 +61,9 @@ class IndexBuild:
                 b=self.b,
                 overwrite=self.overwrite,
             )
-        sys.stdout.write(f"{self.out}: {manifest.num_passages} passages, {manifest.backend}, id {manifest.index_id[:16]}\n")
+        sys.stdout.write(
+            f"{self.out}: {manifest.num_passages} passages, {manifest.backend}, id {manifest.index_id[:16]}\n"
+        )
         return 0
 
 
@@ -134,7 +136,9 @@ class IndexEval:
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
             return 0
-        table = Table(title=f"{result['num_questions']} questions, {result['num_without_support']} without support left out")
+        table = Table(
+            title=f"{result['num_questions']} questions, {result['num_without_support']} without support left out"
+        )
         for name in ("k", "recall", "all support"):
             table.add_column(name, justify="right")
         for k in self.k:

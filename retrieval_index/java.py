@@ -82,7 +82,11 @@ def _java_home() -> Path | None:
     if java:
         candidates.append(str(Path(java).resolve().parent.parent))
     for candidate in candidates:
-        if candidate and (Path(candidate) / "lib" / "server" / "libjvm.so").is_file() and _version(Path(candidate)) >= _MINIMUM:
+        if (
+            candidate
+            and (Path(candidate) / "lib" / "server" / "libjvm.so").is_file()
+            and _version(Path(candidate)) >= _MINIMUM
+        ):
             return Path(candidate)
     return None
 

@@ -34,7 +34,16 @@ class LuceneSearcher:
     tie set at rank k is complete and are then ordered by (-score, id), ties as the rounding lets one see them.
     """
 
-    def __init__(self, folder: Path, passages: Sequence[Passage], index_id: str, *, k1: float = 0.9, b: float = 0.4, threads: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        passages: Sequence[Passage],
+        index_id: str,
+        *,
+        k1: float = 0.9,
+        b: float = 0.4,
+        threads: int = 2,
+    ) -> None:
         start_jvm()
         from pyserini.search.lucene import LuceneSearcher as Pyserini
 

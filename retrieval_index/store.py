@@ -17,13 +17,25 @@ from .corpus import Corpus, Passage, corpus_sha256, read_corpus, write_corpus
 from .errors import BerrypickError, UnknownNameError
 from .searcher import Searcher
 
-__all__ = ["BACKENDS", "IndexFolderError", "Manifest", "build_index", "check_index", "open_searcher", "read_manifest"]
+__all__ = [
+    "BACKENDS",
+    "IndexFolderError",
+    "Manifest",
+    "build_index",
+    "check_index",
+    "open_searcher",
+    "read_manifest",
+]
 
 FORMAT = 1
 BACKENDS = ("bm25s", "lucene", "faiss")
 _MANIFEST = "manifest.json"
 _CORPUS = "corpus.jsonl.gz"
-_LIBRARIES = {"bm25s": ("bm25s", "PyStemmer"), "lucene": ("pyserini",), "faiss": ("faiss-cpu", "transformers")}
+_LIBRARIES = {
+    "bm25s": ("bm25s", "PyStemmer"),
+    "lucene": ("pyserini",),
+    "faiss": ("faiss-cpu", "transformers"),
+}
 
 
 class IndexFolderError(BerrypickError):
@@ -108,7 +120,9 @@ def build_index(
         os.rename(work, out)
         _fsync(out.parent)
     except OSError as error:
-        raise BerrypickError(f"cannot build {out}: {error.strerror or error}; free some space or choose another --out") from error
+        raise BerrypickError(
+            f"cannot build {out}: {error.strerror or error}; free some space or choose another --out"
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return manifest
@@ -164,7 +178,9 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads a manifest; refuses folders that hold none and other versions."""
     path = folder / _MANIFEST
     if not path.is_file():
-        raise IndexFolderError(f"{folder} is no berrypick index (no {_MANIFEST}); build one: {_command(folder, 'bm25s')}")
+        raise IndexFolderError(
+            f"{folder} is no berrypick index (no {_MANIFEST}); build one: {_command(folder, 'bm25s')}"
+        )
     try:
         value = json.loads(path.read_text())
         files = {name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()}
@@ -176,7 +192,9 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _write(passages: Sequence[Passage], backend: str, work: Path, encoder: str | None, k1: float, b: float) -> dict[str, Any]:
+def _write(
+    passages: Sequence[Passage], backend: str, work: Path, encoder: str | None, k1: float, b: float
+) -> dict[str, Any]:
     write_corpus(work / _CORPUS, passages)
     if backend == "bm25s":
         from .bm25s_index import Bm25sSearcher

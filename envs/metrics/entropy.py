@@ -11,9 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["discrete_entropy", "query_token_mask"]
 
 
-def query_token_mask(
-    char_starts: ArrayLike, text: str, spans: Sequence[tuple[int, int]]
-) -> NDArray[np.bool_]:
+def query_token_mask(char_starts: ArrayLike, text: str, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     """Which tokens of a turn lie in a query: those whose interval [start, next start) overlaps a query's span.
 
     Args:

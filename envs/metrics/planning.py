@@ -97,7 +97,7 @@ def _uniform_rest(world: Mapping[str, Any], hop: int, tried: set[int], left: int
 
 
 def _uniform_first_hit(num_open: int, num_present: int) -> NDArray[np.float64]:
-    """Distribution of the first hit in a uniform order: f(j) = C(n - j, s - 1) / C(n, s); zero without a present one."""
+    """Distribution of the first hit in a uniform order: f(j) = C(n - j, s - 1) / C(n, s); all zero for s = 0."""
     out = np.zeros(num_open + 1)
     if num_present:
         for j in range(1, num_open + 1):

@@ -82,4 +82,3 @@ def print_report(paths: Sequence[Path]) -> None:
         notes.append(f"absent, for want of columns or samples: {', '.join(absent)}")
     console = Console(width=100)
     final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report["arms"], notes=notes)
-

@@ -10,7 +10,14 @@ from types import TracebackType
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +72,9 @@ class LiveView:
             self._live.update(self._render())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._live.update(self._render())
             self._live.stop()
@@ -103,5 +112,7 @@ class LiveView:
         parts: list[object] = [self._progress, table]
         if self._episode:
             lines = self._episode.splitlines()[:16]
-            parts.append(Panel(Text("\n".join(lines)), title="an episode of the last step", title_align="left", width=100))
+            parts.append(
+                Panel(Text("\n".join(lines)), title="an episode of the last step", title_align="left", width=100)
+            )
         return Group(*parts)  # type: ignore[arg-type]

@@ -56,7 +56,14 @@ _WORLD_BLOCKS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
 _TEXT_BLOCKS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
     (
         "Accuracy",
-        (("em", "EM"), ("f1", "F1"), ("pass@2", "pass@2"), ("pass@4", "pass@4"), ("pass@8", "pass@8"), ("finished", "finished")),
+        (
+            ("em", "EM"),
+            ("f1", "F1"),
+            ("pass@2", "pass@2"),
+            ("pass@4", "pass@4"),
+            ("pass@8", "pass@8"),
+            ("finished", "finished"),
+        ),
     ),
     (
         "Breadth",

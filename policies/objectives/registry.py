@@ -40,7 +40,10 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("grpo", "GRPO: reward centred and divided by the group's spread", Plain(), Grpo()),
         Objective("dr_grpo", "Dr. GRPO: reward centred only", Plain(), DrGrpo()),
         Objective(
-            "darling", "DARLING: reward times distance from the rollout's retrieval cluster, centred", Darling(), DrGrpo()
+            "darling",
+            "DARLING: reward times distance from the rollout's retrieval cluster, centred",
+            Darling(),
+            DrGrpo(),
         ),
     )
 }
