@@ -23,7 +23,7 @@ STOP_WORDS = frozenset((
 # fmt: on
 MAX_TOKEN_CHARS = 255  # StandardTokenizer cuts longer words into pieces of this length
 
-_MID_LETTER = frozenset(":·\u05f4\u2027\ufe13\ufe55\uff1a")
+_MID_LETTER = frozenset(":·\u0387\u05f4\u2027\ufe13\ufe55\uff1a")
 _MID_BOTH = frozenset(".'’\u2018\u2024\ufe52\uff07\uff0e")
 _MID_NUMBER = frozenset(",;\u037e\u0589\u060c\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b")
 
@@ -31,6 +31,7 @@ _MID_NUMBER = frozenset(",;\u037e\u0589\u060c\u060d\u066c\u07f8\u2044\ufe10\ufe1
 # with the character before it, M Q D punctuation that joins letters, both, digits.
 _RUN = "(?:(?:AE*(?:[MQ]E*(?=A))?|NE*(?:[DQ]E*(?=N))?)+|(?:KE*)+)"
 _WORD = re.compile(f"(?:UE*)*{_RUN}(?:(?:UE*)+{_RUN})*(?:UE*)*|IE*")
+_DEPARTS = re.compile(r"(?:log|bl)[iy](?:s|es|ed|ing)?$")
 _POSSESSIVE = re.compile(r"['’＇][sS]$")
 
 
@@ -49,6 +50,8 @@ def _word_break(char: str) -> str:
             return kind
     if category[0] == "M" or (category == "Cf" and char != "\u200b"):
         return "E"
+    if char in "\u30a0\u309b\u309c" or "\u3031" <= char <= "\u3035":
+        return "K"
     if category == "Nd":
         return "N"
     if category == "Pc":
@@ -79,7 +82,9 @@ def _stem(word: str) -> str:
     if len(word) < 3:
         return word
     stem = str(_stemmer().stemWord(word))
-    if stem.endswith("logi") and not word.endswith("logie") and _has_measure(stem[:-4]):
+    if not _DEPARTS.search(word):
+        return stem
+    if stem.endswith("logi") and _has_measure(stem[:-4]):
         return stem[:-1]
     if stem.endswith("bli") and _has_measure(stem[:-3]):
         return str(_stemmer().stemWord(stem[:-1] + "e"))

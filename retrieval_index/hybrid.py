@@ -27,10 +27,10 @@ class HybridSearcher:
         self.index_id = index_id or hashlib.sha256(key.encode()).hexdigest()
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Top k passages of each query by (-score, id)."""
+        """Top k passages of each query by (-score, id), of those that some searcher has among its first `depth`."""
         if k < 1:
             return [[] for _ in queries]
-        rankings = [searcher.search(queries, max(k, self.depth)) for searcher in self._searchers]
+        rankings = [searcher.search(queries, self.depth) for searcher in self._searchers]
         return [self._fuse(lists, k) for lists in zip(*rankings)]
 
     def close(self) -> None:

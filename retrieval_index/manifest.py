@@ -96,6 +96,11 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads a manifest; refuses folders that hold none, damaged ones and other versions."""
     path = folder / MANIFEST
     if not path.is_file():
+        aside = folder.parent / f".{folder.name}.old"
+        if not folder.exists() and aside.is_dir():
+            raise IndexFolderError(
+                f"{folder} was being replaced by a build that was killed; get it back: mv {aside} {folder}"
+            )
         raise IndexFolderError(
             f"{folder} is no berrypick index (no {MANIFEST}); build one: {_command(folder, 'bm25s')}"
         )

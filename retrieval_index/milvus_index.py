@@ -92,7 +92,7 @@ def write_milvus(
         rows = vectors[at : at + _BATCH]
         client.insert(collection, [{"row": at + i, "vector": row.tolist()} for i, row in enumerate(rows)])
     client.flush(collection)
-    client.close()
+    _disconnect(client, uri or str(out / DATABASE))
     return {**parameters, "uri": uri, "collection": collection}
 
 
@@ -103,7 +103,7 @@ def open_milvus(folder: Path, parameters: Mapping[str, Any]) -> tuple[MilvusVect
     if not client.has_collection(collection):
         raise BerrypickError(f"Milvus at {uri} has no collection {collection}; rebuild the index with --overwrite")
     client.load_collection(collection)
-    return MilvusVectors(client, collection, int(parameters["dim"])), client.close
+    return MilvusVectors(client, collection, int(parameters["dim"])), lambda: _disconnect(client, uri)
 
 
 def _client(pymilvus: Any, uri: str) -> Any:
@@ -113,6 +113,13 @@ def _client(pymilvus: Any, uri: str) -> Any:
         raise BerrypickError(
             f"cannot open Milvus at {uri}: {str(error).splitlines()[0]}; start the server, or close the other process"
         ) from error
+
+
+def _disconnect(client: Any, uri: str) -> None:
+    """Closes a connection; an embedded server would keep its database locked until the process ends."""
+    client.close()
+    if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
+        import_module("milvus_lite.server_manager").server_manager_instance.release_server(uri)
 
 
 def _pymilvus() -> Any:

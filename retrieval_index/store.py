@@ -206,9 +206,13 @@ def _put(work: Path, out: Path, overwrite: bool) -> None:
         if out.exists():  # a rename would replace an empty folder silently
             raise OSError(errno.ENOTEMPTY, "another build was first")
         os.rename(work, out)
-    except OSError:
+    except OSError as error:
         if aside:
             os.rename(old, out)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise IndexExistsError(
+                f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
+            ) from error
         raise
     _fsync(out.parent)
     shutil.rmtree(old, ignore_errors=True)
@@ -219,10 +223,6 @@ def _clear_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise IndexExistsError(
-                f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
-            ) from error
         reason = error.strerror or str(error)
         raise BerrypickError(f"cannot write {out}: {reason}; free some space or choose another --out") from error
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from berrypick.retrieval_index import encoder as encoder_module
 from berrypick.retrieval_index.corpus import Passage
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.cached import CachedSearcher
 from berrypick.retrieval_index.controls import EmptySearcher, OracleSearcher, RandomSearcher
@@ -62,7 +61,7 @@ SEARCHERS: dict[str, Make] = {
     ),
     "cached": lambda corpus, tmp, request: CachedSearcher(Bm25sSearcher.from_passages(corpus), capacity=3),
     "random": lambda corpus, tmp, request: RandomSearcher(corpus),
-    "oracle": lambda corpus, tmp, request: OracleSearcher({query: corpus[:6] for query in QUERIES}),
+    "oracle": lambda corpus, tmp, request: OracleSearcher(dict.fromkeys(QUERIES, corpus[:6])),
     "empty": lambda corpus, tmp, request: EmptySearcher(),
     "remote": _remote,
     "lucene": _stored("lucene"),
