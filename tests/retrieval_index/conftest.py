@@ -67,12 +67,14 @@ def corpus() -> list[Passage]:
 
 
 @contextlib.contextmanager
-def running_server(app: Any) -> Iterator[str]:
-    """The application on a free port, in a thread; yields its address when it is ready."""
+def running_server(load: Any, settings: Any, about: Any = None, port: int = 0) -> Iterator[str]:
+    """A server in a thread, on a free port; yields its address when it is ready and stops it gracefully."""
     import urllib3
     import uvicorn
+    from berrypick.retrieval_index.server.app import create_app
 
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    app = create_app(load, settings, about)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -93,12 +95,17 @@ def running_server(app: Any) -> Iterator[str]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
     """serve(searcher, **settings) -> address; stopped after the test."""
-    from berrypick.retrieval_index.server.app import create_app
     from berrypick.retrieval_index.server.settings import ServerSettings
 
     with contextlib.ExitStack() as stack:
 
         def start(searcher: Any, about: Any = None, **settings: Any) -> str:
-            return stack.enter_context(running_server(create_app(lambda: searcher, ServerSettings(**settings), about)))
+            return stack.enter_context(running_server(lambda: searcher, ServerSettings(**settings), about))
 
         yield start
+
+
+@pytest.fixture
+def serving() -> Callable[..., Any]:
+    """serving(load, settings, about, port): a server as a context manager."""
+    return running_server
