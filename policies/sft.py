@@ -30,7 +30,7 @@ class SftConfig:
 
     steps: int = 300
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     copying_steps: int = 0

@@ -28,6 +28,7 @@ TINY_CONFIG: dict[str, Any] = {
     "max_position_embeddings": 1024,
     "rope_theta": 10_000.0,
     "tie_word_embeddings": True,
+    "initializer_range": 0.06,
 }
 _TAGS = (
     "<think>",
@@ -96,7 +97,7 @@ def tiny_model(vocab_size: int, seed: int) -> PreTrainedModel:
 
 
 def copying_rows(
-    tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, num_words: int = 12
+    tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, num_words: int = 5
 ) -> list[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
     """Random names said twice, with the mask on the second time: learning to copy before learning to search."""
     rows = []
