@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
 from .evaluation import evaluate
 from .report.compare import report_arms, world_frontier
+from .report.frontier_figure import draw_frontier
 from .report.live import LiveView
 from .report.terminal import difference_lines, final_screen
 from .run_folder import open_run_folder, write_json
@@ -28,8 +29,6 @@ from .summary import compare
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
-
-logger = logging.getLogger(__name__)
 
 ENV = "berrypick/World-v0"
 ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
@@ -96,6 +95,8 @@ def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) 
     if config.measure_training:
         report["training_reward"] = {name: _training_reward(out, name) for name in ("SFT", *ARMS)}
     write_json(out / "report.json", report)
+    if find_spec("matplotlib"):
+        draw_frontier([report], out / "figures", title="World, preset priced: held-out questions")
     if show:
         print_demo(report, Console(width=100))
     return report
@@ -123,9 +124,7 @@ def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoCon
         _play_split(name, policy, task, config, _rollouts(out, name, "train"), "train")
 
 
-def _play_split(
-    name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, file: Path, split: str
-) -> None:
+def _play_split(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, file: Path, split: str) -> None:
     """Plays the first questions of a split; an evaluation that is there already is kept."""
     if file.is_file():
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from ..envs.metrics.statistics import paired_t_interval
 from .demo import ARMS, DemoConfig, run_demo
+from .report.frontier_figure import draw_frontier
 from .run_folder import environment_facts, write_json
 
 __all__ = ["pool_seeds", "print_pooled", "run_demo_seeds"]
@@ -37,6 +39,9 @@ def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: boo
         reports[seed] = run_demo(one, folder, resume=resume and folder.exists(), show=False)
     pooled = {"config": asdict(config), "environment": environment_facts(), **pool_seeds(reports)}
     write_json(out / "report.json", pooled)
+    if find_spec("matplotlib"):
+        title = f"World, preset priced: held-out questions, {num_seeds} seeds"
+        draw_frontier(list(reports.values()), out / "figures", title=title)
     print_pooled(pooled, Console(width=100))
 
 

@@ -31,7 +31,10 @@ def evaluate(
     max_rows: int = 1024,
     on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
 ) -> list[EpisodeRecord]:
-    """Rollouts of the first `num_questions` questions of a split, as records; `out` receives rollouts.jsonl, whole or not at all."""
+    """Rollouts of the first `num_questions` questions of a split, as records.
+
+    `out` receives rollouts.jsonl, whole or not at all.
+    """
     questions = task.split(split)[:num_questions]
     groups = rollout(
         policy,
