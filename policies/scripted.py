@@ -57,7 +57,8 @@ def _search_world(row: _Row) -> str:
     if row.observations:
         fact = world_text.parse_passage(_shown_text(row.observations[-1]))
         if fact is not None:
-            thought = world_text.restate(fact.relation, fact.entity, fact.obj)
+            tried = [world["kinds"][kind] for kind in row.orders[row.hop][: row.tried]]
+            thought = world_text.restate(fact.relation, fact.entity, fact.obj, tried)
             if fact.obj is not None:
                 row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
     else:
