@@ -80,7 +80,7 @@ def test_a_fact_is_restated_before_the_next_step_and_a_hit_moves_on(world: Task)
                 assert fact is not None
                 restated = world_text.restate(fact.relation, fact.entity, fact.obj)
                 assert after.draft.text.startswith(f"<think> {restated} </think>")
-                if fact.obj is not None:
+                if fact.obj is not None and "unknown" not in after.draft.text:
                     assert fact.obj in after.draft.text.split("</think>")[1]
 
 
