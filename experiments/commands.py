@@ -122,7 +122,7 @@ class Train:
     """demonstrations a training question (World: of another world's 4,096 questions)"""
     max_new_tokens: int = 32
     """most tokens of one turn"""
-    max_tokens: int = 16384
+    max_tokens: int = 4096
     """padded tokens of a micro-batch; lower it to save memory"""
     checkpoint_every: int = 10
     """steps between checkpoints"""

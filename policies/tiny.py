@@ -63,12 +63,14 @@ def tiny_vocabulary() -> list[str]:
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """A lossless tokenizer: the segmentation into the fewest pieces, bytes as fallback."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     pieces = [("<unk>", -100.0), *((f"<0x{byte:02X}>", -20.0) for byte in range(256))]
     pieces += [(piece, -1.0 - 0.001 * len(piece)) for piece in tiny_vocabulary()]
     backend = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    # Text that spells a byte piece, "<0x41>", must not be read as that byte: a split after "<" keeps the two apart.
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"<(?=0x[0-9A-F]{2}>)"), "isolated")
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     backend.add_special_tokens([AddedToken(_END, special=True, normalized=False)])
     tokenizer = PreTrainedTokenizerFast(
