@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import gymnasium as gym
-
 import berrypick  # noqa: F401
+import gymnasium as gym
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 
