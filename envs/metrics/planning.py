@@ -23,6 +23,7 @@ __all__ = [
     "PlanReplay",
     "conditional_kind_entropy",
     "kind_information",
+    "kind_information_draws",
     "plan_pass_at_k",
     "replay",
 ]
@@ -195,3 +196,34 @@ def kind_information(
     if not total:
         return None
     return KindInformation(marginal / total, conditional / total, (marginal - conditional) / total)
+
+
+def kind_information_draws(
+    first_kinds: Sequence[Sequence[Sequence[int]]], indices: NDArray[np.int64], *, miller_madow: bool = False
+) -> NDArray[np.float64]:
+    """I(kind; question | hop) of each resample of the questions, float64 [resamples], for its bootstrap interval.
+
+    A resample holds fewer distinct questions than the original, so its information is a little smaller: read the width
+    of these draws, not their centre.
+    """
+    num_kinds = 1 + max((kind for question in first_kinds for rollout in question for kind in rollout), default=0)
+    num_hops = max((len(rollout) for question in first_kinds for rollout in question), default=0)
+    counts = np.zeros((len(first_kinds), num_hops, num_kinds))
+    for at, question in enumerate(first_kinds):
+        for hop, kinds in enumerate(_by_hop(question)):
+            if len(kinds) > 1:
+                np.add.at(counts[at, hop], kinds, 1)
+    total = np.maximum(counts[indices].sum((1, 2, 3)), 1)
+    conditional = _weighted_entropy(counts, miller_madow=miller_madow)[indices].sum((1, 2))
+    marginal = _weighted_entropy(counts[indices].sum(1), miller_madow=miller_madow).sum(1)
+    out: NDArray[np.float64] = (marginal - conditional) / total
+    return out
+
+
+def _weighted_entropy(counts: NDArray[np.float64], *, miller_madow: bool) -> NDArray[np.float64]:
+    """n H over the last axis of counts; Miller-Madow adds (S - 1) / 2."""
+    n = counts.sum(-1, keepdims=True)
+    logs = np.log(np.where(counts > 0, counts, 1) / np.where(counts > 0, n, 1))
+    correction = np.maximum((counts > 0).sum(-1) - 1, 0) / 2 if miller_madow else 0.0
+    out: NDArray[np.float64] = -(counts * logs).sum(-1) + correction
+    return out
