@@ -209,10 +209,11 @@ def compare(
     at_a = [a.question_ids.index(key) for key in shared]
     at_b = [b.question_ids.index(key) for key in shared]
     indices = bootstrap_indices(len(shared), seed=seed)
+    one_retrieval = _one_retrieval(first, second)
     differences: Mapping[str, NDArray[np.float64]] = {
         name: b.columns[name][at_b] - a.columns[name][at_a]
         for name in a.columns
-        if name in b.columns and (name not in _BY_RETRIEVAL or _one_index(first, second))
+        if name in b.columns and (name not in _BY_RETRIEVAL or one_retrieval)
     }
     return {
         "num_shared": len(shared),
@@ -229,8 +230,14 @@ def compare(
 _BY_RETRIEVAL = frozenset({"semantic_query_entropy", "path_entropy", "distinct_passages", "distinct_passages_rarefied"})
 
 
-def _one_index(first: Sequence[EpisodeRecord], second: Sequence[EpisodeRecord]) -> bool:
-    return len({record.index_id for record in (*first, *second)}) == 1
+def _one_retrieval(*arms: Sequence[EpisodeRecord]) -> bool:
+    """Whether one index answered with one number of passages; equivalence of queries depends on both."""
+    ids = {record.index_id for records in arms for record in records}
+    return len(ids) == 1 and len({max(_depths(records)) for records in arms}) == 1
+
+
+def _depths(records: Sequence[EpisodeRecord]) -> list[int]:
+    return [0, *(len(ranking) for record in records for turn in record.turns for ranking in turn.hits)]
 
 
 def _samples(records: Sequence[EpisodeRecord]) -> int:
