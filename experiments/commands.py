@@ -38,7 +38,7 @@ class Demo:
     """of the whole run"""
     steps: int = 40
     """RL steps of each arm"""
-    sft_steps: int = 240
+    sft_steps: int = 520
     """SFT steps"""
     questions: int = 256
     """test questions"""
@@ -116,7 +116,7 @@ class Train:
     """of RL; by default 1e-4 for models below 5 M parameters, else 1e-6"""
     sft_learning_rate: float | None = None
     """peak, of SFT; by default 4e-3 for models below 5 M parameters, else 2e-5"""
-    sft_batch_size: int = 64
+    sft_batch_size: int = 32
     """demonstrations an SFT step"""
     demonstrations: int = 1
     """demonstrations a training question (World: of another world's 4,096 questions)"""
