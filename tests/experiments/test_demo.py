@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-
 from berrypick.experiments.demo import ARMS, DemoConfig, demo_report, print_demo, run_demo
 from berrypick.experiments.demo_seeds import pool_seeds, print_pooled
+from rich.console import Console
 
 SMALL = DemoConfig(steps=1, sft_steps=2, questions=6, samples=8, index="bm25s")
 
