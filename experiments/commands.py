@@ -13,7 +13,8 @@ import tyro
 
 from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexSearch
+from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
+from ..retrieval_index.server.command import Serve
 
 __all__ = ["parse_command"]
 
@@ -225,6 +226,7 @@ class Play:
 
 _INDEX = (
     Annotated[IndexBuild, tyro.conf.subcommand("build", description="corpus to index on disk, atomically")]
+    | Annotated[IndexImport, tyro.conf.subcommand("import", description="take over a FAISS or Lucene index as it is")]
     | Annotated[IndexCheck, tyro.conf.subcommand("check", description="integrity of an index")]
     | Annotated[IndexSearch, tyro.conf.subcommand("search", description="a look at what a query finds")]
     | Annotated[IndexEval, tyro.conf.subcommand("eval", description="evidence recall on a questions file")]
@@ -252,6 +254,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "report": Report,
         "play": Play,
         "index": Index,
+        "serve": Serve,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed: Command = tyro.extras.subcommand_cli_from_dict(
