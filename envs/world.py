@@ -172,8 +172,9 @@ def _said(config: WorldConfig, obj: str | None, extra: np.random.Generator) -> s
 def _text(
     config: WorldConfig, kind: str, relation: str, clauses: Sequence[tuple[str, str | None]], variant: int
 ) -> str:
-    voice = world_english if config.voice == "english" else world_text
-    return voice.record_text(kind, relation, clauses, variant)
+    if config.voice == "english":
+        return world_english.record_text(kind, relation, clauses, variant)
+    return world_text.record_text(kind, relation, clauses)
 
 
 def _distractors(config: WorldConfig, entity: str, objects: Sequence[str]) -> list[Passage]:
@@ -191,7 +192,7 @@ def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Qu
     relations = [fact.relation for fact in chain.facts]
     cue = None if chain.cue is None else config.kinds[chain.cue]
     start = chain.entities[0].split("/")[0]
-    voice = world_english if config.voice == "english" else world_text
+    question_text = world_english.question_text if config.voice == "english" else world_text.question_text
     world: dict[str, Any] = {
         "preset": config.preset,
         "kinds": list(config.kinds),
@@ -213,7 +214,7 @@ def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Qu
         metadata["answers_by_path"] = aliases
     return Question(
         id=f"world-{config.seed}-{split}-{number:05d}",
-        text=voice.question_text(start, relations, cue),
+        text=question_text(start, relations, cue),
         answers=tuple(name for names in aliases for name in names),
         evidence=_evidence(chain, present),
         split=split,

@@ -97,8 +97,8 @@ def passage_text(kind: str, relation: str, entity: str, obj: str | None) -> str:
     return f"{kind}: the {relation} of {entity} is {obj or LOST}."
 
 
-def record_text(kind: str, relation: str, clauses: Sequence[tuple[str, str | None]], variant: int = 0) -> str:
-    """A record of one or more clauses, (entity, object) each; the closed voice has one variant."""
+def record_text(kind: str, relation: str, clauses: Sequence[tuple[str, str | None]]) -> str:
+    """A record of one or more clauses, (entity, object) each."""
     facts = (f"the {relation} of {entity} is {obj or LOST}." for entity, obj in clauses)
     return f"{kind}: {' '.join(facts)}"
 
