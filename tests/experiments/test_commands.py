@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from berrypick.__main__ import main
 
 WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=6"]
