@@ -15,6 +15,7 @@ from ..retrieval_index.errors import BerrypickError
 __all__ = [
     "SCHEMA_VERSION",
     "EpisodeRecord",
+    "HitRecord",
     "QuestionRecord",
     "RecordError",
     "TokenRecord",

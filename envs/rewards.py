@@ -74,10 +74,9 @@ class RewardSpec:
         return sum(weight * REWARD_TERMS[name](facts) for name, weight in self.weights)
 
 
-_TERM = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*\s*)?([A-Za-z_]\w*)\s*")
+_TERM = re.compile(r"\s*([+-]?)\s*(?:((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?([A-Za-z_]\w*)\s*")
 
 
-@lru_cache(maxsize=64)
 def parse_reward(spec: str) -> RewardSpec:
     """Reads "TERM", "WEIGHT*TERM" and sums of them.
 
@@ -85,6 +84,13 @@ def parse_reward(spec: str) -> RewardSpec:
         UnknownNameError: a term nobody defined.
         BerrypickError: no such sum.
     """
+    if not isinstance(spec, str):
+        raise BerrypickError(f'reward must be a text such as "em + 0.2*evidence_recall", got {spec!r}')
+    return _parse_reward(spec)
+
+
+@lru_cache(maxsize=64)
+def _parse_reward(spec: str) -> RewardSpec:
     at = 0
     weights: list[tuple[str, float]] = []
     while at < len(spec) or not weights:

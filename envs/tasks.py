@@ -41,9 +41,17 @@ class Task:
 
     def split(self, name: str) -> tuple[Question, ...]:
         """The questions of a split; an unknown or empty one raises `BerrypickError`."""
-        if name not in self.questions:
-            raise UnknownNameError("split", name, self.questions)
+        if not isinstance(name, str) or name not in self.questions:
+            raise UnknownNameError("split", str(name), self.questions)
+        if not self.questions[name]:
+            raise BerrypickError(f"split {name!r} of {self.env_id} has no questions; choose another split or size")
         return self.questions[name]
+
+    @property
+    def default_split(self) -> str:
+        """ "train" or its like where there is one, else the first split that has questions."""
+        filled = [name for name, questions in self.questions.items() if questions]
+        return next((name for name in ("train", *filled) if name in filled and name.startswith("train")), filled[0])
 
 
 def world_task(

@@ -61,6 +61,7 @@ class WorldConfig:
     num_answers: int = 1
 
     def __post_init__(self) -> None:
+        self._check_types()
         checks = (
             (1 <= self.hops <= len(world_text.RELATIONS), f"hops must be 1 to {len(world_text.RELATIONS)}"),
             (
@@ -82,6 +83,14 @@ class WorldConfig:
         for holds, message in checks:
             if not holds:
                 raise BerrypickError(f"World: {message}; change that argument")
+
+    def _check_types(self) -> None:
+        for name in ("budget", "hops", "num_train", "num_validation", "num_test", "distractors", "seed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise BerrypickError(f"World: {name} must be a whole number, got {value!r}")
+        if not all(isinstance(a, int | float) for a in self.availability):
+            raise BerrypickError(f"World: availability must be numbers, got {self.availability!r}")
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> WorldConfig:

@@ -38,7 +38,7 @@ class Demo:
     """of the whole run"""
     steps: int = 40
     """RL steps of each arm"""
-    sft_steps: int = 300
+    sft_steps: int = 240
     """SFT steps"""
     questions: int = 256
     """test questions"""
@@ -46,6 +46,8 @@ class Demo:
     """rollouts a test question"""
     index: str = "lucene"
     """lucene (needs the lucene extra) or bm25s"""
+    seeds: int = 1
+    """how many seeds, one whole run each; above 1 also measures the training questions and pools the seeds"""
     resume: bool = False
     """go on with an interrupted demo"""
 
@@ -57,7 +59,12 @@ class Demo:
         from .demo import DemoConfig, run_demo
 
         config = DemoConfig(self.seed, self.steps, self.sft_steps, self.questions, self.samples, self.index)
-        run_demo(config, self.out, resume=self.resume)
+        if self.seeds > 1:
+            from .demo_seeds import run_demo_seeds
+
+            run_demo_seeds(config, self.seeds, self.out, resume=self.resume)
+        else:
+            run_demo(config, self.out, resume=self.resume)
         return 0
 
 
@@ -105,17 +112,17 @@ class Train:
     """groups a step"""
     group_size: int = 8
     """rollouts a question"""
-    learning_rate: float = 1e-4
-    """of RL"""
-    sft_learning_rate: float = 2e-3
-    """peak, of SFT"""
+    learning_rate: float | None = None
+    """of RL; by default 1e-4 for models below 5 M parameters, else 1e-6"""
+    sft_learning_rate: float | None = None
+    """peak, of SFT; by default 4e-3 for models below 5 M parameters, else 2e-5"""
     sft_batch_size: int = 64
     """demonstrations an SFT step"""
-    demonstrations: int = 16
-    """demonstrations a training question"""
+    demonstrations: int = 1
+    """demonstrations a training question (World: of another world's 4,096 questions)"""
     max_new_tokens: int = 32
     """most tokens of one turn"""
-    max_tokens: int = 16384
+    max_tokens: int = 4096
     """padded tokens of a micro-batch; lower it to save memory"""
     checkpoint_every: int = 10
     """steps between checkpoints"""
