@@ -54,9 +54,8 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
         "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, _evidence(grid))],
         "per_seed": per_seed_rows(grid),
     }
-    report["text"] = report_text(report)
     out: dict[str, Any] = _plain(report)
-    return out
+    return {**out, "text": report_text(out)}
 
 
 def _plain(value: Any) -> Any:
