@@ -14,6 +14,7 @@ import tyro
 from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexSearch
+from .run_command import Run
 
 __all__ = ["parse_command"]
 
@@ -251,6 +252,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "eval": Eval,
         "report": Report,
         "play": Play,
+        "run": Run,
         "index": Index,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)

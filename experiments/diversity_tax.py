@@ -25,7 +25,7 @@ GRID = TableConfig(learning_rate=3.0)
 """Learning rate: of .3, 1 and 3 the one whose GRPO (6 seeds apart from the grid's, priced, diverse start) ends nearest
 to the entropy of kinds that the language-model prototype of the World's specification had after 200 steps (.245)."""
 
-SMOKE = TableConfig(sft_steps=20, steps=20, checkpoints=(0, 10, 20), learning_rate=3.0)
+SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class DiversityTax:
         smoke = scale == "smoke"
         table_cells = [
             TableCell(
-                preset, start, arm, strength, seed, (64, 128) if smoke else self.sizes, SMOKE if smoke else self.table
+                preset, start, arm, strength, seed, (32, 64) if smoke else self.sizes, SMOKE if smoke else self.table
             )
             for seed in range(self.first_seed, self.first_seed + num_seeds)
             for preset in (("free", "priced") if smoke else self.presets)

@@ -7,10 +7,14 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import tyro
 
 from ..retrieval_index.errors import UnknownNameError
-from .runner import Experiment, reproduce_cell, run_experiment
+
+if TYPE_CHECKING:
+    from .runner import Experiment
 
 __all__ = ["EXPERIMENTS", "Run", "open_experiment"]
 
@@ -33,8 +37,8 @@ def open_experiment(name: str) -> Experiment:
 class Run:
     """One experiment: claims with verdicts, tables, figures; resumable cell by cell."""
 
-    name: str
-    """experiment, see berrypick list"""
+    name: tyro.conf.Positional[str]
+    """experiment: diversity_tax"""
     out: Path
     """run folder; an interrupted run goes on there"""
     scale: Literal["smoke", "small", "full"] = "smoke"
@@ -48,6 +52,8 @@ class Run:
 
     def run(self) -> int:
         """Runs it."""
+        from .runner import reproduce_cell, run_experiment
+
         experiment = open_experiment(self.name)
         if self.cell:
             result = reproduce_cell(experiment, self.cell, self.out, scale=self.scale, num_seeds=self.seeds)

@@ -23,25 +23,22 @@ def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     k = report["group_k"]
     out = []
-    for name, measure, label in (
-        ("tax_pass", f"pass@{k}", f"pass@{k}"),
-        ("tax_breadth", "breadth", "breadth of a group of 8"),
-    ):
-        figure = _figure(report, measure, label)
-        for suffix in ("svg", "png"):
-            path = folder / f"{name}.{suffix}"
-            # no date and a fixed salt, so that equal reports give equal files
-            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-            figure.savefig(path, dpi=110, metadata=metadata)
-            out.append(path)
+    pictures = (("tax_pass", f"pass@{k}", f"pass@{k}"), ("tax_breadth", "breadth", "breadth of a group of 8"))
+    import matplotlib as mpl
+
+    # no date and a fixed salt, so that equal reports give equal files
+    with mpl.rc_context({"svg.hashsalt": "berrypick"}):
+        for name, measure, label in pictures:
+            figure = _figure(report, measure, label)
+            for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+                out.append(folder / f"{name}.{suffix}")
+                figure.savefig(out[-1], dpi=110, metadata=metadata)
     return out
 
 
 def _figure(report: Mapping[str, Any], measure: str, label: str) -> Any:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    mpl.rcParams["svg.hashsalt"] = "berrypick"
     conditions = report["conditions"]
     starts = list(dict.fromkeys(condition.split("/")[1] for condition in conditions))
     presets = list(dict.fromkeys(condition.split("/")[0] for condition in conditions))
