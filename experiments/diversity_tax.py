@@ -82,13 +82,16 @@ class DiversityTax:
         """Tables, verdicts and the paragraph of what is there."""
         from .diversity_tax_report import diversity_report
 
-        return diversity_report(results, self.cells(scale, num_seeds), scale)
+        return {"seeds": num_seeds, **diversity_report(results, self.cells(scale, num_seeds), scale)}
 
-    def write_figures(self, report: Mapping[str, Any], folder: Path) -> None:
-        """The pictures, where matplotlib is installed."""
+    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
+        """per_seed.csv, and the pictures where matplotlib is installed."""
+        from .diversity_tax_report import per_seed_csv
         from .report.figures import write_tax_figures
 
-        write_tax_figures(report, folder)
+        cells = self.cells(report["scale"], report["seeds"])
+        (out / "per_seed.csv").write_text(per_seed_csv(results, cells))
+        write_tax_figures(report, out / "figures")
 
 
 EXPERIMENT = DiversityTax()

@@ -84,10 +84,10 @@ def test_rows(preset: str, sizes: tuple[int, int]) -> RowTable:
 
 
 @lru_cache(maxsize=8)
-def condition_frontier(preset: str, sizes: tuple[int, int], num_points: int = 33) -> Frontier:
-    """The exact frontier of a preset's own test questions."""
+def condition_frontier(preset: str, sizes: tuple[int, int]) -> Frontier:
+    """The exact frontier of a preset's own test questions, with few points where the questions are few."""
     _, test, table = _worlds(preset, sizes)
-    return frontier(table, test.budget, FRONTIER_K, num_points=num_points)
+    return frontier(table, test.budget, FRONTIER_K, num_points=33 if sizes[1] >= 256 else 5)
 
 
 @lru_cache(maxsize=64)

@@ -27,7 +27,7 @@ from .diversity_tax_series import (
 from .diversity_tax_text import report_text
 from .runner import Cell, Results, Scale
 
-__all__ = ["diversity_report", "per_seed_rows"]
+__all__ = ["diversity_report", "per_seed_csv"]
 
 MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
 
@@ -52,7 +52,6 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
         },
         "conditions": {condition: _condition(grid, condition) for condition in grid.conditions},
         "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, _evidence(grid))],
-        "per_seed": per_seed_rows(grid),
     }
     out: dict[str, Any] = _plain(report)
     return {**out, "text": report_text(out)}
@@ -238,10 +237,13 @@ def _inside(grid: Grid, contrast: Contrast, arm: Series, other: Series) -> Estim
     return hierarchical_bootstrap(arms[0], arms[1], num_resamples=500)
 
 
-def per_seed_rows(grid: Grid) -> list[list[Any]]:
-    """[condition, arm, strength, seed, measures at the end ...] of every cell; the columns are `MEASURES`."""
-    rows = []
+def per_seed_csv(results: Results, cells: Sequence[Cell]) -> str:
+    """One line a cell: condition, arm, strength, seed, measures at the end."""
+    grid = read_grid(results, cells)
+    lines = [",".join(("condition", "arm", "strength", "seed", *MEASURES))]
     for (condition, arm, strength), series in grid.series.items():
         columns = [series.values(name) for name in MEASURES]
-        rows += [[condition, arm, strength, seed, *(column[seed] for column in columns)] for seed in series.seeds]
-    return rows
+        for seed in series.seeds:
+            values = ",".join(f"{column[seed]:.5f}" for column in columns)
+            lines.append(f"{condition},{arm},{strength:g},{seed},{values}")
+    return "\n".join(lines) + "\n"

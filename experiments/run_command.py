@@ -47,6 +47,8 @@ class Run:
     """seeds of each arm"""
     cell: str = ""
     """compute this one cell afresh and print it"""
+    publish: Path | None = None
+    """project folder whose results/NAME and docs/findings.md are written from the report"""
     json: bool = False
     """print the report as one JSON document"""
 
@@ -62,6 +64,10 @@ class Run:
         report = run_experiment(
             experiment, self.out, scale=self.scale, num_seeds=self.seeds, on_cell=None if self.json else _progress
         )
+        if self.publish is not None:
+            from .findings import publish
+
+            publish(self.out, self.publish)
         if self.json:
             sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
         else:

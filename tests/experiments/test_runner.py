@@ -38,8 +38,8 @@ class Toy:
     def report(self, results, scale, num_seeds):
         return {"values": {k: v["value"] for k, v in results.done.items()}, "failed": results.failed, "text": ""}
 
-    def write_figures(self, report, folder):
-        folder.mkdir(exist_ok=True)
+    def write_files(self, results, report, out):
+        assert (out / "report.json").is_file()
 
 
 def run(toy, out, seeds=3):
