@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from berrypick.experiments.diversity_tax_language import language_cells, run_language_cell
@@ -35,6 +36,8 @@ def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cell, tmp_
 
     monkeypatch.setattr(module, "evaluate", interrupted)
     work = work_of(cell, tmp_path / "cut")
+    shared = work.parent.parent / "sft"  # the objectives of a seed share their start
+    shutil.copytree(tmp_path / "whole" / shared.relative_to(tmp_path / "cut"), shared)
     with pytest.raises(KeyboardInterrupt):
         run_language_cell(cell, work)
     again = run_language_cell(cell, work)
