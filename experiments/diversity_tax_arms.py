@@ -1,7 +1,7 @@
-"""The arms of the diversity tax as losses of the table of kinds, each with its strengths and its control.
+"""The arms of the diversity tax: registered objectives as losses of the table of kinds, strengths, and controls.
 
-Advantages come from `policies/objectives`, what is not there yet from the same formulas here. Outcomes of bonuses are
-kind signatures (`evidence`): on World all right answers of a question are equal, so answers cannot tell paths apart.
+Outcomes of bonuses are kind signatures (`evidence`): on World all right answers of a question are equal, so answers
+cannot tell paths apart.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..policies.objectives.estimates import DrGrpo, Estimate, Grpo
-from ..policies.objectives.losses import clipped_policy_loss
-from ..policies.objectives.shapes import Darling, Plain, Shape
-from .diversity_tax_advantages import Lexical, MaxAtK, OutcomeBonus, PassAtK
+from ..policies.objectives import get_objective
+from ..policies.objectives.bonuses import OutcomeCounts
+from ..policies.objectives.losses import StepTokens, TokenBatch
 from .kind_table_training import Batch, Loss, TableConfig, groups_of_table
 
 __all__ = ["ARMS", "Arm"]
 
-CLIP = (0.2, 0.2)
 KL_COV_FRACTION = 0.04
 """2e-3 of a language model's tokens, of which about one in twenty decides between kinds."""
 
@@ -32,23 +30,25 @@ class Arm:
 
     Attributes:
         summary: one line.
+        objective: a spec of `get_objective` with "{}" for the strength.
+        control: the arm it is compared with; "" for a control.
         strengths: what it is swept over, weakest diversity first; (0,) where it has none.
         strength_name: what the strength is.
-        control: the arm it is compared with; "" for a control.
-        loss: strength -> a fresh loss, which may keep counts.
         epochs: updates on each step's rollouts.
         imitation: imitates further demonstrations instead.
+        own_loss: replaces the objective's loss.
         no_learning: the learning rate is 0.
         rewards: replaces success as the reward.
     """
 
     summary: str
-    loss: Callable[[float], Loss]
+    objective: str
     control: str = "grpo"
     strengths: tuple[float, ...] = (0.0,)
     strength_name: str = ""
     epochs: int = 1
     imitation: bool = False
+    own_loss: Loss | None = None
     no_learning: bool = False
     rewards: Callable[[Batch], Tensor] | None = None
 
@@ -62,53 +62,29 @@ class Arm:
         rate = 0.0 if self.no_learning else config.learning_rate
         return replace(config, epochs=self.epochs, learning_rate=rate)
 
-
-def _policy_loss(batch: Batch, advantages: Tensor) -> Tensor:
-    loss, _ = clipped_policy_loss(batch.log_probs, batch.old_log_probs, advantages.reshape(-1)[batch.episode], CLIP)
-    return loss
-
-
-def _plain(shape: Shape, estimate: Estimate, *, texts: bool = False) -> Loss:
-    def loss(batch: Batch) -> Tensor:
-        g = groups_of_table(batch, texts=texts)
-        return _policy_loss(batch, estimate(g, shape(g)))
-
-    return loss
+    def loss(self, strength: float) -> Loss:
+        """A fresh loss; one whose bonus counts outcomes starts to count."""
+        return self.own_loss or _objective_loss(self.objective.format(f"{strength:g}"))
 
 
-def _with_bonus(bonus: OutcomeBonus, weight: float) -> Loss:
-    def loss(batch: Batch) -> Tensor:
-        g = groups_of_table(batch, texts=False)
-        return _policy_loss(batch, Grpo()(g, g.rewards) + weight * bonus(g))
-
-    return loss
-
-
-def _entropy(weight: float) -> Loss:
-    """GRPO minus weight x entropy at each decision."""
-    grpo = _plain(Plain(), Grpo())
+def _objective_loss(spec: str) -> Loss:
+    """The registered objective's loss of each decision; a decision is a token, and none of them writes the answer."""
+    objective, counts = get_objective(spec), OutcomeCounts()
+    counted: set[int] = set()
 
     def loss(batch: Batch) -> Tensor:
+        g = groups_of_table(batch, texts=spec.startswith("lexical"))
+        base, bonus = objective.advantages(g, counts)
+        if objective.bonus is not None and batch.seed not in counted:
+            # once a step, after the bonus has read the counts
+            counts.add(g, objective.bonus.key)
+            counted.add(batch.seed)
+        advantages = (base + bonus).reshape(-1)[batch.episode]
         log_p = batch.all_log_probs
-        entropy = -(log_p.exp() * log_p.masked_fill(log_p.isinf(), 0.0)).sum(-1)
-        return grpo(batch) - weight * entropy
-
-    return loss
-
-
-def _kl_cov(weight: float) -> Loss:
-    """KL-Cov (arXiv 2505.22617): decisions of highest covariance pay weight x |log p - log p old|, unclipped."""
-
-    def loss(batch: Batch) -> Tensor:
-        g = groups_of_table(batch, texts=False)
-        advantages = Grpo()(g, g.rewards).reshape(-1)[batch.episode]
-        plain, _ = clipped_policy_loss(batch.log_probs, batch.old_log_probs, advantages, CLIP)
-        log_probs = batch.log_probs.detach()
-        covariance = (advantages - advantages.mean()) * (log_probs - log_probs.mean())
-        top = covariance.topk(max(1, round(KL_COV_FRACTION * len(covariance)))).indices
-        difference = batch.log_probs - batch.old_log_probs
-        unclipped = -difference.exp() * advantages + weight * difference.abs()
-        return plain.scatter(0, top, unclipped[top])
+        entropies = -(log_p.exp() * log_p.masked_fill(log_p.isinf(), 0.0)).sum(-1)
+        step = StepTokens(batch.old_log_probs, advantages, batch.seed)
+        tokens = TokenBatch(step, torch.arange(len(advantages)), batch.log_probs, entropies)
+        return objective.token_loss(tokens)[0]
 
     return loss
 
@@ -127,70 +103,42 @@ _FLOORS = (0.3, 0.1, 0.03)
 _WEIGHTS = (0.1, 0.2, 0.4)
 _KS = (2.0, 4.0, 6.0)
 
+_GRPO = "grpo"
+
 ARMS: dict[str, Arm] = {
-    "grpo": Arm("GRPO", lambda _: _plain(Plain(), Grpo()), control=""),
-    "dr_grpo": Arm("GRPO without the division, control of methods without it", lambda _: _plain(Plain(), DrGrpo()), ""),
-    "darling": Arm(
-        "DARLING, clusters by what was retrieved",
-        lambda floor: _plain(Darling("retrieval", floor), DrGrpo()),
-        "dr_grpo",
-        _FLOORS,
-        "floor",
-    ),
+    "grpo": Arm("GRPO", _GRPO, ""),
+    "dr_grpo": Arm("GRPO without the division, control of methods without it", "dr_grpo", ""),
+    "darling": Arm("DARLING, clusters by what was retrieved", "darling:floor={}", "dr_grpo", _FLOORS, "floor"),
     "darling_oracle": Arm(
         "DARLING, clusters by evidence path: trains on the metric",
-        lambda floor: _plain(Darling("evidence", floor), DrGrpo()),
+        "darling_oracle:floor={}",
         "dr_grpo",
         _FLOORS,
         "floor",
     ),
     "lexical": Arm(
-        "reward times the share of n-grams that no sibling wrote",
-        lambda n: _plain(Lexical(int(n)), DrGrpo(), texts=True),
-        "dr_grpo",
-        (2.0, 4.0, 6.0),
-        "n",
+        "reward times the share of n-grams that no sibling wrote", "lexical:n={}", "dr_grpo", (2.0, 4.0, 6.0), "n"
     ),
-    "ucb_mean": Arm(
-        "GRPO plus centred UCB bonus on outcomes",
-        lambda c: _with_bonus(OutcomeBonus("ucb_mean"), c),
-        strengths=_WEIGHTS,
-        strength_name="c",
-    ),
-    "ucb_con": Arm(
-        "GRPO plus UCB bonus minus a constant",
-        lambda c: _with_bonus(OutcomeBonus("ucb_con"), c),
-        strengths=_WEIGHTS,
-        strength_name="c",
-    ),
-    "batch": Arm(
-        "GRPO minus repeats within the group",
-        lambda c: _with_bonus(OutcomeBonus("batch"), c),
-        strengths=_WEIGHTS,
-        strength_name="c",
-    ),
-    "entropy": Arm("GRPO plus entropy", _entropy, strengths=(0.01, 0.03, 0.1), strength_name="weight"),
+    "ucb_mean": Arm("GRPO plus centred UCB", "ucb_mean:weight={},key=evidence", _GRPO, _WEIGHTS, "c"),
+    "ucb_con": Arm("GRPO plus UCB minus a constant", "ucb_con:weight={},key=evidence", _GRPO, _WEIGHTS, "c"),
+    "batch": Arm("GRPO minus repeats within the group", "batch:weight={},key=evidence", _GRPO, _WEIGHTS, "c"),
+    "entropy": Arm("GRPO plus entropy", "entropy:coefficient={}", _GRPO, (0.01, 0.03, 0.1), "weight"),
     "kl_cov": Arm(
         "KL-Cov on two updates a step",
-        _kl_cov,
+        f"kl_cov:fraction={KL_COV_FRACTION},coefficient={{}}",
         "grpo_two_updates",
         (0.3, 1.0, 3.0),
         "coefficient",
         epochs=2,
     ),
-    "max_at_k": Arm(
-        "Max@K reward, then GRPO", lambda k: _plain(MaxAtK(int(k)), Grpo()), strengths=_KS, strength_name="k"
-    ),
-    "pass_at_k": Arm("pass@k training", lambda k: _plain(Plain(), PassAtK(int(k))), strengths=_KS, strength_name="k"),
-    "grpo_two_updates": Arm("GRPO with two updates a step", lambda _: _plain(Plain(), Grpo()), "", epochs=2),
+    "max_at_k": Arm("Max@K reward, then GRPO", "max_at_k:k={}", _GRPO, _KS, "k"),
+    "pass_at_k": Arm("pass@k training", "pass_at_k:k={}", _GRPO, _KS, "k"),
+    "grpo_two_updates": Arm("GRPO with two updates a step", _GRPO, "", epochs=2),
     "batch_shuffled": Arm(
-        "control: batch bonus of shuffled rollouts",
-        lambda c: _with_bonus(OutcomeBonus("batch", shuffled=True), c),
-        strengths=(0.2,),
-        strength_name="c",
+        "control: batch bonus of shuffled rollouts", "batch_shuffled:weight={},key=evidence", _GRPO, (0.2,), "c"
     ),
-    "random_reward": Arm("control: a coin for a reward", lambda _: _plain(Plain(), Grpo()), rewards=_coin),
-    "no_learning": Arm("control: learning rate 0", lambda _: _plain(Plain(), Grpo()), no_learning=True),
-    "more_sft": Arm("control: as many demonstrations as rollouts", lambda _: _imitate_successes, imitation=True),
-    "rejection_sampling": Arm("control: imitates its own successes", lambda _: _imitate_successes),
+    "random_reward": Arm("control: a coin for a reward", _GRPO, rewards=_coin),
+    "no_learning": Arm("control: learning rate 0", _GRPO, no_learning=True),
+    "more_sft": Arm("control: as many demonstrations as rollouts", _GRPO, imitation=True),
+    "rejection_sampling": Arm("control: imitates its own successes", _GRPO, own_loss=_imitate_successes),
 }

@@ -223,10 +223,15 @@ def groups_of_table(batch: Batch, *, texts: bool = True) -> Groups:
     return Groups(
         question_ids=tuple(str(question) for question in batch.questions),
         rewards=batch.rewards,
-        outcomes={key: values.reshape(shape).tolist() for key, values in outcomes.items()},
+        outcomes={key: _grouped(values.reshape(shape).tolist(), key) for key, values in outcomes.items()},
         queries=_queries(batch) if texts else (),
         seed=batch.seed,
     )
+
+
+def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
+    """No evidence at all is no outcome."""
+    return [[None if key == "evidence" and not code else code for code in row] for row in codes]
 
 
 def _queries(batch: Batch) -> list[list[tuple[str, ...]]]:
