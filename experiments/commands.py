@@ -189,13 +189,17 @@ class Report:
     """run folders or rollouts.jsonl files"""
     json: bool = False
     """one JSON document"""
+    html: Path | None = None
+    """also write a self-contained page with the frontier, all measures and the episodes"""
 
     def run(self) -> int:
         """Reports."""
-        from .report.compare import print_report, report_paths
+        from .report.compare import print_report, report_paths, write_page
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+        if self.html is not None:
+            write_page(self.paths, self.html)
         if self.json:
             _write_json(report_paths(self.paths))
         else:

@@ -14,6 +14,7 @@ from ..policies.language_model import LanguageModelPolicy, load_language_model
 from ..policies.policy import Sampling
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
+from .diversity_tax_arms import ARMS
 from .evaluation import evaluate
 from .run_folder import write_json
 from .runner import Cell
@@ -24,8 +25,11 @@ __all__ = ["CHECKPOINTS", "OBJECTIVES", "language_cells", "run_language_cell"]
 
 ENV = "berrypick/World-v0"
 PRESETS = ("free", "priced")
-OBJECTIVES = ("grpo", "dr_grpo", "darling", "batch", "entropy", "pass_at_k")
-"""Each with the strength that the tabular grid reads its claims at."""
+OBJECTIVES = {
+    arm: ARMS[arm].objective.format(f"{ARMS[arm].middle[0]:g}")
+    for arm in ("grpo", "dr_grpo", "darling", "batch", "entropy", "pass_at_k")
+}
+"""Arm -> registered objective at the strength that the tabular grid reads its claims at."""
 
 CHECKPOINTS = (0, 10, 20, 40, 80, 200)
 QUESTIONS, SAMPLES = 512, 16
@@ -36,10 +40,11 @@ def language_cells(num_seeds: int) -> list[Cell]:
     """One cell an objective, condition and seed; 96 with 8 seeds."""
     return [
         Cell(
-            f"language/{preset}/{objective}/seed-{seed:02d}",
+            f"language/{preset}/{arm}/seed-{seed:02d}",
             {
                 "policy": "language model",
                 "preset": preset,
+                "arm": arm,
                 "objective": objective,
                 "seed": seed,
                 "sft_steps": 240,
@@ -51,7 +56,7 @@ def language_cells(num_seeds: int) -> list[Cell]:
         )
         for seed in range(num_seeds)
         for preset in PRESETS
-        for objective in OBJECTIVES
+        for arm, objective in OBJECTIVES.items()
     ]
 
 
