@@ -15,6 +15,7 @@ from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
+from .run_command import Run
 
 __all__ = ["parse_command"]
 
@@ -189,13 +190,17 @@ class Report:
     """run folders or rollouts.jsonl files"""
     json: bool = False
     """one JSON document"""
+    html: Path | None = None
+    """also write a self-contained page with the frontier, all measures and the episodes"""
 
     def run(self) -> int:
         """Reports."""
-        from .report.compare import print_report, report_paths
+        from .report.compare import print_report, report_paths, write_page
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+        if self.html is not None:
+            write_page(self.paths, self.html)
         if self.json:
             _write_json(report_paths(self.paths))
         else:
@@ -253,6 +258,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "eval": Eval,
         "report": Report,
         "play": Play,
+        "run": Run,
         "index": Index,
         "serve": Serve,
     }
