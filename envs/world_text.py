@@ -46,7 +46,7 @@ RELATIONS = (
 DISTRACTOR_RELATIONS = ("guest", "tenant", "host", "porter", "drummer", "barber")
 """Relations that no question asks about."""
 
-WORDS = ("the", "of", "is", "lost", "unknown")
+WORDS = ("the", "of", "is", "in", "lost", "unknown")
 """All other words of passages, questions and demonstrations."""
 
 _CONSONANTS = "bdfgklmprstvz"
@@ -161,9 +161,18 @@ def parse_query(text: str) -> Query:
     return Query(kinds, relation, entity)
 
 
-def restate(relation: str, entity: str, obj: str | None) -> str:
-    """What a demonstrator thinks after a passage: "founder of kizunba is tovenra"."""
-    return f"{relation} of {entity} is {obj or LOST}"
+def restate(relation: str, entity: str, obj: str | None, tried: Sequence[str] = ()) -> str:
+    """What a demonstrator thinks after a passage: "founder of kizunba is tovenra", or "... is lost in ledger scroll".
+
+    Args:
+        relation: of the fact.
+        entity: its subject.
+        obj: its object, None where the record is void.
+        tried: kinds that were tried at this hop, said after a miss.
+    """
+    if obj is not None:
+        return f"{relation} of {entity} is {obj}"
+    return " ".join((f"{relation} of {entity} is {LOST}", *(("in", *tried) if tried else ())))
 
 
 def syllables_of(name: str) -> tuple[str, ...]:

@@ -42,6 +42,10 @@ WORLD_DEMONSTRATIONS: dict[str, Any] = {
 class TrainView(Protocol):
     """What a training run tells about itself while it goes."""
 
+    def begin(self, step: int) -> None:
+        """Called once before a phase's first step; `step` is how many are done already."""
+        ...
+
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
         """Called after each step; `step` counts over both phases."""
         ...
@@ -126,7 +130,8 @@ def train(
 
 
 def _resume(found: Path | None, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, log: RunLog) -> int:
-    if found is None:
+    if found is None:  # killed before the first checkpoint: what was logged is written again
+        truncate_log(log.metrics_path, 0)
         return 0
     state = load_checkpoint(found, policy, optimizer)
     truncate_log(log.metrics_path, state["metrics_bytes"])
@@ -147,6 +152,8 @@ def _sft(
     first = _resume(found, policy, optimizer, log)
     if first == config.sft.steps:
         return
+    if view:
+        view.begin(first)
     demonstrations = demonstrate(policy, task, config)
     for step in range(first, config.sft.steps):
         metrics = sft_update(policy, optimizer, sft_batch(demonstrations, policy, config.sft, step), config.sft, step)
@@ -168,7 +175,9 @@ def _rl(
 ) -> None:
     objective = get_objective(config.rl.objective)
     optimizer = rl_optimizer(policy, config.rl)
-    first = _resume(found, policy, optimizer, log)
+    first = _resume(found, policy, optimizer, log) if found or not config.sft.steps else 0
+    if view:
+        view.begin(config.sft.steps + first)
     for step in range(first, config.rl.steps):
         questions = questions_of_step(task.split(config.split), config.rl, step)
         groups = rl_rollout(policy, questions, task.spec, task.searcher, config.rl, step)

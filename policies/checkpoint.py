@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..retrieval_index.errors import BerrypickError
@@ -40,7 +41,7 @@ def save_checkpoint(
     """
     name = f"{state['phase']}-{state['step']:06d}"
     target, work = folder / name, folder / f".{name}.partial"
-    shutil.rmtree(work, ignore_errors=True)
+    _sweep(folder)
     try:
         work.mkdir(parents=True)
         policy.save(work)
@@ -49,7 +50,7 @@ def save_checkpoint(
         (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
         for path in (*sorted(work.iterdir()), work):
             _fsync(path)
-        shutil.rmtree(target, ignore_errors=True)
+        _discard(target)
         os.replace(work, target)
         _fsync(folder)
     except OSError as error:
@@ -58,25 +59,68 @@ def save_checkpoint(
             f"cannot write checkpoint {target}: {error.strerror or error}; free some space or choose another --out, "
             "earlier checkpoints are intact"
         ) from error
-    for old in sorted(folder.glob(f"{state['phase']}-*"))[:-keep]:
-        shutil.rmtree(old)
+    for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
+        _discard(old)
     return target
+
+
+def _discard(path: Path) -> None:
+    """Removes a checkpoint; it loses its name first, so that none is ever seen half removed."""
+    if path.exists():
+        doomed = path.with_name(f".{path.name}.old.partial")
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.replace(path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a killed save or removal left."""
+    for left in folder.glob(".*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint: RL after SFT, then by step."""
     complete = [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
-    return max(complete, key=lambda path: (path.name.startswith("rl"), path.name), default=None)
+    return max(complete, key=_order, default=None)
+
+
+def _order(path: Path) -> tuple[bool, int]:
+    phase, _, step = path.name.rpartition("-")
+    return phase == "rl", int(step) if step.isdecimal() else -1
 
 
 def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Loads weights and optimizer in place and returns the state that was saved."""
-    state: dict[str, Any] = json.loads((path / _STATE).read_text())
-    policy.model.load_state_dict(load_file(path / "model.safetensors"), strict=False)
-    policy.model.tie_weights()
-    tensors = load_file(path / "optimizer.safetensors")
-    _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+    """Loads weights and optimizer in place and returns the state that was saved.
+
+    Raises:
+        BerrypickError: the files are damaged, or belong to another model or optimizer.
+    """
+    try:
+        state: dict[str, Any] = json.loads((path / _STATE).read_text())
+        _load_weights(path, policy)
+        tensors = load_file(path / "optimizer.safetensors")
+        _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BerrypickError(
+            f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to go on from the "
+            "one before, or start anew in another --out"
+        ) from error
     return state
+
+
+def _load_weights(path: Path, policy: LanguageModelPolicy) -> None:
+    """Loads all weights; only those that are tied to a loaded one may be absent."""
+    weights = load_file(path / "model.safetensors")
+    have = policy.model.state_dict(keep_vars=True)
+    loaded = {id(have[name]) for name in weights if name in have}
+    absent = [name for name, value in have.items() if name not in weights and id(value) not in loaded]
+    foreign = [name for name in weights if name not in have]
+    if absent or foreign:
+        raise ValueError(f"its weights are of another model: {', '.join([*absent, *foreign][:3])}")
+    policy.model.load_state_dict(weights, strict=False)
+    policy.model.tie_weights()
 
 
 def truncate_log(path: Path, size: int) -> None:

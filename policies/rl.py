@@ -47,7 +47,7 @@ class RlConfig:
     max_grad_norm: float = 1.0
     epochs: int = 1
     max_new_tokens: int = 32
-    max_tokens: int = 16_384
+    max_tokens: int = 4096
     seed: int = 0
 
 
@@ -61,6 +61,8 @@ def questions_of_step(questions: Sequence[Question], config: RlConfig, step: int
 
     Questions left over at the end of an epoch sit it out, so that no step asks one twice.
     """
+    if not questions:
+        raise BerrypickError("there are no training questions; choose a split with questions")
     count = min(config.questions_per_step, len(questions))
     per_epoch = len(questions) // count
     epoch, offset = divmod(step, per_epoch)
@@ -124,6 +126,8 @@ def _epoch(
     config: RlConfig,
 ) -> dict[str, float]:
     total = data.num_policy_tokens
+    if not total:
+        raise BerrypickError("no rollout of the step wrote a token; check the prompt's length and --max-new-tokens")
     sums = {"loss": 0.0, "entropy": 0.0, "clipped": 0.0, "kl": 0.0}
     optimizer.zero_grad(set_to_none=True)
     for micro in micro_batches(data, config.max_tokens, policy.model.device):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..envs.episode import Episode, advance, start
 from ..envs.questions import EpisodeSpec, Question
+from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.searcher import Searcher
 from .counter_random import row_seed
 from .policy import Policy, Sampling
@@ -44,6 +45,10 @@ def rollout(
     Returns:
         Ended episodes, [question][sample].
     """
+    if num_samples < 1 or max_rows < 1:
+        raise BerrypickError(f"num_samples and max_rows must be at least 1, got {num_samples} and {max_rows}")
+    if len({question.id for question in questions}) < len(questions):
+        raise BerrypickError("a question stands twice in one rollout; ask for more num_samples instead")
     jobs = [(question, sample) for question in questions for sample in range(num_samples)]
     done: list[Episode] = []
     for first in range(0, len(jobs), max_rows):

@@ -1,4 +1,8 @@
-"""Scripted policies: demonstrators for SFT and anchors of every report. They read only what a policy is shown."""
+"""Scripted policies: demonstrators for SFT and anchors of every report.
+
+They follow the facts that passages show. What they know beforehand is their rule: the orders of kinds, their mean
+availabilities (best_order), or where the facts lie (oracle).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from numpy.typing import NDArray
 from ..envs import world_text, world_voices
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from .policy import Sampling
 
 __all__ = ["SCRIPTED", "ScriptedPolicy", "scripted_policy"]
@@ -36,8 +40,8 @@ class _Row:
 
     @property
     def budget(self) -> int:
-        limit = self.spec.search_budget
-        return self.spec.max_turns - 1 if limit is None else limit
+        limit, turns = self.spec.search_budget, self.spec.max_turns - 1
+        return turns if limit is None else min(limit, turns)
 
 
 def _turn(thought: str, tag: str, body: str) -> str:
@@ -58,7 +62,8 @@ def _search_world(row: _Row) -> str:
     if row.observations:
         fact = world_voices.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
         if fact is not None:
-            thought = world_text.restate(fact.relation, row.entity, fact.obj)
+            tried = [world["kinds"][kind] for kind in row.orders[row.hop][: row.tried]]
+            thought = world_text.restate(fact.relation, row.entity, fact.obj, tried)
             if fact.obj is not None:
                 row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
     else:
@@ -94,7 +99,7 @@ def _search_words(row: _Row) -> str:
         row.num_queries += 1
         words = row.question.text.split()
         return _turn("", "search", " ".join(row.generator.choice(words, size=min(3, len(words)))))
-    words = _shown_text(row.observations[-1]).split() or [UNKNOWN]
+    words = (_shown_text(row.observations[-1]).split() if row.observations else []) or [UNKNOWN]
     return _turn("", "answer", str(row.generator.choice(words)).strip(".?,") or UNKNOWN)
 
 
@@ -192,5 +197,7 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
 
 
 def scripted_policy(name: str) -> ScriptedPolicy:
-    """The scripted policy of that name; KeyError for others."""
+    """The scripted policy of that name; an unknown one raises `UnknownNameError`."""
+    if name not in SCRIPTED:
+        raise UnknownNameError("scripted policy", name, SCRIPTED)
     return SCRIPTED[name]
