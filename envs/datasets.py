@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,32 @@ from ..retrieval_index.corpus import read_jsonl
 from ..retrieval_index.errors import BerrypickError
 from .questions import Question
 
-__all__ = ["QuestionError", "data_folder", "read_questions"]
+__all__ = ["QuestionError", "cache_folder", "data_folder", "questions_from_lines", "read_questions"]
 
 
 class QuestionError(BerrypickError):
     """A question line that is not valid; the message names file and line."""
 
 
+def cache_folder() -> Path:
+    """Where indexes and downloaded sets are kept: BERRYPICK_CACHE, or ~/.cache/berrypick."""
+    return Path(os.environ.get("BERRYPICK_CACHE") or Path.home() / ".cache" / "berrypick")
+
+
 def data_folder(name: str) -> Path:
-    """The folder of a data set below BERRYPICK_DATA."""
+    """The folder of a data set: below BERRYPICK_DATA, else where `berrypick data get` put it."""
     root = os.environ.get("BERRYPICK_DATA")
-    if not root:
-        raise BerrypickError(
-            f"{name} needs its data: set BERRYPICK_DATA to the folder that holds {name}/corpus.jsonl.gz and "
-            f"{name}/questions.jsonl, or pass data=FOLDER"
-        )
-    folder = Path(root) / name
-    if not folder.is_dir():
-        raise BerrypickError(f"no folder {folder}; set BERRYPICK_DATA to the folder that holds {name}/")
-    return folder
+    if root and (Path(root) / name).is_dir():
+        return Path(root) / name
+    downloaded = cache_folder() / "data" / name
+    if downloaded.is_dir():
+        return downloaded
+    if root:
+        raise BerrypickError(f"no folder {Path(root) / name}; set BERRYPICK_DATA to the folder that holds {name}/")
+    raise BerrypickError(
+        f"{name} needs its data: set BERRYPICK_DATA to the folder that holds {name}/corpus.jsonl.gz and "
+        f"{name}/questions.jsonl, pass data=FOLDER, or try `berrypick data get {name}`"
+    )
 
 
 def read_questions(
@@ -49,10 +56,17 @@ def read_questions(
         QuestionError: with file and line, for bad JSON, a missing, empty or mistyped field, a lone surrogate, a
             duplicate id, or a supporting passage that the corpus does not hold.
     """
+    lines = ((f"{path}:{number}", line) for number, line in read_jsonl(path, skipped=skipped))
+    return questions_from_lines(path, lines, titles, skipped)
+
+
+def questions_from_lines(
+    path: Path, lines: Iterable[tuple[str, Mapping[str, Any]]], titles: Mapping[str, str], skipped: list[str] | None
+) -> dict[str, tuple[Question, ...]]:
+    """Checks lines of our layout, each with where it stands, and sorts them by split; see `read_questions`."""
     splits: dict[str, list[Question]] = {}
     seen: set[str] = set()
-    for number, line in read_jsonl(path, skipped=skipped):
-        where = f"{path}:{number}"
+    for where, line in lines:
         try:
             question = _question(where, line, titles)
             if question.id in seen:

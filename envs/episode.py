@@ -15,7 +15,7 @@ from .answers import exact_match
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
 from .tags_format import BUDGET_HINT, INVALID_HINT
-from .turn_format import Action, Answer, Invalid, Search, get_turn_format
+from .turn_format import Action, Answer, Candidate, Invalid, Search, get_turn_format
 
 __all__ = [
     "BUDGET_HINT",
@@ -136,6 +136,11 @@ class Episode:
         return last if isinstance(last, Answer) else None
 
     @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates that count: the first `num_answers` of the answer block."""
+        return self.answer.candidates[: self.spec.num_answers] if self.answer else ()
+
+    @property
     def prediction(self) -> str | None:
         """The first candidate of the answer, the one pass@1 scores."""
         return self.answer.candidates[0].text if self.answer else None
@@ -160,6 +165,8 @@ class Episode:
             num_queries=len(self.queries),
             num_invalid=self.num_invalid,
             num_turns=len(self.turns),
+            candidates=tuple(candidate.text for candidate in self.candidates),
+            answers_by_path=tuple(tuple(names) for names in self.question.metadata.get("answers_by_path", ())),
         )
 
 

@@ -41,7 +41,7 @@ EVALUATION_PRESETS: Mapping[str, EvaluationPreset] = {
             "template": "instruct",
             "top_k": 3,
             "max_turns": 5,
-            "search_budget": 0,
+            "search_budget": -1,
             "max_observation_chars": 2000,
             "reward": "em",
         },

@@ -46,8 +46,8 @@ _TOOLS = (
 )
 _TASK = (
     "Answer the question. Think inside <think> and </think> first, and again whenever you learn something. If you lack "
-    "knowledge, call the search tool; you may search {budget}, each query of a call counts. When you know enough, write "
-    "the answer, short and without explanation, inside <answer> and </answer>, for example <answer> Beijing "
+    "knowledge, call the search tool; you may search {budget}, each query of a call counts. When you know enough, "
+    "write the answer, short and without explanation, inside <answer> and </answer>, for example <answer> Beijing "
     "</answer>.{several}{world}\nQuestion: {question}\n"
 )
 _OPEN, _CLOSE = "\n<tool_response>\n", "\n</tool_response>\n"

@@ -21,7 +21,7 @@ from .questions import Question
 from .world_config import PRESETS, WorldConfig
 from .world_names import make_names
 
-__all__ = ["PRESETS", "World", "WorldConfig", "build_world", "passage_id"]
+__all__ = ["PRESETS", "SPLITS", "World", "WorldConfig", "build_world", "passage_id"]
 
 SPLITS = ("train", "validation", "test")
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
+from ..envs.data_commands import DataCheck, DataGet
 from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
@@ -166,8 +167,10 @@ class Eval:
     """0 is greedy"""
     top_p: float = 1.0
     """nucleus mass"""
-    max_new_tokens: int = 32
-    """most tokens of one turn"""
+    max_new_tokens: int | None = None
+    """most tokens of one turn; 32, or the preset's"""
+    preset: str = ""
+    """search-r1: prompt, tags, top-k, turns and observation cap as published"""
     max_rows: int = 1024
     """most episodes played at a time"""
     seed: int = 0
@@ -249,6 +252,23 @@ class Index:
         return int(self.action.run())
 
 
+_DATA = (
+    Annotated[DataGet, tyro.conf.subcommand("get", description="download a public question set")]
+    | Annotated[DataCheck, tyro.conf.subcommand("check", description="formats, counts and leaks of question files")]
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Download question sets, check them for leaks."""
+
+    action: tyro.conf.OmitSubcommandPrefixes[_DATA]  # type: ignore[valid-type]
+
+    def run(self) -> int:
+        """Runs the data command."""
+        return int(self.action.run())
+
+
 def parse_command(arguments: Sequence[str] | None) -> Command:
     """Parses a command line; an unknown command or flag exits with 2 and names the nearest."""
     commands: dict[str, Any] = {
@@ -261,6 +281,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "run": Run,
         "index": Index,
         "serve": Serve,
+        "data": Data,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed: Command = tyro.extras.subcommand_cli_from_dict(

@@ -55,7 +55,8 @@ def test_the_prompt_and_the_first_observation_of_the_published_transcript_come_o
 def test_an_invalid_turn_gets_the_published_hint():
     assert FORMAT.render(Invalid("x"), [], 1, FORMAT.invalid_hint) == (
         "\nMy previous action is invalid. If I want to search, I should put the query between <search> and </search>. "
-        "If I want to give the final answer, I should put the answer between <answer> and </answer>. Let me try again.\n"
+        "If I want to give the final answer, I should put the answer between <answer> and </answer>. "
+        "Let me try again.\n"
     )
 
 

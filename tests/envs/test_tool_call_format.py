@@ -18,7 +18,8 @@ FORMAT = get_turn_format("tool_call")
 
 
 def call(*queries, **more):
-    return f"<tool_call>\n{json.dumps({'name': 'search', 'arguments': {'query_list': list(queries)}} | more)}\n</tool_call>"
+    body = {"name": "search", "arguments": {"query_list": list(queries)}} | more
+    return f"<tool_call>\n{json.dumps(body)}\n</tool_call>"
 
 
 queries = st.lists(
