@@ -13,7 +13,7 @@ import tyro
 
 from ..envs.data_commands import DataCheck, DataGet
 from ..envs.tasks import Task, make_task
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
 from .run_command import Run
@@ -269,6 +269,29 @@ class Data:
         return int(self.action.run())
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Side-by-side timings: berrypick bench NAME; without a name, the list."""
+
+    def run(self) -> int:
+        """Lists the benches."""
+        from .bench import BENCHES
+
+        for name, kind in BENCHES.items():
+            sys.stdout.write(f"{name}: {(kind.__doc__ or '').splitlines()[0]}\n")
+        return 0
+
+
+def _parse_bench(name: str, arguments: Sequence[str]) -> Command:
+    from .bench import BENCHES
+
+    if name not in BENCHES:
+        raise UnknownNameError("bench", name, BENCHES)
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    parsed: Command = tyro.cli(BENCHES[name], prog=f"berrypick bench {name}", args=list(arguments), config=config)
+    return parsed
+
+
 def parse_command(arguments: Sequence[str] | None) -> Command:
     """Parses a command line; an unknown command or flag exits with 2 and names the nearest."""
     commands: dict[str, Any] = {
@@ -282,8 +305,11 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "index": Index,
         "serve": Serve,
         "data": Data,
+        "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["bench"] and len(given) > 1 and not given[1].startswith("-"):
+        return _parse_bench(given[1], given[2:])
     parsed: Command = tyro.extras.subcommand_cli_from_dict(
         commands,
         prog="berrypick",

@@ -99,10 +99,16 @@ class Bm25sSearcher:
         if not columns or k < 1:
             return []
         spans = [slice(self._starts[column], self._starts[column + 1]) for column in columns]
-        rows, where = np.unique(np.concatenate([self._rows[span] for span in spans]), return_inverse=True)
+        entries = np.concatenate([self._rows[span] for span in spans])
         weights = np.concatenate([self._data[span] for span in spans]).astype(np.float64)
         # bincount adds in float64, so that the order of a query's terms does not show in the float32 score
-        scores = np.bincount(where, weights, len(rows)).astype(np.float32)
+        if len(entries) * 8 > len(self._passages):  # sorting many entries costs more than a slot for every passage
+            totals = np.bincount(entries, weights, len(self._passages))
+            rows = np.flatnonzero(totals)
+            scores = totals[rows].astype(np.float32)
+        else:
+            rows, where = np.unique(entries, return_inverse=True)
+            scores = np.bincount(where, weights, len(rows)).astype(np.float32)
         if len(rows) > k:
             floor = np.partition(scores, len(scores) - k)[len(scores) - k]
             keep = scores >= floor

@@ -67,7 +67,7 @@ class RemoteSearcher:
         digest = health.get("corpus_sha256")
         if expected_corpus_sha256 is not None and digest not in (None, expected_corpus_sha256):
             raise BerrypickError(f"the server at {self._base} indexes another corpus; serve the index of this one")
-        limits = health.get("limits") if isinstance(health.get("limits"), dict) else {}
+        limits = health.get("limits") or {}
         self._max_queries = min(_CHUNK, int(limits.get("max_queries", _CHUNK)))
         self._max_chars = int(limits.get("max_query_chars", _MAX_CHARS))
         self.index_id = str(health.get("index_id") or hashlib.sha256(f"remote|{base}".encode()).hexdigest())
