@@ -25,6 +25,7 @@ def _register() -> None:
         _gym.register(
             id=f"berrypick/{name}",
             entry_point="berrypick.envs.search_env:make_search_env",
+            vector_entry_point="berrypick.envs.vector_env:make_search_vector_env",
             kwargs={"env_id": f"berrypick/{name}"},
             order_enforce=True,
         )

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Action", "Answer", "Candidate", "Invalid", "Search", "cut_turn", "first_block", "read_candidate"]
+__all__ = [
+    "Action",
+    "Answer",
+    "Candidate",
+    "Invalid",
+    "Search",
+    "cut_turn",
+    "encodable",
+    "first_block",
+    "read_candidate",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +85,12 @@ def read_candidate(line: str) -> Candidate:
         cited.append(int(number))
         text = head.rstrip()
     return Candidate(text, tuple(reversed(cited)))
+
+
+def encodable(text: str) -> str:
+    """Lone surrogates become U+FFFD, character for character: indexes and files take only what UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+    return text

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..retrieval_index.searcher import Hit, Searcher
+from .actions import encodable
 from .answers import exact_match
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
@@ -200,24 +201,15 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
 def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
     turn_format = get_turn_format(episode.spec.turn_format)
     if len(draft.text) > MAX_TURN_CHARS:
-        kept = Draft(_encodable(draft.text[:MAX_TURN_CHARS]), draft.tokens, draft.stopped_by)
+        kept = Draft(encodable(draft.text[:MAX_TURN_CHARS]), draft.tokens, draft.stopped_by)
         return kept, Invalid(f"turn of more than {MAX_TURN_CHARS} characters"), None
-    text = _encodable(turn_format.cut(draft.text))
+    text = encodable(turn_format.cut(draft.text))
     action = turn_format.parse(text)
     budget = episode.spec.search_budget
     error = None
     if isinstance(action, Search) and budget is not None and len(episode.queries) + len(action.queries) > budget:
         error = "search budget exceeded"
     return Draft(text, draft.tokens, draft.stopped_by), action, error
-
-
-def _encodable(text: str) -> str:
-    """Lone surrogates become U+FFFD, character for character: indexes and files take only what UTF-8 can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
-    return text
 
 
 def _take(

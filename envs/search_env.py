@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.error import ResetNeeded
 
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
@@ -16,7 +17,7 @@ from .questions import Question
 from .tasks import Task, make_task
 from .unicode_text import UnicodeText
 
-__all__ = ["RESET_OPTIONS", "SearchEnv", "find_question", "make_search_env"]
+__all__ = ["RESET_OPTIONS", "SearchEnv", "check_action", "choose_question", "make_search_env"]
 
 RESET_OPTIONS = ("question_id", "split")
 
@@ -72,18 +73,10 @@ class SearchEnv(gym.Env[str, str]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts an episode; see the class for `seed` and `options`."""
         super().reset(seed=seed)
-        self._episode = start(self._choose(options or {}), self.task.spec)
+        question = choose_question(self.task, self._by_id, options or {}, self.split, self.np_random)
+        self._episode = start(question, self.task.spec)
         messages = self._episode.messages
         return messages[-1]["content"], {"question_id": self._episode.question.id, "messages": messages}
-
-    def _choose(self, options: dict[str, Any]) -> Question:
-        for name in options:
-            if name not in RESET_OPTIONS:
-                raise UnknownNameError("reset option", str(name), RESET_OPTIONS)
-        if "question_id" in options:
-            return find_question(self._by_id, options["question_id"])
-        questions = self.task.split(options.get("split", self.split))
-        return questions[int(self.np_random.integers(len(questions)))]
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Takes one turn.
@@ -92,11 +85,10 @@ class SearchEnv(gym.Env[str, str]):
             BerrypickError: the action is no text; malformed text is no error, it is answered with a hint.
             ResetNeeded: the episode has ended.
         """
-        if not isinstance(action, str):
-            raise BerrypickError(f"an action is a text, got {type(action).__name__}; give the policy's turn as str")
+        draft = Draft(check_action(action))
         if self.episode.done:
             raise ResetNeeded("the episode has ended; call reset() before the next step()")
-        result = advance([self.episode], [Draft(action)], self.task.searcher)[0]
+        result = advance([self.episode], [draft], self.task.searcher)[0]
         return result.observation, result.reward, result.terminated, result.truncated, result.info
 
     def render(self) -> str | None:  # type: ignore[override]
@@ -110,13 +102,32 @@ class SearchEnv(gym.Env[str, str]):
         self.task.searcher.close()
 
 
-def find_question(by_id: Mapping[str, Question], question_id: object) -> Question:
-    """The question of an id; an unknown one names the nearest."""
-    if isinstance(question_id, str) and question_id in by_id:
-        return by_id[question_id]
-    name = str(question_id)
-    near = difflib.get_close_matches(name, by_id, n=3, cutoff=0.6) or sorted(by_id)[:3]
-    raise UnknownNameError("question id", name, near)
+def choose_question(
+    task: Task, by_id: Mapping[str, Question], options: Mapping[str, Any], split: str, generator: np.random.Generator
+) -> Question:
+    """The question a reset asks: that of `options["question_id"]`, or one drawn from a split.
+
+    Raises:
+        UnknownNameError: an option, question id or split that does not exist; names the nearest.
+    """
+    for name in options:
+        if name not in RESET_OPTIONS:
+            raise UnknownNameError("reset option", str(name), RESET_OPTIONS)
+    wanted = options.get("question_id")
+    if wanted is not None:
+        if isinstance(wanted, str) and wanted in by_id:
+            return by_id[wanted]
+        near = difflib.get_close_matches(str(wanted), by_id, n=3, cutoff=0.6) or sorted(by_id)[:3]
+        raise UnknownNameError("question id", str(wanted), near)
+    questions = task.split(options.get("split", split))
+    return questions[int(generator.integers(len(questions)))]
+
+
+def check_action(action: object) -> str:
+    """The action, which must be a text; malformed text is no error, it is answered with a hint."""
+    if not isinstance(action, str):
+        raise BerrypickError(f"an action is a text, got {type(action).__name__}; give the policy's turn as str")
+    return action
 
 
 def make_search_env(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ..retrieval_index.searcher import Hit
 from .actions import Action, Answer, Invalid, Search, cut_turn, first_block, read_candidate
 from .questions import EpisodeSpec, Question
+from .world_english import archive_words
 
-__all__ = ["BUDGET_HINT", "INVALID_HINT", "TagsFormat", "budget_words", "passage_lines", "several_words"]
+__all__ = ["BUDGET_HINT", "INVALID_HINT", "TagsFormat", "budget_words", "passage_lines", "several_words", "world_words"]
 
 INVALID_HINT = "invalid turn: write <search> query </search> or <answer> answer </answer>"
 BUDGET_HINT = "no searches left: write <answer> answer </answer>"
@@ -42,7 +43,7 @@ class TagsFormat:
         if spec.template == "bare":
             return [{"role": "user", "content": question.text}]
         task = INSTRUCTIONS.format(budget=budget_words(spec), several=several_words(spec))
-        return [{"role": "user", "content": f"{task}\nQuestion: {question.text}\n"}]
+        return [{"role": "user", "content": f"{task}{world_words(question)}\nQuestion: {question.text}\n"}]
 
     def cut(self, text: str) -> str:
         """The turn up to and including the first closing tag."""
@@ -94,6 +95,14 @@ def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]
         f"[{number}] {f'(Title: {hit.title}) ' if hit.title else ''}{hit.text}"
         for number, hit in enumerate(flat, first_number)
     ]
+
+
+def world_words(question: Question) -> str:
+    """What the World's archive holds, for a question of the World; empty for others."""
+    world = question.metadata.get("world")
+    if world is None:
+        return ""
+    return "\n" + archive_words(world["kinds"], len(question.metadata.get("answers_by_path", ("one",))))
 
 
 def budget_words(spec: EpisodeSpec) -> str:

@@ -60,6 +60,14 @@ def world_task(
     index: str = "bm25s",
     hops: int = 2,
     budget: int | None = None,
+    availability: str = "",
+    cue: float = 0.0,
+    clauses: int = 1,
+    aliases: bool | int = False,
+    distractors: int = 0,
+    voice: str = "closed",
+    query_formats: str = "",
+    num_answers: int = 1,
     num_train: int = 256,
     num_validation: int = 128,
     num_test: int = 512,
@@ -67,30 +75,54 @@ def world_task(
     max_turns: int | None = None,
     reward: str = "em",
     turn_format: str = "tags",
+    template: str = "",
     top_k: int = 1,
+    max_observation_chars: int = 4000,
 ) -> Task:
-    """The planted world; see `envs/world.py`. `max_turns` defaults to budget + 3."""
+    """The planted world; see `envs/world_config.py`.
+
+    `availability` and `query_formats` are numbers joined by commas, "0.6,0.5,0.4". `max_turns` defaults to budget + 3,
+    `template` to "bare" in the closed voice and "instruct" in English.
+    """
     overrides: dict[str, Any] = {} if budget is None else {"budget": budget}
+    for name, text in (("availability", availability), ("query_formats", query_formats)):
+        if text != "":
+            overrides[name] = _numbers(name, text)
     config = WorldConfig.from_preset(
         preset,
         hops=hops,
+        cue=cue,
+        clauses=clauses,
+        aliases=bool(aliases) if aliases in (0, 1) else aliases,
+        distractors=distractors,
+        voice=voice,
+        num_answers=num_answers,
         num_train=num_train,
         num_validation=num_validation,
         num_test=num_test,
         seed=world_seed,
         **overrides,
     )
-    world = build_world(config)
     spec = EpisodeSpec(
         turn_format=turn_format,
-        template="bare",
+        template=template or ("bare" if voice == "closed" else "instruct"),
         top_k=top_k,
         max_turns=config.budget + 3 if max_turns is None else max_turns,
         search_budget=config.budget,
+        num_answers=num_answers,
         reward=reward,
+        max_observation_chars=max_observation_chars,
     )
+    world = build_world(config)
     questions = {split: world.questions(split) for split in ("train", "validation", "test")}
     return Task("berrypick/World-v0", questions, spec, _searcher(world.passages(), index), config)
+
+
+def _numbers(name: str, text: object) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in str(text).split(","))
+    except ValueError:
+        raise BerrypickError(f'{name} must be numbers joined by commas such as "0.6,0.5,0.4", got {text!r}') from None
 
 
 def hotpotqa_task(*, data: str = "", index: str = "bm25s", **rules: Any) -> Task:
@@ -137,19 +169,20 @@ def _corpus_task(
 def _searcher(passages: Sequence[Passage], index: str) -> Searcher:
     """A searcher over exactly these passages: a back end's name, or the folder of an index."""
     if index.startswith(("http://", "https://")):
-        raise BerrypickError("a remote index is not supported yet; give bm25s, lucene, faiss or an index folder")
+        from ..retrieval_index.remote import RemoteSearcher
+
+        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages))
     if index == "bm25s":
         from ..retrieval_index.bm25s_index import Bm25sSearcher
 
         return Bm25sSearcher.from_passages(passages)
-    from ..retrieval_index.store import build_index, open_searcher
+    from ..retrieval_index.store import FORMAT, ensure_index, open_searcher
 
     digest = corpus_sha256(passages)
     folder = Path(index)
     if index in ("lucene", "faiss"):
-        folder = _cache() / "indexes" / f"{index}-{digest[:16]}"
-        if not folder.exists():
-            build_index(passages, index, folder, encoder="minilm" if index == "faiss" else None)
+        folder = _cache() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
+        ensure_index(passages, index, folder)
     elif not folder.exists():
         raise BerrypickError(
             f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"

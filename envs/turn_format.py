@@ -9,7 +9,9 @@ from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.searcher import Hit
 from .actions import Action, Answer, Candidate, Invalid, Search, cut_turn
 from .questions import EpisodeSpec, Question
+from .search_r1_format import SearchR1Format
 from .tags_format import TagsFormat
+from .tool_call_format import ToolCallFormat
 
 __all__ = [
     "Action",
@@ -76,7 +78,8 @@ class TurnFormat(Protocol):
         ...
 
 
-_FORMATS: dict[str, TurnFormat] = {turn_format.name: turn_format for turn_format in (TagsFormat(),)}
+_ALL: tuple[TurnFormat, ...] = (TagsFormat(), SearchR1Format(), ToolCallFormat())
+_FORMATS: dict[str, TurnFormat] = {turn_format.name: turn_format for turn_format in _ALL}
 
 
 def turn_format_names() -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import tyro
 
 from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexSearch
+from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
+from ..retrieval_index.server.command import Serve
 from .run_command import Run
 
 __all__ = ["parse_command"]
@@ -39,7 +40,7 @@ class Demo:
     """of the whole run"""
     steps: int = 40
     """RL steps of each arm"""
-    sft_steps: int = 240
+    sft_steps: int = 520
     """SFT steps"""
     questions: int = 256
     """test questions"""
@@ -117,7 +118,7 @@ class Train:
     """of RL; by default 1e-4 for models below 5 M parameters, else 1e-6"""
     sft_learning_rate: float | None = None
     """peak, of SFT; by default 4e-3 for models below 5 M parameters, else 2e-5"""
-    sft_batch_size: int = 64
+    sft_batch_size: int = 32
     """demonstrations an SFT step"""
     demonstrations: int = 1
     """demonstrations a training question (World: of another world's 4,096 questions)"""
@@ -230,6 +231,7 @@ class Play:
 
 _INDEX = (
     Annotated[IndexBuild, tyro.conf.subcommand("build", description="corpus to index on disk, atomically")]
+    | Annotated[IndexImport, tyro.conf.subcommand("import", description="take over a FAISS or Lucene index as it is")]
     | Annotated[IndexCheck, tyro.conf.subcommand("check", description="integrity of an index")]
     | Annotated[IndexSearch, tyro.conf.subcommand("search", description="a look at what a query finds")]
     | Annotated[IndexEval, tyro.conf.subcommand("eval", description="evidence recall on a questions file")]
@@ -258,6 +260,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "play": Play,
         "run": Run,
         "index": Index,
+        "serve": Serve,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed: Command = tyro.extras.subcommand_cli_from_dict(

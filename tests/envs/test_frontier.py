@@ -12,12 +12,14 @@ from berrypick.envs.frontier import (
     best_order,
     ceiling,
     check_supported,
+    cue_tables,
     deterministic_plans,
     frontier,
     order_success,
     pass_at_1,
     pass_at_k,
     population_table,
+    question_frontier,
     question_table,
     replacement_success,
     uniform_orders,
@@ -296,3 +298,47 @@ def test_settings_without_exact_values_are_refused(changes, reason):
     with pytest.raises(BerrypickError, match="lexical"):
         check_supported(EpisodeSpec(top_k=1, max_turns=6, search_budget=3), WorldConfig(), "faiss")
     check_supported(EpisodeSpec(top_k=1, max_turns=6, search_budget=3), WorldConfig(), "lucene")
+
+
+@pytest.mark.parametrize(("preset", "budget"), [("priced", 3), ("steep", 4)])
+def test_searched_plans_give_the_listed_frontier(preset, budget, monkeypatch):
+    table = population_table(PRESETS[preset]["availability"], 2)
+    listed = frontier(table, budget, 8, num_points=5)
+    monkeypatch.setattr("berrypick.envs.frontier.MAX_LISTED_PLANS", 0)
+    searched = frontier(table, budget, 8, num_points=5)
+    assert searched.max_gap <= 1e-5
+    for weight, one, other in zip(np.linspace(0, 1, 5), listed.points, searched.points):
+        values = [weight * point.pass_at_1 + (1 - weight) * point.pass_at_k for point in (one, other)]
+        assert values[0] == pytest.approx(values[1], abs=2e-5)
+
+
+def test_three_hops_are_certified_and_hold_the_best_order_and_the_uniform_point():
+    availability, budget = (0.6, 0.5, 0.4), 5
+    table = population_table(availability, 3)
+    curve = frontier(table, budget, 8, num_points=3, tolerance=1e-4)
+    assert curve.max_gap <= 1e-4
+    best = pass_at_1(table, order_success(table, best_order(availability), budget))
+    assert curve.points[-1].pass_at_1 == pytest.approx(best, abs=1e-4)
+    uniform = order_success(table, uniform_orders(3), budget)
+    assert curve.points[0].pass_at_k >= pass_at_k(table, uniform, 8) - 1e-4
+
+
+def test_too_many_plans_are_refused_with_the_cure():
+    with pytest.raises(BerrypickError, match="too many plans; take fewer"):
+        frontier(population_table((0.5,) * 6, 3), 9, 8, num_points=2)
+
+
+def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
+    world = build_world(WorldConfig(cue=0.8, num_train=600, num_validation=0, num_test=0))
+    questions = world.questions("train")
+    parts = cue_tables(questions)
+    assert [table.num_kinds for _, table in parts] == [3, 3, 3]
+    assert sum(share for share, _ in parts) == pytest.approx(1)
+    curve = question_frontier(questions, 3, 8, num_points=5)
+    by_cue = sum(share * frontier(table, 3, 8, num_points=5).points[-1].pass_at_1 for share, table in parts)
+    blind = frontier(question_table(questions), 3, 8, num_points=5)
+    assert curve.points[-1].pass_at_1 == pytest.approx(by_cue)
+    assert curve.points[-1].pass_at_1 > blind.points[-1].pass_at_1 + 0.1
+    assert curve.points[0].pass_at_k >= blind.points[0].pass_at_k - 1e-6
+    plain = build_world(WorldConfig(num_train=50)).questions("train")
+    assert question_frontier(plain, 3, 8, num_points=3) == frontier(question_table(plain), 3, 8, num_points=3)

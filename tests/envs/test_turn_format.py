@@ -125,7 +125,10 @@ def test_a_long_observation_is_cut_to_its_limit_and_keeps_its_end(turn_format, l
     whole = turn_format.render(search, hits, 1, None)
     cut = turn_format.render(search, hits, 1, None, limit)
     assert len(cut) <= limit or cut == whole
-    assert cut.strip()[-12:] == whole.strip()[-12:]
+    if turn_format.name == "search_r1":
+        assert cut == whole[:limit], "as published: cut bluntly"
+    else:
+        assert cut.strip()[-12:] == whole.strip()[-12:]
     assert turn_format.render(search, hits, 1, None, len(whole)) == whole
 
 
