@@ -15,7 +15,7 @@ from typing import Any
 
 from ..envs.world import PRESETS
 from .diversity_tax_arms import ARMS
-from .diversity_tax_cells import TableCell, run_table_cell
+from .diversity_tax_cells import CUE_SUFFIX, TableCell, run_table_cell
 from .kind_table_training import TableConfig
 from .runner import Cell, Results, Scale
 
@@ -34,6 +34,7 @@ class DiversityTax:
 
     Attributes:
         presets: conditions of price.
+        cue_presets: presets whose questions name a favoured kind, from a diverse start at middle strengths.
         starts: what SFT demonstrated.
         arms: names in `diversity_tax_arms.ARMS`.
         sizes: questions of (training, test).
@@ -44,6 +45,7 @@ class DiversityTax:
     summary: str = "what training for diversity costs in single-shot pass@1, when, and why"
     version: int = 1
     presets: tuple[str, ...] = tuple(PRESETS)
+    cue_presets: tuple[str, ...] = (f"priced{CUE_SUFFIX}",)
     starts: tuple[str, ...] = ("diverse", "narrow")
     arms: tuple[str, ...] = tuple(ARMS)
     sizes: tuple[int, int] = (256, 512)
@@ -63,12 +65,23 @@ class DiversityTax:
             for arm in self.arms
             for strength in (ARMS[arm].middle if smoke else ARMS[arm].strengths)
         ]
+        if not smoke:
+            table_cells += self._cue_cells(num_seeds)
         cells = [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in table_cells]
         if scale == "full":
             from .diversity_tax_language import language_cells
 
             cells += language_cells(num_seeds)
         return cells
+
+    def _cue_cells(self, num_seeds: int) -> list[TableCell]:
+        """The conditions with a cue, each arm at its middle strength."""
+        return [
+            TableCell(preset, "diverse", arm, ARMS[arm].middle[0], seed, self.sizes, self.table)
+            for seed in range(self.first_seed, self.first_seed + num_seeds)
+            for preset in self.cue_presets
+            for arm in self.arms
+        ]
 
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Trains and measures one arm."""

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..envs.frontier import Frontier, frontier, question_table
+from ..envs.frontier import Frontier, question_frontier
+from ..envs.questions import Question
 from ..envs.world import WorldConfig, build_world
 from .diversity_tax_arms import ARMS, Arm
 from .kind_table import KindWorld, kind_probabilities
@@ -23,6 +24,8 @@ FRONTIER_K = 8
 TEMPERATURES = (0.0, 0.5, 0.7, 1.4, 2.0)
 MIXES = (0.25, 0.5, 0.75)
 WORLD_SEED = 0
+CUE_SUFFIX, CUE = "-cue", 0.8
+"""A preset of that ending is the World of the name before it, with a word in each question that favours a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,19 @@ class TableCell:
 
 
 @lru_cache(maxsize=8)
-def _worlds(preset: str, sizes: tuple[int, int]) -> tuple[KindWorld, KindWorld, Any]:
-    config = WorldConfig.from_preset(preset, num_train=sizes[0], num_validation=0, num_test=sizes[1], seed=WORLD_SEED)
+def _worlds(preset: str, sizes: tuple[int, int]) -> tuple[KindWorld, KindWorld, tuple[Question, ...]]:
+    """Training and test questions of a preset, the latter also as they are."""
+    config = WorldConfig.from_preset(
+        preset.removesuffix(CUE_SUFFIX),
+        num_train=sizes[0],
+        num_validation=0,
+        num_test=sizes[1],
+        seed=WORLD_SEED,
+        cue=CUE if preset.endswith(CUE_SUFFIX) else 0.0,
+    )
     world = build_world(config)
     test = world.questions("test")
-    return KindWorld.of(world.questions("train")), KindWorld.of(test), question_table(test)
+    return KindWorld.of(world.questions("train")), KindWorld.of(test), test
 
 
 def test_rows(preset: str, sizes: tuple[int, int]) -> RowTable:
@@ -83,11 +94,11 @@ def test_rows(preset: str, sizes: tuple[int, int]) -> RowTable:
     return RowTable.of(_worlds(preset, sizes)[1])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def condition_frontier(preset: str, sizes: tuple[int, int]) -> Frontier:
     """The exact frontier of a preset's own test questions, with few points where the questions are few."""
-    _, test, table = _worlds(preset, sizes)
-    return frontier(table, test.budget, FRONTIER_K, num_points=33 if sizes[1] >= 256 else 5)
+    _, test, questions = _worlds(preset, sizes)
+    return question_frontier(questions, test.budget, FRONTIER_K, num_points=33 if sizes[1] >= 256 else 5)
 
 
 @lru_cache(maxsize=64)

@@ -172,9 +172,8 @@ CONTRASTS: tuple[Contrast, ...] = (
         against="diverse start",
     ),
     _tabular(
-        "cue-tax", "where a cue names the right kind, diversity training costs more pass@1", "design",
+        "cue-tax", "where a cue favours a kind by question, diversity training costs pass@1", "design",
         "priced-cue/diverse", "darling", "pass@1", "decrease", 0.02,
-        undecidable="this version of the World has no cue",
     ),
     _tabular(
         "vpo-pass8", "set training buys large-k success", "2605.22817 (T6)",

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..envs.metrics.statistics import Estimate, hierarchical_bootstrap
-from .claims import Evidence, judge
+from ..envs.metrics.statistics import Estimate
+from .claims import judge
 from .diversity_tax_arms import ARMS
-from .diversity_tax_cells import FRONTIER_K, condition_frontier, test_rows
-from .diversity_tax_claims import CLAIMS, CONTRASTS, Contrast
+from .diversity_tax_cells import FRONTIER_K, condition_frontier
+from .diversity_tax_claims import CLAIMS
+from .diversity_tax_evidence import control_of, gather_evidence
 from .diversity_tax_series import (
     Grid,
     Series,
@@ -23,6 +24,7 @@ from .diversity_tax_series import (
     matched_difference,
     paired,
     read_grid,
+    read_language,
 )
 from .diversity_tax_text import report_text
 from .runner import Cell, Results, Scale
@@ -31,12 +33,16 @@ __all__ = ["diversity_report", "per_seed_csv"]
 
 MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
 
+LANGUAGE_MEASURES = (
+    "pass@1_plan", "give_up_loss", "execution_loss", "pass@1", "pass@8_plan", "breadth", "kind_entropy",
+    "query_token_entropy", "query_sequence_entropy", "semantic_query_entropy", "policy_tokens",
+)  # fmt: skip
 MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature"), ("mixes", "matched_by_mixing"))
 
 
 def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> dict[str, Any]:
     """The whole report; what was not run is said and never filled in."""
-    grid = read_grid(results, cells)
+    grid, language_series = read_grid(results, cells), read_language(results, cells)
     language = [cell.key for cell in cells if cell.config["policy"] != "tabular"]
     report: dict[str, Any] = {
         "experiment": "diversity_tax",
@@ -51,7 +57,8 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
             "language_model_cells": len(language),
         },
         "conditions": {condition: _condition(grid, condition) for condition in grid.conditions},
-        "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, _evidence(grid))],
+        "language_model": _language_rows(language_series),
+        "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, gather_evidence(grid, language_series))],
     }
     out: dict[str, Any] = _plain(report)
     return {**out, "text": report_text(out)}
@@ -88,14 +95,9 @@ def _condition(grid: Grid, condition: str) -> dict[str, Any]:
     }
 
 
-def _control(grid: Grid, condition: str, arm: str) -> Series | None:
-    name = ARMS[arm].control
-    return grid.series.get((condition, name, ARMS[name].middle[0])) if name else None
-
-
 def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any]:
     series = grid.series[condition, arm, strength]
-    control = _control(grid, condition, arm)
+    control = control_of(grid, condition, arm)
     front = condition_frontier(condition.split("/")[0], grid.sizes)
     ones, manys = series.values("pass@1"), series.values(f"pass@{FRONTIER_K}")
     out: dict[str, Any] = {
@@ -172,69 +174,15 @@ def _means(series: Series, part: str) -> dict[str, dict[str, float]]:
     }
 
 
-def _evidence(grid: Grid) -> dict[str, Evidence]:
-    out = {}
-    for contrast in CONTRASTS:
-        if contrast.undecidable:
-            out[contrast.claim.id] = Evidence(undecidable=contrast.undecidable)
-        elif contrast.policy == "tabular":
-            found = _contrast(grid, contrast)
-            if found is not None:
-                out[contrast.claim.id] = found
+def _language_rows(series: Mapping[tuple[str, str], Series]) -> dict[str, Any]:
+    """Condition -> arm -> measures at the last checkpoint; arms without a finished cell are left out."""
+    out: dict[str, Any] = {}
+    for (condition, arm), one in series.items():
+        if one.seeds:
+            rows = {name: _row(estimate_of(list(one.values(name).values()))) for name in LANGUAGE_MEASURES}
+            missing = {str(seed): why for seed, why in sorted(one.missing.items())}
+            out.setdefault(condition, {})[arm] = {"seeds": one.seeds, "missing": missing, "measures": rows}
     return out
-
-
-def _contrast(grid: Grid, contrast: Contrast) -> Evidence | None:
-    arm = grid.series.get((contrast.condition, contrast.arm, ARMS[contrast.arm].middle[0]))
-    if arm is None:
-        return None
-    measured = _measured(grid, contrast, arm)
-    other = _other(grid, contrast)
-    if contrast.against == "matched" and other is not None:
-        differences = matched_difference(arm, other, contrast.measure)
-    elif contrast.against == "zero":
-        differences = measured
-    elif contrast.against == "start":
-        differences = paired(measured, arm.values(contrast.measure, step=0))
-    elif other is not None:
-        differences = paired(measured, other.values(contrast.measure))
-    else:
-        return None
-    missing = {**(dict(other.missing) if other else {}), **arm.missing}
-    inside = None
-    if other is not None and contrast.against != "matched" and contrast.measure.startswith("pass@"):
-        inside = _inside(grid, contrast, arm, other)
-    return Evidence(list(differences.values()), list(differences), missing, inside=inside)
-
-
-def _measured(grid: Grid, contrast: Contrast, arm: Series) -> dict[int, float]:
-    if contrast.measure != "avoidable_tax":
-        return arm.values(contrast.measure)
-    front = condition_frontier(contrast.condition.split("/")[0], grid.sizes)
-    ones, manys = arm.values("pass@1"), arm.values(f"pass@{FRONTIER_K}")
-    return {seed: avoidable_tax(front, ones[seed], manys[seed]) for seed in arm.seeds}
-
-
-def _other(grid: Grid, contrast: Contrast) -> Series | None:
-    if contrast.against in ("control", "matched"):
-        return _control(grid, contrast.condition, contrast.arm)
-    if contrast.against == "diverse start":
-        preset = contrast.condition.split("/")[0]
-        return grid.series.get((f"{preset}/diverse", contrast.arm, ARMS[contrast.arm].middle[0]))
-    if contrast.against in ARMS:
-        return grid.series.get((contrast.condition, contrast.against, ARMS[contrast.against].middle[0]))
-    return None
-
-
-def _inside(grid: Grid, contrast: Contrast, arm: Series, other: Series) -> Estimate | None:
-    """Bootstrap over seeds and, inside, over questions."""
-    seeds = sorted(set(arm.results) & set(other.results))
-    if len(seeds) < 2:
-        return None
-    k = int(contrast.measure[5:])
-    at = test_rows(contrast.condition.split("/")[0], grid.sizes).row_of_question
-    arms = [1 - (1 - np.array([series.results[seed]["rows"] for seed in seeds])[:, at]) ** k for series in (other, arm)]
-    return hierarchical_bootstrap(arms[0], arms[1], num_resamples=500)
 
 
 def per_seed_csv(results: Results, cells: Sequence[Cell]) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "matched_difference",
     "paired",
     "read_grid",
+    "read_language",
 ]
 
 
@@ -98,6 +99,20 @@ def read_grid(results: Results, cells: Sequence[Cell]) -> Grid:
         else:
             series.missing[table.seed] = results.failed.get(cell.key, "not run")  # type: ignore[index]
     return Grid(found, sizes)
+
+
+def read_language(results: Results, cells: Sequence[Cell]) -> dict[tuple[str, str], Series]:
+    """The language-model cells of a run by (condition, arm); all of them start from diverse demonstrations."""
+    found: dict[tuple[str, str], Series] = {}
+    for cell in cells:
+        if cell.config["policy"] == "tabular":
+            continue
+        series = found.setdefault((f"{cell.config['preset']}/diverse", cell.config["arm"]), Series({}, {}))
+        if cell.key in results.done:
+            series.results[cell.config["seed"]] = results.done[cell.key]  # type: ignore[index]
+        else:
+            series.missing[cell.config["seed"]] = results.failed.get(cell.key, "not run")  # type: ignore[index]
+    return found
 
 
 def estimate_of(values: Sequence[float]) -> Estimate | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["arm_table", "headline", "markdown_table", "report_text", "signed", "verdict_table"]
+__all__ = ["arm_table", "headline", "language_table", "markdown_table", "report_text", "signed", "verdict_table"]
 
 Report = Mapping[str, Any]
 MARGIN = 0.02
 """Differences of pass@1 within this are no tax; the equivalence margin of the claims."""
+FEW_SEEDS = 8
 
 
 def signed(row: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -102,22 +103,63 @@ def headline(report: Report, arm: str = "darling") -> str:
     for condition, content in report["conditions"].items():
         if arm not in content["arms"]:
             continue
-        one = content["arms"][arm][middle_strength(content["arms"], arm)]
+        one = _middle(content, arm)
         difference = one.get("difference", {})
         if difference.get("pass@1") is None or difference["pass@1"]["low"] is None:
             continue
         sentences.append(_sentence(condition, one, difference, report["group_k"]))
     if not sentences:
         return "No condition has an arm with at least two seeds: there is nothing to say yet."
+    few = min(
+        len(_middle(content, arm)["seeds"]) for content in report["conditions"].values() if arm in content["arms"]
+    )
+    if few < FEW_SEEDS:
+        sentences.insert(0, f"With {few} seeds nothing below is a finding.")
     return " ".join([_language_note(report), *sentences])
 
 
+def _middle(content: Mapping[str, Any], arm: str) -> Any:
+    return content["arms"][arm][middle_strength(content["arms"], arm)]
+
+
+MIRRORED = (("priced-pass1", "lm-priced-pass1"), ("free-pass1", "lm-free-pass1"))
+"""Claims that are asked of both policies."""
+
+
 def _language_note(report: Report) -> str:
+    """Where table and language model disagree, before anything else."""
     cells = report["cells"]
     done, wanted = cells["language_model_done"], cells["language_model_cells"]
     if not done:
         return "The language-model grid was not run, so whether it agrees with the table of kinds is open."
-    return f"{done} of {wanted} language-model cells were run."
+    verdicts = {verdict["claim"]["id"]: verdict for verdict in report["verdicts"]}
+    notes = []
+    for ours, theirs in MIRRORED:
+        table, language = verdicts[ours], verdicts[theirs]
+        decided = {"supported", "contradicted"}
+        if {table["verdict"], language["verdict"]} == decided:
+            notes.append(
+                f"Table and language model disagree on the claim that {table['claim']['statement']}: "
+                f"{table['verdict']} ({signed(table['estimate'])}) against {language['verdict']} "
+                f"({signed(language['estimate'])})."
+            )
+        elif language["verdict"] in decided and language["verdict"] == table["verdict"]:
+            notes.append(f"Table and language model agree that the claim is {table['verdict']}: {theirs}.")
+    return " ".join([f"{done} of {wanted} language-model cells were run.", *notes])
+
+
+def language_table(report: Report, condition: str) -> str:
+    """The language model's arms, plan apart from giving up and execution."""
+    names = {
+        "pass@1_plan": "plan", "give_up_loss": "give-up loss", "execution_loss": "execution loss", "pass@1": "pass@1",
+        "pass@8_plan": "pass@8 plan", "breadth": "breadth", "kind_entropy": "kind entropy",
+        "query_token_entropy": "query entropy, a token", "policy_tokens": "policy tokens",
+    }  # fmt: skip
+    rows = [
+        [arm, *(plain(one["measures"][name]) for name in names), str(len(one["seeds"]))]
+        for arm, one in report["language_model"][condition].items()
+    ]
+    return markdown_table(["arm", *names.values(), "seeds"], rows)
 
 
 def _sentence(condition: str, one: Mapping[str, Any], difference: Mapping[str, Any], k: int) -> str:
@@ -156,5 +198,7 @@ def report_text(report: Report) -> str:
     for condition in report["conditions"]:
         parts.append(f"{condition}, arms at their middle strength (± half of the 95 % t-interval over seeds)")
         parts.append(arm_table(report, condition))
+    for condition in report["language_model"]:
+        parts += [f"{condition}, language model", language_table(report, condition)]
     parts.append(verdict_table(report))
     return "\n\n".join(parts)

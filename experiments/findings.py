@@ -10,7 +10,16 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 from .diversity_tax_arms import ARMS
-from .diversity_tax_text import arm_table, headline, markdown_table, middle_strength, plain, signed, verdict_table
+from .diversity_tax_text import (
+    arm_table,
+    headline,
+    language_table,
+    markdown_table,
+    middle_strength,
+    plain,
+    signed,
+    verdict_table,
+)
 
 __all__ = ["findings", "publish"]
 
@@ -59,6 +68,8 @@ def findings(report: Report) -> str:
     ]
     for condition in report["conditions"]:
         parts += [f"## {condition}", arm_table(report, condition), controls_table(report, condition)]
+    for condition in report["language_model"]:
+        parts += [f"## {condition}, language model", language_table(report, condition)]
     parts += ["## Strengths", *(strength_table(report, condition) for condition in report["conditions"])]
     parts += ["## Failures", _failures(report)]
     return "\n\n".join(parts) + "\n"

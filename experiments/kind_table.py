@@ -50,7 +50,7 @@ class KindWorld:
         for row, world in zip(present, worlds):
             for hop, held in enumerate(world["present"]):
                 row[hop, held] = True
-        cues = [world.get("cue_kind") for world in worlds]
+        cues = [world.get("cue") for world in worlds]
         return cls(
             present=present,
             cue=np.array([cue or 0 for cue in cues], np.int64),

@@ -177,3 +177,35 @@ def test_the_avoidable_tax_is_the_horizontal_distance_to_the_frontier():
     assert avoidable_tax(front, 0.5, 0.3) == pytest.approx(0.12)
     assert math.isnan(avoidable_tax(front, 0.5, 0.9))
     assert np.isfinite(avoidable_tax(front, 0.5, 0.8))
+
+
+def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_said_first(smoke):
+    from berrypick.experiments.diversity_tax_report import diversity_report
+    from berrypick.experiments.diversity_tax_text import headline
+    from berrypick.experiments.runner import Results
+
+    cells = language_cells(8)
+    results = Results()
+    for cell in cells:
+        tax = 0.05 if cell.config["arm"] == "darling" else 0.0
+        noise = 0.001 * cell.config["seed"] * (1 + tax)
+        results.done[cell.key] = {"checkpoints": {"200": {"pass@1_plan": 0.6 - tax + noise, "pass@1": 0.5}}}
+    lost = next(cell.key for cell in cells if "free/darling/seed-03" in cell.key)
+    results.done.pop(lost)
+    results.failed[lost] = "RuntimeError: diverged"
+    report = diversity_report(results, cells, "full")
+    verdicts = {row["claim"]["id"]: row for row in report["verdicts"]}
+    assert verdicts["lm-priced-pass1"]["verdict"] == "supported"
+    assert verdicts["lm-priced-pass1"]["estimate"]["value"] == pytest.approx(-0.05, abs=1e-3)
+    assert verdicts["lm-free-pass1"]["verdict"] == "inconclusive"
+    assert verdicts["lm-free-pass1"]["missing"] == {"3": "RuntimeError: diverged"}
+    assert report["language_model"]["free/diverse"]["darling"]["seeds"] == [0, 1, 2, 4, 5, 6, 7]
+    assert "free/diverse, language model" in report["text"]
+
+    _, with_tables = smoke
+    mixed = {**with_tables, "cells": report["cells"], "verdicts": list(report["verdicts"])}
+    at = next(i for i, row in enumerate(mixed["verdicts"]) if row["claim"]["id"] == "priced-pass1")
+    estimate = {"value": 0.0, "low": -0.001, "high": 0.001, "n": 24}
+    mixed["verdicts"][at] = {**mixed["verdicts"][at], "verdict": "contradicted", "estimate": estimate}
+    assert headline(mixed).startswith("95 of 96 language-model cells were run. Table and language model disagree")
+    assert "With 2 seeds nothing below is a finding." in headline(with_tables)

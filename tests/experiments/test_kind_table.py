@@ -109,3 +109,24 @@ def test_greedy_and_cold_tables_agree_where_there_is_no_tie():
     assert kind_probabilities(logits, 1e-3) == pytest.approx(kind_probabilities(logits, 0), abs=1e-6)
     assert (kind_probabilities(logits)[:, :, 7] == 0).all()  # nothing is left to try
     assert kind_probabilities(logits)[:, :, :7].sum(-1) == pytest.approx(1)
+
+
+def test_with_a_cue_the_table_has_a_policy_for_each_cue_and_the_frontier_bounds_it():
+    from berrypick.envs.frontier import question_frontier
+
+    config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=150, cue=0.8)
+    questions = build_world(config).questions("test")
+    world = KindWorld.of(questions)
+    assert world.table_shape[0] == 3
+    rows = RowTable.of(world)
+    follow = np.zeros(world.table_shape)
+    for cue in range(3):
+        follow[cue, ..., cue] = 200.0
+    blind, _ = exact_values(rows, kind_probabilities(np.zeros(world.table_shape)), config.budget)
+    following, _ = exact_values(rows, kind_probabilities(follow), config.budget)
+    assert following["pass@1"] > blind["pass@1"] + 0.1
+    assert following["kind_information"] == pytest.approx(np.log(3), abs=0.1)  # the cue says the kind
+    assert following["kind_entropy"] == pytest.approx(0)
+    front = question_frontier(questions, config.budget, 8)
+    assert following["pass@8"] <= front.value(following["pass@1"]) + front.max_gap + 1e-3
+    assert following["pass@1"] <= max(point.pass_at_1 for point in front.points) + 1e-6
