@@ -54,19 +54,20 @@ class Task:
 def open_index(passages: Sequence[Passage], index: str) -> Searcher:
     """A searcher over exactly these passages: a back end's name, or the folder of an index."""
     if index.startswith(("http://", "https://")):
-        raise BerrypickError("a remote index is not supported yet; give bm25s, lucene, faiss or an index folder")
+        from ..retrieval_index.remote import RemoteSearcher
+
+        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages))
     if index == "bm25s":
         from ..retrieval_index.bm25s_index import Bm25sSearcher
 
         return Bm25sSearcher.from_passages(passages)
-    from ..retrieval_index.store import build_index, open_searcher
+    from ..retrieval_index.store import FORMAT, ensure_index, open_searcher
 
     digest = corpus_sha256(passages)
     folder = Path(index)
     if index in ("lucene", "faiss"):
-        folder = cache_folder() / "indexes" / f"{index}-{digest[:16]}"
-        if not folder.exists():
-            build_index(passages, index, folder, encoder="minilm" if index == "faiss" else None)
+        folder = cache_folder() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
+        ensure_index(passages, index, folder)
     elif not folder.exists():
         raise BerrypickError(
             f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"

@@ -13,8 +13,10 @@ import tyro
 
 from ..envs.data_commands import DataCheck, DataGet
 from ..envs.tasks import Task, make_task
-from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexSearch
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
+from ..retrieval_index.server.command import Serve
+from .run_command import Run
 
 __all__ = ["parse_command"]
 
@@ -191,13 +193,17 @@ class Report:
     """run folders or rollouts.jsonl files"""
     json: bool = False
     """one JSON document"""
+    html: Path | None = None
+    """also write a self-contained page with the frontier, all measures and the episodes"""
 
     def run(self) -> int:
         """Reports."""
-        from .report.compare import print_report, report_paths
+        from .report.compare import print_report, report_paths, write_page
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+        if self.html is not None:
+            write_page(self.paths, self.html)
         if self.json:
             _write_json(report_paths(self.paths))
         else:
@@ -228,6 +234,7 @@ class Play:
 
 _INDEX = (
     Annotated[IndexBuild, tyro.conf.subcommand("build", description="corpus to index on disk, atomically")]
+    | Annotated[IndexImport, tyro.conf.subcommand("import", description="take over a FAISS or Lucene index as it is")]
     | Annotated[IndexCheck, tyro.conf.subcommand("check", description="integrity of an index")]
     | Annotated[IndexSearch, tyro.conf.subcommand("search", description="a look at what a query finds")]
     | Annotated[IndexEval, tyro.conf.subcommand("eval", description="evidence recall on a questions file")]
@@ -262,6 +269,29 @@ class Data:
         return int(self.action.run())
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Side-by-side timings: berrypick bench NAME; without a name, the list."""
+
+    def run(self) -> int:
+        """Lists the benches."""
+        from .bench import BENCHES
+
+        for name, kind in BENCHES.items():
+            sys.stdout.write(f"{name}: {(kind.__doc__ or '').splitlines()[0]}\n")
+        return 0
+
+
+def _parse_bench(name: str, arguments: Sequence[str]) -> Command:
+    from .bench import BENCHES
+
+    if name not in BENCHES:
+        raise UnknownNameError("bench", name, BENCHES)
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    parsed: Command = tyro.cli(BENCHES[name], prog=f"berrypick bench {name}", args=list(arguments), config=config)
+    return parsed
+
+
 def parse_command(arguments: Sequence[str] | None) -> Command:
     """Parses a command line; an unknown command or flag exits with 2 and names the nearest."""
     commands: dict[str, Any] = {
@@ -271,10 +301,15 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "eval": Eval,
         "report": Report,
         "play": Play,
+        "run": Run,
         "index": Index,
+        "serve": Serve,
         "data": Data,
+        "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["bench"] and len(given) > 1 and not given[1].startswith("-"):
+        return _parse_bench(given[1], given[2:])
     parsed: Command = tyro.extras.subcommand_cli_from_dict(
         commands,
         prog="berrypick",

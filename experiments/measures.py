@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..envs.answers import normalize
 from ..envs.metrics.breadth import path_coverage, rarefied_union, redundancy, union_coverage, unique_ratio
+from ..envs.metrics.collapse import EffectiveDiversity, effective_diversity
 from ..envs.metrics.entropy import discrete_entropy, query_sequence_spans, query_token_mask
 from ..envs.record import EpisodeRecord
 
@@ -96,6 +98,20 @@ def _all_hops(record: EpisodeRecord) -> float | None:
     return float(any(all(hop & record.shown_ids for hop in path) for path in paths)) if paths else None
 
 
+def _effective(group: Group) -> EffectiveDiversity | None:
+    """Valid: an exact match; meaning: the relevant passages it was shown."""
+    if any(record.em is None for record in group):
+        return None
+    relevant = frozenset(passage for path in group[0].evidence_sets for hop in path for passage in hop)
+    return effective_diversity([r.em == 1 for r in group], [r.shown_ids & relevant for r in group])
+
+
+def _or_none(group: Group, name: str) -> float | None:
+    found = _effective(group)
+    value = math.nan if found is None else float(getattr(found, name))
+    return None if math.isnan(value) else value
+
+
 def _shown_by_query(group: Group) -> list[frozenset[str]]:
     return [frozenset(hit.id for hit in ranking) for record in group for turn in record.turns for ranking in turn.hits]
 
@@ -155,6 +171,15 @@ MEASURES: dict[str, Measure] = {
         "first queries clustered by what they retrieve, nats (Miller-Madow)", _semantic_entropy
     ),
     "path_entropy": Measure("episodes clustered by all they retrieved, nats (Miller-Madow)", _path_entropy),
+    "effective_diversity": Measure(
+        "distinct evidence among right episodes / all episodes", lambda g: _or_none(g, "fixed_budget")
+    ),
+    "effective_diversity_pairwise": Measure(
+        "share of pairs of episodes, both right by different evidence", lambda g: _or_none(g, "pairwise")
+    ),
+    "diversity_given_quality": Measure(
+        "distinct evidence among right episodes / right episodes", lambda g: _or_none(g, "given_quality")
+    ),
     "policy_tokens": Measure(
         "tokens the policy wrote, an episode",
         lambda g: mean([None if r.policy_tokens is None else float(r.policy_tokens) for r in g]),

@@ -7,10 +7,14 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import tyro
 
 from ..retrieval_index.errors import UnknownNameError
-from .runner import Experiment, reproduce_cell, run_experiment
+
+if TYPE_CHECKING:
+    from .runner import Experiment
 
 __all__ = ["EXPERIMENTS", "Run", "open_experiment"]
 
@@ -33,8 +37,8 @@ def open_experiment(name: str) -> Experiment:
 class Run:
     """One experiment: claims with verdicts, tables, figures; resumable cell by cell."""
 
-    name: str
-    """experiment, see berrypick list"""
+    name: tyro.conf.Positional[str]
+    """experiment: diversity_tax"""
     out: Path
     """run folder; an interrupted run goes on there"""
     scale: Literal["smoke", "small", "full"] = "smoke"
@@ -43,11 +47,15 @@ class Run:
     """seeds of each arm"""
     cell: str = ""
     """compute this one cell afresh and print it"""
+    publish: Path | None = None
+    """project folder whose results/NAME and docs/findings.md are written from the report"""
     json: bool = False
     """print the report as one JSON document"""
 
     def run(self) -> int:
         """Runs it."""
+        from .runner import reproduce_cell, run_experiment
+
         experiment = open_experiment(self.name)
         if self.cell:
             result = reproduce_cell(experiment, self.cell, self.out, scale=self.scale, num_seeds=self.seeds)
@@ -56,6 +64,10 @@ class Run:
         report = run_experiment(
             experiment, self.out, scale=self.scale, num_seeds=self.seeds, on_cell=None if self.json else _progress
         )
+        if self.publish is not None:
+            from .findings import publish
+
+            publish(self.out, self.publish)
         if self.json:
             sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
         else:

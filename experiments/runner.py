@@ -74,8 +74,8 @@ class Experiment(Protocol):
         """The report of whatever is there."""
         ...
 
-    def write_figures(self, report: Mapping[str, Any], folder: Path) -> None:
-        """Pictures of a report."""
+    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
+        """Pictures, per-seed values and whatever else stands beside report.json."""
         ...
 
 
@@ -87,7 +87,7 @@ def run_experiment(
     num_seeds: int,
     on_cell: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Computes the cells that are missing, then writes report.json and figures.
+    """Computes the cells that are missing, then writes report.json and what belongs to it.
 
     A crashed cell is kept as `failed/KEY.txt`, reported, and tried again by the next call. An interrupted run goes on.
 
@@ -111,13 +111,14 @@ def run_experiment(
             _compute(experiment, out, cell)
         if on_cell:
             on_cell(number, len(cells), cell.key)
+    results = load_results(experiment, out, cells)
     report = {
-        **experiment.report(load_results(experiment, out, cells), scale, num_seeds),
+        **experiment.report(results, scale, num_seeds),
         "command": f"berrypick run {experiment.name} --scale {scale} --seeds {num_seeds} --out {out.name}",
         "environment": environment_facts(),
     }
     write_json(out / "report.json", report)
-    experiment.write_figures(report, out / "figures")
+    experiment.write_files(results, report, out)
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def _padded(data: TokenRows, rows: tuple[int, ...], lengths: Sequence[int], devi
     return MicroBatch(rows, torch.from_numpy(ids).to(device), torch.from_numpy(policy[:, 1:].copy()).to(device))
 
 
-def score(model: PreTrainedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+def score(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient: bool = False) -> tuple[Tensor, Tensor]:
     """The training forward.
 
     Rows are padded on the right and attention is causal, so padding needs no mask; only positions that predict a
@@ -86,7 +87,10 @@ def score(model: PreTrainedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         Log-probabilities and entropies of the policy tokens, [N] in row-major order of `batch.policy`, nats.
     """
     context, targets = batch.ids[:, :-1], batch.ids[:, 1:][batch.policy]
-    if model.config.model_type in _PLAIN_HEAD:
-        hidden = model.base_model(input_ids=context, use_cache=False).last_hidden_state
-        return token_log_probs(model.get_output_embeddings()(hidden[batch.policy]), targets)
-    return token_log_probs(model(input_ids=context, use_cache=False).logits[batch.policy], targets)
+    causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
+    if causal.config.model_type in _PLAIN_HEAD:
+        hidden = causal.base_model(input_ids=context, use_cache=False).last_hidden_state
+        logits = causal.get_output_embeddings()(hidden[batch.policy])
+    else:
+        logits = causal(input_ids=context, use_cache=False).logits[batch.policy]
+    return token_log_probs(logits, targets, entropy_gradient=entropy_gradient)

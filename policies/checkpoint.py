@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from ..retrieval_index.errors import BerrypickError
-from .language_model import LanguageModelPolicy
+from .language_model import LanguageModelPolicy, load_language_model
 
-__all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint", "truncate_log"]
+__all__ = ["latest_checkpoint", "load_checkpoint", "reference_model", "save_checkpoint", "truncate_log"]
 
 _STATE = "state.json"
 
@@ -62,6 +63,25 @@ def save_checkpoint(
     for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
         _discard(old)
     return target
+
+
+def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedModel:
+    """The fixed model that KL terms hold on to: `policy` as it was when the folder was first written.
+
+    Written whole or not at all, so a run that is resumed finds the same one.
+    """
+    if not folder.is_dir():
+        work = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        policy.save(work)
+        for path in (*sorted(work.iterdir()), work):
+            _fsync(path)
+        os.replace(work, folder)
+    dtype = str(policy.model.dtype).removeprefix("torch.")
+    model: Any = load_language_model(str(folder), dtype=dtype).model
+    fixed: PreTrainedModel = model.to(policy.model.device).requires_grad_(False)
+    return fixed
 
 
 def _discard(path: Path) -> None:

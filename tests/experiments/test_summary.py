@@ -183,3 +183,17 @@ def test_information_draws_of_the_original_questions_are_the_information():
     for corrected in (False, True):
         draws = kind_information_draws(kinds, np.arange(7)[None], miller_madow=corrected)
         assert draws[0] == pytest.approx(kind_information(kinds, miller_madow=corrected).information)
+
+
+def test_effective_diversity_counts_evidence_of_right_episodes_and_is_absent_without_one():
+    other = [search("ledger founder x", "a0"), search("scroll heir y", "b2")]
+    asked = question("q1", [[0], [1, 2]])
+    records = [episode(asked, 0, RIGHT), episode(asked, 1, RIGHT), episode(asked, 2, other)]
+    records.append(episode(asked, 3, other, answer="wrong"))
+    columns = question_table_of(records, ks=(1,)).columns
+    assert columns["effective_diversity"][0] == 2 / 4
+    assert columns["effective_diversity_pairwise"][0] == 2 / 6
+    assert columns["diversity_given_quality"][0] == pytest.approx(2 / 3)
+    wrong = question_table_of([episode(asked, s, RIGHT, answer="wrong") for s in range(2)], ks=(1,))
+    assert "diversity_given_quality" in wrong.absent
+    assert wrong.columns["effective_diversity"][0] == 0.0
