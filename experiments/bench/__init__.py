@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .quality import BenchQuality
 from .retrieval import BenchRetrieval
 
 __all__ = ["BENCHES"]
 
 # name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
-BENCHES: dict[str, type] = {"retrieval": BenchRetrieval}
+BENCHES: dict[str, type] = {"quality": BenchQuality, "retrieval": BenchRetrieval}
