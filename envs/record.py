@@ -15,6 +15,7 @@ from ..retrieval_index.errors import BerrypickError
 __all__ = [
     "SCHEMA_VERSION",
     "EpisodeRecord",
+    "HitRecord",
     "QuestionRecord",
     "RecordError",
     "TokenRecord",
@@ -99,6 +100,8 @@ class EpisodeRecord(_Row):
     evidence_recall: float | None = None
     hop_hits: list[list[bool]] = []
     reward: float | None = None
+    reward_vectors: list[list[float]] | None = None
+    reward_names: list[str] | None = None
     policy_tokens: int | None = None
     env_tokens: int | None = None
     terminated: bool = True

@@ -8,6 +8,7 @@ from typing import Any
 from .answers import exact_match, f1, normalize, sub_exact_match
 from .episode import Episode, Turn
 from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
+from .reward_vectors import candidate_vectors, vector_names
 from .rewards import evidence_recall, hop_hits
 from .turn_format import Answer, Search
 
@@ -28,6 +29,9 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
     shown = episode.shown_ids
     group = hashlib.sha256(f"{question.id}|{seed}".encode()).hexdigest()[:16]
     tokens = [turn.draft.tokens for turn in episode.turns if turn.draft.tokens is not None]
+    names, vectors = None, None
+    if episode.spec.num_answers > 1:
+        names, vectors = list(vector_names(question)), candidate_vectors(episode)
     return EpisodeRecord(
         question=QuestionRecord(
             id=question.id,
@@ -49,6 +53,8 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         evidence_recall=evidence_recall(question.evidence, shown) if question.evidence else None,
         hop_hits=hop_hits(question.evidence, shown),
         reward=episode.reward,
+        reward_vectors=vectors,
+        reward_names=names,
         policy_tokens=sum(len(part.ids) for part in tokens) if tokens else None,
         terminated=episode.terminated,
         truncated=episode.truncated,

@@ -11,9 +11,12 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
+from ..envs.data_commands import DataCheck, DataGet
 from ..envs.tasks import Task, make_task
-from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexSearch
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
+from ..retrieval_index.server.command import Serve
+from .run_command import Run
 
 __all__ = ["parse_command"]
 
@@ -38,7 +41,7 @@ class Demo:
     """of the whole run"""
     steps: int = 40
     """RL steps of each arm"""
-    sft_steps: int = 240
+    sft_steps: int = 520
     """SFT steps"""
     questions: int = 256
     """test questions"""
@@ -116,7 +119,7 @@ class Train:
     """of RL; by default 1e-4 for models below 5 M parameters, else 1e-6"""
     sft_learning_rate: float | None = None
     """peak, of SFT; by default 4e-3 for models below 5 M parameters, else 2e-5"""
-    sft_batch_size: int = 64
+    sft_batch_size: int = 32
     """demonstrations an SFT step"""
     demonstrations: int = 1
     """demonstrations a training question (World: of another world's 4,096 questions)"""
@@ -164,8 +167,10 @@ class Eval:
     """0 is greedy"""
     top_p: float = 1.0
     """nucleus mass"""
-    max_new_tokens: int = 32
-    """most tokens of one turn"""
+    max_new_tokens: int | None = None
+    """most tokens of one turn; 32, or the preset's"""
+    preset: str = ""
+    """search-r1: prompt, tags, top-k, turns and observation cap as published"""
     max_rows: int = 1024
     """most episodes played at a time"""
     seed: int = 0
@@ -188,13 +193,17 @@ class Report:
     """run folders or rollouts.jsonl files"""
     json: bool = False
     """one JSON document"""
+    html: Path | None = None
+    """also write a self-contained page with the frontier, all measures and the episodes"""
 
     def run(self) -> int:
         """Reports."""
-        from .report.compare import print_report, report_paths
+        from .report.compare import print_report, report_paths, write_page
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+        if self.html is not None:
+            write_page(self.paths, self.html)
         if self.json:
             _write_json(report_paths(self.paths))
         else:
@@ -225,6 +234,7 @@ class Play:
 
 _INDEX = (
     Annotated[IndexBuild, tyro.conf.subcommand("build", description="corpus to index on disk, atomically")]
+    | Annotated[IndexImport, tyro.conf.subcommand("import", description="take over a FAISS or Lucene index as it is")]
     | Annotated[IndexCheck, tyro.conf.subcommand("check", description="integrity of an index")]
     | Annotated[IndexSearch, tyro.conf.subcommand("search", description="a look at what a query finds")]
     | Annotated[IndexEval, tyro.conf.subcommand("eval", description="evidence recall on a questions file")]
@@ -242,6 +252,46 @@ class Index:
         return int(self.action.run())
 
 
+_DATA = (
+    Annotated[DataGet, tyro.conf.subcommand("get", description="download a public question set")]
+    | Annotated[DataCheck, tyro.conf.subcommand("check", description="formats, counts and leaks of question files")]
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Download question sets, check them for leaks."""
+
+    action: tyro.conf.OmitSubcommandPrefixes[_DATA]  # type: ignore[valid-type]
+
+    def run(self) -> int:
+        """Runs the data command."""
+        return int(self.action.run())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Side-by-side timings: berrypick bench NAME; without a name, the list."""
+
+    def run(self) -> int:
+        """Lists the benches."""
+        from .bench import BENCHES
+
+        for name, kind in BENCHES.items():
+            sys.stdout.write(f"{name}: {(kind.__doc__ or '').splitlines()[0]}\n")
+        return 0
+
+
+def _parse_bench(name: str, arguments: Sequence[str]) -> Command:
+    from .bench import BENCHES
+
+    if name not in BENCHES:
+        raise UnknownNameError("bench", name, BENCHES)
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    parsed: Command = tyro.cli(BENCHES[name], prog=f"berrypick bench {name}", args=list(arguments), config=config)
+    return parsed
+
+
 def parse_command(arguments: Sequence[str] | None) -> Command:
     """Parses a command line; an unknown command or flag exits with 2 and names the nearest."""
     commands: dict[str, Any] = {
@@ -251,9 +301,15 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "eval": Eval,
         "report": Report,
         "play": Play,
+        "run": Run,
         "index": Index,
+        "serve": Serve,
+        "data": Data,
+        "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["bench"] and len(given) > 1 and not given[1].startswith("-"):
+        return _parse_bench(given[1], given[2:])
     parsed: Command = tyro.extras.subcommand_cli_from_dict(
         commands,
         prog="berrypick",

@@ -44,7 +44,7 @@ class DemoConfig:
 
     seed: int = 0
     steps: int = 40
-    sft_steps: int = 240
+    sft_steps: int = 520
     questions: int = 256
     samples: int = 8
     index: str = "lucene"
@@ -62,7 +62,7 @@ class DemoConfig:
             env_args=self.env_args,
             demonstrations=1,
             demonstration_args=WORLD_DEMONSTRATIONS,
-            sft=SftConfig(steps=self.sft_steps, copying_steps=self.sft_steps // 3, seed=self.seed),
+            sft=SftConfig(steps=self.sft_steps, copying_steps=self.sft_steps // 4, seed=self.seed),
         )
 
     def rl(self, objective: str, start: Path) -> TrainConfig:

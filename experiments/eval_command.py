@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..envs.episode import Episode
+from ..envs.presets import evaluation_preset
+from ..envs.tasks import make_task
 from ..policies.policy import Sampling
 from ..retrieval_index.errors import BerrypickError
 from .evaluation import evaluate
@@ -24,24 +26,30 @@ __all__ = ["run_eval"]
 
 def run_eval(command: Eval) -> int:
     """Evaluates a policy and prints its measures."""
-    from .commands import open_task, parse_env_args
+    from .commands import parse_env_args
 
     if command.samples < 1:
         raise BerrypickError("--samples must be at least 1")
-    task = open_task(command.env, command.env_arg)
+    arguments, max_new_tokens = parse_env_args(command.env_arg), command.max_new_tokens or 32
+    if command.preset:
+        preset = evaluation_preset(command.preset)
+        arguments = preset.arguments_for(command.env) | arguments
+        max_new_tokens = command.max_new_tokens or preset.max_new_tokens
+    task = make_task(command.env, **arguments)
     questions = task.split(command.split)[: command.questions]
     policy = open_policy(command.policy)
     config = {
         "command": "eval",
         "env": command.env,
-        "env_args": parse_env_args(command.env_arg),
+        "env_args": arguments,
+        "preset": command.preset,
         "policy": command.policy,
         "split": command.split,
         "samples": command.samples,
         "questions": len(questions),
         "temperature": command.temperature,
         "top_p": command.top_p,
-        "max_new_tokens": command.max_new_tokens,
+        "max_new_tokens": max_new_tokens,
         "seed": command.seed,
     }
     open_run_folder(command.out, config, resume=False)
@@ -56,7 +64,7 @@ def run_eval(command: Eval) -> int:
             split=command.split,
             num_questions=command.questions,
             num_samples=command.samples,
-            sampling=Sampling(command.temperature, command.top_p, command.max_new_tokens),
+            sampling=Sampling(command.temperature, command.top_p, max_new_tokens),
             seed=command.seed,
             out=command.out,
             max_rows=command.max_rows,

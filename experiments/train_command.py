@@ -54,7 +54,7 @@ def run_train(command: Train) -> None:
             steps=command.sft_steps,
             batch_size=command.sft_batch_size,
             learning_rate=command.sft_learning_rate or (4e-3 if is_small else 2e-5),
-            copying_steps=command.sft_steps // 3 if command.policy == "tiny" else 0,
+            copying_steps=command.sft_steps // 4 if command.policy == "tiny" else 0,
             max_tokens=command.max_tokens,
             seed=command.seed,
         ),

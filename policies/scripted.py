@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs import world_text
+from ..envs import world_text, world_voices
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
@@ -35,6 +35,7 @@ class _Row:
     hop: int = 0
     tried: int = 0
     num_queries: int = 0
+    form: int = 0
     orders: list[list[int]] = field(default_factory=list)
 
     @property
@@ -51,7 +52,7 @@ def _turn(thought: str, tag: str, body: str) -> str:
 def _search_world(row: _Row) -> str:
     """Tries the kinds of a hop in the row's order until one holds the fact, then goes on to the next hop."""
     world = row.question.metadata["world"]
-    parsed = world_text.parse_question(row.question.text)
+    parsed = world_voices.parse_question(row.question.text)
     if parsed is None:
         raise BerrypickError(
             f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only"
@@ -59,10 +60,11 @@ def _search_world(row: _Row) -> str:
     start, relations = parsed
     thought = ""
     if row.observations:
-        fact = world_text.parse_passage(_shown_text(row.observations[-1]))
+        fact = world_voices.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
         if fact is not None:
-            thought = world_text.restate(fact.relation, fact.entity, fact.obj)
-            if fact.obj is not None and (fact.entity, fact.relation) == (row.entity, relations[row.hop]):
+            tried = [world["kinds"][kind] for kind in row.orders[row.hop][: row.tried]]
+            thought = world_text.restate(fact.relation, row.entity, fact.obj, tried)
+            if fact.obj is not None:
                 row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
     else:
         row.entity = start
@@ -73,7 +75,7 @@ def _search_world(row: _Row) -> str:
     kind = world["kinds"][row.orders[row.hop][row.tried]]
     row.tried += 1
     row.num_queries += 1
-    return _turn(thought, "search", world_text.query_text(kind, relations[row.hop], row.entity))
+    return _turn(thought, "search", world_text.query_text(kind, relations[row.hop], row.entity, row.form))
 
 
 def _shown_text(observation: str) -> str:
@@ -143,6 +145,8 @@ class ScriptedPolicy:
             return _search_words
         if "world" in row.question.metadata and self.orders is not None:
             row.orders = self.orders(row)
+            shares = row.question.metadata["world"].get("query_formats")
+            row.form = 0 if shares is None else int(row.generator.choice(len(shares), p=shares))
             return _search_world
         if self.policy_id == "oracle":
             return _search_titles

@@ -29,8 +29,8 @@ class SftConfig:
         max_tokens: padded tokens of a micro-batch.
     """
 
-    steps: int = 300
-    batch_size: int = 64
+    steps: int = 520
+    batch_size: int = 32
     learning_rate: float = 4e-3
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0

@@ -99,12 +99,13 @@ def tiny_model(vocab_size: int, seed: int) -> PreTrainedModel:
 
 
 def copying_rows(
-    tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, num_words: int = 5
+    tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, max_words: int = 8
 ) -> list[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
     """Random names said twice, with the mask on the second time: learning to copy before learning to search."""
     rows = []
     syllables = np.array(world_text.SYLLABLES)
     for _ in range(count):
+        num_words = int(generator.integers(2, max_words + 1))  # so that no one distance is learned
         names = ["".join(generator.choice(syllables, size=int(generator.integers(3, 5)))) for _ in range(num_words)]
         once = tokenizer.encode("".join(f" {name}" for name in names), add_special_tokens=False)
         ids = np.array([*once, *once], dtype=np.int32)

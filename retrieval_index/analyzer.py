@@ -1,8 +1,13 @@
-"""Text to terms as Lucene's English analyzer makes them: lower case, possessives, stop words, Porter stems."""
+"""Text to terms as Lucene's English analyzer makes them: lower case, possessives, stop words, Porter stems.
+
+Word breaks follow UAX 29 as Lucene's StandardTokenizer does. Left out: emoji (terms for Lucene, none here) and the
+double quote inside Hebrew abbreviations. `tests/retrieval_index/test_analyzer_lucene.py` holds it to the real one.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import Stemmer
@@ -10,49 +15,60 @@ import Stemmer
 __all__ = ["STOP_WORDS", "terms"]
 
 # Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
-)
+# fmt: off
+STOP_WORDS = frozenset((
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
+    "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with",
+))
+# fmt: on
+MAX_TOKEN_CHARS = 255  # StandardTokenizer cuts longer words into pieces of this length
 
-# A close relative of UAX 29 word breaks: letters and digits, joined inside a word by ' . and inside a number by . ,
-_WORD = re.compile(
-    r"[^\W_]+(?:(?:(?<=[^\W\d_])['’.:·](?=[^\W\d_]))[^\W_]+|(?:(?<=\d)[.,'](?=\d))\d[^\W_]*|_+[^\W_]+)*|_+[^\W_]+"
-)
+_MID_LETTER = frozenset(":·\u0387\u05f4\u2027\ufe13\ufe55\uff1a")
+_MID_BOTH = frozenset(".'’\u2018\u2024\ufe52\uff07\uff0e")
+_MID_NUMBER = frozenset(",;\u037e\u0589\u060c\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b")
+
+# One letter a character (see `_WordBreak`): A letter, N digit, K katakana, I ideograph, U connector, E mark that stays
+# with the character before it, M Q D punctuation that joins letters, both, digits.
+_RUN = "(?:(?:AE*(?:[MQ]E*(?=A))?|NE*(?:[DQ]E*(?=N))?)+|(?:KE*)+)"
+_WORD = re.compile(f"(?:UE*)*{_RUN}(?:(?:UE*)+{_RUN})*(?:UE*)*|IE*")
+_DEPARTS = re.compile(r"(?:log|bl)[iy](?:s|es|ed|ing)?$")
 _POSSESSIVE = re.compile(r"['’＇][sS]$")
+
+
+class _WordBreak(dict[int, str]):
+    """Code point to word-break class, for `str.translate`; filled as characters turn up."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = value = _word_break(chr(code))
+        return value
+
+
+def _word_break(char: str) -> str:
+    category = unicodedata.category(char)
+    for kind, members in (("M", _MID_LETTER), ("Q", _MID_BOTH), ("D", _MID_NUMBER)):
+        if char in members:
+            return kind
+    if category[0] == "M" or (category == "Cf" and char != "\u200b"):
+        return "E"
+    if char in "\u30a0\u309b\u309c" or "\u3031" <= char <= "\u3035":
+        return "K"
+    if category == "Nd":
+        return "N"
+    if category == "Pc":
+        return "U"
+    if category[0] == "L" or category == "Nl" or "\u24b6" <= char <= "\u24e9":
+        return _letter(char)
+    return "-"
+
+
+def _letter(char: str) -> str:
+    if "\u30a0" <= char <= "\u30ff" or "\u31f0" <= char <= "\u31ff" or "\uff66" <= char <= "\uff9f":
+        return "K"
+    name = unicodedata.name(char, "")
+    return "I" if name.startswith(("CJK ", "HIRAGANA ")) or "IDEOGRAPH" in name else "A"
+
+
+_CLASSES = _WordBreak()
 
 
 @lru_cache(maxsize=1)
@@ -62,14 +78,42 @@ def _stemmer() -> Stemmer.Stemmer:
 
 @lru_cache(maxsize=200_000)
 def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word)) if len(word) > 2 else word
+    """Porter's stem with the two departures of his own C version, which Lucene follows: bli -> ble, logi -> log."""
+    if len(word) < 3:
+        return word
+    stem = str(_stemmer().stemWord(word))
+    if not _DEPARTS.search(word):
+        return stem
+    if stem.endswith("logi") and _has_measure(stem[:-4]):
+        return stem[:-1]
+    if stem.endswith("bli") and _has_measure(stem[:-3]):
+        return str(_stemmer().stemWord(stem[:-1] + "e"))
+    return stem
+
+
+def _has_measure(stem: str) -> bool:
+    """Porter's m > 0: a vowel, later a consonant; y is a consonant at the start and after a vowel."""
+    vowel_before = seen_vowel = False
+    for at, char in enumerate(stem):
+        vowel = char in "aeiou" or (char == "y" and at > 0 and not vowel_before)
+        if not vowel and seen_vowel:
+            return True
+        seen_vowel, vowel_before = seen_vowel or vowel, vowel
+    return False
+
+
+def _lower(word: str) -> str:
+    """Lower case one character at a time, as Java does: no final sigma, no two-character i."""
+    return word.replace("İ", "i").replace("Σ", "σ").lower()
 
 
 def terms(text: str) -> list[str]:
     """Index terms of a text, in order, with repetitions."""
     out = []
-    for word in _WORD.findall(text):
-        plain = _POSSESSIVE.sub("", word).lower()
-        if plain not in STOP_WORDS and plain:
-            out.append(_stem(plain))
+    for match in _WORD.finditer(text.translate(_CLASSES)):
+        start, end = match.span()
+        for at in range(start, end, MAX_TOKEN_CHARS):
+            plain = _lower(_POSSESSIVE.sub("", text[at : min(end, at + MAX_TOKEN_CHARS)]))
+            if plain and plain not in STOP_WORDS:
+                out.append(_stem(plain))
     return out

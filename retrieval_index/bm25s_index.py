@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,17 @@ from .searcher import Hit
 
 __all__ = ["Bm25sSearcher"]
 
+_ARRAYS = ("data", "rows", "starts")
+_VOCABULARY = "vocabulary.json"
+
 
 class Bm25sSearcher:
-    """`Searcher` over passages in memory.
+    """`Searcher` over a sparse score matrix.
 
     bm25s (arXiv 2407.03618) computes each passage's score for each term when the index is built; a query sums the
     columns of its terms. Complete tie sets are resolved by (-score, id), and a query's hits do not depend on its batch.
-    Queries are bags of terms: a term said twice counts twice, as in Lucene.
+    Queries are bags of terms: a term said twice counts twice, as in Lucene. Differs from Lucene in one thing: document
+    lengths are exact here, while Lucene keeps them in a byte (exact up to 40 terms, then in steps).
     """
 
     def __init__(
@@ -32,14 +37,22 @@ class Bm25sSearcher:
         vocabulary: dict[str, int],
         matrix: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]],
         index_id: str,
+        id_rank: NDArray[np.int64] | None = None,
     ) -> None:
+        """Takes the parts of an index.
+
+        Args:
+            passages: row -> passage.
+            vocabulary: term -> column.
+            matrix: compressed columns: scores float32 [entries], rows int32 [entries], starts int64 [columns + 1].
+            index_id: what goes into records.
+            id_rank: int64 [passages], a row's place in the order of ids; None if the rows are in that order.
+        """
         self.index_id = index_id
         self._passages = passages
         self._vocabulary = vocabulary
         self._data, self._rows, self._starts = matrix
-        order = np.argsort(np.array([passage.id for passage in passages]), kind="stable")
-        self._id_rank = np.empty(len(passages), np.int64)
-        self._id_rank[order] = np.arange(len(passages))
+        self._id_rank = id_rank
 
     @classmethod
     def from_passages(
@@ -53,25 +66,12 @@ class Bm25sSearcher:
             b: length normalisation.
             index_id: what goes into records; by default a digest of corpus and parameters.
         """
-        import bm25s
-
-        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs at debug level to standard error
         vocabulary: dict[str, int] = {}
         ids = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms(p.contents)] for p in passages]
-        if not vocabulary:
-            vocabulary[""] = 0
-        model = bm25s.BM25(method="lucene", k1=k1, b=b)
-        model.index(bm25s.tokenization.Tokenized(ids=ids, vocab=vocabulary), show_progress=False)
-        scores = model.scores
-        matrix = (
-            np.asarray(scores["data"], np.float32),
-            np.asarray(scores["indices"], np.int32),
-            np.asarray(scores["indptr"], np.int64),
-        )
         if index_id is None:
             key = json.dumps(["bm25s", k1, b, corpus_sha256(passages)])
             index_id = hashlib.sha256(key.encode()).hexdigest()
-        return cls(passages, vocabulary, matrix, index_id)
+        return cls(passages, vocabulary, _matrix(ids, vocabulary, k1, b), index_id, _id_rank(passages))
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Top k passages of each query by (-score, id)."""
@@ -81,33 +81,67 @@ class Bm25sSearcher:
         """Nothing to release."""
 
     def save(self, folder: Path) -> None:
-        """Writes the matrix and the vocabulary; `load` reads them back."""
-        np.savez(folder / "bm25s.npz", data=self._data, rows=self._rows, starts=self._starts)
-        (folder / "vocabulary.json").write_text(json.dumps(self._vocabulary, ensure_ascii=False))
+        """Writes the matrix and the vocabulary of passages that stand in id order; `load` reads them back."""
+        arrays: tuple[NDArray[Any], ...] = (self._data, self._rows, self._starts)
+        for name, array in zip(_ARRAYS, arrays):
+            np.save(folder / f"{name}.npy", array)
+        (folder / _VOCABULARY).write_text(json.dumps(self._vocabulary, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, passages: Sequence[Passage], index_id: str) -> Bm25sSearcher:
-        """Opens what `save` wrote."""
-        with np.load(folder / "bm25s.npz", allow_pickle=False) as arrays:
-            matrix = (arrays["data"], arrays["rows"], arrays["starts"])
-        return cls(passages, json.loads((folder / "vocabulary.json").read_text()), matrix, index_id)
+        """Opens what `save` wrote; the matrix stays on disk until it is read."""
+        data, rows, starts = (np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _ARRAYS)
+        vocabulary = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
 
     def _one(self, query: str, k: int) -> list[Hit]:
         columns = [self._vocabulary[term] for term in terms(query) if term in self._vocabulary]
         if not columns or k < 1:
             return []
         spans = [slice(self._starts[column], self._starts[column + 1]) for column in columns]
-        rows, where = np.unique(np.concatenate([self._rows[span] for span in spans]), return_inverse=True)
-        totals = np.zeros(len(rows), np.float64)
-        np.add.at(totals, where, np.concatenate([self._data[span] for span in spans]).astype(np.float64))
-        scores = totals.astype(np.float32)
+        entries = np.concatenate([self._rows[span] for span in spans])
+        weights = np.concatenate([self._data[span] for span in spans]).astype(np.float64)
+        # bincount adds in float64, so that the order of a query's terms does not show in the float32 score
+        if len(entries) * 8 > len(self._passages):  # sorting many entries costs more than a slot for every passage
+            totals = np.bincount(entries, weights, len(self._passages))
+            rows = np.flatnonzero(totals)
+            scores = totals[rows].astype(np.float32)
+        else:
+            rows, where = np.unique(entries, return_inverse=True)
+            scores = np.bincount(where, weights, len(rows)).astype(np.float32)
         if len(rows) > k:
             floor = np.partition(scores, len(scores) - k)[len(scores) - k]
             keep = scores >= floor
             rows, scores = rows[keep], scores[keep]
-        best = np.lexsort((self._id_rank[rows], -scores))[:k]
+        order = rows if self._id_rank is None else self._id_rank[rows]
+        best = np.lexsort((order, -scores))[:k]
         return [self._hit(int(rows[i]), float(scores[i])) for i in best]
 
     def _hit(self, row: int, score: float) -> Hit:
         passage = self._passages[row]
         return Hit(passage.id, passage.title, passage.text, score)
+
+
+def _matrix(
+    ids: list[list[int]], vocabulary: dict[str, int], k1: float, b: float
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+    if not vocabulary:  # bm25s cannot index a corpus without a single term
+        return np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(1, np.int64)
+    import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs at debug level to standard error
+    model = bm25s.BM25(method="lucene", k1=k1, b=b)
+    model.index(bm25s.tokenization.Tokenized(ids=ids, vocab=vocabulary), show_progress=False)
+    scores = model.scores
+    return (
+        np.asarray(scores["data"], np.float32),
+        np.asarray(scores["indices"], np.int32),
+        np.asarray(scores["indptr"], np.int64),
+    )
+
+
+def _id_rank(passages: Sequence[Passage]) -> NDArray[np.int64]:
+    ids = [passage.id for passage in passages]
+    rank = np.empty(len(ids), np.int64)
+    rank[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
+    return rank

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .corpus import Passage
+from .corpus import Passage, corpus_sha256
 from .searcher import Hit
 
 __all__ = ["EmptySearcher", "OracleSearcher", "RandomSearcher"]
@@ -27,40 +27,45 @@ class EmptySearcher:
 
 
 class RandomSearcher:
-    """k passages drawn by a hash of the query, the same for the same query."""
+    """k passages drawn by a hash of the query, the same for the same query; a smaller k gives a part of them."""
 
     def __init__(self, passages: Sequence[Passage], seed: int = 0) -> None:
-        self.index_id = f"random-{seed}"
+        self.index_id = hashlib.sha256(f"random|{seed}|{corpus_sha256(passages)}".encode()).hexdigest()
         self._passages, self._seed = passages, seed
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """k distinct passages of equal score, by id; none for a blank query."""
-        return [self._one(query, k) if query.strip() else [] for query in queries]
+        """k distinct passages; the score is minus the rank. None for a blank query."""
+        return [self._one(query, k) if query.strip() and k > 0 else [] for query in queries]
 
     def close(self) -> None:
         """Nothing to release."""
 
     def _one(self, query: str, k: int) -> list[Hit]:
-        digest = hashlib.sha256(f"{self._seed}|{query}".encode()).digest()
+        digest = hashlib.sha256(f"{self._seed}|{query}".encode(errors="surrogatepass")).digest()
         generator = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-        rows = generator.choice(len(self._passages), size=min(k, len(self._passages)), replace=False)
-        picked = sorted((self._passages[int(row)] for row in rows), key=lambda p: p.id)
-        return [Hit(p.id, p.title, p.text, 0.0) for p in picked]
+        rows: dict[int, None] = {}  # drawn one by one, so that the first k do not depend on k
+        while len(rows) < min(k, len(self._passages)):
+            rows[int(generator.integers(len(self._passages)))] = None
+        picked = [self._passages[row] for row in rows]
+        return [Hit(p.id, p.title, p.text, -float(rank)) for rank, p in enumerate(picked, 1)]
 
 
 class OracleSearcher:
     """Gives each known query its passages."""
 
-    index_id = "oracle"
-
     def __init__(self, answers: Mapping[str, Sequence[Passage]]) -> None:
+        digest = hashlib.sha256(b"oracle")
+        for query in sorted(answers):
+            ids = sorted(passage.id for passage in answers[query])
+            digest.update(repr((query, ids)).encode(errors="surrogatepass"))
+        self.index_id = digest.hexdigest()
         self._answers = answers
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The first k passages of each query, by id; none for others."""
         return [
-            [Hit(p.id, p.title, p.text, 1.0) for p in sorted(self._answers.get(query, ()), key=lambda p: p.id)[:k]]
-            for query in queries
+            [Hit(p.id, p.title, p.text, 1.0) for p in sorted(self._answers.get(q, ()), key=lambda p: p.id)[: max(k, 0)]]
+            for q in queries
         ]
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ from typing import Any
 
 from .errors import BerrypickError
 
-__all__ = ["Corpus", "CorpusError", "Passage", "corpus_sha256", "read_corpus", "read_jsonl", "write_corpus"]
+__all__ = [
+    "Corpus",
+    "CorpusError",
+    "Passage",
+    "corpus_sha256",
+    "parse_passage",
+    "read_corpus",
+    "read_jsonl",
+    "split_contents",
+    "write_corpus",
+]
 
 
 class CorpusError(BerrypickError):
@@ -42,14 +53,25 @@ class Corpus:
     skipped: tuple[str, ...] = ()
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_jsonl(path: Path, *, skipped: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects of a JSONL file, plain or .gz, with their line numbers; blank lines are passed over.
+
+    Args:
+        path: the file.
+        skipped: where given, lines that are no JSON object are left out and listed here.
 
     Raises:
         CorpusError: the file cannot be read, or a line is no JSON object.
     """
     for number, line in _lines(path):
-        yield number, _object(path, number, line)
+        try:
+            value = _object(path, number, line)
+        except CorpusError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            continue
+        yield number, value
 
 
 def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
@@ -71,7 +93,7 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
     seen: set[str] = set()
     for number, line in _lines(path):
         try:
-            passage = _passage(path, number, _object(path, number, line))
+            passage = parse_passage(path, number, _object(path, number, line))
             if passage.id in seen:
                 raise _bad(path, number, f"duplicate id {passage.id!r}", "give each passage its own id")
         except CorpusError as error:
@@ -109,7 +131,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or .gz") from error
 
@@ -117,20 +139,21 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits
         raise _bad(path, number, f"no valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise _bad(path, number, "no JSON object")
     return value
 
 
-def _passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
+def parse_passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
+    """One passage of a JSON object; raises `CorpusError` with file and line, see `read_corpus`."""
     key = line.get("id")
     if not isinstance(key, str) or not key.strip():
         raise _bad(path, number, "id must be a text that is not empty")
     title, text = line.get("title"), line.get("text")
     if text is None and isinstance(line.get("contents"), str):
-        title, text = _split_contents(line["contents"])
+        title, text = split_contents(line["contents"])
     for name, value in (("title", title if title is not None else ""), ("text", text)):
         if not isinstance(value, str):
             raise _bad(path, number, f"{name} must be a text")
@@ -144,7 +167,8 @@ def _passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
     return Passage(key, title or "", text)
 
 
-def _split_contents(contents: str) -> tuple[str, str]:
+def split_contents(contents: str) -> tuple[str, str]:
+    """Title and text of a Search-R1 `contents`: the first line, in double quotes, is the title."""
     first, newline, rest = contents.partition("\n")
     if not newline:
         return "", contents

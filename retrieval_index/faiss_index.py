@@ -1,76 +1,168 @@
-"""Exact dense search with FAISS: inner product over unit vectors."""
+"""Dense search with FAISS: inner product over unit vectors, exact (Flat) or approximate (HNSW, IVF-PQ)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .corpus import Passage
-from .encoder import Encoder
-from .errors import MissingExtraError
-from .searcher import Hit, ranked
+from .dense import VectorIndex
+from .errors import BerrypickError, MissingExtraError, UnknownNameError
 
-__all__ = ["FaissSearcher"]
+__all__ = [
+    "KINDS",
+    "FaissVectors",
+    "FlatVectors",
+    "build_graph",
+    "fast_kernel",
+    "flat_index",
+    "load_faiss",
+    "on_gpu",
+    "read_graph",
+    "recall_at",
+    "write_graph",
+]
 
-
-class FaissSearcher:
-    """`Searcher` over a Flat index. Blank queries give no hits; ties stand by id over the complete tie set."""
-
-    def __init__(self, index: Any, passages: Sequence[Passage], index_id: str, encoder: Encoder) -> None:
-        self.index_id = index_id
-        self._index, self._passages, self._encoder = index, passages, encoder
-
-    @classmethod
-    def from_passages(cls, passages: Sequence[Passage], encoder: Encoder, *, index_id: str) -> FaissSearcher:
-        """Encodes and indexes passages."""
-        faiss = _faiss()
-        index = faiss.IndexFlatIP(encoder.dim)
-        index.add(np.ascontiguousarray(encoder.encode([p.contents for p in passages], is_query=False)))
-        return cls(index, passages, index_id, encoder)
-
-    @classmethod
-    def load(cls, path: Path, passages: Sequence[Passage], index_id: str, encoder: Encoder) -> FaissSearcher:
-        """Opens what `save` wrote."""
-        return cls(_faiss().read_index(str(path)), passages, index_id, encoder)
-
-    def save(self, path: Path) -> None:
-        """Writes the vectors."""
-        _faiss().write_index(self._index, str(path))
-
-    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Top k passages of each query by (-score, id)."""
-        asked = [query for query in dict.fromkeys(queries) if query.strip()]
-        found: dict[str, list[Hit]] = {}
-        vectors = np.ascontiguousarray(self._encoder.encode(asked, is_query=True)) if asked else None
-        fetch = min(k + 8, len(self._passages))
-        while asked and k > 0:
-            scores, rows = self._index.search(vectors, fetch)
-            open_rows = [
-                i for i in range(len(asked)) if fetch < len(self._passages) and scores[i, k - 1] == scores[i, -1]
-            ]
-            for i, query in enumerate(asked):
-                if i not in open_rows:
-                    found[query] = self._hits(scores[i], rows[i], k)
-            asked = [asked[i] for i in open_rows]
-            vectors = vectors[open_rows] if vectors is not None else None
-            fetch = min(fetch * 4, len(self._passages))
-        return [list(found.get(query, [])) for query in queries]
-
-    def close(self) -> None:
-        """Drops the vectors."""
-        self._index = None
-
-    def _hits(self, scores: Any, rows: Any, k: int) -> list[Hit]:
-        by_id = {self._passages[row].id: self._passages[row] for row in rows.tolist() if row >= 0}
-        pairs = [(float(score), self._passages[row].id) for score, row in zip(scores, rows.tolist()) if row >= 0]
-        return [Hit(key, by_id[key].title, by_id[key].text, score) for score, key in ranked(pairs, k)]
+KINDS = ("flat", "hnsw", "ivfpq")
+_CHUNK = 65536
+_SMALL_BATCH = 3  # below this FAISS's one-by-one kernel is faster than a matrix product
+_KERNEL = threading.Lock()
 
 
-def _faiss() -> Any:
+class FlatVectors:
+    """Exact search over vectors that may be a memory map: nothing is copied into an index of FAISS's own."""
+
+    def __init__(self, vectors: NDArray[np.float32]) -> None:
+        self.vectors = vectors
+        self.ntotal, self.d = vectors.shape
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores float32 and rows int64, [queries, k], best first."""
+        faiss = load_faiss()
+        with fast_kernel(len(queries)):
+            scores, rows = faiss.knn(queries, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+        return scores, rows
+
+
+class FaissVectors:
+    """A FAISS index behind the `VectorIndex` contract."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self.d, self.ntotal = int(index.d), int(index.ntotal)
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores float32 and rows int64, [queries, k], best first."""
+        with fast_kernel(len(queries)):
+            scores, rows = self._index.search(queries, k)
+        return scores, rows
+
+
+def build_graph(vectors: NDArray[np.float32], kind: str) -> Any:
+    """An approximate FAISS index over unit vectors; one thread adds to the graph, so that building is deterministic.
+
+    Args:
+        vectors: float32 [passages, dim]; may be a memory map, is read in chunks.
+        kind: "hnsw" (M = 32, efSearch = 64) or "ivfpq" (4 sqrt(n) lists, a byte for 8 dimensions, 16 lists probed).
+    """
+    faiss = load_faiss()
+    count, dim = vectors.shape
+    if kind == "hnsw":
+        index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = 100
+        index.hnsw.efSearch = 64
+    elif kind == "ivfpq":
+        index = _ivfpq(faiss, count, dim)
+        step = max(1, count // (256 * index.nlist))
+        index.train(np.ascontiguousarray(vectors[::step]))
+        index.nprobe = min(16, index.nlist)
+    else:
+        raise UnknownNameError("index kind", kind, KINDS)
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if kind == "hnsw" else threads)
+    try:
+        for at in range(0, count, _CHUNK):
+            index.add(np.ascontiguousarray(vectors[at : at + _CHUNK]))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return index
+
+
+def _ivfpq(faiss: Any, count: int, dim: int) -> Any:
+    if count < 640:
+        raise BerrypickError(f"ivfpq trains on at least 640 passages, here are {count}; choose --kind flat or hnsw")
+    bits = 8 if count >= 39 * 256 else 4
+    lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
+    parts = next(parts for parts in range(max(1, dim // 8), 0, -1) if dim % parts == 0)
+    return faiss.IndexIVFPQ(faiss.IndexFlatIP(dim), dim, lists, parts, bits, faiss.METRIC_INNER_PRODUCT)
+
+
+def recall_at(index: VectorIndex, exact: FlatVectors, queries: NDArray[np.float32], k: int = 10) -> float:
+    """Share of the exact top k that an index finds too, averaged over queries float32 [queries, dim]."""
+    k = min(k, exact.ntotal)
+    _, truth = exact.search(queries, k)
+    _, found = index.search(queries, k)
+    return float(np.mean([len(set(t.tolist()) & set(f.tolist())) / k for t, f in zip(truth, found)]))
+
+
+def write_graph(index: Any, path: Path) -> None:
+    """Writes a FAISS index."""
+    load_faiss().write_index(index, str(path))
+
+
+def read_graph(path: Path) -> Any:
+    """Reads a FAISS index, ours or anybody's; large Flat ones stay on disk until they are read."""
+    faiss = load_faiss()
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except (RuntimeError, AttributeError):  # kinds that cannot be mapped, older FAISS
+        try:
+            return faiss.read_index(str(path))
+        except RuntimeError as error:
+            raise BerrypickError(f"{path} is no FAISS index; give the file that faiss.write_index made") from error
+
+
+def on_gpu(index: Any) -> Any:
+    """The FAISS index on the first GPU where FAISS was built for one and there is one; else the index itself."""
+    faiss = load_faiss()
+    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() < 1:
+        return index
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+
+
+def flat_index(vectors: NDArray[np.float32]) -> VectorIndex:
+    """Exact search: over the memory map on a CPU, over a copy on a GPU."""
+    faiss = load_faiss()
+    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() < 1:
+        return FlatVectors(vectors)
+    index = on_gpu(faiss.IndexFlatIP(vectors.shape[1]))
+    for at in range(0, len(vectors), _CHUNK):
+        index.add(np.ascontiguousarray(vectors[at : at + _CHUNK]))
+    return FaissVectors(index)
+
+
+@contextmanager
+def fast_kernel(num_queries: int) -> Iterator[None]:
+    """Lets FAISS multiply matrices for batches: its threshold is process-wide and by default beyond any batch."""
+    faiss = load_faiss()
+    with _KERNEL:
+        before = faiss.cvar.distance_compute_blas_threshold
+        faiss.cvar.distance_compute_blas_threshold = 1 if num_queries >= _SMALL_BATCH else 1 << 30
+        try:
+            yield
+        finally:
+            faiss.cvar.distance_compute_blas_threshold = before
+
+
+def load_faiss() -> Any:
+    """The faiss module; raises `MissingExtraError` where it is not installed."""
     if find_spec("faiss") is None:
         raise MissingExtraError("dense search", "cpu", "faiss is not installed; [gpu] brings the GPU build")
     import faiss

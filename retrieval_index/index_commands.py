@@ -1,14 +1,17 @@
-"""`berrypick index build | check | search | eval`."""
+"""`berrypick index build | import | check | search | eval`."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,9 +19,18 @@ from .corpus import read_corpus
 from .errors import BerrypickError
 from .evaluation import evaluate_index
 from .plain_text import safe_text
-from .store import build_index, check_index, open_searcher, read_manifest
+from .store import (
+    BuildSettings,
+    Manifest,
+    build_index,
+    check_index,
+    check_target,
+    open_searcher,
+    open_table,
+    read_manifest,
+)
 
-__all__ = ["IndexBuild", "IndexCheck", "IndexEval", "IndexSearch"]
+__all__ = ["IndexBuild", "IndexCheck", "IndexEval", "IndexImport", "IndexSearch"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +42,17 @@ class IndexBuild:
     out: Path
     """index folder"""
     backend: str = "lucene"
-    """lucene, bm25s or faiss"""
+    """lucene, bm25s, faiss, hybrid or milvus"""
     encoder: str = "minilm"
-    """for faiss: a hub id, a folder, or minilm"""
+    """of dense search: a hub id, a folder, or minilm"""
+    kind: str = "flat"
+    """of a FAISS index: flat, hnsw or ivfpq"""
+    dtype: str = "fp32"
+    """of the encoder's weights: fp32 or bf16"""
+    batch_size: int = 64
+    """texts of one encoder forward"""
+    uri: str = ""
+    """Milvus server; empty: a database inside the index folder"""
     k1: float = 0.9
     """BM25's term-frequency saturation"""
     b: float = 0.4
@@ -44,26 +64,57 @@ class IndexBuild:
 
     def run(self) -> int:
         """Builds."""
-        console = Console(stderr=True)
-        with console.status(f"reading {self.corpus}"):
-            corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
+        check_target(self.backend, self.out, overwrite=self.overwrite)
+        if self.k1 < 0 or not 0 <= self.b <= 1:
+            raise BerrypickError("--k1 must be at least 0, --b from 0 to 1")
+        corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
         for line in corpus.skipped[:10]:
-            sys.stderr.write(f"skipped {line}\n")
+            sys.stderr.write(f"skipped {safe_text(line)}\n")
         if corpus.skipped:
             sys.stderr.write(f"{len(corpus.skipped)} lines skipped\n")
-        with console.status(f"building {self.out} ({len(corpus.passages)} passages)"):
-            manifest = build_index(
-                corpus,
-                self.backend,
-                self.out,
-                encoder=self.encoder if self.backend == "faiss" else None,
-                k1=self.k1,
-                b=self.b,
-                overwrite=self.overwrite,
-            )
-        sys.stdout.write(
-            f"{self.out}: {manifest.num_passages} passages, {manifest.backend}, id {manifest.index_id[:16]}\n"
+        settings = BuildSettings(
+            self.k1, self.b, self.encoder, self.kind, dtype=self.dtype, batch_size=self.batch_size, uri=self.uri
         )
+        with _progress(f"building {self.out}", len(corpus.passages)) as advance:
+            manifest = build_index(
+                corpus, self.backend, self.out, settings=settings, overwrite=self.overwrite, progress=advance
+            )
+        _tell(self.out, manifest)
+        return 0
+
+
+@dataclass(frozen=True)
+class IndexImport:
+    """An index that others built, taken over without rebuilding."""
+
+    out: Path
+    """index folder"""
+    index: Path | None = None
+    """a FAISS index, e.g. e5_Flat.index; needs --corpus and --encoder"""
+    corpus: Path | None = None
+    """its corpus: line i is row i"""
+    encoder: str | None = None
+    """the encoder that made its vectors"""
+    lucene: Path | None = None
+    """or: a Lucene folder with stored raw documents"""
+    k1: float = 0.9
+    """BM25's term-frequency saturation"""
+    b: float = 0.4
+    """BM25's length normalisation"""
+    overwrite: bool = False
+    """replace an existing index"""
+
+    def run(self) -> int:
+        """Imports."""
+        from .import_index import import_faiss, import_lucene
+
+        if self.lucene is not None and self.index is None:
+            manifest = import_lucene(self.lucene, self.out, k1=self.k1, b=self.b, overwrite=self.overwrite)
+        elif self.index is not None and self.corpus is not None and self.encoder and self.lucene is None:
+            manifest = import_faiss(self.index, self.corpus, self.encoder, self.out, overwrite=self.overwrite)
+        else:
+            raise BerrypickError("give --lucene FOLDER, or --index FILE with --corpus FILE and --encoder NAME")
+        _tell(self.out, manifest)
         return 0
 
 
@@ -100,7 +151,9 @@ class IndexSearch:
         """Searches."""
         if self.k < 1:
             raise BerrypickError("--k must be at least 1")
-        hits = open_searcher(self.folder).search([self.query], self.k)[0]
+        searcher = open_searcher(self.folder)
+        hits = searcher.search([self.query], self.k)[0]
+        searcher.close()
         if self.json:
             rows = [{"id": hit.id, "title": hit.title, "text": hit.text, "score": hit.score} for hit in hits]
             sys.stdout.write(json.dumps(rows, indent=1) + "\n")
@@ -132,7 +185,10 @@ class IndexEval:
         """Evaluates."""
         if not self.k or min(self.k) < 1:
             raise BerrypickError("--k needs cut-offs of at least 1")
-        result = evaluate_index(open_searcher(self.folder), self.questions, self.k)
+        known = {passage.id for passage in open_table(self.folder, read_manifest(self.folder))}
+        searcher = open_searcher(self.folder)
+        result = evaluate_index(searcher, self.questions, self.k, known)
+        searcher.close()
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
             return 0
@@ -145,3 +201,17 @@ class IndexEval:
             table.add_row(str(k), f"{result[f'recall@{k}']:.3f}", f"{result[f'all_support@{k}']:.3f}")
         Console().print(table)
         return 0
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error at a terminal, nothing in a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def _tell(out: Path, manifest: Manifest) -> None:
+    sys.stdout.write(f"{out}: {manifest.num_passages} passages, {manifest.backend}, id {manifest.index_id[:16]}\n")

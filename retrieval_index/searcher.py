@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Hit", "Searcher", "ranked"]
+__all__ = ["Hit", "Searcher", "clean_query", "ranked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Searcher(Protocol):
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The top k passages of each query, ordered by (-score, id) over the complete tie set.
 
-        Blank queries, and queries without a matching term, give no hits. Thread-safe.
+        Blank queries, queries without a matching term, and k < 1 give no hits; any text is a legal query. Thread-safe.
         """
         ...
 
@@ -43,3 +43,8 @@ class Searcher(Protocol):
 def ranked(scored: Iterable[tuple[float, str]], k: int) -> list[tuple[float, str]]:
     """The k best of (score, passage id) pairs, ties broken by id."""
     return sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
+
+
+def clean_query(query: str) -> str:
+    """A query that native libraries take: lone surrogates become question marks, runs of blanks one blank."""
+    return " ".join(query.encode(errors="replace").decode().split())

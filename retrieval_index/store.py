@@ -2,73 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .corpus import Corpus, Passage, corpus_sha256, read_corpus, write_corpus
+from .backends import BACKENDS, BuildSettings
+from .corpus import Corpus, CorpusError, Passage, corpus_sha256
 from .errors import BerrypickError, UnknownNameError
+from .manifest import (
+    FORMAT,
+    MANIFEST,
+    IndexFolderError,
+    Manifest,
+    file_sums,
+    library_versions,
+    read_manifest,
+    verify_files,
+)
+from .passages import OFFSETS, PASSAGES, PassageTable, write_passages
 from .searcher import Searcher
 
 __all__ = [
     "BACKENDS",
+    "FORMAT",
+    "BuildSettings",
+    "IndexExistsError",
     "IndexFolderError",
     "Manifest",
     "build_index",
     "check_index",
+    "ensure_index",
     "open_searcher",
     "read_manifest",
 ]
 
-FORMAT = 1
-BACKENDS = ("bm25s", "lucene", "faiss")
-_MANIFEST = "manifest.json"
-_CORPUS = "corpus.jsonl.gz"
-_LIBRARIES = {
-    "bm25s": ("bm25s", "PyStemmer"),
-    "lucene": ("pyserini",),
-    "faiss": ("faiss-cpu", "transformers"),
-}
 
-
-class IndexFolderError(BerrypickError):
-    """An index that is missing, damaged, of another version or of another corpus."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What an index folder says of itself.
-
-    Attributes:
-        format: version of the layout.
-        backend: "bm25s", "lucene" or "faiss".
-        corpus_sha256: digest of the passages, see `corpus_sha256`.
-        num_passages: how many there are.
-        parameters: of the back end.
-        libraries: versions that built it.
-        files: path -> [bytes, SHA-256].
-    """
-
-    format: int
-    backend: str
-    corpus_sha256: str
-    num_passages: int
-    parameters: Mapping[str, Any]
-    libraries: Mapping[str, str | None]
-    files: Mapping[str, tuple[int, str]]
-
-    @property
-    def index_id(self) -> str:
-        """SHA-256 of what decides the hits: back end, corpus, parameters, library versions."""
-        key = [self.format, self.backend, self.corpus_sha256, dict(self.parameters), dict(self.libraries)]
-        return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+class IndexExistsError(BerrypickError):
+    """The folder holds something already, or another build put its index there first."""
 
 
 def build_index(
@@ -76,171 +51,184 @@ def build_index(
     backend: str,
     out: Path,
     *,
-    encoder: str | None = None,
-    k1: float = 0.9,
-    b: float = 0.4,
+    settings: BuildSettings | None = None,
     overwrite: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Manifest:
     """Builds an index folder.
 
     All is written into a temporary sibling, fsynced, the manifest last, and renamed; a build that dies leaves nothing
-    that opens.
+    that opens. Passages are kept in id order, so the order of the corpus file changes nothing. Encoded vectors of a
+    build that died are kept beside `out` and used by the next one.
 
     Args:
         corpus: what to index.
         backend: one of `BACKENDS`.
         out: the folder; must not exist, unless `overwrite`.
-        encoder: for "faiss", see `encoder.py`.
-        k1: BM25's term-frequency saturation.
-        b: BM25's length normalisation.
-        overwrite: replace an existing index.
+        settings: of the back end.
+        overwrite: replace an existing index; a folder that is none is never touched.
+        progress: is told how many passages were indexed since the last call.
     """
-    if backend not in BACKENDS:
-        raise UnknownNameError("index backend", backend, BACKENDS)
+    check_target(backend, out, overwrite=overwrite)
     passages = corpus.passages if isinstance(corpus, Corpus) else tuple(corpus)
     if not passages:
-        raise BerrypickError("nothing to index: the corpus is empty")
-    if out.exists() and not overwrite:
-        raise BerrypickError(f"{out} exists; choose another --out, or add --overwrite")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    except OSError as error:
-        raise BerrypickError(f"cannot write to {out.parent}: {error.strerror}; choose another --out") from error
-    try:
-        parameters = _write(passages, backend, work, encoder, k1, b)
-        manifest = _manifest(work, backend, passages, parameters)
-        for path in sorted(work.rglob("*")):
-            _fsync(path)
-        (work / _MANIFEST).write_text(json.dumps(_as_json(manifest), indent=1, sort_keys=True))
-        _fsync(work / _MANIFEST)
-        _fsync(work)
-        if out.exists():
-            shutil.rmtree(out)
-        os.rename(work, out)
-        _fsync(out.parent)
-    except OSError as error:
-        raise BerrypickError(
-            f"cannot build {out}: {error.strerror or error}; free some space or choose another --out"
-        ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        raise BerrypickError("nothing to index: the corpus is empty; give a file with passages")
+    ordered = sorted(passages, key=lambda passage: passage.id)
+    scratch = _hidden(out, "scratch")
+
+    def fill(work: Path) -> Manifest:
+        write_passages(work, ordered)
+        table = PassageTable.open(work)
+        parameters = BACKENDS[backend].write(table, work, settings or BuildSettings(), scratch, progress)
+        table.close()
+        return manifest_of(work, backend, corpus_sha256(ordered), len(ordered), parameters)
+
+    manifest = write_folder(out, fill, overwrite=overwrite)
+    shutil.rmtree(scratch, ignore_errors=True)
     return manifest
 
 
+def ensure_index(
+    corpus: Sequence[Passage], backend: str, out: Path, *, settings: BuildSettings | None = None
+) -> Manifest:
+    """Builds an index unless it is there; of several builders at once the first to finish wins and all go on."""
+    if not out.exists():
+        try:
+            return build_index(corpus, backend, out, settings=settings)
+        except IndexExistsError:
+            pass
+    return read_manifest(out)
+
+
 def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) -> Searcher:
-    """Opens an index after cheap checks: version, presence and size of all files.
+    """Opens an index after cheap checks: version, presence and size of all files, digests of small ones.
 
     Raises:
         IndexFolderError: says which check failed and how to rebuild.
     """
     manifest = read_manifest(folder)
-    for name, (size, _) in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise _refused(folder, manifest.backend, f"{name} is missing")
-        if path.stat().st_size != size:
-            raise _refused(folder, manifest.backend, f"{name} has {path.stat().st_size} bytes, not {size}")
+    if manifest.backend not in BACKENDS:
+        raise manifest.refused(folder, f"this version knows no back end {manifest.backend!r}")
+    verify_files(folder, manifest, full=False)
     if expected_corpus_sha256 not in (None, manifest.corpus_sha256):
-        raise _refused(folder, manifest.backend, "it indexes another corpus")
-    passages = read_corpus(folder / _CORPUS).passages
-    parameters = manifest.parameters
-    if manifest.backend == "bm25s":
-        from .bm25s_index import Bm25sSearcher
-
-        return Bm25sSearcher.load(folder, passages, manifest.index_id)
-    if manifest.backend == "lucene":
-        from .lucene_index import LuceneSearcher
-
-        return LuceneSearcher(folder / "lucene", passages, manifest.index_id, k1=parameters["k1"], b=parameters["b"])
-    from .encoder import load_encoder
-    from .faiss_index import FaissSearcher
-
-    return FaissSearcher.load(folder / "flat.faiss", passages, manifest.index_id, load_encoder(parameters["encoder"]))
+        raise manifest.refused(folder, "it indexes another corpus")
+    table = open_table(folder, manifest)
+    return BACKENDS[manifest.backend].open(folder, manifest.parameters, table, manifest.index_id)
 
 
 def check_index(folder: Path) -> list[str]:
     """Full integrity: every checksum and the corpus digest. Returns what was checked; raises at the first fault."""
     manifest = read_manifest(folder)
-    lines = []
-    for name, (size, digest) in sorted(manifest.files.items()):
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size or _sha256(path) != digest:
-            raise _refused(folder, manifest.backend, f"{name} is damaged or missing")
-        lines.append(f"{name}: {size} bytes, checksum right")
-    passages = read_corpus(folder / _CORPUS).passages
-    if corpus_sha256(passages) != manifest.corpus_sha256 or len(passages) != manifest.num_passages:
-        raise _refused(folder, manifest.backend, "its corpus is not the one it names")
-    return [*lines, f"{len(passages)} passages, corpus digest right"]
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Reads a manifest; refuses folders that hold none and other versions."""
-    path = folder / _MANIFEST
-    if not path.is_file():
-        raise IndexFolderError(
-            f"{folder} is no berrypick index (no {_MANIFEST}); build one: {_command(folder, 'bm25s')}"
-        )
+    lines = verify_files(folder, manifest, full=True)
+    table = open_table(folder, manifest)
     try:
-        value = json.loads(path.read_text())
-        files = {name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()}
-        manifest = Manifest(**{**value, "files": files})
-    except (ValueError, TypeError, KeyError) as error:
-        raise _refused(folder, "bm25s", "its manifest cannot be read") from error
-    if manifest.format != FORMAT:
-        raise _refused(folder, manifest.backend, f"its format is {manifest.format}, this version reads {FORMAT}")
+        digest = corpus_sha256(table)
+    except CorpusError as error:
+        raise manifest.refused(folder, "its passages cannot be read") from error
+    finally:
+        table.close()
+    if digest != manifest.corpus_sha256:
+        raise manifest.refused(folder, "its corpus is not the one it names")
+    recall = manifest.parameters.get("recall_at_10")
+    found = [] if recall is None else [f"recall@10 against exact search, measured when it was built: {recall:.3f}"]
+    return [*lines, f"{manifest.num_passages} passages, corpus digest right", *found]
+
+
+def open_table(folder: Path, manifest: Manifest) -> PassageTable:
+    """The passages of an index; imported ones may lie elsewhere."""
+    import numpy as np
+
+    path = Path(manifest.parameters.get("passages", folder / PASSAGES))
+    try:
+        table = PassageTable(path, np.load(folder / OFFSETS, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise manifest.refused(folder, "its passages cannot be read") from error
+    if len(table) != manifest.num_passages:
+        raise manifest.refused(folder, f"it holds {len(table)} passages, not {manifest.num_passages}")
+    return table
+
+
+def check_target(backend: str, out: Path, *, overwrite: bool) -> None:
+    """Refuses what no build should start for: an unknown back end, a folder in the way."""
+    if backend not in BACKENDS:
+        raise UnknownNameError("index backend", backend, BACKENDS)
+    if not out.exists():
+        return
+    if not overwrite:
+        raise IndexExistsError(f"{out} exists; choose another --out, or add --overwrite")
+    if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):
+        raise IndexExistsError(f"{out} is no berrypick index and is not overwritten; choose another --out")
+
+
+def manifest_of(
+    work: Path,
+    backend: str,
+    digest: str,
+    num_passages: int,
+    parameters: Mapping[str, Any],
+    outside: Mapping[str, tuple[int, str]] | None = None,
+) -> Manifest:
+    """The manifest of a folder that was just filled; `outside` are files that it does not hold itself."""
+    libraries = library_versions(BACKENDS[backend].libraries)
+    return Manifest(
+        FORMAT, backend, digest, num_passages, parameters, libraries, {**file_sums(work), **(outside or {})}
+    )
+
+
+def write_folder(out: Path, fill: Callable[[Path], Manifest], *, overwrite: bool) -> Manifest:
+    """Fills a temporary sibling, fsyncs it, writes the manifest last and renames it to `out`."""
+    with _clear_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    try:
+        with _clear_errors(out):
+            work.chmod(0o755)  # mkdtemp makes it private
+            manifest = fill(work)
+            for path in sorted(work.rglob("*")):
+                _fsync(path)
+            (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
+            _fsync(work / MANIFEST)
+            _fsync(work)
+            _put(work, out, overwrite)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return manifest
 
 
-def _write(
-    passages: Sequence[Passage], backend: str, work: Path, encoder: str | None, k1: float, b: float
-) -> dict[str, Any]:
-    write_corpus(work / _CORPUS, passages)
-    if backend == "bm25s":
-        from .bm25s_index import Bm25sSearcher
-
-        Bm25sSearcher.from_passages(passages, k1=k1, b=b, index_id="").save(work)
-        return {"k1": k1, "b": b}
-    if backend == "lucene":
-        from .lucene_index import build_lucene
-
-        build_lucene(passages, work / "lucene")
-        return {"k1": k1, "b": b}
-    from .encoder import load_encoder
-    from .faiss_index import FaissSearcher
-
-    model = load_encoder(encoder or "minilm")
-    FaissSearcher.from_passages(passages, model, index_id="").save(work / "flat.faiss")
-    return {"encoder": model.name, "dim": model.dim, "kind": "flat"}
-
-
-def _manifest(work: Path, backend: str, passages: Sequence[Passage], parameters: dict[str, Any]) -> Manifest:
-    paths = sorted(path for path in work.rglob("*") if path.is_file())
-    files = {str(path.relative_to(work)): (path.stat().st_size, _sha256(path)) for path in paths}
-    libraries: dict[str, str | None] = {}
-    for name in _LIBRARIES[backend]:
-        try:
-            libraries[name] = version(name)
-        except PackageNotFoundError:
-            libraries[name] = None
-    return Manifest(FORMAT, backend, corpus_sha256(passages), len(passages), parameters, libraries, files)
+def _put(work: Path, out: Path, overwrite: bool) -> None:
+    """Renames; an index that is replaced steps aside first and comes back if the rename fails."""
+    old = _hidden(out, "old")
+    aside = out.exists() and overwrite
+    if aside:
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(out, old)
+    try:
+        if out.exists():  # a rename would replace an empty folder silently
+            raise OSError(errno.ENOTEMPTY, "another build was first")
+        os.rename(work, out)
+    except OSError as error:
+        if aside:
+            os.rename(old, out)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise IndexExistsError(
+                f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
+            ) from error
+        raise
+    _fsync(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
-def _as_json(manifest: Manifest) -> dict[str, Any]:
-    return {name: getattr(manifest, name) for name in Manifest.__slots__}
+@contextmanager
+def _clear_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BerrypickError(f"cannot write {out}: {reason}; free some space or choose another --out") from error
 
 
-def _command(folder: Path, backend: str) -> str:
-    return f"berrypick index build --corpus FILE --backend {backend} --out {folder} --overwrite"
-
-
-def _refused(folder: Path, backend: str, reason: str) -> IndexFolderError:
-    return IndexFolderError(f"index {folder} refused: {reason}; rebuild it: {_command(folder, backend)}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hidden(out: Path, what: str) -> Path:
+    return out.parent / f".{out.name}.{what}"
 
 
 def _fsync(path: Path) -> None:

@@ -15,7 +15,7 @@ from ...retrieval_index.errors import BerrypickError
 from ..summary import compare, summarize
 from .terminal import difference_lines, final_screen
 
-__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "world_frontier"]
+__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "world_frontier", "write_page"]
 
 
 def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
@@ -82,3 +82,16 @@ def print_report(paths: Sequence[Path]) -> None:
         notes.append(f"absent, for want of columns or samples: {', '.join(absent)}")
     console = Console(width=100)
     final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report["arms"], notes=notes)
+
+
+def write_page(paths: Sequence[Path], file: Path) -> None:
+    """Writes the HTML page of run folders or rollouts files."""
+    from .html import write_html
+
+    arms = load_arms(paths)
+    first = next(iter(arms.values()))
+    found = world_frontier(first, _largest_k(first))
+    try:
+        write_html(file, arms, report_arms(arms), found[1] if found else None)
+    except OSError as error:
+        raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error

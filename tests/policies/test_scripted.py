@@ -75,11 +75,14 @@ def test_random_order_draws_orders_uniformly_and_never_repeats_a_kind_at_a_hop(w
 def test_a_fact_is_restated_before_the_next_step_and_a_hit_moves_on(world: Task) -> None:
     for group in play("random_order", world, samples=4):
         for episode in group:
+            tried: list[str] = []
             for before, after in zip(episode.turns, episode.turns[1:]):
                 fact = world_text.parse_passage(before.hits[0][0].text)
                 assert fact is not None
-                restated = world_text.restate(fact.relation, fact.entity, fact.obj)
-                assert after.draft.text.startswith(f"<think> {restated} </think>")
+                tried.append(fact.kind)
+                said = fact.obj or " ".join(("lost in", *tried))
+                assert after.draft.text.startswith(f"<think> {fact.relation} of {fact.entity} is {said} </think>")
+                tried = [] if fact.obj else tried
                 if fact.obj is not None and "unknown" not in after.draft.text:
                     assert fact.obj in after.draft.text.split("</think>")[1]
 

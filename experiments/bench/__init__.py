@@ -1,0 +1,10 @@
+"""Side-by-side timings: `berrypick bench NAME`. One module a bench; `BENCHES` lists them."""
+
+from __future__ import annotations
+
+from .retrieval import BenchRetrieval
+
+__all__ = ["BENCHES"]
+
+# name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
+BENCHES: dict[str, type] = {"retrieval": BenchRetrieval}

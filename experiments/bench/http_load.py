@@ -1,0 +1,104 @@
+"""A small load generator: keep-alive connections on raw asyncio streams, so that the client costs little."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+__all__ = ["Load", "run_load"]
+
+
+@dataclass(slots=True)
+class Load:
+    """What came back.
+
+    Attributes:
+        latencies_s: of the answers with status 200, sorted.
+        statuses: status -> how many.
+        wrong: answers that `check` refused.
+        wall_s: of the whole load.
+    """
+
+    latencies_s: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+    wrong: int = 0
+    wall_s: float = 0.0
+
+    @property
+    def requests_per_s(self) -> float:
+        """Answers with status 200 a second."""
+        return len(self.latencies_s) / self.wall_s
+
+    def percentile_ms(self, share: float) -> float:
+        """A percentile of the latencies."""
+        return 1000 * self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
+
+
+def run_load(
+    url: str, bodies: Sequence[bytes], clients: int, seconds: float, check: Any = None, *, bad: Sequence[int] = ()
+) -> Load:
+    """Keeps `clients` connections busy; each posts the next body as soon as it has its answer.
+
+    Args:
+        url: where to post.
+        bodies: asked in turn.
+        clients: connections.
+        seconds: how long.
+        check: (number of the body, reply) -> whether it is right.
+        bad: numbers of bodies that are malformed on purpose; their answers are only counted.
+    """
+    return asyncio.run(_load(url, bodies, clients, seconds, check, frozenset(bad)))
+
+
+async def _load(
+    url: str, bodies: Sequence[bytes], clients: int, seconds: float, check: Any, bad: frozenset[int]
+) -> Load:
+    load = Load()
+    counter = iter(range(1 << 62))
+    began = time.monotonic()
+    await asyncio.gather(*(_client(url, bodies, counter, began + seconds, load, check, bad) for _ in range(clients)))
+    load.wall_s = time.monotonic() - began
+    load.latencies_s.sort()
+    return load
+
+
+async def _client(
+    url: str, bodies: Sequence[bytes], counter: Any, end: float, load: Load, check: Any, bad: frozenset[int]
+) -> None:
+    parts = urlsplit(url)
+    reader = writer = None
+    while time.monotonic() < end:
+        number = next(counter) % len(bodies)
+        if writer is None or reader is None:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        body = bodies[number]
+        head = (
+            f"POST {parts.path} HTTP/1.1\r\nHost: x\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        began = time.monotonic()
+        writer.write(head.encode() + body)
+        status, reply, keep = await _answer(reader)
+        load.statuses[status] = load.statuses.get(status, 0) + 1
+        if status == 200:
+            load.latencies_s.append(time.monotonic() - began)
+            if check is not None and number not in bad and not check(number, json.loads(reply)):
+                load.wrong += 1
+        if status == 503:
+            await asyncio.sleep(0.2)
+        if not keep:
+            writer.close()
+            reader = writer = None
+    if writer is not None:
+        writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+    return int(head.split(b" ", 2)[1]), await reader.readexactly(length), b"connection: close" not in head

@@ -1,0 +1,200 @@
+"""Ratios with a bar: each pair is measured in turn in one run, and the median of the rounds counts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.store import open_searcher, read_manifest
+from .http_load import Load, run_load
+
+__all__ = ["clients", "hnsw", "lucene", "server_batch"]
+
+
+def lucene(folder: Path, questions: Sequence[str], rounds: int, k: int = 3) -> dict[str, float]:
+    """Our contract against Pyserini's own `batch_search`, which also reads id, score and text."""
+    if read_manifest(folder).backend != "lucene":
+        raise BerrypickError("the part lucene needs --index of a lucene index")
+    searcher = open_searcher(folder)
+    pyserini = import_module("pyserini.search.lucene")  # the raw baseline
+    raw = pyserini.LuceneSearcher(str(folder / "lucene"))
+    raw.set_bm25(0.9, 0.4)
+    with_text = _with_raw_text(folder)
+    ids = [str(number) for number in range(len(questions))]
+
+    def theirs() -> None:
+        for hits in with_text.batch_search(list(questions), ids, k=k, threads=2).values():
+            for hit in hits:
+                _ = (hit.docid, hit.score, hit.lucene_document.get("raw"))
+
+    def bare() -> None:
+        raw.batch_search(list(questions), ids, k=k, threads=2)
+
+    ours, raw_s, bare_s = _in_turn(rounds, lambda: searcher.search(questions, k), theirs, bare)
+    count = len(questions)
+    return {
+        "ours_qps": count / ours,
+        "raw_with_text_qps": count / raw_s,
+        "raw_without_reading_qps": count / bare_s,
+        "ours_to_raw": raw_s / ours,
+    }
+
+
+def _with_raw_text(folder: Path) -> Any:
+    """Pyserini's searcher over the same passages, stored raw as its users store them."""
+    from ...retrieval_index.passages import PassageTable
+
+    target = folder.parent / f"{folder.name}-raw"
+    if not target.exists():
+        module = import_module("pyserini.index.lucene")
+        indexer = module.LuceneIndexer(args=["-index", str(target), "-threads", "1", "-optimize", "-storeRaw"])
+        for passage in PassageTable.open(folder):
+            indexer.add_doc_raw(json.dumps({"id": passage.id, "contents": passage.contents}))
+        indexer.close()
+    searcher = import_module("pyserini.search.lucene").LuceneSearcher(str(target))
+    searcher.set_bm25(0.9, 0.4)
+    return searcher
+
+
+def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int = 64, k: int = 3) -> dict[str, float]:
+    """Requests of 64 queries, one client, against the same searches in process."""
+    searcher = open_searcher(folder)
+    parts = [list(questions[at : at + size]) for at in range(0, len(questions) - size + 1, size)]
+    bodies = [json.dumps({"queries": part, "topk": k, "return_scores": True}).encode() for part in parts]
+
+    def in_process() -> None:
+        for part in parts:
+            searcher.search(part, k)
+
+    with _served(folder) as url:
+
+        def over_http() -> None:
+            _post_all(url, bodies)
+
+        mine, http = _in_turn(rounds, in_process, over_http)
+    count = sum(map(len, parts))
+    return {"in_process_qps": count / mine, "server_qps": count / http, "server_to_in_process": mine / http}
+
+
+def clients(
+    folder: Path, questions: Sequence[str], seconds: float, rounds: int, connections: int = 32
+) -> list[dict[str, Any]]:
+    """One query a request from 32 keep-alive clients: our server, a no-op endpoint, a Search-R1-style loop."""
+    bodies = [json.dumps({"queries": [q], "topk": 3, "return_scores": True}).encode() for q in questions]
+    loads: dict[str, list[Load]] = {"berrypick serve": [], "no-op endpoint": [], "Search-R1-style loop": []}
+    with _served(folder) as ours, _reference("noop", folder) as noop, _reference("loop", folder) as loop:
+        for _ in range(rounds):
+            for name, url in zip(loads, (ours, noop, loop)):
+                loads[name].append(run_load(url + "/retrieve", bodies, connections, seconds))
+    return [
+        {
+            "server": name,
+            "requests_per_s": statistics.median(load.requests_per_s for load in done),
+            "p50_ms": statistics.median(load.percentile_ms(0.5) for load in done),
+            "p99_ms": statistics.median(load.percentile_ms(0.99) for load in done),
+        }
+        for name, done in loads.items()
+    ]
+
+
+def hnsw(vectors: Sequence[Path], queries: Path | None, rounds: int) -> dict[str, float]:
+    """HNSW against Flat on real vectors: recall@10 and rates, single and in batches of 64."""
+    from ...retrieval_index.faiss_index import FaissVectors, FlatVectors, build_graph, recall_at
+
+    if not vectors or queries is None:
+        raise BerrypickError("the part hnsw needs --vectors FILE ... and --queries FILE")
+    base = np.ascontiguousarray(np.concatenate([np.load(path) for path in vectors]), np.float32)
+    asked = np.ascontiguousarray(np.load(queries), np.float32)
+    began = time.perf_counter()
+    graph = FaissVectors(build_graph(base, "hnsw"))
+    build_s = time.perf_counter() - began
+    flat = FlatVectors(base)
+    some = asked[:200]
+
+    def singles(index: Any) -> Callable[[], Any]:
+        return lambda: [index.search(some[i : i + 1], 10) for i in range(len(some))]
+
+    def batches(index: Any) -> Callable[[], Any]:
+        return lambda: [index.search(asked[i : i + 64], 10) for i in range(0, len(asked), 64)]
+
+    times = _in_turn(rounds, singles(graph), singles(flat), batches(graph), batches(flat))
+    counts = (len(some), len(some), len(asked), len(asked))
+    rates = [count / seconds for count, seconds in zip(counts, times)]
+    return {
+        "vectors": len(base),
+        "build_s": build_s,
+        "recall_at_10": recall_at(graph, flat, asked),
+        "hnsw_single_qps": rates[0],
+        "flat_single_qps": rates[1],
+        "hnsw_batch64_qps": rates[2],
+        "flat_batch64_qps": rates[3],
+        "single_ratio": rates[0] / rates[1],
+    }
+
+
+def _in_turn(rounds: int, *works: Callable[[], Any]) -> list[float]:
+    """Median seconds of each work; they take turns, so that a slow moment hits all alike. The first round warms up."""
+    taken: list[list[float]] = [[] for _ in works]
+    for number in range(rounds + 1):
+        for mine, work in zip(taken, works):
+            began = time.perf_counter()
+            work()
+            if number:
+                mine.append(time.perf_counter() - began)
+    return [statistics.median(mine) for mine in taken]
+
+
+def _post_all(url: str, bodies: Sequence[bytes]) -> None:
+    import urllib3
+
+    with urllib3.PoolManager(maxsize=1) as pool:
+        for body in bodies:
+            reply = pool.request("POST", url + "/retrieve", body=body)
+            if reply.status != 200:
+                raise BerrypickError(f"the server answered {reply.status}; see its log")
+
+
+def _served(folder: Path) -> Any:
+    return _running(
+        lambda port: ["-m", "berrypick", "serve", str(folder), "--port", str(port), "--log-level", "warning"]
+    )
+
+
+def _reference(kind: str, folder: Path) -> Any:
+    module = f"{__name__.rpartition('.')[0]}.reference_servers"
+    return _running(lambda port: ["-m", module, kind, str(folder), str(port)])
+
+
+@contextlib.contextmanager
+def _running(command: Callable[[int], list[str]]) -> Iterator[str]:
+    import urllib3
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, *command(port)], stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(1200):
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                if urllib3.request("GET", url + "/health", retries=False).status == 200:
+                    break
+            if process.poll() is not None:
+                raise BerrypickError("a server of the bench did not start; see its log above")
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -1,0 +1,209 @@
+"""The back ends of an index folder: how each writes its files and opens them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .corpus import corpus_sha256
+from .dense import DenseSearcher, VectorIndex
+from .errors import BerrypickError, UnknownNameError
+from .passages import PassageTable
+from .searcher import Searcher
+
+__all__ = ["BACKENDS", "Backend", "BuildSettings"]
+
+Progress = Callable[[int], None]
+_RECALL_QUERIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """What a build may be told; each back end reads its own.
+
+    Attributes:
+        k1: BM25's term-frequency saturation.
+        b: BM25's length normalisation.
+        encoder: of dense search, see `load_encoder`; None is "minilm".
+        kind: of a FAISS index, see `faiss_index.KINDS`.
+        dtype: of the encoder's weights.
+        batch_size: texts of one encoder forward.
+        uri: of Milvus: a server's address, or "" for a file in the index folder.
+    """
+
+    k1: float = 0.9
+    b: float = 0.4
+    encoder: str | None = None
+    kind: str = "flat"
+    dtype: str = "fp32"
+    batch_size: int = 64
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A back end.
+
+    Attributes:
+        write: (passages in id order, folder to write into, settings, scratch folder that outlives a killed build,
+            progress) -> parameters of the manifest.
+        open: (folder, parameters, passages, index id) -> searcher.
+        libraries: distributions whose versions go into the manifest.
+        summary: one line.
+    """
+
+    write: Callable[[PassageTable, Path, BuildSettings, Path, Progress], dict[str, Any]]
+    open: Callable[[Path, Mapping[str, Any], PassageTable, str], Searcher]
+    libraries: tuple[str, ...]
+    summary: str
+
+
+def _write_bm25s(table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress) -> dict[str, Any]:
+    from .bm25s_index import Bm25sSearcher
+
+    Bm25sSearcher.from_passages(table, k1=s.k1, b=s.b, index_id="").save(out)
+    progress(len(table))
+    return {"k1": s.k1, "b": s.b}
+
+
+def _open_bm25s(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
+    from .bm25s_index import Bm25sSearcher
+
+    return Bm25sSearcher.load(folder, table, index_id)
+
+
+def _write_lucene(
+    table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress
+) -> dict[str, Any]:
+    from .lucene_index import build_lucene
+
+    build_lucene(table, out / "lucene", progress)
+    return {"k1": s.k1, "b": s.b}
+
+
+def _open_lucene(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
+    from .lucene_index import LuceneSearcher
+
+    k1, b = parameters["k1"], parameters["b"]
+    if "lucene" not in parameters:
+        return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b)
+    rows = {passage.id: row for row, passage in enumerate(table)}  # an imported folder knows its own ids
+    return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=rows.__getitem__)
+
+
+def _write_faiss(table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress) -> dict[str, Any]:
+    from .encoder import load_encoder
+    from .faiss_index import KINDS, FaissVectors, FlatVectors, build_graph, load_faiss, recall_at, write_graph
+    from .vectors import VECTORS, encode_passages
+
+    load_faiss()
+    if s.kind not in KINDS:
+        raise UnknownNameError("index kind", s.kind, KINDS)
+    encoder = load_encoder(s.encoder or "minilm", dtype=s.dtype, batch_size=s.batch_size)
+    vectors = encode_passages(table, encoder, scratch / "vectors", key=corpus_sha256(table), progress=progress)
+    parameters = {"encoder": encoder.name, "revision": encoder.revision, "dim": encoder.dim, "kind": s.kind}
+    parameters["dtype"] = s.dtype
+    if s.kind == "flat":
+        vectors.flush()  # type: ignore[attr-defined]
+        (scratch / "vectors" / VECTORS).rename(out / VECTORS)
+        return parameters
+    index = build_graph(vectors, s.kind)
+    step = max(1, len(table) // _RECALL_QUERIES)
+    questions = [_probe(table[row].title, table[row].text) for row in range(0, len(table), step)]
+    recall = recall_at(FaissVectors(index), FlatVectors(vectors), encoder.encode(questions, is_query=True))
+    write_graph(index, out / "index.faiss")
+    return {**parameters, "recall_at_10": round(recall, 4), "recall_queries": len(questions)}
+
+
+def _probe(title: str, text: str) -> str:
+    """A question-like text for measuring recall: the title and the first words."""
+    return " ".join([title, *text.split()[:8]]).strip()
+
+
+def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
+    from .encoder import load_encoder
+    from .faiss_index import FaissVectors, flat_index, load_faiss, on_gpu, read_graph
+    from .vectors import VECTORS, open_vectors
+
+    load_faiss()
+    encoder = load_encoder(parameters["encoder"], dtype=parameters["dtype"])
+    check_revision(parameters, encoder.revision)
+    index: VectorIndex
+    if parameters["kind"] == "flat":
+        index = flat_index(open_vectors(folder / VECTORS))
+    else:
+        index = FaissVectors(on_gpu(read_graph(Path(parameters.get("index", folder / "index.faiss")))))
+    ranks = folder / "id_rank.npy"  # imported indexes keep the order of their corpus file
+    id_rank = np.load(ranks, mmap_mode="r", allow_pickle=False) if ranks.is_file() else None
+    return DenseSearcher(index, table, index_id, encoder, id_rank)
+
+
+def check_revision(parameters: Mapping[str, Any], revision: str) -> None:
+    """Refuses an encoder whose weights are not those that made the vectors."""
+    if parameters["revision"] != revision:
+        raise BerrypickError(
+            f"encoder {parameters['encoder']!r} is revision {revision[:12]}, the index was built with "
+            f"{parameters['revision'][:12]}; give that revision, or rebuild the index"
+        )
+
+
+def _write_hybrid(
+    table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress
+) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for name in ("bm25s", "faiss"):
+        (out / name).mkdir()
+        parameters[name] = BACKENDS[name].write(table, out / name, s, scratch, progress)
+    return parameters
+
+
+def _open_hybrid(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
+    from .hybrid import HybridSearcher
+
+    parts = [BACKENDS[name].open(folder / name, parameters[name], table, index_id) for name in ("bm25s", "faiss")]
+    return HybridSearcher(parts, index_id=index_id)
+
+
+def _write_milvus(
+    table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress
+) -> dict[str, Any]:
+    from .encoder import load_encoder
+    from .milvus_index import write_milvus
+    from .vectors import encode_passages
+
+    encoder = load_encoder(s.encoder or "minilm", dtype=s.dtype, batch_size=s.batch_size)
+    digest = corpus_sha256(table)
+    vectors = encode_passages(table, encoder, scratch / "vectors", key=digest, progress=progress)
+    parameters = {"encoder": encoder.name, "revision": encoder.revision, "dim": encoder.dim, "dtype": s.dtype}
+    key = hashlib.sha256(f"{digest}|{sorted(parameters.items())}".encode()).hexdigest()
+    return write_milvus(out, vectors, parameters, s.uri, f"berrypick_{key[:16]}")
+
+
+def _open_milvus(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
+    from .encoder import load_encoder
+    from .milvus_index import MilvusSearcher, open_milvus
+
+    encoder = load_encoder(parameters["encoder"], dtype=parameters["dtype"])
+    check_revision(parameters, encoder.revision)
+    return MilvusSearcher(*open_milvus(folder, parameters), table, index_id, encoder)
+
+
+BACKENDS: dict[str, Backend] = {
+    "bm25s": Backend(_write_bm25s, _open_bm25s, ("bm25s", "PyStemmer"), "BM25 without Java"),
+    "lucene": Backend(_write_lucene, _open_lucene, ("pyserini",), "Lucene BM25 through Pyserini"),
+    "faiss": Backend(
+        _write_faiss, _open_faiss, ("faiss-cpu", "faiss-gpu-cu12", "transformers"), "dense: Flat, HNSW or IVF-PQ"
+    ),
+    "hybrid": Backend(
+        _write_hybrid,
+        _open_hybrid,
+        ("bm25s", "PyStemmer", "faiss-cpu", "faiss-gpu-cu12", "transformers"),
+        "bm25s and faiss by reciprocal-rank fusion",
+    ),
+    "milvus": Backend(_write_milvus, _open_milvus, ("pymilvus", "transformers"), "dense, in Milvus"),
+}

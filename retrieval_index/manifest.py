@@ -1,0 +1,169 @@
+"""What an index folder says of itself, and the checks that hold it to its word."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .errors import BerrypickError
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "IndexFolderError",
+    "Manifest",
+    "file_sums",
+    "library_versions",
+    "read_manifest",
+    "sha256",
+    "verify_files",
+]
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+_LIVE = "milvus.db"  # Milvus writes into its database when it opens it
+_FULL_CHECK_BYTES = 32 << 20  # opening checks the digests of all files up to this size, and the sizes of larger ones
+
+
+class IndexFolderError(BerrypickError):
+    """An index that is missing, damaged, of another version or of another corpus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index folder says of itself.
+
+    Attributes:
+        format: version of the layout.
+        backend: a name of `backends.BACKENDS`.
+        corpus_sha256: digest of the passages, see `corpus_sha256`.
+        num_passages: how many there are.
+        parameters: of the back end.
+        libraries: versions that built it; None for one that has none.
+        files: path -> (bytes, SHA-256); paths are relative to the folder, or absolute for imported files.
+    """
+
+    format: int
+    backend: str
+    corpus_sha256: str
+    num_passages: int
+    parameters: Mapping[str, Any]
+    libraries: Mapping[str, str | None]
+    files: Mapping[str, tuple[int, str]]
+
+    @property
+    def index_id(self) -> str:
+        """SHA-256 of what decides the hits: back end, corpus, parameters, library versions.
+
+        Digests of files are not in it: Lucene writes a random id into its files, so they differ between equal builds.
+        """
+        key = [self.format, self.backend, self.corpus_sha256, dict(self.parameters), dict(self.libraries)]
+        return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> str:
+        """The file's text; ends with its own digest."""
+        value = {name: getattr(self, name) for name in Manifest.__slots__}
+        return json.dumps({**value, "manifest_sha256": _digest(value)}, indent=1, sort_keys=True) + "\n"
+
+    def refused(self, folder: Path, reason: str) -> IndexFolderError:
+        """The error of an index that fails a check; ends with the command that rebuilds it."""
+        return _refused(folder, self.backend, reason)
+
+
+def library_versions(names: Sequence[str]) -> dict[str, str | None]:
+    """Installed versions; None where a distribution is not installed."""
+    out: dict[str, str | None] = {}
+    for name in names:
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = None
+    return out
+
+
+def file_sums(folder: Path) -> dict[str, tuple[int, str]]:
+    """Path -> (bytes, SHA-256) of all files below a folder, but for those that are written when they are opened."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and _LIVE not in path.parts)
+    return {path.relative_to(folder).as_posix(): (path.stat().st_size, sha256(path)) for path in paths}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads a manifest; refuses folders that hold none, damaged ones and other versions."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        aside = folder.parent / f".{folder.name}.old"
+        if not folder.exists() and aside.is_dir():
+            raise IndexFolderError(
+                f"{folder} was being replaced by a build that was killed; get it back: mv {aside} {folder}"
+            )
+        raise IndexFolderError(
+            f"{folder} is no berrypick index (no {MANIFEST}); build one: {_command(folder, 'bm25s')}"
+        )
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise TypeError("no object")
+    except (OSError, ValueError, TypeError) as error:
+        raise _refused(folder, "bm25s", "its manifest cannot be read") from error
+    backend = value.get("backend") if isinstance(value.get("backend"), str) else "bm25s"
+    if value.get("format") != FORMAT:
+        raise _refused(folder, str(backend), _other_format(value.get("format")))
+    stated = value.pop("manifest_sha256", None)
+    if stated != _digest(value):
+        raise _refused(folder, str(backend), "its manifest was changed or damaged")
+    files = {name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()}
+    return Manifest(**{**value, "files": files})
+
+
+def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
+    """Presence and size of every file; digests too if `full`, or if the file is small.
+
+    Returns:
+        What was checked, a line a file.
+
+    Raises:
+        IndexFolderError: at the first file that fails.
+    """
+    lines = []
+    for name, (size, digest) in sorted(manifest.files.items()):
+        path = folder / name
+        if not path.is_file():
+            raise manifest.refused(folder, f"{name} is missing")
+        if path.stat().st_size != size:
+            raise manifest.refused(folder, f"{name} has {path.stat().st_size} bytes, not {size}")
+        if (full or size <= _FULL_CHECK_BYTES) and sha256(path) != digest:
+            raise manifest.refused(folder, f"{name} is damaged, its checksum is wrong")
+        lines.append(f"{name}: {size} bytes, checksum right")
+    return lines
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _other_format(found: object) -> str:
+    if isinstance(found, int) and not isinstance(found, bool) and found < FORMAT:
+        return (
+            f"its format {found} is older than this version's {FORMAT}; it cannot be converted, its passages are in "
+            "corpus.jsonl.gz in that folder, so copy that file out and give it as FILE"
+        )
+    return f"its format is {found}, this version reads {FORMAT}; upgrade berrypick"
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _refused(folder: Path, backend: str, reason: str) -> IndexFolderError:
+    return IndexFolderError(f"index {folder} refused: {reason}; rebuild it: {_command(folder, backend)}")
+
+
+def _command(folder: Path, backend: str) -> str:
+    return f"berrypick index build --corpus FILE --backend {backend} --out {folder} --overwrite"

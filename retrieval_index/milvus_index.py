@@ -1,0 +1,128 @@
+"""Dense search in Milvus: the embedded milvus-lite inside the index folder, or a cluster by its address."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dense import DenseSearcher
+from .errors import BerrypickError, MissingExtraError
+
+__all__ = ["DATABASE", "MilvusSearcher", "MilvusVectors", "open_milvus", "write_milvus"]
+
+DATABASE = "milvus.db"  # in the index folder; Milvus writes into it when it is opened, so it has no checksums
+_BATCH = 1000
+_MOST_HITS = 16_384  # Milvus's limit on one search
+
+
+class MilvusVectors:
+    """A collection behind the `VectorIndex` contract. Thread-safe."""
+
+    def __init__(self, client: Any, collection: str, dim: int) -> None:
+        self._client, self._collection, self.d = client, collection, dim
+        self._lock = threading.Lock()
+        self.ntotal = int(client.get_collection_stats(collection)["row_count"])
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores float32 and rows int64, [queries, k], best first; row -1 where Milvus gave fewer."""
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        rows = np.full((len(queries), k), -1, np.int64)
+        with self._lock:
+            found = self._client.search(
+                self._collection,
+                data=queries.tolist(),
+                anns_field="vector",
+                limit=min(k, _MOST_HITS),
+                output_fields=["row"],
+            )
+        for at, hits in enumerate(found):
+            for rank, hit in enumerate(hits):
+                scores[at, rank], rows[at, rank] = hit["distance"], hit["row"]
+        return scores, rows
+
+
+class MilvusSearcher(DenseSearcher):
+    """Dense search whose vectors Milvus holds."""
+
+    def __init__(self, vectors: MilvusVectors, disconnect: Callable[[], None], *rest: Any) -> None:
+        super().__init__(vectors, *rest)
+        self._disconnect: Callable[[], None] | None = disconnect
+
+    def close(self) -> None:
+        """Closes the connection."""
+        super().close()
+        if self._disconnect is not None:
+            self._disconnect()
+            self._disconnect = None
+
+
+def write_milvus(
+    out: Path, vectors: NDArray[np.float32], parameters: Mapping[str, Any], uri: str, collection: str
+) -> dict[str, Any]:
+    """Puts vectors into a collection.
+
+    Args:
+        out: index folder; holds the embedded database if `uri` is "".
+        vectors: float32 [passages, dim], unit length.
+        parameters: of the encoder; go into the manifest.
+        uri: address of a server, or "".
+        collection: its name; what a build that died left under it is dropped.
+
+    Returns:
+        Parameters of the manifest.
+    """
+    pymilvus = _pymilvus()
+    client = _client(pymilvus, uri or str(out / DATABASE))
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("row", pymilvus.DataType.INT64, is_primary=True)
+    schema.add_field("vector", pymilvus.DataType.FLOAT_VECTOR, dim=vectors.shape[1])
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="IP")
+    if client.has_collection(collection):
+        client.drop_collection(collection)
+    client.create_collection(collection, schema=schema, index_params=index)
+    for at in range(0, len(vectors), _BATCH):
+        rows = vectors[at : at + _BATCH]
+        client.insert(collection, [{"row": at + i, "vector": row.tolist()} for i, row in enumerate(rows)])
+    client.flush(collection)
+    _disconnect(client, uri or str(out / DATABASE))
+    return {**parameters, "uri": uri, "collection": collection}
+
+
+def open_milvus(folder: Path, parameters: Mapping[str, Any]) -> tuple[MilvusVectors, Callable[[], None]]:
+    """The collection of an index, and what closes the connection."""
+    uri, collection = parameters["uri"] or str(folder / DATABASE), parameters["collection"]
+    client = _client(_pymilvus(), uri)
+    if not client.has_collection(collection):
+        raise BerrypickError(f"Milvus at {uri} has no collection {collection}; rebuild the index with --overwrite")
+    client.load_collection(collection)
+    return MilvusVectors(client, collection, int(parameters["dim"])), lambda: _disconnect(client, uri)
+
+
+def _client(pymilvus: Any, uri: str) -> Any:
+    try:
+        return pymilvus.MilvusClient(uri)
+    except pymilvus.exceptions.MilvusException as error:
+        raise BerrypickError(
+            f"cannot open Milvus at {uri}: {str(error).splitlines()[0]}; start the server, or close the other process"
+        ) from error
+
+
+def _disconnect(client: Any, uri: str) -> None:
+    """Closes a connection; an embedded server would keep its database locked until the process ends."""
+    client.close()
+    if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
+        import_module("milvus_lite.server_manager").server_manager_instance.release_server(uri)
+
+
+def _pymilvus() -> Any:
+    if find_spec("pymilvus") is None:
+        raise MissingExtraError("the milvus back end", "milvus", "pymilvus is not installed")
+    return import_module("pymilvus")

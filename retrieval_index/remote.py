@@ -1,0 +1,192 @@
+"""A searcher somewhere else: any berrypick server, or any server that speaks Search-R1's /retrieve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import urllib3
+
+from .corpus import split_contents
+from .errors import BerrypickError, SearchUnavailableError
+from .searcher import Hit, clean_query, ranked
+
+__all__ = ["RemoteSearcher"]
+
+logger = logging.getLogger(__name__)
+_AGAIN = frozenset({429, 500, 502, 503, 504})
+_CHUNK = 256  # queries of one request
+_MAX_CHARS = 8192  # of a query, where the server does not say
+
+
+class RemoteSearcher:
+    """`Searcher` over HTTP with a pool of connections, time-outs and retries.
+
+    A server that is busy or restarting is asked again, after what its Retry-After says or a growing pause, each with
+    jitter, until `patience_s` has passed. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout_s: float = 30.0,
+        patience_s: float = 120.0,
+        pool_size: int = 8,
+        expected_corpus_sha256: str | None = None,
+    ) -> None:
+        """Asks the server who it is.
+
+        Args:
+            url: of a berrypick server, or a Search-R1-style address that ends with /retrieve.
+            token: of the server; BERRYPICK_TOKEN by default.
+            timeout_s: of one request.
+            patience_s: until a server that cannot be reached, or is busy, is given up.
+            pool_size: connections kept open.
+            expected_corpus_sha256: refuses a berrypick server with another corpus.
+
+        Raises:
+            SearchUnavailableError: no answer within `patience_s`.
+            BerrypickError: an answer that is not a retrieval server's, a wrong token, another corpus.
+        """
+        base = url.rstrip("/")
+        self._search_r1 = base.endswith("/retrieve")
+        self._base = base.removesuffix("/retrieve")
+        self._token = token or os.environ.get("BERRYPICK_TOKEN")
+        self._timeout_s, self._patience_s = timeout_s, patience_s
+        self._pool = urllib3.PoolManager(maxsize=pool_size, block=True, retries=False)
+        self._jitter = random.Random()  # its own, so that nobody's seed is disturbed
+        health = {} if self._search_r1 else self._call("GET", "/health", None)
+        digest = health.get("corpus_sha256")
+        if expected_corpus_sha256 is not None and digest not in (None, expected_corpus_sha256):
+            raise BerrypickError(f"the server at {self._base} indexes another corpus; serve the index of this one")
+        limits = health.get("limits") or {}
+        self._max_queries = min(_CHUNK, int(limits.get("max_queries", _CHUNK)))
+        self._max_chars = int(limits.get("max_query_chars", _MAX_CHARS))
+        self.index_id = str(health.get("index_id") or hashlib.sha256(f"remote|{base}".encode()).hexdigest())
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """Top k passages of each query by (-score, id). A query longer than the server takes is cut."""
+        asked = [query for query in dict.fromkeys(queries) if query.strip()] if k > 0 else []
+        found: dict[str, list[Hit]] = {}
+        for at in range(0, len(asked), self._max_queries):
+            part = asked[at : at + self._max_queries]
+            found.update(zip(part, self._retrieve([clean_query(query)[: self._max_chars] for query in part], k)))
+        return [list(found.get(query, ())) for query in queries]
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._pool.clear()
+
+    def _retrieve(self, queries: list[str], k: int) -> list[list[Hit]]:
+        if self._search_r1:
+            reply = self._call("POST", "/retrieve", {"queries": queries, "topk": k, "return_scores": True})
+            rows, read = reply.get("result"), _search_r1_hit
+        else:
+            reply = self._call("POST", "/search", {"queries": queries, "k": k})
+            rows, read = reply.get("hits"), _native_hit
+        try:
+            hits = [[read(row) for row in ranking] for ranking in rows or ()]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            hits = []
+        if len(hits) != len(queries):
+            self._not_a_server()
+        return [_ordered(ranking, k) for ranking in hits]
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        deadline = time.monotonic() + self._patience_s
+        attempt = 0
+        while True:
+            reason, pause_s = "", 0.0
+            try:
+                reply = self._send(method, path, body)
+                if reply.status == 200:
+                    return self._object(reply.data)
+                if reply.status not in _AGAIN:
+                    self._refused(reply.status, reply.data)
+                reason = f"status {reply.status}"
+                pause_s = _seconds(reply.headers.get("Retry-After"))
+            except urllib3.exceptions.HTTPError as error:
+                reason = _short(error)
+            pause_s = max(pause_s, min(5.0, 0.1 * 2.0**attempt)) * self._jitter.uniform(0.75, 1.25)
+            if time.monotonic() + pause_s > deadline:
+                raise SearchUnavailableError(
+                    f"no answer from the retrieval server at {self._base} for {self._patience_s:g} s ({reason}); "
+                    "start it with `berrypick serve`, or give its right address"
+                )
+            if attempt == 0:
+                logger.warning("retrieval server at %s: %s; trying again", self._base, reason)
+            time.sleep(pause_s)
+            attempt += 1
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> urllib3.BaseHTTPResponse:
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        payload = None if body is None else json.dumps(body).encode()
+        timeout = urllib3.Timeout(connect=5.0, read=self._timeout_s)
+        return self._pool.request(method, self._base + path, body=payload, headers=headers, timeout=timeout)
+
+    def _object(self, data: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(data)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            self._not_a_server()
+        return value
+
+    def _refused(self, status: int, data: bytes) -> NoReturn:
+        if status in (401, 403):
+            raise BerrypickError(f"the server at {self._base} wants a token; set BERRYPICK_TOKEN to the server's")
+        if status in (404, 405):
+            self._not_a_server()
+        raise BerrypickError(f"the server at {self._base} refused the request ({status}): {_detail(data)}")
+
+    def _not_a_server(self) -> NoReturn:
+        raise BerrypickError(
+            f"{self._base} does not answer like a retrieval server; give the address of `berrypick serve`, or one "
+            "that ends with /retrieve for a Search-R1-style server"
+        )
+
+
+def _native_hit(row: dict[str, Any]) -> Hit:
+    return Hit(str(row["id"]), str(row["title"]), str(row["text"]), float(row["score"]))
+
+
+def _search_r1_hit(row: dict[str, Any]) -> Hit:
+    document = row["document"]
+    title, text = split_contents(document["contents"])
+    return Hit(str(document["id"]), title, text, float(row["score"]))
+
+
+def _ordered(hits: list[Hit], k: int) -> list[Hit]:
+    by_id = {hit.id: hit for hit in hits}
+    return [by_id[key] for _, key in ranked(((hit.score, hit.id) for hit in by_id.values()), k)]
+
+
+def _seconds(retry_after: str | None) -> float:
+    try:
+        return min(60.0, max(0.0, float(retry_after or 0)))
+    except ValueError:  # a date
+        return 1.0
+
+
+def _short(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    return str(reason).rsplit(": ", 1)[-1][:120] or type(error).__name__
+
+
+def _detail(data: bytes) -> str:
+    try:
+        detail = json.loads(data)["detail"]
+    except (ValueError, TypeError, KeyError):
+        detail = data[:200].decode(errors="replace")
+    return str(detail)[:300]

@@ -1,0 +1,143 @@
+"""`berrypick serve`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from ..errors import BerrypickError, MissingExtraError
+from ..store import open_searcher, read_manifest
+from .settings import ServerSettings
+
+__all__ = ["Serve"]
+
+
+@dataclass(frozen=True)
+class Serve:
+    """An index behind HTTP: POST /retrieve as Search-R1, verl and SkyRL-Gym clients call it."""
+
+    folder: tyro.conf.Positional[Path]
+    """index folder"""
+    host: str = "127.0.0.1"
+    """address; one that others can reach needs BERRYPICK_TOKEN"""
+    port: int = 8000
+    """port"""
+    topk: int = 3
+    """hits where a request names no number"""
+    max_topk: int = 100
+    """most hits a query may ask for"""
+    max_queries: int = 512
+    """most queries of a request"""
+    max_pending: int = 4096
+    """queries that may wait; more are answered 503 with Retry-After"""
+    max_wait_ms: float = 1.0
+    """how long a search waits for more queries when nothing else runs"""
+    timeout_s: float = 30.0
+    """from arrival to answer"""
+    cache: int = 0
+    """queries whose hits are kept"""
+    log_level: str = "info"
+    """debug, info or warning"""
+
+    def run(self) -> int:
+        """Serves until it is stopped."""
+        for module in ("fastapi", "uvicorn", "prometheus_client"):
+            if find_spec(module) is None:
+                raise MissingExtraError("berrypick serve", "serve", f"{module} is not installed")
+        settings = ServerSettings(
+            default_k=self.topk,
+            max_k=max(self.topk, self.max_topk),
+            max_queries=self.max_queries,
+            max_pending=self.max_pending,
+            max_wait_s=self.max_wait_ms / 1000,
+            search_timeout_s=self.timeout_s,
+            token=os.environ.get("BERRYPICK_TOKEN") or None,
+        )
+        self._check(settings)
+        return _serve(self, settings)
+
+    def _check(self, settings: ServerSettings) -> None:
+        settings.check_host(self.host)
+        if min(self.topk, self.max_queries, self.max_pending) < 1 or self.timeout_s <= 0 or self.max_wait_ms < 0:
+            raise BerrypickError("--topk, --max-queries, --max-pending and --timeout-s must be above 0")
+        if self.log_level not in ("debug", "info", "warning"):
+            raise BerrypickError(f"--log-level {self.log_level!r} is not known; give debug, info or warning")
+        read_manifest(self.folder)
+
+
+def _serve(command: Serve, settings: ServerSettings) -> int:
+    import uvicorn
+
+    from ..cached import CachedSearcher
+    from ..searcher import Searcher
+    from .app import create_app
+
+    manifest = read_manifest(command.folder)
+    failures: list[BaseException] = []
+
+    def load() -> Searcher:
+        searcher = open_searcher(command.folder)
+        return CachedSearcher(searcher, command.cache) if command.cache > 0 else searcher
+
+    def stop(error: BaseException) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    about = {
+        "backend": manifest.backend,
+        "num_passages": manifest.num_passages,
+        "corpus_sha256": manifest.corpus_sha256,
+    }
+    _structured_logs(command.log_level)
+    config = uvicorn.Config(
+        create_app(load, settings, about, stop),
+        host=command.host,
+        port=command.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=int(settings.search_timeout_s) + 1,
+        backlog=1024,
+    )
+    server = uvicorn.Server(config)
+    try:
+        server.run()
+    except SystemExit as error:  # uvicorn's way to say that the port is taken
+        raise BerrypickError(f"cannot listen on {command.host}:{command.port}; choose another --port") from error
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def _structured_logs(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    for name in ("berrypick", "uvicorn"):
+        target = logging.getLogger(name)
+        target.handlers, target.propagate = [handler], False
+        target.setLevel(level.upper())
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: time (s since 1970), level, logger, message, and the record's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line."""
+        line: dict[str, Any] = {
+            "time": round(time.time(), 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -1,0 +1,92 @@
+"""The request and reply shapes that clients in the field send and read.
+
+Search-R1 and verl post {"queries": [...], "topk", "return_scores"} to /retrieve, SkyRL-Gym {"query": "..."}; both read
+{"result": [[{"document": {"id", "contents"}, "score"}, ...], ...]}. Without `return_scores` Search-R1's server gives
+bare documents, and so does this one. berrypick's own clients use /search.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ..searcher import Hit
+
+__all__ = ["Retrieve", "Search", "retrieve_reply", "search_reply"]
+
+Query = Annotated[str, StringConstraints(strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Retrieve(BaseModel):
+    """A request to /retrieve."""
+
+    model_config = ConfigDict(extra="ignore")  # clients send fields of their own
+
+    queries: list[Query] | None = None
+    query: Query | list[Query] | None = None
+    topk: Count | None = None
+    return_scores: bool = False
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Retrieve:
+        if (self.queries is None) == (self.query is None):
+            raise ValueError('give either "queries", a list of texts, or "query", a text')
+        return self
+
+    @property
+    def texts(self) -> list[str]:
+        """The queries, however they were sent."""
+        if self.queries is not None:
+            return self.queries
+        return [self.query] if isinstance(self.query, str) else list(self.query or ())
+
+    @property
+    def k(self) -> int | None:
+        """Hits wanted."""
+        return self.topk
+
+
+class Search(BaseModel):
+    """A request to /search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[Query]
+    k: Count | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The queries."""
+        return self.queries
+
+
+def retrieve_reply(hits: Sequence[Sequence[Hit]], return_scores: bool) -> bytes:
+    """What /retrieve answers."""
+    return _json({"result": [[_scored(hit) if return_scores else _document(hit) for hit in row] for row in hits]})
+
+
+def search_reply(hits: Sequence[Sequence[Hit]], index_id: str) -> bytes:
+    """What /search answers."""
+    rows = [[{"id": h.id, "title": h.title, "text": h.text, "score": h.score} for h in row] for row in hits]
+    return _json({"index_id": index_id, "hits": rows})
+
+
+def _scored(hit: Hit) -> dict[str, Any]:
+    return {"document": _document(hit), "score": hit.score}
+
+
+def _document(hit: Hit) -> dict[str, Any]:
+    """Clients take the first line of `contents` for the title, so there is one even where the title is empty."""
+    return {"id": hit.id, "contents": f'"{hit.title}"\n{hit.text}', "title": hit.title, "text": hit.text}
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return pydantic_core.to_json(value)
+    except pydantic_core.PydanticSerializationError:  # a lone surrogate from somebody's index
+        return json.dumps(value).encode()

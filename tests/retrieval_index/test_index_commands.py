@@ -1,0 +1,212 @@
+"""`berrypick index ...` and `berrypick serve` as a person types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berrypick.__main__ import main
+from berrypick.retrieval_index.corpus import Passage, write_corpus
+from berrypick.retrieval_index.store import read_manifest
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """run(words...) -> exit status, standard output, standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as stop:  # the parser's own refusals
+            status = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture
+def corpus_file(corpus: list[Passage], tmp_path: Path) -> Path:
+    write_corpus(tmp_path / "corpus.jsonl.gz", corpus)
+    return tmp_path / "corpus.jsonl.gz"
+
+
+@pytest.fixture
+def index(run: Run, corpus_file: Path, tmp_path: Path) -> Path:
+    status, out, _ = run("index", "build", "--corpus", corpus_file, "--backend", "bm25s", "--out", tmp_path / "i")
+    assert status == 0 and out.startswith(f"{tmp_path / 'i'}: 48 passages, bm25s, id ")
+    return tmp_path / "i"
+
+
+def test_check_lists_every_file_and_says_that_the_index_is_whole(run: Run, index: Path) -> None:
+    status, out, _ = run("index", "check", index)
+    assert status == 0
+    assert out.count("checksum right") == len(read_manifest(index).files)
+    assert out.splitlines()[-1].startswith(f"{index} is whole: bm25s, id {read_manifest(index).index_id[:16]}")
+
+
+def test_check_of_a_damaged_index_exits_2_with_one_line(run: Run, index: Path) -> None:
+    body = bytearray((index / "data.npy").read_bytes())
+    body[-1] ^= 1
+    (index / "data.npy").write_bytes(bytes(body))
+    status, out, err = run("index", "check", index)
+    assert status == 2
+    assert err.startswith("berrypick: index ") and err.count("\n") == 1
+    assert f"--out {index} --overwrite" in err and out == ""
+
+
+def test_search_prints_one_json_document(run: Run, index: Path) -> None:
+    status, out, err = run("index", "search", index, "ripe berries", "--k", 2, "--json")
+    assert (status, err) == (0, "")
+    assert [(row["id"], row["title"]) for row in json.loads(out)] == [("a", "Berries"), ("b", "Berries")]
+    assert json.loads(run("index", "search", index, "zzz", "--json")[1]) == []
+
+
+def test_hostile_passages_are_shown_harmlessly(run: Run, index: Path) -> None:
+    status, out, _ = run("index", "search", index, "evil berries", "--k", 1)
+    assert status == 0
+    assert "\x1b[31m" not in out and "\u202e" not in out
+    assert "<answer>" in out
+    assert "no hits" in run("index", "search", index, "zzz")[1]
+
+
+def test_eval_prints_recall_by_hand(run: Run, index: Path, tmp_path: Path) -> None:
+    rows = [("ripe berries", ["a", "b"]), ("ripe berries", ["p00"]), ("no support", [])]
+    lines = [json.dumps({"question": q, "metadata": {"supporting_ids": s}}) for q, s in rows]
+    (tmp_path / "q.jsonl").write_text("\n".join(lines))
+    status, out, _ = run("index", "eval", index, "--questions", tmp_path / "q.jsonl", "--k", 1, 2, "--json")
+    assert status == 0
+    value = json.loads(out)
+    assert (value["recall@1"], value["recall@2"], value["all_support@1"], value["all_support@2"]) == (0.25, 0.5, 0, 0.5)
+    assert (value["num_questions"], value["num_without_support"]) == (2, 1)
+    status, out, _ = run("index", "eval", index, "--questions", tmp_path / "q.jsonl", "--k", 1, 2)
+    assert status == 0 and "0.250" in out and "0.500" in out
+
+
+def test_eval_of_a_foreign_index_is_refused(run: Run, index: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text('{"question": "x", "metadata": {"supporting_ids": ["elsewhere"]}}')
+    status, _, err = run("index", "eval", index, "--questions", tmp_path / "q.jsonl")
+    assert status == 2 and "q.jsonl:1: passage 'elsewhere' is not in the index" in err
+
+
+def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text('{"id": "1", "text": "x"}\n{"id": "1", "text": "y"}\n')
+    words = ("index", "build", "--corpus", tmp_path / "c.jsonl", "--backend", "bm25s", "--out", tmp_path / "i")
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert err == (f"berrypick: {tmp_path / 'c.jsonl'}:2: duplicate id '1'; give each passage its own id\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["c.jsonl"]
+    status, out, err = run(*words, "--skip-bad")
+    assert status == 0 and "1 passages" in out
+    assert f"skipped {tmp_path / 'c.jsonl'}:2: " in err and "1 lines skipped" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--backend", "lucen"), "did you mean lucene"),
+        (("--backend", "bm25s", "--b", "2"), "--b from 0 to 1"),
+        (("--backend", "bm25s", "--k1", "-1"), "--k1 must be at least 0"),
+    ],
+)
+def test_bad_build_flags_exit_2_before_the_corpus_is_read(
+    run: Run, words: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "c.jsonl").write_text("not read")
+    status, _, err = run("index", "build", "--corpus", tmp_path / "c.jsonl", "--out", tmp_path / "i", *words)
+    assert status == 2 and says in err and err.count("\n") == 1
+
+
+def test_bad_numbers_and_missing_indexes_exit_2_with_one_line(run: Run, index: Path, tmp_path: Path) -> None:
+    for words in (
+        ("search", index, "q", "--k", 0),
+        ("eval", index, "--questions", tmp_path / "none.jsonl"),
+        ("eval", index, "--questions", tmp_path / "none.jsonl", "--k", 0),
+        ("check", tmp_path),
+        ("search", tmp_path / "none", "q"),
+        ("import", "--out", tmp_path / "j"),
+        ("build", "--corpus", tmp_path / "none.jsonl", "--backend", "bm25s", "--out", tmp_path / "j"),
+        ("build", "--corpus", tmp_path / "none.jsonl", "--backend", "bm25s", "--out", index),
+    ):
+        status, out, err = run("index", *words)
+        assert (status, out) == (2, ""), words
+        assert err.startswith("berrypick: ") and err.count("\n") == 1, (words, err)
+
+
+def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BERRYPICK_TOKEN", raising=False)
+    for words, says in (
+        ((index, "--host", "0.0.0.0"), "BERRYPICK_TOKEN"),
+        ((tmp_path,), "no berrypick index"),
+        ((index, "--topk", 0), "above 0"),
+        ((index, "--log-level", "loud"), "debug, info or warning"),
+    ):
+        status, _, err = run("serve", *words)
+        assert status == 2 and says in err and err.count("\n") == 1, (words, err)
+
+
+def test_serve_answers_logs_json_lines_and_stops_on_sigterm(index: Path) -> None:
+    urllib3 = pytest.importorskip("urllib3")
+    pytest.importorskip("uvicorn")
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "berrypick", "serve", str(index), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=index.parent)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(400):
+            try:
+                if urllib3.request("GET", url + "/health", retries=False).status == 200:
+                    break
+            except urllib3.exceptions.HTTPError:
+                pass
+            time.sleep(0.05)
+        health = urllib3.request("GET", url + "/health").json()
+        assert (health["status"], health["backend"], health["num_passages"]) == ("ready", "bm25s", 48)
+        assert health["index_id"] == read_manifest(index).index_id
+        reply = urllib3.request("POST", url + "/retrieve", json={"queries": ["ripe berries"], "topk": 1})
+        assert reply.json()["result"][0][0]["id"] == "a"
+        second = subprocess.run(command, capture_output=True, text=True, cwd=index.parent, timeout=60)
+        assert second.returncode == 2 and "choose another --port" in second.stderr
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert out == ""
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert {"time", "level", "logger", "message"} <= set(lines[0])
+    assert any(line["message"] == "ready" and line["index_id"] == health["index_id"] for line in lines)
+
+
+def test_a_missing_serve_extra_is_named(run: Run, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from berrypick.retrieval_index.server import command
+
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    status, _, err = run("serve", index)
+    assert status == 2 and 'pip install "berrypick[serve]"' in err
+
+
+@pytest.mark.lucene
+def test_json_output_stays_clean_with_lucene(corpus_file: Path, tmp_path: Path) -> None:
+    """In a process of its own: what native code prints at start-up counts too."""
+
+    def berrypick(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "berrypick", "index", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, cwd=tmp_path)
+
+    built = berrypick("build", "--corpus", corpus_file, "--backend", "lucene", "--out", tmp_path / "l")
+    assert built.stdout.count("\n") == 1
+    found: Any = json.loads(berrypick("search", tmp_path / "l", "ripe berries", "--k", 2, "--json").stdout)
+    assert [row["id"] for row in found] == ["a", "b"]
