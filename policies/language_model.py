@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,9 +58,12 @@ class LanguageModelPolicy:
         return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
-        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout."""
+        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout; LoRA is merged in."""
+        model: Any = self.model
+        if hasattr(model, "merge_and_unload"):
+            model = copy.deepcopy(model).merge_and_unload()
         with _no_progress_bars():
-            self.model.save_pretrained(folder)
+            model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
 
