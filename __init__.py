@@ -20,11 +20,26 @@ def make_task(env_id: str, **arguments: Any) -> Any:
     return make(env_id, **arguments)
 
 
+ENVIRONMENTS = (
+    "World-v0",
+    "HotpotQA-v0",
+    "2WikiMultiHopQA-v0",
+    "MuSiQue-v0",
+    "Bamboogle-v0",
+    "StrategyQA-v0",
+    "NQ-v0",
+    "TriviaQA-v0",
+    "PopQA-v0",
+    "Custom-v0",
+)
+
+
 def _register() -> None:
-    for name in ("World-v0", "HotpotQA-v0", "Custom-v0"):
+    for name in ENVIRONMENTS:
         _gym.register(
             id=f"berrypick/{name}",
             entry_point="berrypick.envs.search_env:make_search_env",
+            vector_entry_point="berrypick.envs.vector_env:make_search_vector_env",
             kwargs={"env_id": f"berrypick/{name}"},
             order_enforce=True,
         )

@@ -10,15 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..retrieval_index.searcher import Hit, Searcher
+from .actions import encodable
 from .answers import exact_match
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
-from .turn_format import Action, Answer, Invalid, Search, cut_turn, get_turn_format
+from .tags_format import BUDGET_HINT, INVALID_HINT
+from .turn_format import Action, Answer, Candidate, Invalid, Search, get_turn_format
 
-__all__ = ["Draft", "Episode", "StepResult", "Tokens", "Turn", "advance", "start"]
+__all__ = [
+    "BUDGET_HINT",
+    "INVALID_HINT",
+    "MAX_TURN_CHARS",
+    "Draft",
+    "Episode",
+    "StepResult",
+    "Tokens",
+    "Turn",
+    "advance",
+    "start",
+]
 
-INVALID_HINT = "invalid turn: write <search> query </search> or <answer> answer </answer>"
-BUDGET_HINT = "no searches left: write <answer> answer </answer>"
+MAX_TURN_CHARS = 100_000
+"""A longer turn is no action and is kept only so far; every honest turn is a hundredth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +101,12 @@ class Episode:
     @property
     def messages(self) -> list[dict[str, str]]:
         """The prompt, then turns and observations as assistant and user messages."""
-        out = get_turn_format(self.spec.turn_format).prompt(self.question, self.spec)
+        turn_format = get_turn_format(self.spec.turn_format)
+        out = turn_format.prompt(self.question, self.spec)
         for turn in self.turns:
             out.append({"role": "assistant", "content": turn.draft.text})
             if turn.observation:
-                out.append({"role": "user", "content": turn.observation})
+                out.append(turn_format.message(turn.observation))
         return out
 
     @property
@@ -122,6 +136,11 @@ class Episode:
         return last if isinstance(last, Answer) else None
 
     @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates that count: the first `num_answers` of the answer block."""
+        return self.answer.candidates[: self.spec.num_answers] if self.answer else ()
+
+    @property
     def prediction(self) -> str | None:
         """The first candidate of the answer, the one pass@1 scores."""
         return self.answer.candidates[0].text if self.answer else None
@@ -146,6 +165,8 @@ class Episode:
             num_queries=len(self.queries),
             num_invalid=self.num_invalid,
             num_turns=len(self.turns),
+            candidates=tuple(candidate.text for candidate in self.candidates),
+            answers_by_path=tuple(tuple(names) for names in self.question.metadata.get("answers_by_path", ())),
         )
 
 
@@ -186,7 +207,10 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
 
 def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
     turn_format = get_turn_format(episode.spec.turn_format)
-    text = cut_turn(draft.text, turn_format.stop)
+    if len(draft.text) > MAX_TURN_CHARS:
+        kept = Draft(encodable(draft.text[:MAX_TURN_CHARS]), draft.tokens, draft.stopped_by)
+        return kept, Invalid(f"turn of more than {MAX_TURN_CHARS} characters"), None
+    text = encodable(turn_format.cut(draft.text))
     action = turn_format.parse(text)
     budget = episode.spec.search_budget
     error = None
@@ -202,10 +226,10 @@ def _take(
     terminated = isinstance(action, Answer)
     truncated = not terminated and len(episode.turns) + 1 >= episode.spec.max_turns
     observation = ""
-    if not isinstance(action, Answer) and not truncated:
-        note = INVALID_HINT if isinstance(action, Invalid) else (BUDGET_HINT if error else None)
-        observation = get_turn_format(episode.spec.turn_format).render(action, hits, first_number, note)
-        observation = _shorten(observation, episode.spec.max_observation_chars)
+    if not isinstance(action, Answer):
+        turn_format = get_turn_format(episode.spec.turn_format)
+        note = turn_format.invalid_hint if isinstance(action, Invalid) else turn_format.budget_hint if error else None
+        observation = turn_format.render(action, hits, first_number, note, episode.spec.max_observation_chars)
     episode.turns.append(Turn(draft, action, hits, observation, error))
     episode.terminated, episode.truncated = terminated, truncated
     if episode.done:
@@ -217,14 +241,6 @@ def _take(
         truncated,
         _info(episode, episode.turns[-1]),
     )
-
-
-def _shorten(observation: str, limit: int) -> str:
-    """Cuts the middle of the passages, keeps the closing tag."""
-    if len(observation) <= limit:
-        return observation
-    tail = " ... </information>\n"
-    return observation[: max(0, limit - len(tail))] + tail
 
 
 def _info(episode: Episode, turn: Turn) -> dict[str, Any]:

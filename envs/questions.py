@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["EpisodeSpec", "Question"]
+from ..retrieval_index.errors import BerrypickError
+
+__all__ = ["MIN_OBSERVATION_CHARS", "EpisodeSpec", "Question"]
+
+MIN_OBSERVATION_CHARS = 100
+"""Room for the tags around a cut observation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,9 @@ class EpisodeSpec:
         num_answers: candidates wanted in the answer block.
         reward: a reward spec, see `envs/rewards.py`.
         max_observation_chars: an observation longer than this is cut.
+
+    Raises:
+        BerrypickError: a number out of range or of another type.
     """
 
     turn_format: str = "tags"
@@ -50,3 +58,19 @@ class EpisodeSpec:
     num_answers: int = 1
     reward: str = "em"
     max_observation_chars: int = 4000
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("top_k", 1),
+            ("max_turns", 1),
+            ("search_budget", 0),
+            ("num_answers", 1),
+            ("max_observation_chars", MIN_OBSERVATION_CHARS),
+        ):
+            value = getattr(self, name)
+            if name == "search_budget" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise BerrypickError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if self.template not in ("instruct", "bare"):
+            raise BerrypickError(f"template must be instruct or bare, got {self.template!r}")

@@ -15,6 +15,7 @@ from ..retrieval_index.errors import BerrypickError
 __all__ = [
     "SCHEMA_VERSION",
     "EpisodeRecord",
+    "HitRecord",
     "QuestionRecord",
     "RecordError",
     "TokenRecord",
@@ -84,6 +85,8 @@ class EpisodeRecord(_Row):
     checkpoint_step: int | None = None
     template_hash: str = ""
     index_id: str = ""
+    lexical: bool | None = None
+    spec: dict[str, Any] | None = None
     env_id: str = ""
     question: QuestionRecord
     group_id: str
@@ -99,6 +102,8 @@ class EpisodeRecord(_Row):
     evidence_recall: float | None = None
     hop_hits: list[list[bool]] = []
     reward: float | None = None
+    reward_vectors: list[list[float]] | None = None
+    reward_names: list[str] | None = None
     policy_tokens: int | None = None
     env_tokens: int | None = None
     terminated: bool = True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 from .answers import exact_match, f1, normalize, sub_exact_match
 from .episode import Episode, Turn
 from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
+from .reward_vectors import candidate_vectors, vector_names
 from .rewards import evidence_recall, hop_hits
 from .turn_format import Answer, Search
 
@@ -21,13 +23,16 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         episode: an ended one.
         sample_index: which rollout of its group.
         seed: of the rollouts; the group id is a digest of question and seed.
-        run_facts: run_id, policy_id, checkpoint_step, template_hash, index_id, env_id, temperature.
+        run_facts: run_id, policy_id, checkpoint_step, template_hash, index_id, lexical, env_id, temperature.
     """
     question = episode.question
     prediction = episode.prediction
     shown = episode.shown_ids
     group = hashlib.sha256(f"{question.id}|{seed}".encode()).hexdigest()[:16]
     tokens = [turn.draft.tokens for turn in episode.turns if turn.draft.tokens is not None]
+    names, vectors = None, None
+    if episode.spec.num_answers > 1:
+        names, vectors = list(vector_names(question)), candidate_vectors(episode)
     return EpisodeRecord(
         question=QuestionRecord(
             id=question.id,
@@ -37,6 +42,7 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
             split=question.split,
             metadata=dict(question.metadata),
         ),
+        spec=asdict(episode.spec),
         group_id=group,
         sample_index=sample_index,
         seed=seed,
@@ -49,6 +55,8 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         evidence_recall=evidence_recall(question.evidence, shown) if question.evidence else None,
         hop_hits=hop_hits(question.evidence, shown),
         reward=episode.reward,
+        reward_vectors=vectors,
+        reward_names=names,
         policy_tokens=sum(len(part.ids) for part in tokens) if tokens else None,
         terminated=episode.terminated,
         truncated=episode.truncated,

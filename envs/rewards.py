@@ -27,6 +27,8 @@ class EpisodeFacts:
         num_queries: queries searched.
         num_invalid: turns that were no valid action.
         num_turns: turns taken.
+        candidates: the first `num_answers` candidates of the answer block, in order.
+        answers_by_path: aliases of each of several conflicting answers; () where there is one answer.
     """
 
     prediction: str | None
@@ -36,6 +38,8 @@ class EpisodeFacts:
     num_queries: int
     num_invalid: int
     num_turns: int
+    candidates: tuple[str, ...] = ()
+    answers_by_path: tuple[tuple[str, ...], ...] = ()
 
 
 def hop_hits(evidence: Evidence, shown: frozenset[str]) -> list[list[bool]]:
@@ -52,15 +56,25 @@ def _all_hops(facts: EpisodeFacts) -> float:
     return float(any(hits and all(hits) for hits in hop_hits(facts.evidence, facts.shown_ids)))
 
 
+def _answer_recall(facts: EpisodeFacts) -> float:
+    """Share of the question's answers that one of the candidates gives."""
+    wanted = facts.answers_by_path or (facts.answers,)
+    return sum(any(exact_match(said, answers) for said in facts.candidates) for answers in wanted) / len(wanted)
+
+
 REWARD_TERMS: Mapping[str, Callable[[EpisodeFacts], float]] = {
     "em": lambda facts: 0.0 if facts.prediction is None else exact_match(facts.prediction, facts.answers),
     "f1": lambda facts: 0.0 if facts.prediction is None else f1(facts.prediction, facts.answers),
     "sub_em": lambda facts: 0.0 if facts.prediction is None else sub_exact_match(facts.prediction, facts.answers),
     "evidence_recall": lambda facts: evidence_recall(facts.evidence, facts.shown_ids),
     "all_hops": _all_hops,
+    "answer_recall": _answer_recall,
     "format": lambda facts: float(facts.prediction is not None and facts.num_invalid == 0),
     "queries": lambda facts: float(facts.num_queries),
 }
+"""Each between 0 and 1, but `queries`, a count. em, f1, sub_em: of the first candidate; evidence_recall: best share of
+hops over the paths; all_hops: whether a path is complete; answer_recall: share of several answers that the candidates
+give; format: whether there was an answer and no invalid turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +88,9 @@ class RewardSpec:
         return sum(weight * REWARD_TERMS[name](facts) for name, weight in self.weights)
 
 
-_TERM = re.compile(r"\s*([+-]?)\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*\s*)?([A-Za-z_]\w*)\s*")
+_TERM = re.compile(r"\s*([+-]?)\s*(?:((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?([A-Za-z_]\w*)\s*")
 
 
-@lru_cache(maxsize=64)
 def parse_reward(spec: str) -> RewardSpec:
     """Reads "TERM", "WEIGHT*TERM" and sums of them.
 
@@ -85,6 +98,13 @@ def parse_reward(spec: str) -> RewardSpec:
         UnknownNameError: a term nobody defined.
         BerrypickError: no such sum.
     """
+    if not isinstance(spec, str):
+        raise BerrypickError(f'reward must be a text such as "em + 0.2*evidence_recall", got {spec!r}')
+    return _parse_reward(spec)
+
+
+@lru_cache(maxsize=64)
+def _parse_reward(spec: str) -> RewardSpec:
     at = 0
     weights: list[tuple[str, float]] = []
     while at < len(spec) or not weights:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
 
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.plain_text import safe_text
 from .episode import Draft, Episode, advance, start
 from .questions import Question
 from .tasks import Task, make_task
 from .unicode_text import UnicodeText
 
-__all__ = ["SearchEnv", "make_search_env"]
+__all__ = ["RESET_OPTIONS", "SearchEnv", "check_action", "choose_question", "make_search_env"]
+
+RESET_OPTIONS = ("question_id", "split")
 
 
 class SearchEnv(gym.Env[str, str]):
@@ -42,15 +49,15 @@ class SearchEnv(gym.Env[str, str]):
         `env/ratio_of_valid_action`, `env/finish_ratio`, `search/num_distinct_passages`, `search/budget_left`.
     """
 
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
 
-    def __init__(self, task: Task, *, split: str = "train", render_mode: str | None = None) -> None:
+    def __init__(self, task: Task, *, split: str | None = None, render_mode: str | None = None) -> None:
         if render_mode not in (None, "ansi"):
-            raise BerrypickError(f"unknown render mode {render_mode!r}; did you mean ansi?")
+            raise UnknownNameError("render mode", str(render_mode), ["ansi"])
         self.task = task
-        self.split = split
+        self.split = task.default_split if split is None else split
         self.render_mode = render_mode
-        task.split(split)
+        task.split(self.split)
         self.action_space = UnicodeText()
         self.observation_space = UnicodeText()
         self._by_id = {question.id: question for questions in task.questions.values() for question in questions}
@@ -58,46 +65,73 @@ class SearchEnv(gym.Env[str, str]):
 
     @property
     def episode(self) -> Episode:
-        """The episode being played."""
+        """The episode being played; Gymnasium's `ResetNeeded` before the first reset."""
         if self._episode is None:
-            raise BerrypickError("no episode yet; call reset() first")
+            raise ResetNeeded("no episode yet; call reset() first")
         return self._episode
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Starts an episode; see the class for `seed` and `options`."""
         super().reset(seed=seed)
-        self._episode = start(self._choose(options or {}), self.task.spec)
+        question = choose_question(self.task, self._by_id, options or {}, self.split, self.np_random)
+        self._episode = start(question, self.task.spec)
         messages = self._episode.messages
         return messages[-1]["content"], {"question_id": self._episode.question.id, "messages": messages}
 
-    def _choose(self, options: dict[str, Any]) -> Question:
-        if "question_id" in options:
-            if options["question_id"] not in self._by_id:
-                raise BerrypickError(
-                    f"no question {options['question_id']!r} here; ids are in env.unwrapped.task.questions"
-                )
-            return self._by_id[options["question_id"]]
-        questions = self.task.split(options.get("split", self.split))
-        return questions[int(self.np_random.integers(len(questions)))]
-
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Takes one turn."""
-        result = advance([self.episode], [Draft(action)], self.task.searcher)[0]
+        """Takes one turn.
+
+        Raises:
+            BerrypickError: the action is no text; malformed text is no error, it is answered with a hint.
+            ResetNeeded: the episode has ended.
+        """
+        draft = Draft(check_action(action))
+        if self.episode.done:
+            raise ResetNeeded("the episode has ended; call reset() before the next step()")
+        result = advance([self.episode], [draft], self.task.searcher)[0]
         return result.observation, result.reward, result.terminated, result.truncated, result.info
 
     def render(self) -> str | None:  # type: ignore[override]
         """The conversation so far as text, in render mode "ansi"."""
         if self.render_mode != "ansi":
             return None
-        return "\n".join(f"{message['role']}: {message['content'].strip()}" for message in self.episode.messages)
+        return "\n".join(f"{m['role']}: {safe_text(m['content'].strip())}" for m in self.episode.messages)
 
     def close(self) -> None:
         """Closes the searcher."""
         self.task.searcher.close()
 
 
+def choose_question(
+    task: Task, by_id: Mapping[str, Question], options: Mapping[str, Any], split: str, generator: np.random.Generator
+) -> Question:
+    """The question a reset asks: that of `options["question_id"]`, or one drawn from a split.
+
+    Raises:
+        UnknownNameError: an option, question id or split that does not exist; names the nearest.
+    """
+    for name in options:
+        if name not in RESET_OPTIONS:
+            raise UnknownNameError("reset option", str(name), RESET_OPTIONS)
+    wanted = options.get("question_id")
+    if wanted is not None:
+        if isinstance(wanted, str) and wanted in by_id:
+            return by_id[wanted]
+        near = difflib.get_close_matches(str(wanted), by_id, n=3, cutoff=0.6) or sorted(by_id)[:3]
+        raise UnknownNameError("question id", str(wanted), near)
+    questions = task.split(options.get("split", split))
+    return questions[int(generator.integers(len(questions)))]
+
+
+def check_action(action: object) -> str:
+    """The action, which must be a text; malformed text is no error, it is answered with a hint."""
+    if not isinstance(action, str):
+        raise BerrypickError(f"an action is a text, got {type(action).__name__}; give the policy's turn as str")
+    return action
+
+
 def make_search_env(
-    env_id: str, *, split: str = "train", render_mode: str | None = None, **arguments: Any
+    env_id: str, *, split: str | None = None, render_mode: str | None = None, **arguments: Any
 ) -> SearchEnv:
     """Entry point of all registered ids; see `envs/tasks.py` for their arguments."""
     return SearchEnv(make_task(env_id, **arguments), split=split, render_mode=render_mode)

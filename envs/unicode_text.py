@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.vector.utils import create_empty_array
 
 __all__ = ["UnicodeText"]
 
@@ -17,7 +17,8 @@ _SAMPLE_ALPHABET = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 012345
 class UnicodeText(gym.Space[str]):
     """All strings of at most `max_length` code points without lone surrogates.
 
-    Samples are short mixed-script strings; they exercise a space, they are no sensible turns.
+    Samples are short mixed-script strings; they exercise a space, they are no sensible turns. Batching is Gymnasium's
+    for spaces it does not know: a `Tuple` of n spaces, tuples of n strings.
     """
 
     def __init__(self, max_length: int = 1_000_000, *, seed: int | np.random.Generator | None = None) -> None:
@@ -43,7 +44,11 @@ class UnicodeText(gym.Space[str]):
         """Whether x is a string that UTF-8 can hold and that is short enough."""
         if not isinstance(x, str) or len(x) > self.max_length:
             return False
-        return not any(0xD800 <= ord(char) <= 0xDFFF for char in x)
+        try:
+            x.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def to_jsonable(self, sample_n: Iterable[str]) -> list[str]:
         """Strings are their own JSON form."""
@@ -63,21 +68,6 @@ class UnicodeText(gym.Space[str]):
         return hash((UnicodeText, self.max_length))
 
 
-@batch_space.register(UnicodeText)
-def _batch(space: UnicodeText, n: int = 1) -> gym.spaces.Tuple[Any]:
-    return gym.spaces.Tuple([UnicodeText(space.max_length) for _ in range(n)])
-
-
 @create_empty_array.register(UnicodeText)
 def _empty(space: UnicodeText, n: int = 1, fn: Any = None) -> tuple[str, ...]:
     return ("",) * n
-
-
-@concatenate.register(UnicodeText)
-def _concatenate(space: UnicodeText, items: Any, out: Any) -> tuple[str, ...]:
-    return tuple(items)
-
-
-@iterate.register(UnicodeText)
-def _iterate(space: UnicodeText, items: Any) -> Any:  # type: ignore[misc]
-    return iter(items)

@@ -8,96 +8,22 @@ written down independently in each record kind k with probability `availability[
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..retrieval_index.corpus import Passage
-from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from . import world_text
+from ..retrieval_index.errors import UnknownNameError
+from . import world_english, world_text
 from .questions import Question
+from .world_config import PRESETS, WorldConfig
+from .world_names import make_names
 
-__all__ = ["PRESETS", "World", "WorldConfig", "build_world", "passage_id"]
+__all__ = ["PRESETS", "SPLITS", "World", "WorldConfig", "build_world", "passage_id"]
 
-PRESETS: Mapping[str, dict[str, Any]] = {
-    "slack": {"availability": (0.5, 0.5, 0.5), "budget": 6},
-    "free": {"availability": (0.5, 0.5, 0.5), "budget": 3},
-    "priced": {"availability": (0.6, 0.5, 0.4), "budget": 3},
-    "steep": {"availability": (0.8, 0.4, 0.2), "budget": 3},
-}
 SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, slots=True)
-class WorldConfig:
-    """A world; the same values give the same bytes.
-
-    Attributes:
-        preset: name for reports.
-        availability: for each kind, the probability that it holds a fact.
-        budget: queries an episode may make.
-        hops: facts of a chain, 1 to 4.
-        num_train: questions of that split; the others likewise.
-        distractors: further facts about each question's first entity, on relations no question asks about.
-        seed: of everything.
-        cue: how strongly a word of the question tells the right kind; 0 in this version.
-        clauses: facts a passage; 1 in this version.
-        num_answers: conflicting answers; 1 in this version.
-    """
-
-    preset: str = "priced"
-    availability: tuple[float, ...] = (0.6, 0.5, 0.4)
-    budget: int = 3
-    hops: int = 2
-    num_train: int = 256
-    num_validation: int = 128
-    num_test: int = 512
-    distractors: int = 0
-    seed: int = 0
-    cue: float = 0.0
-    clauses: int = 1
-    num_answers: int = 1
-
-    def __post_init__(self) -> None:
-        checks = (
-            (1 <= self.hops <= len(world_text.RELATIONS), f"hops must be 1 to {len(world_text.RELATIONS)}"),
-            (
-                2 <= len(self.availability) <= len(world_text.KINDS),
-                f"2 to {len(world_text.KINDS)} kinds are possible",
-            ),
-            (all(0 <= a <= 1 for a in self.availability), "availability must lie between 0 and 1"),
-            (self.budget >= 1, "budget must be at least 1"),
-            (
-                min(self.num_train, self.num_validation, self.num_test) >= 0,
-                "numbers of questions cannot be negative",
-            ),
-            (0 <= self.distractors <= len(world_text.DISTRACTOR_RELATIONS), "distractors must be 0 to 6"),
-            (0 <= self.seed < 2**63, "seed must be at least 0"),
-            (self.cue == 0, "only cue=0 is available"),
-            (self.clauses == 1, "only clauses=1 is available"),
-            (self.num_answers == 1, "only num_answers=1 is available"),
-        )
-        for holds, message in checks:
-            if not holds:
-                raise BerrypickError(f"World: {message}; change that argument")
-
-    @classmethod
-    def from_preset(cls, name: str, **overrides: Any) -> WorldConfig:
-        """A preset with some values changed; unknown names offer the nearest."""
-        if name not in PRESETS:
-            raise UnknownNameError("World preset", name, PRESETS)
-        known = {field.name for field in fields(cls)}
-        for key in overrides:
-            if key not in known:
-                raise UnknownNameError("World argument", key, known)
-        return cls(**{"preset": name, **PRESETS[name], **overrides})
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kind words in use."""
-        return world_text.KINDS[: len(self.availability)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +45,26 @@ class World:
         return list(self.records)
 
 
+@dataclass(slots=True)
+class _Fact:
+    """A subject and a relation, the object that each kind states (None: void), and the passages once written."""
+
+    entity: str
+    relation: str
+    objects: list[str | None]
+    ids: list[str]
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A question before it is worded: names as passages say them, in hop order."""
+
+    entities: list[str]
+    facts: list[_Fact]
+    answers: list[str]
+    cue: int | None
+
+
 def passage_id(seed: int, entity: str, relation: str, kind: str) -> str:
     """First 16 hex digits of SHA-256(seed|entity|relation|kind); nothing else enters, so ties fall blindly."""
     return hashlib.sha256(f"{seed}|{entity}|{relation}|{kind}".encode()).hexdigest()[:16]
@@ -127,91 +73,164 @@ def passage_id(seed: int, entity: str, relation: str, kind: str) -> str:
 def build_world(config: WorldConfig) -> World:
     """Generates a world."""
     sizes = (config.num_train, config.num_validation, config.num_test)
-    names = iter(_names(sum(sizes) * (config.hops + 1 + config.distractors), config.seed))
+    needed = config.hops + config.num_answers + config.distractors
+    fillers = 0 if config.clauses == 1 else len(SPLITS) * 24 * 2 * (config.clauses - 1)
+    names = iter(make_names((sum(sizes) * needed + fillers) * (1 + config.aliases), config.seed))
     passages: list[Passage] = []
     by_split: dict[str, tuple[Question, ...]] = {}
     for split, size in zip(SPLITS, sizes):
         generator = np.random.default_rng((config.seed, 1, SPLITS.index(split)))
-        questions = []
-        for number in range(size):
-            entities = [next(names) for _ in range(config.hops + 1)]
-            question, records = _question(
-                config, f"world-{config.seed}-{split}-{number:05d}", split, entities, generator
+        extra = np.random.default_rng((config.seed, 2, SPLITS.index(split)))
+        chains = []
+        for _ in range(size):
+            chain = _chain(config, names, generator, extra)
+            chains.append(chain)
+            passages += _distractors(
+                config, chain.entities[0], [_entity(config, names) for _ in range(config.distractors)]
             )
-            others = [next(names) for _ in range(config.distractors)]
-            questions.append(question)
-            passages += records + _distractors(config, entities[0], others)
-        by_split[split] = tuple(questions)
+        facts = [fact for chain in chains for fact in chain.facts]
+        for group in _groups(config, facts, names, extra):
+            passages += _write(config, group, extra)
+        by_split[split] = tuple(_question(config, split, number, chain) for number, chain in enumerate(chains))
     return World(config, by_split, tuple(sorted(passages, key=lambda passage: passage.id)))
 
 
-def _question(
-    config: WorldConfig, question_id: str, split: str, entities: list[str], generator: np.random.Generator
-) -> tuple[Question, list[Passage]]:
+def _entity(config: WorldConfig, names: Iterator[str]) -> str:
+    """A name, or with aliases two of them joined by a slash, as subjects say it."""
+    return f"{next(names)}/{next(names)}" if config.aliases else next(names)
+
+
+def _chain(
+    config: WorldConfig, names: Iterator[str], generator: np.random.Generator, extra: np.random.Generator
+) -> _Chain:
+    entities = [_entity(config, names) for _ in range(config.hops + 1)]
+    answers = [entities[-1], *(_entity(config, names) for _ in range(config.num_answers - 1))]
+    cue = int(extra.integers(len(config.kinds))) if config.cue > 0 else None
+    shift = int(extra.integers(config.num_answers)) if config.num_answers > 1 else 0
     relations = [
         world_text.RELATIONS[hop][int(generator.integers(len(world_text.RELATIONS[hop])))] for hop in range(config.hops)
     ]
-    written = generator.random((config.hops, len(config.kinds))) < np.array(config.availability)
-    ids, records = [], []
+    shape = (config.hops, len(config.kinds))
+    written = (generator.random(shape) < np.array(config.question_availability(cue))).tolist()
+    facts = []
     for hop, relation in enumerate(relations):
-        row = []
-        for kind, present in zip(config.kinds, written[hop]):
-            key = passage_id(config.seed, entities[hop], relation, kind)
-            obj = entities[hop + 1] if present else None
-            records.append(Passage(key, "", world_text.passage_text(kind, relation, entities[hop], obj)))
-            row.append(key)
-        ids.append(row)
-    present_kinds = [[kind for kind in range(len(config.kinds)) if written[hop, kind]] for hop in range(config.hops)]
-    world = {
+        last = hop == config.hops - 1
+        objects = [
+            (answers[(kind + shift) % config.num_answers] if last else entities[hop + 1]) if present else None
+            for kind, present in enumerate(written[hop])
+        ]
+        facts.append(_Fact(entities[hop], relation, objects, []))
+    return _Chain(entities, facts, answers, cue)
+
+
+def _groups(
+    config: WorldConfig, facts: Sequence[_Fact], names: Iterator[str], extra: np.random.Generator
+) -> Iterator[list[_Fact]]:
+    """Facts that share a passage: of one relation, never of one chain; the last group is filled up with facts that
+    nobody asks about, so that all passages are equally long."""
+    if config.clauses == 1:
+        yield from ([fact] for fact in facts)
+        return
+    by_relation: dict[str, list[_Fact]] = {}
+    for fact in facts:
+        by_relation.setdefault(fact.relation, []).append(fact)
+    for relation in sorted(by_relation):
+        same = by_relation[relation]
+        same = [same[int(i)] for i in extra.permutation(len(same))]
+        while len(same) % config.clauses:
+            subject, obj = _entity(config, names), _entity(config, names)
+            written = extra.random(len(config.kinds)) < np.array(config.availability)
+            same.append(_Fact(subject, relation, [obj if present else None for present in written.tolist()], []))
+        for first in range(0, len(same), config.clauses):
+            yield same[first : first + config.clauses]
+
+
+def _write(config: WorldConfig, group: Sequence[_Fact], extra: np.random.Generator) -> list[Passage]:
+    """The passages of a group, one a kind; notes their ids in the facts."""
+    relation = group[0].relation
+    subject = "+".join(fact.entity for fact in group)
+    variant = 0
+    if config.voice == "english":
+        variant = int(passage_id(config.seed, subject, relation, "voice"), 16)
+    out = []
+    for kind, word in enumerate(config.kinds):
+        key = passage_id(config.seed, subject, relation, word)
+        clauses = [(fact.entity, _said(config, fact.objects[kind], extra)) for fact in group]
+        out.append(Passage(key, "", _text(config, word, relation, clauses, variant)))
+        for fact in group:
+            fact.ids.append(key)
+    return out
+
+
+def _said(config: WorldConfig, obj: str | None, extra: np.random.Generator) -> str | None:
+    """The object as a passage names it: with aliases, by either name."""
+    if obj is None or not config.aliases:
+        return obj
+    return obj.split("/")[int(extra.integers(2))]
+
+
+def _text(
+    config: WorldConfig, kind: str, relation: str, clauses: Sequence[tuple[str, str | None]], variant: int
+) -> str:
+    if config.voice == "english":
+        return world_english.record_text(kind, relation, clauses, variant)
+    return world_text.record_text(kind, relation, clauses)
+
+
+def _distractors(config: WorldConfig, entity: str, objects: Sequence[str]) -> list[Passage]:
+    out = []
+    for relation, obj in zip(world_text.DISTRACTOR_RELATIONS, objects):
+        said = obj.split("/")[0]
+        for kind in config.kinds:
+            key = passage_id(config.seed, entity, relation, kind)
+            out.append(Passage(key, "", _text(config, kind, relation, [(entity, said)], 0)))
+    return out
+
+
+def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Question:
+    present = [[kind for kind, obj in enumerate(fact.objects) if obj is not None] for fact in chain.facts]
+    relations = [fact.relation for fact in chain.facts]
+    cue = None if chain.cue is None else config.kinds[chain.cue]
+    start = chain.entities[0].split("/")[0]
+    question_text = world_english.question_text if config.voice == "english" else world_text.question_text
+    world: dict[str, Any] = {
         "preset": config.preset,
         "kinds": list(config.kinds),
-        "availability": list(config.availability),
+        "availability": list(config.question_availability(chain.cue)),
         "budget": config.budget,
         "hops": config.hops,
-        "entities": entities,
+        "entities": chain.entities,
         "relations": relations,
-        "present": present_kinds,
-        "passages": ids,
+        "present": present,
+        "passages": [fact.ids for fact in chain.facts],
     }
-    evidence = tuple(frozenset(ids[hop][kind] for kind in kinds) for hop, kinds in enumerate(present_kinds))
-    question = Question(
-        id=question_id,
-        text=world_text.question_text(entities[0], relations),
-        answers=(entities[-1],),
-        evidence=(evidence,),
+    aliases = [[_cased(config, name) for name in answer.split("/")] for answer in chain.answers]
+    if chain.cue is not None:
+        world["cue"] = chain.cue
+    if len(config.query_formats) > 1:
+        world["query_formats"] = list(config.query_formats)
+    metadata: dict[str, Any] = {"dataset": "world", "hops": config.hops, "world": world}
+    if config.num_answers > 1:
+        metadata["answers_by_path"] = aliases
+    return Question(
+        id=f"world-{config.seed}-{split}-{number:05d}",
+        text=question_text(start, relations, cue),
+        answers=tuple(name for names in aliases for name in names),
+        evidence=_evidence(chain, present),
         split=split,
-        metadata={"dataset": "world", "hops": config.hops, "world": world},
+        metadata=metadata,
     )
-    return question, records
 
 
-def _distractors(config: WorldConfig, entity: str, objects: list[str]) -> list[Passage]:
-    return [
-        Passage(
-            passage_id(config.seed, entity, relation, kind),
-            "",
-            world_text.passage_text(kind, relation, entity, obj),
-        )
-        for relation, obj in zip(world_text.DISTRACTOR_RELATIONS, objects)
-        for kind in config.kinds
-    ]
+def _cased(config: WorldConfig, name: str) -> str:
+    return name.capitalize() if config.voice == "english" else name
 
 
-def _names(count: int, seed: int) -> list[str]:
-    """Distinct names: of three syllables while these are plentiful, else of four."""
-    first, last = len(world_text.SYLLABLES), len(world_text.FINAL_SYLLABLES)
-    leading = 2 if count * 20 < first**2 * last else 3
-    generator = np.random.default_rng((seed, 0))
-    codes: dict[int, None] = {}
-    while len(codes) < count:
-        codes.update(dict.fromkeys(generator.integers(first**leading * last, size=count).tolist()))
-    return [_name(code, leading) for code in list(codes)[:count]]
-
-
-def _name(code: int, leading: int) -> str:
-    code, at = divmod(code, len(world_text.FINAL_SYLLABLES))
-    parts = [world_text.FINAL_SYLLABLES[at]]
-    for _ in range(leading):
-        code, at = divmod(code, len(world_text.SYLLABLES))
-        parts.append(world_text.SYLLABLES[at])
-    return "".join(reversed(parts))
+def _evidence(chain: _Chain, present: Sequence[Sequence[int]]) -> tuple[tuple[frozenset[str], ...], ...]:
+    """One path for each answer; paths differ in the last hop alone."""
+    shared = tuple(frozenset(fact.ids[kind] for kind in kinds) for fact, kinds in zip(chain.facts[:-1], present))
+    last = chain.facts[-1]
+    return tuple(
+        (*shared, frozenset(key for key, obj in zip(last.ids, last.objects) if obj == answer))
+        for answer in chain.answers
+    )

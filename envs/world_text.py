@@ -13,17 +13,21 @@ __all__ = [
     "DISTRACTOR_RELATIONS",
     "FINAL_SYLLABLES",
     "KINDS",
+    "QUERY_FORMATS",
     "RELATIONS",
     "SYLLABLES",
     "WORDS",
     "Fact",
     "Query",
+    "parse_facts",
     "parse_passage",
     "parse_query",
     "parse_question",
     "passage_text",
+    "query_format",
     "query_text",
     "question_text",
+    "record_text",
     "restate",
     "syllables_of",
 ]
@@ -42,7 +46,7 @@ RELATIONS = (
 DISTRACTOR_RELATIONS = ("guest", "tenant", "host", "porter", "drummer", "barber")
 """Relations that no question asks about."""
 
-WORDS = ("the", "of", "is", "lost", "unknown")
+WORDS = ("the", "of", "is", "in", "lost", "unknown")
 """All other words of passages, questions and demonstrations."""
 
 _CONSONANTS = "bdfgklmprstvz"
@@ -56,9 +60,14 @@ FINAL_SYLLABLES = tuple(consonant + vowel for consonant in _CONSONANTS for vowel
 
 LOST = "lost"
 
+QUERY_FORMATS = ("{kind} {relation} {entity}", "{entity} {relation} {kind}", "{relation} of {entity} {kind}")
+"""Planted ways to write one and the same query: they change the surface and nothing else."""
+
 _NAME = r"[a-z]+"
-_PASSAGE = re.compile(rf"^({_NAME}): the ({_NAME}) of ({_NAME}) is ({_NAME})\.$")
-_QUESTION = re.compile(rf"^((?:the {_NAME} of )+)({_NAME}) \?$")
+_NAMES = rf"{_NAME}(?:/{_NAME})*"
+_RECORD = re.compile(rf"^({_NAME}):((?: the {_NAME} of {_NAMES} is {_NAME}\.)+)$")
+_CLAUSE = re.compile(rf"the ({_NAME}) of ({_NAMES}) is ({_NAME})\.")
+_QUESTION = re.compile(rf"^(?:{_NAME}: )?((?:the {_NAME} of )+)({_NAME}) \?$")
 _SYLLABLE = re.compile(rf"[{_CONSONANTS}][aeiou]n?")
 _KINDS = frozenset(KINDS)
 _ALL_RELATIONS = frozenset((*(word for layer in RELATIONS for word in layer), *DISTRACTOR_RELATIONS))
@@ -66,7 +75,7 @@ _ALL_RELATIONS = frozenset((*(word for layer in RELATIONS for word in layer), *D
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a passage states; `obj` is None where the record is void."""
+    """What a clause states; `obj` is None where the record is void; an entity with an alias is "name/alias"."""
 
     kind: str
     relation: str
@@ -88,31 +97,59 @@ def passage_text(kind: str, relation: str, entity: str, obj: str | None) -> str:
     return f"{kind}: the {relation} of {entity} is {obj or LOST}."
 
 
+def record_text(kind: str, relation: str, clauses: Sequence[tuple[str, str | None]]) -> str:
+    """A record of one or more clauses, (entity, object) each."""
+    facts = (f"the {relation} of {entity} is {obj or LOST}." for entity, obj in clauses)
+    return f"{kind}: {' '.join(facts)}"
+
+
 def parse_passage(text: str) -> Fact | None:
-    """Reads what `passage_text` wrote; None for other text."""
-    match = _PASSAGE.match(text.strip())
+    """The one fact that `passage_text` wrote; None for other text."""
+    facts = parse_facts(text)
+    return facts[0] if len(facts) == 1 else None
+
+
+def parse_facts(text: str) -> tuple[Fact, ...]:
+    """The facts of a record in the closed voice; none for other text."""
+    match = _RECORD.match(text.strip())
     if match is None:
-        return None
-    kind, relation, entity, obj = match.groups()
-    return Fact(kind, relation, entity, None if obj == LOST else obj)
+        return ()
+    return tuple(
+        Fact(match.group(1), relation, entity, None if obj == LOST else obj)
+        for relation, entity, obj in _CLAUSE.findall(match.group(2))
+    )
 
 
-def question_text(entity: str, relations: Sequence[str]) -> str:
-    """A question about a chain, first hop innermost: "the heir of the founder of kizunba ?"."""
-    return "".join(f"the {relation} of " for relation in reversed(relations)) + f"{entity} ?"
+def question_text(entity: str, relations: Sequence[str], cue: str | None = None) -> str:
+    """A question about a chain, first hop innermost: "the heir of the founder of kizunba ?".
+
+    A cue stands before it as a record's kind does: "ledger: the heir ...".
+    """
+    said = f"{cue}: " if cue else ""
+    return said + "".join(f"the {relation} of " for relation in reversed(relations)) + f"{entity} ?"
 
 
 def parse_question(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """Entity and relations in hop order; None for other text."""
+    """Entity and relations in hop order, of a question in the closed voice; None for other text."""
     match = _QUESTION.match(text.strip())
     if match is None:
         return None
     return match.group(2), tuple(reversed(re.findall(rf"the ({_NAME}) of ", match.group(1))))
 
 
-def query_text(kind: str, relation: str, entity: str) -> str:
-    """A full query: "ledger founder kizunba"."""
-    return f"{kind} {relation} {entity}"
+def query_text(kind: str, relation: str, entity: str, form: int = 0) -> str:
+    """A full query in a planted format: "ledger founder kizunba"."""
+    return QUERY_FORMATS[form].format(kind=kind, relation=relation, entity=entity)
+
+
+def query_format(text: str) -> int | None:
+    """The planted format of a query; None where it is in none of them."""
+    query = parse_query(text)
+    if len(query.kinds) != 1 or query.relation is None or query.entity is None:
+        return None
+    said = " ".join(text.lower().split())
+    forms = (query_text(query.kinds[0], query.relation, query.entity, form) for form in range(len(QUERY_FORMATS)))
+    return next((form for form, expected in enumerate(forms) if said == expected), None)
 
 
 def parse_query(text: str) -> Query:
@@ -124,9 +161,18 @@ def parse_query(text: str) -> Query:
     return Query(kinds, relation, entity)
 
 
-def restate(relation: str, entity: str, obj: str | None) -> str:
-    """What a demonstrator thinks after a passage: "founder of kizunba is tovenra"."""
-    return f"{relation} of {entity} is {obj or LOST}"
+def restate(relation: str, entity: str, obj: str | None, tried: Sequence[str] = ()) -> str:
+    """What a demonstrator thinks after a passage: "founder of kizunba is tovenra", or "... is lost in ledger scroll".
+
+    Args:
+        relation: of the fact.
+        entity: its subject.
+        obj: its object, None where the record is void.
+        tried: kinds that were tried at this hop, said after a miss.
+    """
+    if obj is not None:
+        return f"{relation} of {entity} is {obj}"
+    return " ".join((f"{relation} of {entity} is {LOST}", *(("in", *tried) if tried else ())))
 
 
 def syllables_of(name: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from ..envs.tasks import TASKS
 from ..policies.scripted import SCRIPTED
 from .policies import MODELS
+from .run_command import EXPERIMENTS
 
 __all__ = ["catalogue", "print_catalogue"]
 
@@ -17,6 +18,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
         "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS},
+        "experiments": dict(EXPERIMENTS),
     }
     try:
         from ..policies.objectives.registry import OBJECTIVES

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Protocol
 
 import tyro
 
+from ..envs.data_commands import DataCheck, DataGet
 from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
+from .run_command import Run
 
 __all__ = ["parse_command"]
 
@@ -39,7 +41,7 @@ class Demo:
     """of the whole run"""
     steps: int = 40
     """RL steps of each arm"""
-    sft_steps: int = 300
+    sft_steps: int = 520
     """SFT steps"""
     questions: int = 256
     """test questions"""
@@ -47,6 +49,8 @@ class Demo:
     """rollouts a test question"""
     index: str = "lucene"
     """lucene (needs the lucene extra) or bm25s"""
+    seeds: int = 1
+    """how many seeds, one whole run each; above 1 also measures the training questions and pools the seeds"""
     resume: bool = False
     """go on with an interrupted demo"""
 
@@ -58,7 +62,12 @@ class Demo:
         from .demo import DemoConfig, run_demo
 
         config = DemoConfig(self.seed, self.steps, self.sft_steps, self.questions, self.samples, self.index)
-        run_demo(config, self.out, resume=self.resume)
+        if self.seeds > 1:
+            from .demo_seeds import run_demo_seeds
+
+            run_demo_seeds(config, self.seeds, self.out, resume=self.resume)
+        else:
+            run_demo(config, self.out, resume=self.resume)
         return 0
 
 
@@ -106,17 +115,17 @@ class Train:
     """groups a step"""
     group_size: int = 8
     """rollouts a question"""
-    learning_rate: float = 1e-4
-    """of RL"""
-    sft_learning_rate: float = 2e-3
-    """peak, of SFT"""
-    sft_batch_size: int = 64
+    learning_rate: float | None = None
+    """of RL; by default 1e-4 for models below 5 M parameters, else 1e-6"""
+    sft_learning_rate: float | None = None
+    """peak, of SFT; by default 4e-3 for models below 5 M parameters, else 2e-5"""
+    sft_batch_size: int = 32
     """demonstrations an SFT step"""
-    demonstrations: int = 16
-    """demonstrations a training question"""
+    demonstrations: int = 1
+    """demonstrations a training question (World: of another world's 4,096 questions)"""
     max_new_tokens: int = 32
     """most tokens of one turn"""
-    max_tokens: int = 16384
+    max_tokens: int = 4096
     """padded tokens of a micro-batch; lower it to save memory"""
     checkpoint_every: int = 10
     """steps between checkpoints"""
@@ -158,12 +167,16 @@ class Eval:
     """0 is greedy"""
     top_p: float = 1.0
     """nucleus mass"""
-    max_new_tokens: int = 32
-    """most tokens of one turn"""
+    max_new_tokens: int | None = None
+    """most tokens of one turn; 32, or the preset's"""
+    preset: str = ""
+    """search-r1: prompt, tags, top-k, turns and observation cap as published"""
     max_rows: int = 1024
     """most episodes played at a time"""
     seed: int = 0
     """of the rollouts"""
+    resume: bool = False
+    """go on with an evaluation that was interrupted"""
     json: bool = False
     """one JSON document on standard output"""
 
@@ -182,13 +195,17 @@ class Report:
     """run folders or rollouts.jsonl files"""
     json: bool = False
     """one JSON document"""
+    html: Path | None = None
+    """also write a self-contained page with the frontier, all measures and the episodes"""
 
     def run(self) -> int:
         """Reports."""
-        from .report.compare import print_report, report_paths
+        from .report.compare import print_report, report_paths, write_page
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+        if self.html is not None:
+            write_page(self.paths, self.html)
         if self.json:
             _write_json(report_paths(self.paths))
         else:
@@ -237,6 +254,23 @@ class Index:
         return int(self.action.run())
 
 
+_DATA = (
+    Annotated[DataGet, tyro.conf.subcommand("get", description="download a public question set")]
+    | Annotated[DataCheck, tyro.conf.subcommand("check", description="formats, counts and leaks of question files")]
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Download question sets, check them for leaks."""
+
+    action: tyro.conf.OmitSubcommandPrefixes[_DATA]  # type: ignore[valid-type]
+
+    def run(self) -> int:
+        """Runs the data command."""
+        return int(self.action.run())
+
+
 @dataclass(frozen=True)
 class Bench:
     """Side-by-side timings: berrypick bench NAME; without a name, the list."""
@@ -269,8 +303,10 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "eval": Eval,
         "report": Report,
         "play": Play,
+        "run": Run,
         "index": Index,
         "serve": Serve,
+        "data": Data,
         "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from ..envs.episode import Episode
-from ..envs.frontier import Frontier, best_order, ceiling, order_success, pass_at_1, pass_at_k, uniform_orders
 from ..envs.record import EpisodeRecord, read_records
 from ..envs.tasks import Task, make_task
 from ..policies.checkpoint import latest_checkpoint
@@ -20,16 +19,15 @@ from ..policies.policy import Sampling
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
 from .evaluation import evaluate
-from .report.compare import report_arms, world_frontier
+from .report.compare import report_arms
+from .report.frontier_figure import draw_frontier
 from .report.live import LiveView
 from .report.terminal import difference_lines, final_screen
 from .run_folder import open_run_folder, write_json
 from .summary import compare
-from .training import TrainConfig, train
+from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
-
-logger = logging.getLogger(__name__)
 
 ENV = "berrypick/World-v0"
 ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
@@ -37,14 +35,19 @@ ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """The demo's dials; see `berrypick demo --help`."""
+    """The demo's dials; see `berrypick demo --help`.
+
+    Attributes:
+        measure_training: also measure reward on the fixed training questions, before and after RL.
+    """
 
     seed: int = 0
     steps: int = 40
-    sft_steps: int = 300
+    sft_steps: int = 520
     questions: int = 256
     samples: int = 8
     index: str = "lucene"
+    measure_training: bool = False
 
     @property
     def env_args(self) -> dict[str, Any]:
@@ -52,11 +55,13 @@ class DemoConfig:
         return {"preset": "priced", "index": self.index}
 
     def sft(self) -> TrainConfig:
-        """SFT from nothing on random-order demonstrations."""
+        """SFT from nothing on random-order demonstrations of another world's questions."""
         return TrainConfig(
             env=ENV,
             env_args=self.env_args,
-            sft=SftConfig(steps=self.sft_steps, copying_steps=2 * self.sft_steps // 5, seed=self.seed),
+            demonstrations=1,
+            demonstration_args=WORLD_DEMONSTRATIONS,
+            sft=SftConfig(steps=self.sft_steps, copying_steps=self.sft_steps // 4, seed=self.seed),
         )
 
     def rl(self, objective: str, start: Path) -> TrainConfig:
@@ -69,8 +74,8 @@ class DemoConfig:
         )
 
 
-def run_demo(config: DemoConfig, out: Path, *, resume: bool) -> None:
-    """Trains and measures all arms, writes report.json and prints the screen."""
+def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> dict[str, Any]:
+    """Trains and measures all arms, writes report.json and prints the screen; returns the report."""
     fresh = {"command": "demo", **asdict(config)}
     open_run_folder(out, fresh, resume=resume)
     task = make_task(ENV, **config.env_args)
@@ -86,8 +91,14 @@ def run_demo(config: DemoConfig, out: Path, *, resume: bool) -> None:
         _measure(name, policy, task, config, out)
     arms = {name: read_records(_rollouts(out, name)) for name in ("untrained", "SFT", *ARMS)}
     report = demo_report(arms)
+    if config.measure_training:
+        report["training_reward"] = {name: _training_reward(out, name) for name in ("SFT", *ARMS)}
     write_json(out / "report.json", report)
-    print_demo(report, Console(width=100))
+    if find_spec("matplotlib"):
+        draw_frontier([report], out / "figures", title="World, preset priced: held-out questions")
+    if show:
+        print_demo(report, Console(width=100))
+    return report
 
 
 def _trained(name: str, config: TrainConfig, policy: LanguageModelPolicy, task: Task, out: Path) -> LanguageModelPolicy:
@@ -95,13 +106,25 @@ def _trained(name: str, config: TrainConfig, policy: LanguageModelPolicy, task: 
         return train(config, policy, task, out, resume=True, view=view)
 
 
-def _rollouts(out: Path, name: str) -> Path:
-    return out / "eval" / name.lower().replace(". ", "_") / "rollouts.jsonl"
+def _rollouts(out: Path, name: str, split: str = "test") -> Path:
+    folder = "eval" if split == "test" else f"eval_{split}"
+    return out / folder / name.lower().replace(". ", "_") / "rollouts.jsonl"
+
+
+def _training_reward(out: Path, name: str) -> float:
+    records = read_records(_rollouts(out, name, "train"))
+    return sum(record.reward or 0.0 for record in records) / len(records)
 
 
 def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, out: Path) -> None:
-    """Plays the first test questions; an evaluation that is there already is kept."""
-    file = _rollouts(out, name)
+    """Plays test questions, and the training questions where the configuration asks for it."""
+    _play_split(name, policy, task, config, _rollouts(out, name), "test")
+    if config.measure_training and name != "untrained":
+        _play_split(name, policy, task, config, _rollouts(out, name, "train"), "train")
+
+
+def _play_split(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, file: Path, split: str) -> None:
+    """Plays the first questions of a split; an evaluation that is there already is kept."""
     if file.is_file():
         return
     with LiveView(f"measure {name}", config.questions * config.samples) as view:
@@ -112,7 +135,7 @@ def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoCon
         evaluate(
             policy,
             task,
-            split="test",
+            split=split,
             num_questions=config.questions,
             num_samples=config.samples,
             sampling=Sampling(max_new_tokens=32),
@@ -126,46 +149,9 @@ def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoCon
 def demo_report(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
     """Summaries, paired differences, exact reference rows and the frontier of the test set itself."""
     report = report_arms(arms)
-    first = next(iter(arms.values()))
-    k = max(k for k in (1, 2, 4, 8) if k <= report["arms"][next(iter(arms))]["samples"])
-    found = world_frontier(first, k)
-    assert found is not None
-    table, front = found
-    world = first[0].question.metadata["world"]
-    report["references"] = _references(table, world, front, k)
-    report["frontier"] = {
-        "k": front.k,
-        "max_gap": front.max_gap,
-        "points": [[point.pass_at_1, point.pass_at_k] for point in front.points],
-    }
     pairs = [(name, "SFT") for name in ARMS] + [("DARLING", "Dr. GRPO")]
     report["differences"] = {f"{a} - {b}": compare(arms[b], arms[a]) for a, b in pairs if a in arms and b in arms}
     return report
-
-
-def _references(table: Any, world: dict[str, Any], front: Frontier, k: int) -> dict[str, dict[str, float]]:
-    rows = {}
-    for name, orders in (
-        ("uniform order", uniform_orders(len(world["kinds"]))),
-        ("best order", best_order(world["availability"])),
-    ):
-        success = order_success(table, orders, world["budget"])
-        one, many = pass_at_1(table, success), pass_at_k(table, success, k)
-        rows[name] = {
-            "pass@1": one,
-            "pass@1_plan": one,
-            f"pass@{k}": many,
-            "frontier_distance": front.value(one) - many,
-        }
-    rows["ceiling"] = {f"pass@{k}": ceiling(table)}
-    best = max(front.points, key=lambda point: point.pass_at_k)
-    rows[f"frontier, best pass@{k}"] = {
-        "pass@1": best.pass_at_1,
-        "pass@1_plan": best.pass_at_1,
-        f"pass@{k}": best.pass_at_k,
-        "frontier_distance": 0.0,
-    }
-    return rows
 
 
 def print_demo(report: dict[str, Any], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def evaluate(
     max_rows: int = 1024,
     on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
 ) -> list[EpisodeRecord]:
-    """Rollouts of the first `num_questions` questions of a split, as records; `out` receives rollouts.jsonl."""
+    """Rollouts of the first `num_questions` questions of a split, as records.
+
+    `out` receives rollouts.jsonl, whole or not at all.
+    """
     questions = task.split(split)[:num_questions]
     groups = rollout(
         policy,
@@ -50,7 +54,9 @@ def evaluate(
             policy_id=policy_id or policy.policy_id,
             run_id=out.name if out else policy.policy_id,
             checkpoint_step=checkpoint_step,
+            env_id=task.env_id,
             index_id=task.searcher.index_id,
+            lexical=getattr(task.searcher, "is_lexical", False),
             template_hash=getattr(policy, "template_hash", ""),
             seed=seed,
             temperature=sampling.temperature,
@@ -60,6 +66,8 @@ def evaluate(
     ]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "rollouts.jsonl").unlink(missing_ok=True)
-        write_records(out / "rollouts.jsonl", records)
+        work = out / ".rollouts.jsonl.partial"
+        work.unlink(missing_ok=True)
+        write_records(work, records)
+        os.replace(work, out / "rollouts.jsonl")
     return records

@@ -12,12 +12,15 @@ from ..policies.sft import SftConfig
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from .policies import open_policy
 from .report.live import LiveView
-from .training import TrainConfig, train
+from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
 if TYPE_CHECKING:
     from .commands import Train
 
 __all__ = ["run_train"]
+
+SMALL_MODEL = 5_000_000
+"""Models with fewer parameters are trained at the from-scratch preset's learning rates."""
 
 
 def run_train(command: Train) -> None:
@@ -38,6 +41,7 @@ def run_train(command: Train) -> None:
         raise BerrypickError(
             f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id"
         )
+    is_small = policy.model.num_parameters() < SMALL_MODEL
     config = TrainConfig(
         env=command.env,
         env_args=arguments,
@@ -45,11 +49,12 @@ def run_train(command: Train) -> None:
         split=command.split,
         demonstrator=command.demonstrator,
         demonstrations=command.demonstrations,
+        demonstration_args=WORLD_DEMONSTRATIONS if task.world else {},
         sft=SftConfig(
             steps=command.sft_steps,
             batch_size=command.sft_batch_size,
-            learning_rate=command.sft_learning_rate,
-            copying_steps=command.sft_steps // 2 if command.policy == "tiny" else 0,
+            learning_rate=command.sft_learning_rate or (4e-3 if is_small else 2e-5),
+            copying_steps=command.sft_steps // 4 if command.policy == "tiny" else 0,
             max_tokens=command.max_tokens,
             seed=command.seed,
         ),
@@ -58,7 +63,7 @@ def run_train(command: Train) -> None:
             steps=command.steps,
             questions_per_step=command.questions_per_step,
             group_size=command.group_size,
-            learning_rate=command.learning_rate,
+            learning_rate=command.learning_rate or (1e-4 if is_small else 1e-6),
             max_new_tokens=command.max_new_tokens,
             max_tokens=command.max_tokens,
             seed=command.seed,

@@ -13,12 +13,19 @@ import torch
 from ..envs.episode import Episode
 from ..envs.tasks import Task, make_task
 from ..policies.batches import TokenRows
-from ..policies.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, truncate_log
+from ..policies.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    reference_model,
+    save_checkpoint,
+    truncate_log,
+)
 from ..policies.group_metrics import group_metrics
 from ..policies.language_model import LanguageModelPolicy, encode_episode
 from ..policies.objectives.registry import get_objective
 from ..policies.policy import Sampling
 from ..policies.rl import RlConfig, questions_of_step, rl_optimizer, rl_rollout, rl_update
+from ..policies.rl_update import RlState
 from ..policies.rollout import rollout
 from ..policies.scripted import scripted_policy
 from ..policies.sft import SftConfig, sft_batch, sft_optimizer, sft_update
@@ -41,6 +48,10 @@ WORLD_DEMONSTRATIONS: dict[str, Any] = {
 
 class TrainView(Protocol):
     """What a training run tells about itself while it goes."""
+
+    def begin(self, step: int) -> None:
+        """Called once before a phase's first step; `step` is how many are done already."""
+        ...
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
         """Called after each step; `step` counts over both phases."""
@@ -125,11 +136,20 @@ def train(
     return policy
 
 
-def _resume(found: Path | None, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, log: RunLog) -> int:
-    if found is None:
+def _resume(
+    found: Path | None,
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    log: RunLog,
+    memory: RlState | None = None,
+) -> int:
+    if found is None:  # killed before the first checkpoint: what was logged is written again
+        truncate_log(log.metrics_path, 0)
         return 0
     state = load_checkpoint(found, policy, optimizer)
     truncate_log(log.metrics_path, state["metrics_bytes"])
+    if memory is not None:
+        memory.load_state_dict(state["memory"])
     logger.info("resumed from %s", found)
     return int(state["step"])
 
@@ -147,6 +167,8 @@ def _sft(
     first = _resume(found, policy, optimizer, log)
     if first == config.sft.steps:
         return
+    if view:
+        view.begin(first)
     demonstrations = demonstrate(policy, task, config)
     for step in range(first, config.sft.steps):
         metrics = sft_update(policy, optimizer, sft_batch(demonstrations, policy, config.sft, step), config.sft, step)
@@ -167,17 +189,24 @@ def _rl(
     view: TrainView | None,
 ) -> None:
     objective = get_objective(config.rl.objective)
-    optimizer = rl_optimizer(policy, config.rl)
-    first = _resume(found, policy, optimizer, log)
+    reference = reference_model(out / "reference", policy) if objective.needs_reference else None
+    optimizer, memory = rl_optimizer(policy, config.rl), RlState()
+    first = _resume(found, policy, optimizer, log, memory) if found or not config.sft.steps else 0
+    if view:
+        view.begin(config.sft.steps + first)
     for step in range(first, config.rl.steps):
-        questions = questions_of_step(task.split(config.split), config.rl, step)
-        groups = rl_rollout(policy, questions, task.spec, task.searcher, config.rl, step)
-        metrics = {**group_metrics(groups), **rl_update(policy, optimizer, groups, objective, config.rl)}
+        every = task.split(config.split)
+        questions = questions_of_step(every, config.rl, step)
+        groups = rl_rollout(policy, questions, task.spec, task.searcher, config.rl, step, more=every)
+        update = rl_update(
+            policy, optimizer, groups, objective, config.rl, step=step, state=memory, reference=reference
+        )
+        metrics = {**group_metrics(groups), **update}
         log.write("rl", step + 1, metrics)
         if view:
             view.update(config.sft.steps + step + 1, metrics, _as_text(groups))
         if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
-            _save(out, policy, optimizer, "rl", step + 1, log)
+            _save(out, policy, optimizer, "rl", step + 1, log, memory)
 
 
 def _save(
@@ -187,8 +216,11 @@ def _save(
     phase: str,
     step: int,
     log: RunLog,
+    memory: RlState | None = None,
 ) -> None:
-    state = {"phase": phase, "step": step, "metrics_bytes": log.size}
+    state: dict[str, Any] = {"phase": phase, "step": step, "metrics_bytes": log.size}
+    if memory is not None:
+        state["memory"] = memory.state_dict()
     save_checkpoint(out / "checkpoints", policy, optimizer, state)
 
 

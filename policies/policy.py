@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
+from ..retrieval_index.errors import BerrypickError
 
 __all__ = ["Policy", "Sampling", "Session"]
 
@@ -28,6 +30,14 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     max_new_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise BerrypickError(f"temperature must be 0 (greedy) or above, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise BerrypickError(f"top_p must lie above 0 and at most at 1, got {self.top_p}")
+        if self.max_new_tokens < 1:
+            raise BerrypickError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
 
 
 class Session(Protocol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -63,6 +65,8 @@ class RowCache(Cache):  # type: ignore[misc]
         """Puts rows that `select` took back, grown by what was written since."""
         span = part.get_seq_length()
         for mine, theirs in ((self.keys, part.keys), (self.values, part.values)):
+            for new in theirs[len(mine) :]:
+                mine.append(new.new_zeros((len(self.lengths), new.shape[1], 0, new.shape[3])))
             for layer, store in enumerate(mine):
                 if store.shape[2] < span:
                     mine[layer] = store = _grown(store, span)
@@ -93,18 +97,24 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
     span = cache.place(num_tokens)
     positions = cache.lengths[:, None] + torch.arange(num_tokens, device=tokens.device)
     mask = torch.arange(span, device=tokens.device) <= positions[:, :, None]
-    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
-    out = model(
+    causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
+    out = causal(
         input_ids=tokens,
-        attention_mask=_additive(mask[:, None], model.dtype),
+        attention_mask=_additive(mask[:, None], causal.dtype),
         position_ids=positions,
         use_cache=True,
         logits_to_keep=1,
-        **{name: cache},
+        **{_cache_argument(type(causal).forward): cache},
     )
     cache.lengths += counts
     logits: Tensor = out.logits[:, -1]
     return logits
+
+
+@lru_cache(maxsize=16)
+def _cache_argument(forward: Callable[..., Any]) -> str:
+    """What an architecture's forward calls its cache; newer releases of `transformers` renamed it."""
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,4 +1,8 @@
-"""Scripted policies: demonstrators for SFT and anchors of every report. They read only what a policy is shown."""
+"""Scripted policies: demonstrators for SFT and anchors of every report.
+
+They follow the facts that passages show. What they know beforehand is their rule: the orders of kinds, their mean
+availabilities (best_order), or where the facts lie (oracle).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs import world_text
+from ..envs import world_text, world_voices
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from .policy import Sampling
 
 __all__ = ["SCRIPTED", "ScriptedPolicy", "scripted_policy"]
@@ -31,12 +35,13 @@ class _Row:
     hop: int = 0
     tried: int = 0
     num_queries: int = 0
+    form: int = 0
     orders: list[list[int]] = field(default_factory=list)
 
     @property
     def budget(self) -> int:
-        limit = self.spec.search_budget
-        return self.spec.max_turns - 1 if limit is None else limit
+        limit, turns = self.spec.search_budget, self.spec.max_turns - 1
+        return turns if limit is None else min(limit, turns)
 
 
 def _turn(thought: str, tag: str, body: str) -> str:
@@ -47,7 +52,7 @@ def _turn(thought: str, tag: str, body: str) -> str:
 def _search_world(row: _Row) -> str:
     """Tries the kinds of a hop in the row's order until one holds the fact, then goes on to the next hop."""
     world = row.question.metadata["world"]
-    parsed = world_text.parse_question(row.question.text)
+    parsed = world_voices.parse_question(row.question.text)
     if parsed is None:
         raise BerrypickError(
             f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only"
@@ -55,9 +60,10 @@ def _search_world(row: _Row) -> str:
     start, relations = parsed
     thought = ""
     if row.observations:
-        fact = world_text.parse_passage(_shown_text(row.observations[-1]))
+        fact = world_voices.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
         if fact is not None:
-            thought = world_text.restate(fact.relation, fact.entity, fact.obj)
+            tried = [world["kinds"][kind] for kind in row.orders[row.hop][: row.tried]]
+            thought = world_text.restate(fact.relation, row.entity, fact.obj, tried)
             if fact.obj is not None:
                 row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
     else:
@@ -69,7 +75,7 @@ def _search_world(row: _Row) -> str:
     kind = world["kinds"][row.orders[row.hop][row.tried]]
     row.tried += 1
     row.num_queries += 1
-    return _turn(thought, "search", world_text.query_text(kind, relations[row.hop], row.entity))
+    return _turn(thought, "search", world_text.query_text(kind, relations[row.hop], row.entity, row.form))
 
 
 def _shown_text(observation: str) -> str:
@@ -93,7 +99,7 @@ def _search_words(row: _Row) -> str:
         row.num_queries += 1
         words = row.question.text.split()
         return _turn("", "search", " ".join(row.generator.choice(words, size=min(3, len(words)))))
-    words = _shown_text(row.observations[-1]).split() or [UNKNOWN]
+    words = (_shown_text(row.observations[-1]).split() if row.observations else []) or [UNKNOWN]
     return _turn("", "answer", str(row.generator.choice(words)).strip(".?,") or UNKNOWN)
 
 
@@ -139,6 +145,8 @@ class ScriptedPolicy:
             return _search_words
         if "world" in row.question.metadata and self.orders is not None:
             row.orders = self.orders(row)
+            shares = row.question.metadata["world"].get("query_formats")
+            row.form = 0 if shares is None else int(row.generator.choice(len(shares), p=shares))
             return _search_world
         if self.policy_id == "oracle":
             return _search_titles
@@ -189,5 +197,7 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
 
 
 def scripted_policy(name: str) -> ScriptedPolicy:
-    """The scripted policy of that name; KeyError for others."""
+    """The scripted policy of that name; an unknown one raises `UnknownNameError`."""
+    if name not in SCRIPTED:
+        raise UnknownNameError("scripted policy", name, SCRIPTED)
     return SCRIPTED[name]

@@ -50,14 +50,16 @@ class _Turn:
     stopped_by: Literal["tag", "eos", "length"] = "length"
 
     def next_piece(self, backend: Any, token: int) -> str:
-        """The characters a token completes; bytes that can never become one show as U+FFFD."""
+        """The characters a token completes; bytes before it that can never become one show as U+FFFD."""
         try:
             return self.stream.step(backend, token) or ""
         except Exception:  # the decoder raises a bare Exception once the bytes it holds are no UTF-8
             self.stream = DecodeStream(skip_special_tokens=False)
-            return "\ufffd"
+            return "\ufffd" + (self.stream.step(backend, token) or "")
 
     def draft(self) -> Draft:
+        if not np.isfinite(self.log_probs).all():
+            raise BerrypickError("the model returns non-finite probabilities; go back to an earlier checkpoint")
         tokens = Tokens(
             np.asarray(self.ids, np.int32),
             np.asarray(self.log_probs, np.float32),
@@ -82,6 +84,7 @@ class LanguageModelSession:
 
         self._policy, self._sampling = policy, sampling
         self._stop = get_turn_format(spec.turn_format).stop
+        self._longest_stop = max(map(len, self._stop), default=0)
         prompts = {question.id: encode_prompt(policy.tokenizer, question, spec) for question in questions}
         self._rows = [
             _Row(list(prompts[question.id]), [False] * len(prompts[question.id]), seed)
@@ -206,7 +209,7 @@ class LanguageModelSession:
                 continue
             piece = turn.next_piece(backend, token)
             if piece:
-                searched_from = max(0, len(turn.text) - 16)
+                searched_from = max(0, len(turn.text) - self._longest_stop)
                 turn.text += piece
                 if any(turn.text.find(tag, searched_from) >= 0 for tag in self._stop):
                     turn.stopped_by = "tag"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, micro_batches, score
 from .language_model import LanguageModelPolicy
 from .tiny import copying_rows
@@ -28,20 +29,20 @@ class SftConfig:
         max_tokens: padded tokens of a micro-batch.
     """
 
-    steps: int = 300
-    batch_size: int = 64
-    learning_rate: float = 2e-3
+    steps: int = 520
+    batch_size: int = 32
+    learning_rate: float = 4e-3
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     copying_steps: int = 0
-    max_tokens: int = 16_384
+    max_tokens: int = 4096
     seed: int = 0
 
 
 def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim.Optimizer:
-    """AdamW over all weights."""
+    """AdamW over all trainable weights."""
     return torch.optim.AdamW(
-        policy.model.parameters(),
+        [parameter for parameter in policy.model.parameters() if parameter.requires_grad],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),
@@ -49,14 +50,20 @@ def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim
 
 
 def sft_batch(demonstrations: TokenRows, policy: LanguageModelPolicy, config: SftConfig, step: int) -> TokenRows:
-    """The batch of one step, a function of (seed, step): an epoch is a seeded permutation of the demonstrations."""
+    """The batch of one step, a function of (seed, step).
+
+    An epoch is a seeded permutation of the demonstrations; those whose place copying rows take sit it out.
+    """
     total = len(demonstrations.ids)
+    if not total:
+        raise BerrypickError("there are no demonstrations to imitate; choose a split with questions")
     copying = config.batch_size // 2 if step < config.copying_steps else 0
     wanted = config.batch_size - copying
-    picks = []
-    for position in range(step * config.batch_size, step * config.batch_size + wanted):
-        epoch, offset = divmod(position, total)
-        picks.append(int(np.random.default_rng((config.seed, 1, epoch)).permutation(total)[offset]))
+    picks: list[int] = []
+    first, last = step * config.batch_size, step * config.batch_size + wanted
+    for epoch in range(first // total, (last - 1) // total + 1):
+        order = np.random.default_rng((config.seed, 1, epoch)).permutation(total)
+        picks += order[max(0, first - epoch * total) : last - epoch * total].tolist()
     ids = [demonstrations.ids[i] for i in picks]
     masks = [demonstrations.masks[i] for i in picks]
     if copying:
@@ -79,6 +86,10 @@ def sft_update(
         group["lr"] = rate
     policy.model.train()
     total, loss_sum, entropy_sum = batch.num_policy_tokens, 0.0, 0.0
+    if not total:
+        raise BerrypickError(
+            f"SFT step {step}: no token of the batch was written by a policy; check the demonstrations"
+        )
     optimizer.zero_grad(set_to_none=True)
     for micro in micro_batches(batch, config.max_tokens, policy.model.device):
         log_probs, entropies = score(policy.model, micro)

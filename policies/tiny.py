@@ -28,6 +28,7 @@ TINY_CONFIG: dict[str, Any] = {
     "max_position_embeddings": 1024,
     "rope_theta": 10_000.0,
     "tie_word_embeddings": True,
+    "initializer_range": 0.06,
 }
 _TAGS = (
     "<think>",
@@ -62,12 +63,14 @@ def tiny_vocabulary() -> list[str]:
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """A lossless tokenizer: the segmentation into the fewest pieces, bytes as fallback."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     pieces = [("<unk>", -100.0), *((f"<0x{byte:02X}>", -20.0) for byte in range(256))]
     pieces += [(piece, -1.0 - 0.001 * len(piece)) for piece in tiny_vocabulary()]
     backend = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    # Text that spells a byte piece, "<0x41>", must not be read as that byte: a split after "<" keeps the two apart.
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"<(?=0x[0-9A-F]{2}>)"), "isolated")
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     backend.add_special_tokens([AddedToken(_END, special=True, normalized=False)])
     tokenizer = PreTrainedTokenizerFast(
@@ -96,12 +99,13 @@ def tiny_model(vocab_size: int, seed: int) -> PreTrainedModel:
 
 
 def copying_rows(
-    tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, num_words: int = 12
+    tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, max_words: int = 8
 ) -> list[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
     """Random names said twice, with the mask on the second time: learning to copy before learning to search."""
     rows = []
     syllables = np.array(world_text.SYLLABLES)
     for _ in range(count):
+        num_words = int(generator.integers(2, max_words + 1))  # so that no one distance is learned
         names = ["".join(generator.choice(syllables, size=int(generator.integers(3, 5)))) for _ in range(num_words)]
         once = tokenizer.encode("".join(f" {name}" for name in names), add_special_tokens=False)
         ids = np.array([*once, *once], dtype=np.int32)

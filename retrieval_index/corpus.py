@@ -53,14 +53,25 @@ class Corpus:
     skipped: tuple[str, ...] = ()
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_jsonl(path: Path, *, skipped: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects of a JSONL file, plain or .gz, with their line numbers; blank lines are passed over.
+
+    Args:
+        path: the file.
+        skipped: where given, lines that are no JSON object are left out and listed here.
 
     Raises:
         CorpusError: the file cannot be read, or a line is no JSON object.
     """
     for number, line in _lines(path):
-        yield number, _object(path, number, line)
+        try:
+            value = _object(path, number, line)
+        except CorpusError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            continue
+        yield number, value
 
 
 def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:

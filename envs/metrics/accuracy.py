@@ -1,11 +1,11 @@
-"""Success of groups: pass@k, best@k."""
+"""Success of groups: pass@k, best@k, also of rollouts that give several candidates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-__all__ = ["best_at_k", "pass_at_k"]
+__all__ = ["best_at_k", "best_of_candidates", "pass_at_k"]
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
@@ -27,3 +27,23 @@ def best_at_k(scores: Sequence[float], k: int) -> float:
     if not 1 <= k <= n:
         raise ValueError(f"k must lie between 1 and the {n} samples, got {k}")
     return sum(math.comb(i, k - 1) * score for i, score in enumerate(sorted(scores))) / math.comb(n, k)
+
+
+def best_of_candidates(scores: Sequence[Sequence[float]], k: int) -> float:
+    """best@k of rollouts that give m candidates each (VPO's rule, arXiv 2605.22817).
+
+    best@1 is the mean of first candidates; best@(jm) is the expected best over all candidates of j of the rollouts,
+    because a rollout's candidates come together.
+
+    Args:
+        scores: [rollouts][m], the first candidate first.
+        k: 1, or a multiple of m.
+    """
+    m = len(scores[0])
+    if any(len(candidates) != m for candidates in scores):
+        raise ValueError("every rollout must give the same number of candidates; pad with the score of no answer")
+    if k == 1:
+        return sum(candidates[0] for candidates in scores) / len(scores)
+    if k % m:
+        raise ValueError(f"k must be 1 or a multiple of the {m} candidates of a rollout, got {k}")
+    return best_at_k([max(candidates) for candidates in scores], k // m)

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 __all__ = [
     "diff_at_k",
     "effective_number",
+    "path_coverage",
     "rarefied_distinct",
+    "rarefied_union",
     "redundancy",
     "union_coverage",
     "unique_ratio",
@@ -38,6 +40,20 @@ def union_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float
         return None
     relevant = frozenset(passage for path in evidence for hop in path for passage in hop)
     return len(relevant & frozenset().union(*shown)) / len(relevant)
+
+
+def path_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float | None:
+    """Share of evidence paths that some rollout of the group walked to the end; None where no path is known.
+
+    Args:
+        evidence: [path][hop] -> ids that satisfy the hop; a path with a hop that nothing satisfies cannot be walked
+            and does not enter.
+        shown: ids shown to each rollout of the group.
+    """
+    paths = [path for path in evidence if path and all(path)]
+    if not paths:
+        return None
+    return sum(any(all(hop & ids for hop in path) for ids in shown) for path in paths) / len(paths)
 
 
 def unique_ratio(items: Sequence[Hashable]) -> float | None:
@@ -68,7 +84,31 @@ def diff_at_k(outcomes: Sequence[Hashable], k: int) -> float:
     return sum(1 - math.comb(n - count, k) / total for count in Counter(outcomes).values())
 
 
-def effective_number(outcomes: Sequence[Hashable], order: int = 1) -> float:
-    """Hill number of the outcomes' empirical distribution: exp(entropy) for order 1, 1 / sum p^2 for order 2."""
+def rarefied_union(sets: Sequence[frozenset[str]], size: int) -> float | None:
+    """Expected size of the union of `size` of the sets, drawn without replacement (sample-based rarefaction).
+
+    Distinct passages at an equal number of queries: sum_p [1 - C(n - n_p, size) / C(n, size)], n_p of the n queries
+    having brought passage p (Colwell, Mao and Chang 2004). None with fewer sets than `size`.
+    """
+    n = len(sets)
+    if n < size or size < 1:
+        return None
+    total = math.comb(n, size)
+    appearances = Counter(item for each in sets for item in each)
+    return sum(1 - math.comb(n - count, size) / total for count in appearances.values())
+
+
+def effective_number(outcomes: Sequence[Hashable], order: float = 1) -> float:
+    """Hill number of the outcomes' empirical distribution: (sum p^q)^(1 / (1 - q)).
+
+    Order 0 counts distinct outcomes, order 1 is exp(entropy), order 2 is 1 / sum p^2 (Hill 1973).
+
+    Raises:
+        ValueError: no outcome.
+    """
+    if not outcomes:
+        raise ValueError("the effective number of no outcomes is undefined")
     p: NDArray[np.float64] = np.array(list(Counter(outcomes).values()), np.float64) / len(outcomes)
-    return float(np.exp(-(p * np.log(p)).sum())) if order == 1 else float(1 / (p * p).sum())
+    if order == 1:
+        return float(np.exp(-(p * np.log(p)).sum()))
+    return float((p**order).sum() ** (1 / (1 - order)))

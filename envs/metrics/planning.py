@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,15 @@ from numpy.typing import NDArray
 from .. import world_text
 from .entropy import discrete_entropy
 
-__all__ = ["PlanReplay", "conditional_kind_entropy", "marginal_kind_entropy", "plan_pass_at_k", "replay"]
+__all__ = [
+    "KindInformation",
+    "PlanReplay",
+    "conditional_kind_entropy",
+    "kind_information",
+    "kind_information_draws",
+    "plan_pass_at_k",
+    "replay",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +37,11 @@ class PlanReplay:
         plan: chance that the perfect reader succeeds, going on with untried kinds in uniform order where the episode
             stopped with budget left.
         made: 1 if it succeeds with only the queries that were made.
-        gave_up: the episode stopped with an unfound hop and budget left.
+        gave_up: the episode answered with an unfound hop, budget left and a kind left to try there.
         executed: for each query, whether its top passage is about the fact the reader wanted.
         first_kinds: for each hop reached, the kind tried first.
-        new_after_miss: for each query that follows a miss at its hop, whether its kind was untried there.
+        new_after_miss: for each query that follows a miss at its hop while a kind was left to try there, whether its
+            kind was such a one.
     """
 
     plan: float
@@ -44,7 +52,9 @@ class PlanReplay:
     new_after_miss: tuple[bool, ...]
 
 
-def replay(world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[str | None]) -> PlanReplay:
+def replay(
+    world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[str | None], *, answered: bool = True
+) -> PlanReplay:
     """Replays an episode.
 
     A query that names no kind in use, or several, ties between records: it counts as the one with the smallest
@@ -54,6 +64,7 @@ def replay(world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[s
         world: `question.metadata["world"]`.
         queries: searched queries in order.
         top_ids: for each, the id of the top passage, None without a hit.
+        answered: the episode ended with an answer; one that ran out of turns did not give up.
     """
     present, ids, hops, budget = world["present"], world["passages"], world["hops"], world["budget"]
     hop, tried = 0, set[int]()
@@ -64,18 +75,18 @@ def replay(world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[s
             continue
         executed.append(top in ids[hop])
         kind = _named_kind(query, world["kinds"], ids[hop])
-        if tried:
-            new_after_miss.append(kind not in tried)
-        else:
+        if not tried:
             first_kinds.append(kind)
+        elif len(tried) < len(world["kinds"]):
+            new_after_miss.append(kind not in tried)
         tried.add(kind)
         if kind in present[hop]:
             hop, tried = hop + 1, set()
-    left = budget - len(queries)
+    left = max(0, budget - len(queries))
     return PlanReplay(
         plan=1.0 if hop == hops else _uniform_rest(world, hop, tried, left),
         made=float(hop == hops),
-        gave_up=hop < hops and left > 0,
+        gave_up=answered and hop < hops and left > 0 and len(tried) < len(world["kinds"]),
         executed=tuple(executed),
         first_kinds=tuple(first_kinds),
         new_after_miss=tuple(new_after_miss),
@@ -126,19 +137,93 @@ def plan_pass_at_k(plans: Sequence[float], k: int) -> float:
 
 
 def conditional_kind_entropy(first_kinds: Sequence[Sequence[int]], *, miller_madow: bool = False) -> float | None:
-    """H(first kind | question, hop) of one question, nats: the mean over hops that at least two rollouts reached.
+    """H(first kind | question, hop) of one question, nats; hops that fewer than two rollouts reached are left out.
+
+    Hops weigh as many rollouts as reached them, as in any conditional entropy.
 
     Args:
         first_kinds: for each rollout, the first kind of each hop it reached.
         miller_madow: correct the plug-in's bias of about (K - 1) / 2n.
     """
-    hops = itertools.zip_longest(*first_kinds)
-    reached = [[kind for kind in hop if kind is not None] for hop in hops]
-    values = [discrete_entropy(kinds, miller_madow=miller_madow) for kinds in reached if len(kinds) > 1]
-    return float(np.mean(values)) if values else None
+    hops = [kinds for kinds in _by_hop(first_kinds) if len(kinds) > 1]
+    total = sum(map(len, hops))
+    if not total:
+        return None
+    return sum(len(kinds) * discrete_entropy(kinds, miller_madow=miller_madow) for kinds in hops) / total
 
 
-def marginal_kind_entropy(first_kinds: Sequence[Sequence[Sequence[int]]]) -> float | None:
-    """Entropy of the first kind at the first hop over all questions and rollouts, nats; None without a search."""
-    kinds = Counter(rollout[0] for question in first_kinds for rollout in question if rollout)
-    return discrete_entropy(list(kinds.elements())) if kinds else None
+def _by_hop(first_kinds: Sequence[Sequence[int]]) -> list[list[int]]:
+    return [[kind for kind in hop if kind is not None] for hop in itertools.zip_longest(*first_kinds)]
+
+
+@dataclass(frozen=True, slots=True)
+class KindInformation:
+    """How the first kind depends on the question, all nats, averaged over hops by the rollouts that reached them.
+
+    Attributes:
+        marginal: H(kind | hop), questions pooled.
+        conditional: H(kind | question, hop).
+        information: I(kind; question | hop), their difference. A policy that hashes names to kinds has a full marginal
+            and no conditional entropy: all its variety is information about the question, none of it exploration.
+    """
+
+    marginal: float
+    conditional: float
+    information: float
+
+
+def kind_information(
+    first_kinds: Sequence[Sequence[Sequence[int]]], *, miller_madow: bool = False
+) -> KindInformation | None:
+    """I(kind; question | hop) of a set of questions; None where no question has a hop that two rollouts reached.
+
+    Args:
+        first_kinds: [question][rollout] -> the first kind of each hop it reached.
+        miller_madow: correct marginal and conditional entropies alike; the difference may then fall below 0. The
+            plug-in information is at least 0 and biased upwards by about (K - 1) / 2n, n rollouts a question.
+    """
+    by_question = [_by_hop(rollouts) for rollouts in first_kinds]
+    marginal = conditional = 0.0
+    total = 0
+    for hop in range(max(map(len, by_question), default=0)):
+        groups = [kinds[hop] for kinds in by_question if len(kinds) > hop and len(kinds[hop]) > 1]
+        pooled = [kind for kinds in groups for kind in kinds]
+        if not pooled:
+            continue
+        total += len(pooled)
+        marginal += len(pooled) * discrete_entropy(pooled, miller_madow=miller_madow)
+        conditional += sum(len(kinds) * discrete_entropy(kinds, miller_madow=miller_madow) for kinds in groups)
+    if not total:
+        return None
+    return KindInformation(marginal / total, conditional / total, (marginal - conditional) / total)
+
+
+def kind_information_draws(
+    first_kinds: Sequence[Sequence[Sequence[int]]], indices: NDArray[np.int64], *, miller_madow: bool = False
+) -> NDArray[np.float64]:
+    """I(kind; question | hop) of each resample of the questions, float64 [resamples], for its bootstrap interval.
+
+    A resample holds fewer distinct questions than the original, so its information is a little smaller: read the width
+    of these draws, not their centre.
+    """
+    num_kinds = 1 + max((kind for question in first_kinds for rollout in question for kind in rollout), default=0)
+    num_hops = max((len(rollout) for question in first_kinds for rollout in question), default=0)
+    counts = np.zeros((len(first_kinds), num_hops, num_kinds))
+    for at, question in enumerate(first_kinds):
+        for hop, kinds in enumerate(_by_hop(question)):
+            if len(kinds) > 1:
+                np.add.at(counts[at, hop], kinds, 1)
+    total = np.maximum(counts[indices].sum((1, 2, 3)), 1)
+    conditional = _weighted_entropy(counts, miller_madow=miller_madow)[indices].sum((1, 2))
+    marginal = _weighted_entropy(counts[indices].sum(1), miller_madow=miller_madow).sum(1)
+    out: NDArray[np.float64] = (marginal - conditional) / total
+    return out
+
+
+def _weighted_entropy(counts: NDArray[np.float64], *, miller_madow: bool) -> NDArray[np.float64]:
+    """n H over the last axis of counts; Miller-Madow adds (S - 1) / 2."""
+    n = counts.sum(-1, keepdims=True)
+    logs = np.log(np.where(counts > 0, counts, 1) / np.where(counts > 0, n, 1))
+    correction = np.maximum((counts > 0).sum(-1) - 1, 0) / 2 if miller_madow else 0.0
+    out: NDArray[np.float64] = -(counts * logs).sum(-1) + correction
+    return out

@@ -1,4 +1,4 @@
-"""Intervals: bootstrap over questions, t over seeds."""
+"""Intervals and tests: bootstrap over questions, t over seeds, equivalence, Holm, and the aggregates of rliable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap_indices", "bootstrap_mean", "holm", "paired_t_interval", "t_quantile"]
+__all__ = [
+    "Estimate",
+    "bootstrap_indices",
+    "bootstrap_mean",
+    "equivalence_p",
+    "hierarchical_bootstrap",
+    "holm",
+    "interquartile_mean",
+    "one_sided_p",
+    "paired_t_interval",
+    "probability_of_improvement",
+    "t_probability",
+    "t_quantile",
+    "win_tie_loss",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +61,77 @@ def bootstrap_mean(values: NDArray[np.float64], indices: NDArray[np.int64]) -> E
     return Estimate(float(filled.sum() / known.sum()), float(low), float(high), int(known.sum()))
 
 
-def paired_t_interval(differences: Sequence[float]) -> Estimate:
-    """Mean of paired differences, one a seed, with Student's 95 % interval; at least two seeds."""
+def hierarchical_bootstrap(
+    first: NDArray[np.float64], second: NDArray[np.float64], *, num_resamples: int = 2000, seed: int = 0
+) -> Estimate:
+    """Mean of second - first with a 95 % percentile interval over seeds and questions.
+
+    Seeds are resampled inside each arm, then questions, the same ones for both arms.
+
+    Args:
+        first: float64 [seeds, questions], no NaN.
+        second: float64 [seeds of its own, questions], the same questions.
+    """
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(f"arms with {first.shape[1]} and {second.shape[1]} questions cannot be paired")
+    generator = np.random.default_rng(seed)
+    draws = np.empty(num_resamples)
+    for at in range(num_resamples):
+        questions = generator.integers(0, first.shape[1], first.shape[1])
+        means = [arm[generator.integers(0, len(arm), len(arm))].mean(0)[questions].mean() for arm in (first, second)]
+        draws[at] = means[1] - means[0]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(float(second.mean() - first.mean()), float(low), float(high), first.shape[1])
+
+
+def paired_t_interval(differences: Sequence[float], *, level: float = 0.95) -> Estimate:
+    """Mean of paired differences, one a seed, with Student's interval; at least two seeds."""
+    mean, error, n = _mean_and_error(differences)
+    half = t_quantile((1 + level) / 2, n - 1) * error
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def one_sided_p(differences: Sequence[float], bound: float = 0.0) -> float:
+    """P-value of Student's t-test of mean <= bound against mean > bound; differences without spread decide at once."""
+    mean, error, n = _mean_and_error(differences)
+    if error == 0:
+        return float(mean <= bound)
+    return 1 - t_probability((mean - bound) / error, n - 1)
+
+
+def equivalence_p(differences: Sequence[float], margin: float) -> float:
+    """P-value of two one-sided t-tests of |mean| >= margin against |mean| < margin (Schuirmann 1987)."""
+    if margin <= 0:
+        raise ValueError(f"an equivalence margin must be above 0, got {margin}")
+    return max(one_sided_p(differences, -margin), one_sided_p([-value for value in differences], -margin))
+
+
+def _mean_and_error(differences: Sequence[float]) -> tuple[float, float, int]:
     n = len(differences)
     if n < 2:
         raise ValueError(f"an interval over seeds needs at least 2 seeds, got {n}")
-    mean = float(np.mean(differences))
-    half = t_quantile(0.975, n - 1) * float(np.std(differences, ddof=1)) / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, n)
+    return float(np.mean(differences)), float(np.std(differences, ddof=1)) / math.sqrt(n), n
 
 
 def t_quantile(probability: float, degrees: int) -> float:
     """Quantile of Student's t for whole degrees of freedom, by bisection on its exact distribution function."""
-    low, high = -1e6, 1e6
+    if not 0 < probability < 1:
+        raise ValueError(f"a quantile needs a probability between 0 and 1, got {probability}")
+    low, high = -1.0, 1.0
+    while t_probability(low, degrees) > probability:
+        low *= 2
+    while t_probability(high, degrees) < probability:
+        high *= 2
     for _ in range(200):
         middle = (low + high) / 2
-        low, high = (middle, high) if _t_distribution(middle, degrees) < probability else (low, middle)
+        low, high = (middle, high) if t_probability(middle, degrees) < probability else (low, middle)
     return (low + high) / 2
 
 
-def _t_distribution(t: float, degrees: int) -> float:
-    """Finite series for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+def t_probability(t: float, degrees: int) -> float:
+    """P(T <= t) of Student's t, a finite series for whole degrees (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    if degrees < 1:
+        raise ValueError(f"Student's t needs at least 1 degree of freedom, got {degrees}")
     angle = math.atan(t / math.sqrt(degrees))
     cosine, sine = math.cos(angle), math.sin(angle)
     term, total = 1.0, 0.0
@@ -93,3 +157,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = worst
     return adjusted
+
+
+def interquartile_mean(scores: NDArray[np.float64]) -> float:
+    """Mean of the middle half of all entries of a runs x tasks matrix (Agarwal et al. 2021, arXiv 2108.13264).
+
+    A quarter of the entries, rounded down, is cut at each end. Raw 0/1 outcomes degenerate to 0 or 1: give means.
+    """
+    flat = np.sort(scores, axis=None)
+    cut = len(flat) // 4
+    return float(flat[cut : len(flat) - cut].mean())
+
+
+def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> float:
+    """P(a run of the second is better than a run of the first), ties half: Mann-Whitney's U over its maximum."""
+    a, b = np.asarray(first, np.float64)[:, None], np.asarray(second, np.float64)[None, :]
+    return float((b > a).mean() + (b == a).mean() / 2)
+
+
+def win_tie_loss(differences: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Questions where the second arm is better, equal, worse; NaN counts nowhere."""
+    return int((differences > 0).sum()), int((differences == 0).sum()), int((differences < 0).sum())

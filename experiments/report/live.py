@@ -53,7 +53,7 @@ class LiveView:
         self._history: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
         self._episode = ""
         self._started = self._last_line = time.monotonic()
-        self._first: int | None = None
+        self._first = 0
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -81,6 +81,11 @@ class LiveView:
         elif kind is None:
             self._line(self._total)
 
+    def begin(self, step: int) -> None:
+        """Says how many steps were done before this process; the time left is judged by those that follow."""
+        self._first, self._started = step, time.monotonic()
+        self._progress.update(self._task, completed=step)
+
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
         """Shows a step's metrics; unknown names are kept off the screen."""
         for name in _SHOWN:
@@ -88,8 +93,6 @@ class LiveView:
                 self._history[name].append(metrics[name])
         if episode_text is not None:
             self._episode = safe_text(episode_text)
-        if self._first is None:
-            self._first = step - 1
         self._progress.update(self._task, completed=step)
         if self._live:
             self._live.update(self._render())
@@ -99,7 +102,7 @@ class LiveView:
     def _line(self, step: int) -> None:
         self._last_line = time.monotonic()
         seconds = self._last_line - self._started
-        done = step - (self._first or 0)
+        done = step - self._first
         left = seconds / done * (self._total - step) if done > 0 else 0.0
         values = "  ".join(f"{_SHOWN[name]} {values[-1]:.3f}" for name, values in self._history.items())
         sys.stderr.write(f"{self._title}: {step}/{self._total}  {seconds:.0f} s, {left:.0f} s left  {values}\n")

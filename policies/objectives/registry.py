@@ -1,56 +1,107 @@
-"""Objectives by name."""
+"""Objectives by name, with options: "grpo", "darling:floor=0.2", "ucb_con:weight=0.1,key=evidence"."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from typing import Any
 
-from torch import Tensor
+from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from .objective import Objective
 
-from ...retrieval_index.errors import UnknownNameError
-from .estimates import DrGrpo, Estimate, Grpo
-from .groups import Groups
-from .shapes import Darling, Plain, Shape
+__all__ = ["OBJECTIVES", "ObjectiveKind", "get_objective", "load_objectives", "register_objective"]
 
-__all__ = ["OBJECTIVES", "Objective", "get_objective"]
+ENTRY_POINTS = "berrypick.objectives"
+"""The entry-point group of packages that bring objectives: each entry names a module that registers on import."""
+
+Factory = Callable[..., Objective]
 
 
 @dataclass(frozen=True)
-class Objective:
-    """Shape of the rewards, then estimate of the advantages, then the clipped token loss.
+class ObjectiveKind:
+    """A registered objective: how it is made, and one line about it."""
 
-    Attributes:
-        summary: one line for `berrypick list`.
-        clip: how far a token's probability ratio may fall below and rise above 1.
+    make: Factory
+    summary: str
+
+
+OBJECTIVES: dict[str, ObjectiveKind] = {}
+"""Name -> kind; filled by `objectives/published.py` and by users."""
+
+
+def register_objective(name: str, summary: str) -> Callable[[Factory], Factory]:
+    """Registers a function that makes an objective; its keyword arguments are the objective's options.
+
+    Raises:
+        BerrypickError: the name is taken, or holds a colon, comma or equals sign.
     """
 
-    name: str
-    summary: str
-    shape: Shape
-    estimate: Estimate
-    clip: tuple[float, float] = (0.2, 0.2)
+    def register(make: Factory) -> Factory:
+        if set(name) & set(":,= ") or not name:
+            raise BerrypickError(f"{name!r} cannot name an objective; use letters, digits and underscores")
+        if name in OBJECTIVES and OBJECTIVES[name].make.__module__ != make.__module__:
+            raise BerrypickError(f"objective {name!r} is taken; choose another name")
+        OBJECTIVES[name] = ObjectiveKind(make, summary)
+        return make
 
-    def advantages(self, g: Groups) -> Tensor:
-        """Advantages of all rollouts, float64 [Q, G]."""
-        return self.estimate(g, self.shape(g))
-
-
-OBJECTIVES: dict[str, Objective] = {
-    objective.name: objective
-    for objective in (
-        Objective("grpo", "GRPO: reward centred and divided by the group's spread", Plain(), Grpo()),
-        Objective("dr_grpo", "Dr. GRPO: reward centred only", Plain(), DrGrpo()),
-        Objective(
-            "darling",
-            "DARLING: reward times distance from the rollout's retrieval cluster, centred",
-            Darling(),
-            DrGrpo(),
-        ),
-    )
-}
+    return register
 
 
-def get_objective(name: str) -> Objective:
-    """The objective of that name; an unknown one raises `UnknownNameError`."""
+def get_objective(spec: str) -> Objective:
+    """Makes the objective of a spec, NAME or NAME:OPTION=VALUE,...
+
+    Raises:
+        UnknownNameError: no such objective or option; names the nearest.
+        BerrypickError: a value its option cannot take.
+    """
+    name, _, options = spec.partition(":")
+    if name not in OBJECTIVES:
+        load_objectives()
     if name not in OBJECTIVES:
         raise UnknownNameError("objective", name, OBJECTIVES)
-    return OBJECTIVES[name]
+    kind = OBJECTIVES[name]
+    arguments = _arguments(name, kind.make, options)
+    try:
+        made = kind.make(**arguments)
+    except (TypeError, ValueError) as error:
+        raise BerrypickError(f"objective {spec!r}: {error}; change that option") from error
+    return replace(made, name=spec, summary=kind.summary)
+
+
+def _arguments(name: str, make: Factory, options: str) -> dict[str, Any]:
+    parameters: Mapping[str, inspect.Parameter] = inspect.signature(make).parameters
+    out: dict[str, Any] = {}
+    for option in filter(None, options.split(",")):
+        key, equals, text = option.partition("=")
+        if key not in parameters:
+            raise UnknownNameError(f"option of objective {name}", key, parameters)
+        default = parameters[key].default
+        if not equals:
+            raise BerrypickError(f"objective {name}: write {key}=VALUE, for example {key}={default}")
+        out[key] = _value(name, key, text, default)
+    return out
+
+
+def _value(name: str, key: str, text: str, default: object) -> object:
+    """Reads a value of the default's type; a default of None stands for a whole number."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, int) or default is None:
+            return int(text)
+        return float(text) if isinstance(default, float) else text
+    except (ValueError, KeyError):
+        raise BerrypickError(f"objective {name}: {key}={text} is no value; for example {key}={default}") from None
+
+
+def load_objectives() -> None:
+    """Imports the modules that installed packages announce under the entry-point group `berrypick.objectives`."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            entry.load()
+        except Exception as error:
+            raise BerrypickError(
+                f"the objective package {entry.value} cannot be loaded ({error}); repair or uninstall it"
+            ) from error

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ...retrieval_index.errors import BerrypickError
 from .groups import Groups
 
-__all__ = ["Darling", "Plain", "Shape", "cluster_diversity"]
+__all__ = ["Darling", "Lexical", "MaxAtK", "MultiRlvr", "Plain", "Shape", "Vpo", "cluster_diversity", "linked_clusters"]
 
 
 class Shape(Protocol):
@@ -37,21 +42,153 @@ class Darling:
 
     r_i * max((n - |C(i)|) / (n - 1), floor). All rollouts are clustered, right and wrong ones. Differs from the
     paper in the clusters: retrieval equivalence (the same set of passages was shown) instead of a learned
-    classifier of equal meaning. Meant for an estimate that only centres.
+    classifier of equal meaning, which `same` brings back. Meant for an estimate that only centres.
+
+    Attributes:
+        key: outcome whose equality makes a cluster.
+        floor: least factor.
+        same: where given, clusters are the transitive closure of same(a, b) over the outcomes of `key`.
+        shuffle: the control: clusters of the same sizes, dealt to the rollouts at random.
     """
 
     key: str = "retrieval"
     floor: float = 0.1
+    same: Callable[[Hashable, Hashable], bool] | None = None
+    shuffle: bool = False
 
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]; with one rollout a group there is nothing to differ from and the floor holds."""
-        return g.rewards * cluster_diversity(g, self.key).clamp_min(self.floor)
+        diversity = cluster_diversity(g, self.key, self.same)
+        if self.shuffle:
+            order = [_generator(g, q, 11).permutation(g.size) for q in range(len(g.question_ids))]
+            diversity = diversity.gather(1, torch.from_numpy(np.stack(order)))
+        return g.rewards * diversity.clamp_min(self.floor)
 
 
-def cluster_diversity(g: Groups, key: str) -> Tensor:
+def cluster_diversity(g: Groups, key: str, same: Callable[[Hashable, Hashable], bool] | None = None) -> Tensor:
     """(n - |C(i)|) / (n - 1) for each rollout, float64 [Q, G]; 0 where n = 1."""
     rows = []
     for outcomes in g.outcomes[key]:
-        sizes = Counter(outcomes)
-        rows.append([(g.size - sizes[outcome]) / max(g.size - 1, 1) for outcome in outcomes])
+        labels: Sequence[Hashable] = outcomes if same is None else linked_clusters(outcomes, same)
+        sizes = Counter(labels)
+        rows.append([(g.size - sizes[label]) / max(g.size - 1, 1) for label in labels])
     return torch.tensor(rows, dtype=torch.float64)
+
+
+def linked_clusters(items: Sequence[Hashable], same: Callable[[Hashable, Hashable], bool]) -> list[int]:
+    """Cluster labels by union-find over all pairs: one false positive chains two clusters, as published."""
+    parent = list(range(len(items)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
+        return i
+
+    for i in range(len(items)):
+        for j in range(i):
+            if root(i) != root(j) and same(items[i], items[j]):
+                parent[root(i)] = root(j)
+    return [root(i) for i in range(len(items))]
+
+
+@dataclass(frozen=True)
+class Lexical:
+    """DARLING's lexical control: reward times the share of a rollout's n-grams that no sibling uses.
+
+    Over the rollout's queries, joined; whitespace tokens; no floor. A rollout without an n-gram has share 0.
+    """
+
+    n: int = 4
+
+    def __call__(self, g: Groups) -> Tensor:
+        """Shaped rewards, [Q, G]."""
+        shares = [_unseen_shares([_ngrams(queries, self.n) for queries in group]) for group in g.queries]
+        return g.rewards * torch.tensor(shares, dtype=torch.float64)
+
+
+def _ngrams(queries: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    words = " ".join(queries).lower().split()
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+
+
+def _unseen_shares(group: Sequence[Counter[tuple[str, ...]]]) -> list[float]:
+    users = Counter(gram for own in group for gram in own)
+    return [
+        sum(count for gram, count in own.items() if users[gram] == 1) / own.total() if own else 0.0 for own in group
+    ]
+
+
+@dataclass(frozen=True)
+class MaxAtK:
+    """Max@K (arXiv 2510.23393; PKPO, 2505.15201): a rollout's share in the expected best of k rollouts.
+
+    r_i = sum over the k-subsets S that hold i of max(S), divided by C(n, k). On binary rewards under a z-norm it equals
+    GRPO while n - c >= k and is silent beyond.
+
+    Attributes:
+        k: None is max(2, n // 2), as VPO's code has it.
+    """
+
+    k: int | None = None
+
+    def __call__(self, g: Groups) -> Tensor:
+        """Shaped rewards, [Q, G]; k is cut to the group's size."""
+        n = g.size
+        k = min(n, max(2, n // 2) if self.k is None else self.k)
+        ordered, order = g.rewards.sort(dim=1, stable=True)
+        # Ranks from 1: C(i-1, k-1) subsets have i as their best, C(j-2, k-2) hold i and have j > i as their best.
+        own = torch.tensor([math.comb(i, k - 1) for i in range(n)], dtype=torch.float64)
+        pair = torch.tensor([math.comb(j - 1, k - 2) if k > 1 and j > 0 else 0 for j in range(n)], dtype=torch.float64)
+        above = (pair * ordered).flip(1).cumsum(1).flip(1) - pair * ordered
+        credit = (own * ordered + above) / math.comb(n, k)
+        return torch.zeros_like(g.rewards).scatter(1, order, credit)
+
+
+@dataclass(frozen=True)
+class Vpo:
+    """VPO (arXiv 2605.22817): the expected best candidate of a rollout under random weightings of its reward vector.
+
+    (1/K) sum_k max_s w_k . r_s with w_k ~ Dirichlet(alpha, ..., alpha), the same w_k for all rollouts of a group.
+    Identical vectors inside a rollout count once, which the maximum makes automatic. Pair with the population z-norm.
+    """
+
+    num_weights: int = 100
+    alpha: float = 1.0
+
+    def __call__(self, g: Groups) -> Tensor:
+        """Shaped rewards, [Q, G]."""
+        vectors = _vectors(g)
+        dims = vectors.shape[-1]
+        weights = np.stack(
+            [_generator(g, q, 13).dirichlet([self.alpha] * dims, self.num_weights) for q in range(len(vectors))]
+        )
+        return torch.einsum("qkd,qgmd->qgkm", torch.from_numpy(weights), vectors).amax(-1).mean(-1)
+
+
+@dataclass(frozen=True)
+class MultiRlvr:
+    """VPO's baseline Multi-RLVR: the sum over a rollout's candidates of one fixed scalar.
+
+    Attributes:
+        weights: of the d dimensions; None weighs them alike, summing to 1.
+    """
+
+    weights: tuple[float, ...] | None = None
+
+    def __call__(self, g: Groups) -> Tensor:
+        """Shaped rewards, [Q, G]."""
+        vectors = _vectors(g)
+        dims = vectors.shape[-1]
+        weights = torch.tensor(self.weights or [1 / dims] * dims, dtype=torch.float64)
+        return (vectors @ weights).sum(-1)
+
+
+def _vectors(g: Groups) -> Tensor:
+    if g.vectors is None:
+        raise BerrypickError("this objective needs reward vectors; use it where episodes have evidence and answers")
+    return g.vectors
+
+
+def _generator(g: Groups, question: int, purpose: int) -> np.random.Generator:
+    """Draws of one group: a function of step and question, not of who else is in the batch."""
+    return np.random.default_rng((g.seed, purpose, zlib.crc32(g.question_ids[question].encode())))

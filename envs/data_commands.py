@@ -1,0 +1,76 @@
+"""`berrypick data get` and `berrypick data check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from .leaks import find_leaks
+from .questions import Question
+from .upstream import read_dataset
+
+__all__ = ["DataCheck", "DataGet"]
+
+
+@dataclass(frozen=True)
+class DataGet:
+    """Downloads a public question set, with checksums, into the cache folder."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    """hotpotqa, 2wikimultihopqa, musique, bamboogle, strategyqa, nq, triviaqa or popqa"""
+
+    def run(self) -> int:
+        """Downloads and prints the folder."""
+        from .downloads import get_dataset
+
+        sys.stdout.write(f"{get_dataset(self.name)}\n")
+        return 0
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """Reads question files and reports questions that leak between their splits or between the files."""
+
+    questions: tyro.conf.Positional[tuple[Path, ...]]
+    """question files, in any known format"""
+    corpus: Path | None = None
+    """their corpus, where the questions carry no passages"""
+    skip_bad: bool = False
+    """leave bad records out and list them"""
+    json: bool = False
+    """one JSON document"""
+
+    def run(self) -> int:
+        """Checks; the exit status is 1 where a question leaks."""
+        skipped: list[str] | None = [] if self.skip_bad else None
+        sets: dict[str, tuple[Question, ...]] = {}
+        formats = {}
+        for path in self.questions:
+            dataset = read_dataset(path, self.corpus, skipped=skipped)
+            formats[str(path)] = dataset.format
+            sets |= {f"{path}:{split}": questions for split, questions in dataset.questions.items()}
+        leaks = find_leaks(sets)
+        if self.json:
+            report = {
+                "formats": formats,
+                "questions": {name: len(questions) for name, questions in sets.items()},
+                "skipped": skipped or [],
+                "leaks": [asdict(leak) for leak in leaks],
+            }
+            sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
+            return 1 if leaks else 0
+        for file, recognised in formats.items():
+            sys.stdout.write(f"{file}: {recognised}\n")
+        for name, questions in sets.items():
+            sys.stdout.write(f"{name}: {len(questions)} questions\n")
+        for line in skipped or []:
+            sys.stdout.write(f"left out: {line}\n")
+        for leak in leaks:
+            sys.stdout.write(f"{leak.kind}: {' '.join(leak.first)} and {' '.join(leak.second)}\n")
+        sys.stdout.write(f"{len(leaks)} leaks\n")
+        return 1 if leaks else 0

@@ -1,0 +1,113 @@
+"""How alike items are: by a kernel, by cosines with their floor, by n-grams, by reward vectors. No encoder here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "cosine_floor",
+    "expectation_adjusted_distinct",
+    "inter_cosine",
+    "mean_cosine",
+    "reward_space_diversity",
+    "vendi_score",
+]
+
+
+def vendi_score(kernel: ArrayLike) -> float:
+    """exp of the von Neumann entropy of K / n: the effective number of unlike items (arXiv 2210.02410).
+
+    Args:
+        kernel: float [n, n], symmetric, positive semi-definite, ones on the diagonal.
+
+    Raises:
+        ValueError: no such kernel.
+    """
+    matrix = np.asarray(kernel, np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
+        raise ValueError(f"a kernel is a square matrix of at least one item, got shape {matrix.shape}")
+    if not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1.0):
+        raise ValueError("a kernel is symmetric with ones on its diagonal; normalise the embeddings first")
+    eigenvalues = np.linalg.eigvalsh(matrix / len(matrix))
+    if eigenvalues[0] < -1e-6:
+        raise ValueError(f"the kernel is not positive semi-definite: its smallest eigenvalue is {eigenvalues[0]:.3g}")
+    positive = eigenvalues[eigenvalues > 1e-12]
+    return float(np.exp(-(positive * np.log(positive)).sum()))
+
+
+def mean_cosine(embeddings: ArrayLike) -> float:
+    """Mean cosine over unordered pairs of one prompt's samples (Artificial Hivemind's intra, arXiv 2510.22954).
+
+    It means little without `cosine_floor` of the same encoder beside it.
+
+    Args:
+        embeddings: float [n, d], at least two rows; lengths do not matter.
+    """
+    unit = _unit(embeddings)
+    n = len(unit)
+    if n < 2:
+        raise ValueError(f"a mean over pairs needs at least 2 items, got {n}")
+    total = unit.sum(0)
+    return float((total @ total - n) / (n * (n - 1)))
+
+
+def inter_cosine(first: ArrayLike, second: ArrayLike) -> float:
+    """Mean cosine over all pairs of one policy's and another's samples of a prompt: float [n, d] and [m, d]."""
+    return float(_unit(first).mean(0) @ _unit(second).mean(0))
+
+
+def cosine_floor(groups: Sequence[ArrayLike]) -> float:
+    """Mean cosine of samples of different prompts: what an encoder gives to texts with nothing in common.
+
+    Args:
+        groups: one float [n_i, d] a prompt, at least two; every pair of prompts weighs alike.
+    """
+    if len(groups) < 2:
+        raise ValueError(f"a floor from mismatched prompts needs at least 2 prompts, got {len(groups)}")
+    means = np.stack([_unit(group).mean(0) for group in groups])
+    total, n = means.sum(0), len(means)
+    return float((total @ total - (means * means).sum()) / (n * (n - 1)))
+
+
+def _unit(embeddings: ArrayLike) -> NDArray[np.float64]:
+    rows = np.asarray(embeddings, np.float64)
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    if not len(rows) or (norms == 0).any():
+        raise ValueError("cosines need at least one embedding, none of length 0")
+    out: NDArray[np.float64] = rows / norms
+    return out
+
+
+def expectation_adjusted_distinct(
+    texts: Sequence[Sequence[str]], vocabulary_size: int, orders: Sequence[int] = (1, 2, 3, 4, 5)
+) -> float | None:
+    """EAD: distinct n-grams over their expected number under uniform draws, averaged over n (arXiv 2202.13587).
+
+    N / (V (1 - ((V - 1) / V)^C)), N distinct of C n-grams. Unlike distinct-n it does not fall with length.
+
+    Args:
+        texts: tokens of each text.
+        vocabulary_size: V, the same for all arms that are compared.
+        orders: lengths n; those with no n-gram are left out.
+    """
+    if vocabulary_size < 2:
+        raise ValueError(f"a vocabulary needs at least 2 words, got {vocabulary_size}")
+    values = []
+    for n in orders:
+        grams = [tuple(text[at : at + n]) for text in texts for at in range(len(text) - n + 1)]
+        if grams:
+            expected = vocabulary_size * -np.expm1(len(grams) * np.log1p(-1 / vocabulary_size))
+            values.append(len(set(grams)) / expected)
+    return float(np.mean(values)) if values else None
+
+
+def reward_space_diversity(vectors: ArrayLike) -> float:
+    """Mean pairwise L1 distance of a group's reward vectors, float [n, d], at least two (VPO, arXiv 2605.22817)."""
+    rows = np.asarray(vectors, np.float64)
+    if len(rows) < 2:
+        raise ValueError(f"a mean over pairs needs at least 2 vectors, got {len(rows)}")
+    distances = np.abs(rows[:, None] - rows[None]).sum(-1)
+    return float(distances.sum() / (len(rows) * (len(rows) - 1)))

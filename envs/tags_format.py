@@ -1,0 +1,121 @@
+"""Turns in tags, after Search-R1 (arXiv 2503.09516): `<think> <search> <information> <answer>`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..retrieval_index.searcher import Hit
+from .actions import Action, Answer, Invalid, Search, cut_turn, first_block, read_candidate
+from .questions import EpisodeSpec, Question
+from .world_english import archive_words
+
+__all__ = ["BUDGET_HINT", "INVALID_HINT", "TagsFormat", "budget_words", "passage_lines", "several_words", "world_words"]
+
+INVALID_HINT = "invalid turn: write <search> query </search> or <answer> answer </answer>"
+BUDGET_HINT = "no searches left: write <answer> answer </answer>"
+
+INSTRUCTIONS = (
+    "Answer the question. Think inside <think> and </think> first, and again whenever you learn something. "
+    "If you lack knowledge, search by writing <search> query </search>; the best passages come back between "
+    "<information> and </information>. You may search {budget}. When you know enough, write the answer, short "
+    "and without explanation, inside <answer> and </answer>, for example <answer> Beijing </answer>.{several}"
+)
+_CUT = " ... </information>\n"
+
+
+@dataclass(frozen=True, slots=True)
+class TagsFormat:
+    """The first complete search or answer block of a turn is its action.
+
+    Passages are numbered over the whole episode: `[3] (Title: T) text`. Several answers stand in one block, one a
+    line, each followed by the passages it cites: `tovenra [1][4]`.
+    """
+
+    name: str = "tags"
+    stop: tuple[str, ...] = ("</search>", "</answer>")
+    invalid_hint: str = INVALID_HINT
+    budget_hint: str = BUDGET_HINT
+    observation_role: str = "user"
+
+    def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
+        """One user message; the template "bare" sends the question alone."""
+        if spec.template == "bare":
+            return [{"role": "user", "content": question.text}]
+        task = INSTRUCTIONS.format(budget=budget_words(spec), several=several_words(spec))
+        return [{"role": "user", "content": f"{task}{world_words(question)}\nQuestion: {question.text}\n"}]
+
+    def cut(self, text: str) -> str:
+        """The turn up to and including the first closing tag."""
+        return cut_turn(text, self.stop)
+
+    def parse(self, text: str) -> Action:
+        """The first complete `<search>` or `<answer>` block."""
+        block = first_block(text, ("search", "answer"))
+        if block is None:
+            return Invalid("no complete <search> or <answer> block")
+        tag, start, end = block
+        body = text[start:end]
+        if not body.strip():
+            return Invalid(f"empty <{tag}> block")
+        if tag == "answer":
+            return Answer(tuple(read_candidate(line) for line in body.split("\n") if line.strip()), (start, end))
+        lead = len(body) - len(body.lstrip())
+        query = body.strip()
+        return Search((query,), ((start + lead, start + lead + len(query)),))
+
+    def render(
+        self,
+        action: Search | Invalid,
+        hits: Sequence[Sequence[Hit]],
+        first_number: int,
+        note: str | None,
+        max_chars: int | None = None,
+    ) -> str:
+        """`<information>` with the numbered passages, or the hint alone; what is too long loses its end."""
+        if isinstance(action, Invalid):
+            return f"\n<information> {note or action.reason} </information>\n"
+        lines = passage_lines(hits, first_number)
+        body = "\n".join(lines) if lines or note else "no passage found"
+        tail = f"\n{note}" if note and lines else (note or "")
+        text = f"\n<information> {body}{tail} </information>\n"
+        if max_chars is None or len(text) <= max_chars:
+            return text
+        return text[: max(0, max_chars - len(_CUT))] + _CUT
+
+    def message(self, observation: str) -> dict[str, str]:
+        """The observation as a chat message."""
+        return {"role": self.observation_role, "content": observation}
+
+
+def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]:
+    """ "[n] (Title: T) text" for each hit, numbered on."""
+    flat = [hit for ranking in hits for hit in ranking]
+    return [
+        f"[{number}] {f'(Title: {hit.title}) ' if hit.title else ''}{hit.text}"
+        for number, hit in enumerate(flat, first_number)
+    ]
+
+
+def world_words(question: Question) -> str:
+    """What the World's archive holds, for a question of the World; empty for others."""
+    world = question.metadata.get("world")
+    if world is None:
+        return ""
+    return "\n" + archive_words(world["kinds"], len(question.metadata.get("answers_by_path", ("one",))))
+
+
+def budget_words(spec: EpisodeSpec) -> str:
+    """How often one may search, in words."""
+    limit = spec.max_turns - 1 if spec.search_budget is None else spec.search_budget
+    return "once" if limit == 1 else f"{limit} times at most"
+
+
+def several_words(spec: EpisodeSpec) -> str:
+    """What is asked for where several answers are wanted; empty for one."""
+    if spec.num_answers == 1:
+        return ""
+    return (
+        f" Give {spec.num_answers} different answers in the one block, one a line, each with the numbers of "
+        "the passages that support it, for example: Beijing [2]."
+    )

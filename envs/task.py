@@ -1,0 +1,75 @@
+"""What plays episodes of one environment: questions by split, rules and a searcher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..retrieval_index.corpus import Passage, corpus_sha256
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.searcher import Searcher
+from .datasets import cache_folder
+from .questions import EpisodeSpec, Question
+from .world_config import WorldConfig
+
+__all__ = ["Task", "open_index"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything that plays episodes of one environment.
+
+    Attributes:
+        env_id: the registered id.
+        questions: by split.
+        spec: the rules of an episode.
+        searcher: answers queries; owned by the task.
+        world: the World's configuration, None on real corpora.
+        passages: what is searched, for controls that look past the searcher.
+    """
+
+    env_id: str
+    questions: Mapping[str, tuple[Question, ...]]
+    spec: EpisodeSpec
+    searcher: Searcher
+    world: WorldConfig | None = None
+    passages: Sequence[Passage] = ()
+
+    def split(self, name: str) -> tuple[Question, ...]:
+        """The questions of a split; an unknown or empty one raises `BerrypickError`."""
+        if not isinstance(name, str) or name not in self.questions:
+            raise UnknownNameError("split", str(name), self.questions)
+        if not self.questions[name]:
+            raise BerrypickError(f"split {name!r} of {self.env_id} has no questions; choose another split or size")
+        return self.questions[name]
+
+    @property
+    def default_split(self) -> str:
+        """ "train" or its like where there is one, else the first split that has questions."""
+        filled = [name for name, questions in self.questions.items() if questions]
+        return next((name for name in ("train", *filled) if name in filled and name.startswith("train")), filled[0])
+
+
+def open_index(passages: Sequence[Passage], index: str) -> Searcher:
+    """A searcher over exactly these passages: a back end's name, or the folder of an index."""
+    if index.startswith(("http://", "https://")):
+        from ..retrieval_index.remote import RemoteSearcher
+
+        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages))
+    if index == "bm25s":
+        from ..retrieval_index.bm25s_index import Bm25sSearcher
+
+        return Bm25sSearcher.from_passages(passages)
+    from ..retrieval_index.store import FORMAT, ensure_index, open_searcher
+
+    digest = corpus_sha256(passages)
+    folder = Path(index)
+    if index in ("lucene", "faiss"):
+        folder = cache_folder() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
+        ensure_index(passages, index, folder)
+    elif not folder.exists():
+        raise BerrypickError(
+            f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"
+        )
+    return open_searcher(folder, expected_corpus_sha256=digest)

@@ -1,0 +1,158 @@
+"""Gymnasium wrappers of `SearchEnv`: record episodes, replace the reward, tighten limits, control the corpus."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from ..retrieval_index.controls import EmptySearcher, RandomSearcher
+from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.searcher import Hit, Searcher
+from .record import write_records
+from .recording import record_of
+from .rewards import parse_reward
+from .search_env import SearchEnv
+
+__all__ = ["CorpusControl", "LimitEpisode", "RecordEpisodes", "ReplaceReward"]
+
+SearchWrapper = gym.Wrapper[str, str, str, str]
+
+
+def _search_env(env: gym.Env[str, str]) -> SearchEnv:
+    if not isinstance(env.unwrapped, SearchEnv):
+        raise BerrypickError(f"this wrapper is for berrypick environments, got {type(env.unwrapped).__name__}")
+    return env.unwrapped
+
+
+class RecordEpisodes(SearchWrapper):
+    """Appends each ended episode to a rollouts.jsonl file.
+
+    Episodes of one question and seed are one group; `sample_index` counts within it. Resets without a seed count as
+    seed 0.
+    """
+
+    def __init__(self, env: gym.Env[str, str], path: str | Path, *, policy_id: str = "", run_id: str = "") -> None:
+        super().__init__(env)
+        self._inner, self._path = _search_env(env), Path(path)
+        self._facts = {"policy_id": policy_id, "run_id": run_id}
+        self._counts: dict[tuple[str, int], int] = {}
+        self._seed = 0
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Starts an episode."""
+        self._seed = seed or 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: str) -> tuple[str, Any, bool, bool, dict[str, Any]]:
+        """Takes a turn; writes the record at the end."""
+        result = super().step(action)
+        if result[2] or result[3]:
+            episode, task = self._inner.episode, self._inner.task
+            key = (episode.question.id, self._seed)
+            sample = self._counts.get(key, 0)
+            self._counts[key] = sample + 1
+            record = record_of(
+                episode,
+                sample_index=sample,
+                seed=self._seed,
+                env_id=task.env_id,
+                index_id=task.searcher.index_id,
+                **self._facts,
+            )
+            record.reward = float(result[1])
+            write_records(self._path, [record])
+        return result
+
+
+class ReplaceReward(SearchWrapper):
+    """Pays another reward spec at the end of the episode, e.g. "f1 - 0.01*queries"."""
+
+    def __init__(self, env: gym.Env[str, str], reward: str) -> None:
+        super().__init__(env)
+        self._inner, self._reward = _search_env(env), parse_reward(reward)
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Takes a turn; the reward the inner environment gave is in `info["replaced_reward"]`."""
+        observation, reward, terminated, truncated, info = super().step(action)
+        paid = self._reward(self._inner.episode.facts()) if terminated or truncated else 0.0
+        return observation, paid, terminated, truncated, info | {"replaced_reward": float(reward)}
+
+
+class LimitEpisode(SearchWrapper):
+    """Tightens the limits of the episodes that begin after it: turns, searches, characters of an observation."""
+
+    def __init__(
+        self,
+        env: gym.Env[str, str],
+        *,
+        max_turns: int | None = None,
+        search_budget: int | None = None,
+        max_observation_chars: int | None = None,
+    ) -> None:
+        super().__init__(env)
+        inner = _search_env(env)
+        spec = inner.task.spec
+        given = {"max_turns": max_turns, "search_budget": search_budget, "max_observation_chars": max_observation_chars}
+        tighter: dict[str, Any] = {}
+        for name, limit in given.items():
+            if limit is None:
+                continue
+            before = getattr(spec, name)
+            tighter[name] = limit if before is None else min(limit, before)
+        inner.task = dataclasses.replace(inner.task, spec=dataclasses.replace(spec, **tighter))
+
+
+class CorpusControl(SearchWrapper):
+    """Puts a control in the place of the searcher: what is accuracy when retrieval says nothing, or everything?
+
+    "empty" finds nothing, "random" finds passages by a hash of the query, "oracle" finds the evidence of the question
+    whatever is asked, hop after hop.
+    """
+
+    def __init__(self, env: gym.Env[str, str], control: str, *, seed: int = 0) -> None:
+        super().__init__(env)
+        self._inner = _search_env(env)
+        task = self._inner.task
+        controls: dict[str, Searcher] = {
+            "empty": EmptySearcher(),
+            "random": RandomSearcher(task.passages, seed),
+            "oracle": _EvidenceSearcher(self._inner),
+        }
+        if control not in controls:
+            raise UnknownNameError("corpus control", str(control), controls)
+        self._closed_with = task.searcher
+        self._inner.task = dataclasses.replace(task, searcher=controls[control])
+
+    def close(self) -> None:
+        """Closes the searcher that was replaced, too."""
+        super().close()
+        self._closed_with.close()
+
+
+class _EvidenceSearcher:
+    """The evidence of the episode being played: the n-th query brings passages of the n-th hop, then of all."""
+
+    index_id = "oracle"
+
+    def __init__(self, env: SearchEnv) -> None:
+        self._env = env
+        self._by_id = {passage.id: passage for passage in env.task.passages}
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        episode = self._env.episode
+        asked = len(episode.queries)
+        out = []
+        for number, query in enumerate(queries, asked):
+            hops = [hop for path in episode.question.evidence for hop in path[number : number + 1]]
+            hops = hops or [hop for path in episode.question.evidence for hop in path]
+            ids = sorted({key for hop in hops for key in hop})[:k] if query.strip() else []
+            out.append([Hit(key, self._by_id[key].title, self._by_id[key].text, 1.0) for key in ids])
+        return out
+
+    def close(self) -> None:
+        """Nothing to release."""

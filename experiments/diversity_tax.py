@@ -1,0 +1,110 @@
+"""The diversity tax: what training for diversity costs in single-shot pass@1, when, and why.
+
+Arms share start, questions, draws and number of rollouts; the tax is read against each arm's own control, at the end
+and at matched breadth; the exact frontier of the test questions says which part of it was avoidable. The full grid runs
+with the table of kinds (`kind_table.py`), whose values are exact; the language-model grid (`--scale full`) is resumable
+by the same runner. Claims and their endpoints: `diversity_tax_claims.py`, written before the grid was run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..envs.world import PRESETS
+from .diversity_tax_arms import ARMS
+from .diversity_tax_cells import CUE_SUFFIX, TableCell, run_table_cell
+from .kind_table_training import TableConfig
+from .runner import Cell, Results, Scale
+
+__all__ = ["EXPERIMENT", "DiversityTax"]
+
+GRID = TableConfig(learning_rate=3.0)
+"""Learning rate: of .3, 1 and 3 the one whose GRPO (6 seeds apart from the grid's, priced, diverse start) ends nearest
+to the entropy of kinds that the language-model prototype of the World's specification had after 200 steps (.245)."""
+
+SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
+
+
+@dataclass(frozen=True)
+class DiversityTax:
+    """The experiment.
+
+    Attributes:
+        presets: conditions of price.
+        cue_presets: presets whose questions name a favoured kind, from a diverse start at middle strengths.
+        starts: what SFT demonstrated.
+        arms: names in `diversity_tax_arms.ARMS`.
+        sizes: questions of (training, test).
+        first_seed: seeds are this one and those after it.
+    """
+
+    name: str = "diversity_tax"
+    summary: str = "what training for diversity costs in single-shot pass@1, when, and why"
+    version: int = 1
+    presets: tuple[str, ...] = tuple(PRESETS)
+    cue_presets: tuple[str, ...] = (f"priced{CUE_SUFFIX}",)
+    starts: tuple[str, ...] = ("diverse", "narrow")
+    arms: tuple[str, ...] = tuple(ARMS)
+    sizes: tuple[int, int] = (256, 512)
+    first_seed: int = 0
+    table: TableConfig = field(default=GRID)
+
+    def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
+        """The tabular grid, seed by seed, so that an interrupted run holds whole seeds; `full` adds language models."""
+        smoke = scale == "smoke"
+        table_cells = [
+            TableCell(
+                preset, start, arm, strength, seed, (32, 64) if smoke else self.sizes, SMOKE if smoke else self.table
+            )
+            for seed in range(self.first_seed, self.first_seed + num_seeds)
+            for preset in (("free", "priced") if smoke else self.presets)
+            for start in (("diverse",) if smoke else self.starts)
+            for arm in self.arms
+            for strength in (ARMS[arm].middle if smoke else ARMS[arm].strengths)
+        ]
+        if not smoke:
+            table_cells += self._cue_cells(num_seeds)
+        cells = [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in table_cells]
+        if scale == "full":
+            from .diversity_tax_language import language_cells
+
+            cells += language_cells(num_seeds)
+        return cells
+
+    def _cue_cells(self, num_seeds: int) -> list[TableCell]:
+        """The conditions with a cue, each arm at its middle strength."""
+        return [
+            TableCell(preset, "diverse", arm, ARMS[arm].middle[0], seed, self.sizes, self.table)
+            for seed in range(self.first_seed, self.first_seed + num_seeds)
+            for preset in self.cue_presets
+            for arm in self.arms
+        ]
+
+    def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
+        """Trains and measures one arm."""
+        if cell.config["policy"] == "tabular":
+            return run_table_cell(TableCell.from_config(dict(cell.config)))
+        from .diversity_tax_language import run_language_cell
+
+        return run_language_cell(cell, work)
+
+    def report(self, results: Results, scale: Scale, num_seeds: int) -> dict[str, Any]:
+        """Tables, verdicts and the paragraph of what is there."""
+        from .diversity_tax_report import diversity_report
+
+        return {"seeds": num_seeds, **diversity_report(results, self.cells(scale, num_seeds), scale)}
+
+    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
+        """per_seed.csv, and the pictures where matplotlib is installed."""
+        from .diversity_tax_report import per_seed_csv
+        from .report.figures import write_tax_figures
+
+        cells = self.cells(report["scale"], report["seeds"])
+        (out / "per_seed.csv").write_text(per_seed_csv(results, cells))
+        write_tax_figures(report, out / "figures")
+
+
+EXPERIMENT = DiversityTax()

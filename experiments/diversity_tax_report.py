@@ -1,0 +1,197 @@
+"""Results of the grid to one JSON-able report: conditions, arms, verdicts, and the text made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..envs.metrics.statistics import Estimate
+from .claims import judge
+from .diversity_tax_arms import ARMS
+from .diversity_tax_cells import FRONTIER_K, condition_frontier
+from .diversity_tax_claims import CLAIMS
+from .diversity_tax_evidence import control_of, gather_evidence
+from .diversity_tax_series import (
+    Grid,
+    Series,
+    avoidable_tax,
+    equal_entropy_difference,
+    estimate_of,
+    matched_difference,
+    paired,
+    read_grid,
+    read_language,
+)
+from .diversity_tax_text import report_text
+from .runner import Cell, Results, Scale
+
+__all__ = ["diversity_report", "per_seed_csv"]
+
+MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
+
+LANGUAGE_MEASURES = (
+    "pass@1_plan", "give_up_loss", "execution_loss", "pass@1", "pass@8_plan", "breadth", "kind_entropy",
+    "query_token_entropy", "query_sequence_entropy", "semantic_query_entropy", "policy_tokens",
+)  # fmt: skip
+MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature"), ("mixes", "matched_by_mixing"))
+
+
+def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> dict[str, Any]:
+    """The whole report; what was not run is said and never filled in."""
+    grid, language_series = read_grid(results, cells), read_language(results, cells)
+    language = [cell.key for cell in cells if cell.config["policy"] != "tabular"]
+    report: dict[str, Any] = {
+        "experiment": "diversity_tax",
+        "scale": scale,
+        "group_k": FRONTIER_K,
+        "test_questions": grid.sizes[1],
+        "cells": {
+            "done": len(results.done),
+            "failed": dict(sorted(results.failed.items())),
+            "not_run": len(results.not_run),
+            "language_model_done": sum(key in results.done for key in language),
+            "language_model_cells": len(language),
+        },
+        "conditions": {condition: _condition(grid, condition) for condition in grid.conditions},
+        "language_model": _language_rows(language_series),
+        "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, gather_evidence(grid, language_series))],
+    }
+    out: dict[str, Any] = _plain(report)
+    return {**out, "text": report_text(out)}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: None, and floats of 7 digits."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(value, 7)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _row(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else asdict(estimate)
+
+
+def _condition(grid: Grid, condition: str) -> dict[str, Any]:
+    preset = condition.split("/")[0]
+    front = condition_frontier(preset, grid.sizes)
+    return {
+        "frontier": {
+            "k": front.k,
+            "max_gap": front.max_gap,
+            "points": [[point.pass_at_1, point.pass_at_k] for point in front.points],
+        },
+        "arms": {
+            arm: {f"{strength:g}": _arm(grid, condition, arm, strength) for strength in grid.strengths(condition, arm)}
+            for arm in dict.fromkeys(a for c, a, _ in grid.series if c == condition)
+        },
+    }
+
+
+def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any]:
+    series = grid.series[condition, arm, strength]
+    control = control_of(grid, condition, arm)
+    front = condition_frontier(condition.split("/")[0], grid.sizes)
+    ones, manys = series.values("pass@1"), series.values(f"pass@{FRONTIER_K}")
+    out: dict[str, Any] = {
+        "seeds": series.seeds,
+        "missing": {str(seed): why for seed, why in sorted(series.missing.items())},
+        "measures": {name: _row(estimate_of(list(series.values(name).values()))) for name in MEASURES},
+        "start": {name: _row(estimate_of(list(series.values(name, step=0).values()))) for name in MEASURES},
+        "frontier_distance": _row(estimate_of([front.value(ones[s]) - manys[s] for s in series.seeds])),
+        "avoidable_tax": _row(estimate_of([avoidable_tax(front, ones[s], manys[s]) for s in series.seeds])),
+        "trajectory": _trajectory(series),
+        "temperatures": _means(series, "temperatures"),
+        "mixes": _means(series, "mixes"),
+    }
+    if control is not None:
+        differences = {name: paired(series.values(name), control.values(name)) for name in MEASURES}
+        out["control"] = ARMS[arm].control
+        out["difference"] = {name: _row(estimate_of(list(d.values()))) for name, d in differences.items()}
+        for along, name in (
+            ("checkpoints", "matched"),
+            ("temperatures", "matched_by_temperature"),
+            ("mixes", "matched_by_mixing"),
+        ):
+            out[name] = _row(estimate_of(list(matched_difference(series, control, along=along).values())))
+        ladder = _entropy_ladder(grid, condition)
+        if ladder:
+            out["equal_entropy"] = {
+                name: _row(estimate_of(list(equal_entropy_difference(series, ladder, name).values())))
+                for name in ("pass@1", f"pass@{FRONTIER_K}")
+            }
+        out["overtakes_at_k"] = _crossing(out["difference"])
+    return out
+
+
+def _entropy_ladder(grid: Grid, condition: str) -> list[Series]:
+    """GRPO without, then with rising entropy bonuses."""
+    rungs = [("grpo", 0.0), *(("entropy", strength) for strength in sorted(grid.strengths(condition, "entropy")))]
+    found = [grid.series.get((condition, arm, strength)) for arm, strength in rungs]
+    return [series for series in found if series is not None] if all(found) and len(found) > 1 else []
+
+
+def _crossing(difference: Mapping[str, Any]) -> int | None:
+    """Smallest k from which on the arm's pass@k is above its control's; None if it never is."""
+    ks = sorted(int(name[5:]) for name in difference if name.startswith("pass@"))
+    above = [bool(difference[f"pass@{k}"]) and difference[f"pass@{k}"]["value"] > 0 for k in ks]
+    for at, k in enumerate(ks):
+        if all(above[at:]):
+            return k
+    return None
+
+
+def _trajectory(series: Series) -> dict[str, dict[str, float]]:
+    if not series.seeds:
+        return {}
+    steps = sorted(map(int, series.results[series.seeds[0]]["checkpoints"]))
+    names = ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy")
+    return {
+        str(step): {name: float(np.mean(list(series.values(name, step=step).values()))) for name in names}
+        for step in steps
+    }
+
+
+def _means(series: Series, part: str) -> dict[str, dict[str, float]]:
+    """Means over seeds of the values at each temperature or mixing weight."""
+    if not series.seeds:
+        return {}
+    names = ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy")
+    keys = series.results[series.seeds[0]][part]
+    return {
+        key: {
+            name: float(np.mean([series.results[s][part][key].get(name, np.nan) for s in series.seeds]))
+            for name in names
+        }
+        for key in keys
+    }
+
+
+def _language_rows(series: Mapping[tuple[str, str], Series]) -> dict[str, Any]:
+    """Condition -> arm -> measures at the last checkpoint; arms without a finished cell are left out."""
+    out: dict[str, Any] = {}
+    for (condition, arm), one in series.items():
+        if one.seeds:
+            rows = {name: _row(estimate_of(list(one.values(name).values()))) for name in LANGUAGE_MEASURES}
+            missing = {str(seed): why for seed, why in sorted(one.missing.items())}
+            out.setdefault(condition, {})[arm] = {"seeds": one.seeds, "missing": missing, "measures": rows}
+    return out
+
+
+def per_seed_csv(results: Results, cells: Sequence[Cell]) -> str:
+    """One line a cell: condition, arm, strength, seed, measures at the end."""
+    grid = read_grid(results, cells)
+    lines = [",".join(("condition", "arm", "strength", "seed", *MEASURES))]
+    for (condition, arm, strength), series in grid.series.items():
+        columns = [series.values(name) for name in MEASURES]
+        for seed in series.seeds:
+            values = ",".join(f"{column[seed]:.5f}" for column in columns)
+            lines.append(f"{condition},{arm},{strength:g},{seed},{values}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,159 @@
+"""docs/findings.md, made of results/diversity_tax/report.json alone: no number in it is typed by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..retrieval_index.errors import BerrypickError
+from .diversity_tax_arms import ARMS
+from .diversity_tax_text import (
+    arm_table,
+    headline,
+    language_table,
+    markdown_table,
+    middle_strength,
+    plain,
+    signed,
+    verdict_table,
+)
+
+__all__ = ["findings", "publish"]
+
+Report = Mapping[str, Any]
+PUBLISHED = ("report.json", "per_seed.csv", "environment.json", "config.json")
+
+
+def publish(run: Path, project: Path) -> list[Path]:
+    """Copies the report, per-seed values, pictures, settings and environment of a run, and writes docs/findings.md.
+
+    Args:
+        run: folder of `berrypick run diversity_tax`.
+        project: gets `results/diversity_tax/` and `docs/findings.md`.
+    """
+    if not (run / "report.json").is_file():
+        raise BerrypickError(f"{run} holds no report.json; run berrypick run diversity_tax --out {run} first")
+    results = project / "results" / "diversity_tax"
+    (results / "figures").mkdir(parents=True, exist_ok=True)
+    (project / "docs").mkdir(exist_ok=True)
+    files = [run / name for name in PUBLISHED] + sorted((run / "figures").glob("*"))
+    written = [Path(shutil.copyfile(file, results / file.relative_to(run))) for file in files if file.is_file()]
+    page = project / "docs" / "findings.md"
+    page.write_text(findings(json.loads((results / "report.json").read_text())))
+    return [*written, page]
+
+
+def findings(report: Report) -> str:
+    """The page."""
+    cells = report["cells"]
+    parts = [
+        "# What training for diversity costs",
+        "<!-- written by experiments/findings.py from results/diversity_tax/report.json; do not edit -->",
+        headline(report),
+        f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
+        f"{cells['not_run']} not run; {report['seeds']} seeds of each arm, {report['test_questions']} test questions. "
+        "Values in results/diversity_tax/report.json, per seed in per_seed.csv.",
+        _scope(report),
+        "![pass@1 against pass@k with the exact frontier](../results/diversity_tax/figures/tax_pass.png)",
+        "![pass@1 against breadth](../results/diversity_tax/figures/tax_breadth.png)",
+        "## Claims and verdicts",
+        "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run "
+        "(experiments/diversity_tax_claims.py). Differences are paired by seed; brackets are 95 % t-intervals over "
+        "seeds; p-values are Holm-adjusted over all claims of the table.",
+        verdict_table(report),
+        _inside(report),
+    ]
+    for condition in report["conditions"]:
+        parts += [f"## {condition}", arm_table(report, condition), controls_table(report, condition)]
+    for condition in report["language_model"]:
+        parts += [f"## {condition}, language model", language_table(report, condition)]
+    parts += ["## Strengths", *(strength_table(report, condition) for condition in report["conditions"])]
+    parts += ["## Failures", _failures(report)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scope(report: Report) -> str:
+    done, wanted = report["cells"]["language_model_done"], report["cells"]["language_model_cells"]
+    language = (
+        f"{done} of {wanted} cells of the language-model grid are in it."
+        if wanted
+        else "The language-model grid is not in it: its claims stay inconclusive (not run)."
+    )
+    return (
+        "The policy of this grid is a table of kinds: it reads perfectly and never gives up, so plan and actual "
+        "success are one, and its values are exact on the test questions. It shows what the order of kinds is worth, "
+        f"and nothing about reading. {language}"
+    )
+
+
+def _inside(report: Report) -> str:
+    rows = [
+        [verdict["claim"]["endpoint"], signed(verdict["estimate"]), signed(verdict["inside"])]
+        for verdict in report["verdicts"]
+        if verdict["inside"] is not None
+    ]
+    if not rows:
+        return "No difference has a bootstrap over questions."
+    text = "The same differences with seeds and, inside, questions resampled (they also carry what another draw of "
+    return f"{text}questions would change):\n\n" + markdown_table(["endpoint", "over seeds", "over both"], rows)
+
+
+def controls_table(report: Report, condition: str) -> str:
+    """What else reaches the same place: stopping early, cooling, mixing weights, an entropy bonus."""
+    arms, k = report["conditions"][condition]["arms"], report["group_k"]
+    rows = []
+    for arm in arms:
+        one = arms[arm][middle_strength(arms, arm)]
+        if "difference" not in one:
+            continue
+        entropy = one.get("equal_entropy", {})
+        greedy = one["temperatures"].get("0", {}).get("pass@1")
+        rows.append(
+            [
+                arm,
+                one["control"],
+                *(signed(one[name]) for name in ("matched", "matched_by_temperature", "matched_by_mixing")),
+                signed(entropy.get("pass@1")),
+                signed(entropy.get(f"pass@{k}")),
+                "–" if greedy is None else f"{greedy:.3f}",
+                "–" if one["overtakes_at_k"] is None else str(one["overtakes_at_k"]),
+            ]
+        )
+    header = [
+        "arm", "control", "pass@1 where the control stopped early", "where it was sampled at another temperature",
+        "where start and end were mixed", "pass@1 at equal entropy", f"pass@{k} at equal entropy", "greedy pass@1",
+        "above its control from k",
+    ]  # fmt: skip
+    note = (
+        "Differences to the control at equal breadth, along three curves of the control, and to GRPO with an entropy "
+        "bonus at equal entropy; a dash where the curve never has that breadth or entropy."
+    )
+    return f"{note}\n\n{markdown_table(header, rows)}"
+
+
+def strength_table(report: Report, condition: str) -> str:
+    """All strengths of the arms that have several."""
+    arms, k = report["conditions"][condition]["arms"], report["group_k"]
+    rows = [
+        [
+            arm,
+            f"{ARMS[arm].strength_name} {strength}",
+            plain(one["measures"]["pass@1"]),
+            plain(one["measures"][f"pass@{k}"]),
+            plain(one["measures"]["breadth"]),
+            signed(one.get("matched")),
+        ]
+        for arm, strengths in arms.items()
+        if len(strengths) > 1
+        for strength, one in strengths.items()
+    ]
+    header = ["arm", "strength", "pass@1", f"pass@{k}", "breadth", "pass@1 at matched breadth"]
+    return f"{condition}:\n\n{markdown_table(header, rows)}" if rows else f"{condition}: one strength each."
+
+
+def _failures(report: Report) -> str:
+    failed = report["cells"]["failed"]
+    return "\n".join(f"- {key}: {why}" for key, why in failed.items()) if failed else "No cell failed."

@@ -1,0 +1,152 @@
+"""The choice of kinds alone, as a table: a policy small enough to be evaluated exactly.
+
+It reads perfectly, never gives up and never repeats a kind; what is left is the order in which kinds are tried, where
+diversity has its price. A state is (cue, hop, kinds tried at the hop, queries left), the policy a softmax over untried
+kinds. It is blind to the question, as the frontier of `envs/frontier.py` is, so what it learns on training questions is
+what it does on test questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..envs.questions import Question
+
+__all__ = ["Decisions", "KindWorld", "kind_probabilities", "play", "untried"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class KindWorld:
+    """The World's questions, reduced to who holds what.
+
+    Attributes:
+        present: bool [questions, hops, kinds].
+        cue: int [questions], the favoured kind where the World names one, else 0.
+        budget: queries an episode may make.
+        num_cues: cue values that the table tells apart; 1 without a cue.
+        kinds: their words.
+        facts: [questions][hops] "relation entity", for the text of queries.
+    """
+
+    present: NDArray[np.bool_]
+    cue: NDArray[np.int64]
+    budget: int
+    num_cues: int
+    kinds: tuple[str, ...]
+    facts: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, questions: Sequence[Question]) -> KindWorld:
+        """From World questions of one configuration."""
+        worlds = [question.metadata["world"] for question in questions]
+        kinds = tuple(worlds[0]["kinds"])
+        present = np.zeros((len(worlds), worlds[0]["hops"], len(kinds)), np.bool_)
+        for row, world in zip(present, worlds):
+            for hop, held in enumerate(world["present"]):
+                row[hop, held] = True
+        cues = [world.get("cue") for world in worlds]
+        return cls(
+            present=present,
+            cue=np.array([cue or 0 for cue in cues], np.int64),
+            budget=worlds[0]["budget"],
+            num_cues=1 if None in cues else len(kinds),
+            kinds=kinds,
+            facts=tuple(
+                tuple(f"{relation} {entity}" for relation, entity in zip(w["relations"], w["entities"])) for w in worlds
+            ),
+        )
+
+    @property
+    def table_shape(self) -> tuple[int, int, int, int, int]:
+        """[cues, hops, sets of tried kinds, queries left, kinds] of a policy's logits."""
+        _, hops, kinds = self.present.shape
+        return self.num_cues, hops, 2**kinds, self.budget + 1, kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Episodes of the table, one row each, in time order.
+
+    Attributes:
+        states: int [episodes, budget], flat index into the table without its last axis; 0 where the episode had ended.
+        kinds: int [episodes, budget], the kind tried.
+        live: bool [episodes, budget], whether a query was made.
+        hops: int [episodes, budget], the hop it was for.
+        hit: bool [episodes, budget], whether it found the fact.
+        success: bool [episodes].
+    """
+
+    states: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    live: NDArray[np.bool_]
+    hops: NDArray[np.int64]
+    hit: NDArray[np.bool_]
+    success: NDArray[np.bool_]
+
+    def outcome_masks(self, num_kinds: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(All records shown, relevant records shown) of each episode as bit sets over hop x kind, int [episodes]."""
+        bits = np.where(self.live, 1 << (self.hops * num_kinds + self.kinds), 0)
+        return np.bitwise_or.reduce(bits, 1), np.bitwise_or.reduce(np.where(self.hit, bits, 0), 1)
+
+
+def kind_probabilities(logits: Array, temperature: float = 1.0) -> Array:
+    """Softmax over untried kinds, [..., sets, left, kinds]; zero rows where all were tried.
+
+    Args:
+        logits: [cues, hops, sets, left, kinds].
+        temperature: 0 is greedy, ties to the first kind.
+    """
+    num_kinds = logits.shape[-1]
+    open_kinds = untried(num_kinds)[:, None, :]
+    masked = np.where(open_kinds, logits, -np.inf)
+    top = masked.max(-1, keepdims=True)
+    if temperature == 0:
+        first = masked.argmax(-1)[..., None] == np.arange(num_kinds)
+        return np.where(open_kinds, first, False).astype(np.float64)
+    weights = np.where(open_kinds, np.exp((masked - np.where(np.isfinite(top), top, 0)) / temperature), 0.0)
+    total = weights.sum(-1, keepdims=True)
+    out: Array = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return out
+
+
+def untried(num_kinds: int) -> NDArray[np.bool_]:
+    """Which kinds each set leaves open: bool [2^kinds, kinds]."""
+    out: NDArray[np.bool_] = (np.arange(2**num_kinds)[:, None] >> np.arange(num_kinds) & 1) == 0
+    return out
+
+
+def play(world: KindWorld, probabilities: Array, questions: NDArray[np.int64], draws: Array) -> Decisions:
+    """Plays one episode a row.
+
+    Args:
+        world: the questions.
+        probabilities: [cues, hops, sets, left, kinds].
+        questions: int [episodes], which question each row asks.
+        draws: float64 [episodes, budget] in [0, 1).
+    """
+    _, hops, num_kinds = world.present.shape
+    rows = np.arange(len(questions))
+    hop, tried = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    shape = (len(rows), world.budget)
+    states, kinds, at_hop = (np.zeros(shape, np.int64) for _ in range(3))
+    live, hits = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    cumulative = probabilities.cumsum(-1)
+    for turn in range(world.budget):
+        going = (hop < hops) & (tried < 2**num_kinds - 1)
+        now = np.minimum(hop, hops - 1)
+        where = (world.cue[questions], now, tried, np.full(len(rows), world.budget - turn))
+        edges = cumulative[where]
+        # an untried kind always: the last edge may fall short of 1 by rounding
+        kind = np.minimum((draws[:, turn, None] * edges[:, -1:] >= edges).sum(1), num_kinds - 1)
+        hit = going & world.present[questions, now, kind]
+        states[:, turn] = np.where(going, np.ravel_multi_index(where, probabilities.shape[:-1]), 0)
+        kinds[:, turn], at_hop[:, turn], live[:, turn], hits[:, turn] = kind, now, going, hit
+        tried = np.where(hit, 0, np.where(going, tried | (1 << kind), tried))
+        hop = hop + hit
+    return Decisions(states, kinds, live, at_hop, hits, hop == hops)

@@ -1,0 +1,246 @@
+"""Trains a table of kinds: imitation first, then the same objectives as language models, then what else is compared.
+
+One decision is one token: the losses of an episode's decisions are summed, divided by the number of episodes and
+descended by plain gradient steps on the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..policies.objectives.groups import Groups
+from .kind_table import Decisions, KindWorld, kind_probabilities, play, untried
+
+__all__ = [
+    "Batch",
+    "Loss",
+    "TableConfig",
+    "demonstration_order",
+    "groups_of_table",
+    "imitate",
+    "train_table",
+]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TableConfig:
+    """A training run of the table; fixed before the grid was run, see `diversity_tax.py`.
+
+    Attributes:
+        questions_per_step: groups a step.
+        group_size: rollouts a question.
+        learning_rate: of gradient descent on the logits, RL.
+        sft_learning_rate: the same, imitation.
+        sft_steps: imitation steps of `questions_per_step` x `group_size` demonstrations.
+        steps: RL steps.
+        epochs: updates on each step's rollouts.
+        checkpoints: RL steps at which the table is kept; 0 is the start.
+    """
+
+    questions_per_step: int = 16
+    group_size: int = 8
+    learning_rate: float = 1.0
+    sft_learning_rate: float = 1.0
+    sft_steps: int = 200
+    steps: int = 200
+    epochs: int = 1
+    checkpoints: tuple[int, ...] = (0, 10, 20, 40, 80, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's episodes with what losses need.
+
+    Attributes:
+        world: the questions.
+        questions: int [Q], asked this step.
+        decisions: Q x G episodes, question by question.
+        rewards: float64 [Q, G].
+        log_probs: [decisions] of the kinds that were tried, with gradient.
+        old_log_probs: [decisions] of the table that played.
+        all_log_probs: [decisions, kinds], -inf at kinds that were tried before.
+        episode: int64 [decisions], whose it is.
+        seed: of the step.
+    """
+
+    world: KindWorld
+    questions: NDArray[np.int64]
+    decisions: Decisions
+    rewards: Tensor
+    log_probs: Tensor
+    old_log_probs: Tensor
+    all_log_probs: Tensor
+    episode: Tensor
+    seed: int
+
+
+Loss = Callable[[Batch], Tensor]
+"""Loss of each decision, [decisions]."""
+
+
+def demonstration_order(start: str, num_kinds: int, seed: int) -> tuple[int, ...] | None:
+    """The one order that a narrow demonstrator tries; None for a diverse one, which tries a random one each time.
+
+    A seed's narrow order is the seed's own: over num_kinds! consecutive seeds each order is demonstrated once, so that
+    no condition starts at the best order by choice.
+    """
+    if start == "diverse":
+        return None
+    orders = list(permutations(range(num_kinds)))
+    return orders[seed % len(orders)]
+
+
+def imitate(
+    logits: Tensor,
+    world: KindWorld,
+    order: tuple[int, ...] | None,
+    config: TableConfig,
+    *,
+    first_step: int,
+    num_steps: int,
+    seed: int,
+) -> None:
+    """SFT in place: maximum likelihood of scripted demonstrations, `num_steps` steps from `first_step` on."""
+    shape = world.table_shape
+    demonstrator = np.zeros(shape)
+    if order is not None:
+        # so far apart that softmax has no mass but on the first untried kind of the order
+        demonstrator[..., list(order)] = -1e3 * np.arange(len(order))
+    chances = kind_probabilities(demonstrator)
+    for step in range(first_step, first_step + num_steps):
+        generator = np.random.default_rng((seed, 11, step))
+        questions = generator.integers(0, len(world.cue), config.questions_per_step)
+        played = _play_groups(world, chances, questions, config.group_size, generator)
+        _, chosen, _ = _score(logits, world, played)
+        _descend(logits, -chosen.sum() / len(played.success), config.sft_learning_rate)
+
+
+def train_table(
+    logits: Tensor,
+    world: KindWorld,
+    loss: Loss,
+    config: TableConfig,
+    *,
+    seed: int,
+    rewards: Callable[[Batch], Tensor] | None = None,
+) -> dict[int, Array]:
+    """RL in place.
+
+    Args:
+        logits: float64, `world.table_shape`, requires grad.
+        world: the training questions.
+        loss: what is descended.
+        config: the run.
+        seed: of questions and rollouts; arms with equal seeds ask the same questions with the same draws.
+        rewards: replaces success as the reward, [Q, G].
+
+    Returns:
+        Logits at each checkpoint.
+    """
+    kept = {}
+    for step in range(config.steps + 1):
+        if step in config.checkpoints:
+            kept[step] = logits.detach().numpy().copy()
+        if step == config.steps:
+            break
+        batch = _batch(logits, world, config, seed, step)
+        if rewards is not None:
+            batch = replace(batch, rewards=rewards(batch))
+        for epoch in range(config.epochs):
+            if epoch:
+                all_log_probs, chosen, _ = _score(logits, world, batch.decisions)
+                batch = replace(batch, log_probs=chosen, all_log_probs=all_log_probs)
+            _descend(logits, loss(batch).sum() / batch.rewards.numel(), config.learning_rate)
+    return kept
+
+
+def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int) -> Batch:
+    count = min(config.questions_per_step, len(world.cue))
+    epoch, offset = divmod(step, len(world.cue) // count)
+    order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.cue))
+    questions = order[offset * count : (offset + 1) * count]
+    generator = np.random.default_rng((seed, 5, step))
+    played = _play_groups(world, kind_probabilities(logits.detach().numpy()), questions, config.group_size, generator)
+    all_log_probs, chosen, episode = _score(logits, world, played)
+    rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
+    return Batch(
+        world, questions, played, rewards, chosen, chosen.detach(), all_log_probs, episode, seed * 100_003 + step
+    )
+
+
+def _play_groups(
+    world: KindWorld, chances: Array, questions: NDArray[np.int64], group_size: int, generator: np.random.Generator
+) -> Decisions:
+    asked = np.repeat(questions, group_size)
+    return play(world, chances, asked, generator.random((len(asked), world.budget)))
+
+
+def _score(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities of all kinds and of the tried ones at each decision, and whose decision it is."""
+    num_kinds = len(world.kinds)
+    episode, turn = np.nonzero(played.live)
+    states = torch.from_numpy(played.states[episode, turn])
+    kinds = torch.from_numpy(played.kinds[episode, turn])
+    sets = torch.from_numpy(np.unravel_index(states.numpy(), world.table_shape[:-1])[2])
+    open_kinds = torch.from_numpy(untried(num_kinds))[sets]
+    rows = logits.reshape(-1, num_kinds)[states].masked_fill(~open_kinds, -torch.inf)
+    all_log_probs = torch.log_softmax(rows, -1)
+    return all_log_probs, all_log_probs.gather(-1, kinds[:, None]).squeeze(-1), torch.from_numpy(episode)
+
+
+def _descend(logits: Tensor, loss: Tensor, learning_rate: float) -> None:
+    (gradient,) = torch.autograd.grad(loss, logits)
+    with torch.no_grad():
+        logits -= learning_rate * gradient
+
+
+def groups_of_table(batch: Batch, *, texts: bool = True) -> Groups:
+    """What an objective sees of a step; outcomes are equal exactly where a group's passages or queries are.
+
+    "answer" is the right answer or none; "query" a code of the kinds in the order in which they were tried.
+
+    Args:
+        batch: the step.
+        texts: also write the queries out, which only lexical objectives read.
+    """
+    played, world = batch.decisions, batch.world
+    num_kinds = len(world.kinds)
+    shape = batch.rewards.shape
+    shown, relevant = played.outcome_masks(num_kinds)
+    base = world.present.shape[1] * num_kinds + 1
+    places = np.where(played.live, played.hops * num_kinds + played.kinds + 1, 0)
+    order = (places * base ** np.arange(world.budget)).sum(1)
+    outcomes = {"answer": played.success, "evidence": relevant, "retrieval": shown, "query": order}
+    return Groups(
+        question_ids=tuple(str(question) for question in batch.questions),
+        rewards=batch.rewards,
+        outcomes={key: _grouped(values.reshape(shape).tolist(), key) for key, values in outcomes.items()},
+        queries=_queries(batch) if texts else (),
+        seed=batch.seed,
+    )
+
+
+def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
+    """No evidence at all is no outcome."""
+    return [[None if key == "evidence" and not code else code for code in row] for row in codes]
+
+
+def _queries(batch: Batch) -> list[list[tuple[str, ...]]]:
+    played, world = batch.decisions, batch.world
+    size = batch.rewards.shape[1]
+    rows = [
+        tuple(f"{world.kinds[kind]} {fact[hop]}" for kind, hop in zip(kinds[live].tolist(), hops[live].tolist()))
+        for kinds, hops, live, fact in zip(
+            played.kinds, played.hops, played.live, (world.facts[q] for q in np.repeat(batch.questions, size))
+        )
+    ]
+    return [rows[at : at + size] for at in range(0, len(rows), size)]

@@ -1,0 +1,89 @@
+"""Pictures of the diversity tax: each arm's pass@1 against pass@k and breadth, with the exact frontier."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+__all__ = ["write_tax_figures"]
+
+logger = logging.getLogger(__name__)
+
+_PICKED = ("grpo", "dr_grpo", "darling", "lexical", "batch", "ucb_con", "entropy", "pass_at_k", "rejection_sampling")
+
+
+def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Writes tax_pass.svg/.png and tax_breadth.svg/.png; nothing, with a warning, without the `plots` extra."""
+    if find_spec("matplotlib") is None:
+        logger.warning('no figures: install the "plots" extra: pip install "berrypick[plots]"')
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    k = report["group_k"]
+    out = []
+    pictures = (("tax_pass", f"pass@{k}", f"pass@{k}"), ("tax_breadth", "breadth", "breadth of a group of 8"))
+    import matplotlib as mpl
+
+    # no date and a fixed salt, so that equal reports give equal files
+    with mpl.rc_context({"svg.hashsalt": "berrypick"}):
+        for name, measure, label in pictures:
+            figure = _figure(report, measure, label)
+            for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+                out.append(folder / f"{name}.{suffix}")
+                figure.savefig(out[-1], dpi=110, metadata=metadata)
+    return out
+
+
+def _figure(report: Mapping[str, Any], measure: str, label: str) -> Any:
+    from matplotlib.figure import Figure
+
+    conditions = report["conditions"]
+    starts = list(dict.fromkeys(condition.split("/")[1] for condition in conditions))
+    presets = list(dict.fromkeys(condition.split("/")[0] for condition in conditions))
+    figure = Figure(figsize=(3.4 * len(presets) + 1.6, 3.3 * len(starts) + 0.4), layout="constrained")
+    axes = figure.subplots(len(starts), len(presets), squeeze=False)
+    colours = {arm: f"C{at}" for at, arm in enumerate(_PICKED)}
+    for condition, content in conditions.items():
+        preset, start = condition.split("/")
+        axis = axes[starts.index(start)][presets.index(preset)]
+        axis.set_title(f"{preset}, {start} start", fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.25, linewidth=0.5)
+        if measure.startswith("pass@"):
+            points = content["frontier"]["points"]
+            axis.plot(
+                [x for x, _ in points], [y for _, y in points], color="black", linewidth=1.2, label="exact frontier"
+            )
+        for arm in _PICKED:
+            if arm in content["arms"]:
+                _draw_arm(axis, arm, content["arms"][arm], measure, colours[arm])
+    for row in axes:
+        row[0].set_ylabel(label, fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("pass@1", fontsize=8)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
+    return figure
+
+
+def _draw_arm(axis: Any, arm: str, strengths: Mapping[str, Any], measure: str, colour: str) -> None:
+    """The path of the middle strength from its start to its end with intervals, and the ends of the other strengths."""
+    keys = list(strengths)
+    middle = keys[len(keys) // 2]
+    for key, one in strengths.items():
+        end = {name: one["measures"][name] for name in ("pass@1", measure)}
+        if any(value is None for value in end.values()):
+            continue
+        x, y = end["pass@1"], end[measure]
+        if key != middle:
+            axis.plot(x["value"], y["value"], ".", color=colour, markersize=3, alpha=0.6)
+            continue
+        steps = sorted(one["trajectory"], key=int)
+        path = [(one["trajectory"][step]["pass@1"], one["trajectory"][step][measure]) for step in steps]
+        axis.plot([a for a, _ in path], [b for _, b in path], "-", color=colour, linewidth=0.8, alpha=0.7)
+        if x["low"] is not None:
+            half_x, half_y = (x["high"] - x["low"]) / 2, (y["high"] - y["low"]) / 2
+            axis.errorbar(x["value"], y["value"], half_y, half_x, color=colour, linewidth=0.8)
+        axis.plot(x["value"], y["value"], "o", color=colour, markersize=4, label=arm)

@@ -1,0 +1,164 @@
+"""One self-contained page: the frontier picture, all measures with their intervals, and every episode to read.
+
+No script, no style sheet or picture from elsewhere; all text of policies and passages is escaped, control and bidi
+characters are shown as what they are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ...envs.frontier import Frontier
+from ...envs.record import EpisodeRecord
+from ...retrieval_index.plain_text import safe_text
+from ..measures import MEASURES
+from .svg import frontier_svg
+
+__all__ = ["html_page", "write_html"]
+
+QUESTIONS_SHOWN = 24
+SAMPLES_SHOWN = 4
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:74rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem;margin:1rem 0}
+table{display:block;overflow-x:auto}
+th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+small{color:#666}
+details{margin:.3rem 0 .3rem 1rem}
+summary{cursor:pointer}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f5f2;padding:.5rem .7rem;margin:.3rem 0}
+pre{border-left:3px solid #2471a3}
+pre.env{border-left-color:#999;color:#444}
+.right{color:#1e7d32}.wrong{color:#b03a2e}
+svg{max-width:100%;height:auto}
+@media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}pre{background:#222}th,td{border-color:#333}
+pre.env{color:#aaa}svg{background:#fff;border-radius:4px}}
+"""
+
+
+def write_html(
+    path: Path, arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None
+) -> None:
+    """Writes the page of a report."""
+    path.write_text(html_page(arms, report, frontier), encoding="utf-8")
+
+
+def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None) -> str:
+    """The page.
+
+    Args:
+        arms: rollouts by arm, for the episode browser.
+        report: of `report_arms`.
+        frontier: of the questions, where they are World's.
+    """
+    first = next(iter(report["arms"].values()))
+    parts = [
+        f"<p>{first['num_questions']} questions x {first['samples']} samples. ± is half the width of the 95 % "
+        "bootstrap interval over questions.</p>"
+    ]
+    if frontier is not None:
+        parts += ["<h2>Frontier</h2>", frontier_svg(_points(report, frontier.k), frontier)]
+    parts += ["<h2>Measures</h2>", _measure_table(report["arms"])]
+    if report.get("differences"):
+        parts += ["<h2>Paired differences</h2>", _difference_table(report["differences"])]
+    parts += ["<h2>Episodes</h2>", *(_arm_episodes(name, records) for name, records in arms.items())]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        # nothing may be loaded or run, whatever a policy wrote
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>berrypick report</title><style>{_STYLE}</style></head><body>\n<h1>berrypick report</h1>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def _text(value: object) -> str:
+    return escape(safe_text(str(value)))
+
+
+def _points(report: Mapping[str, Any], k: int) -> dict[str, tuple[Any, Any]]:
+    """Arm -> (pass@1_plan, pass@k_plan) estimates, where it has both."""
+    names = ("pass@1_plan", f"pass@{k}_plan")
+    return {
+        arm: (summary["measures"][names[0]], summary["measures"][names[1]])
+        for arm, summary in report["arms"].items()
+        if all(name in summary["measures"] for name in names)
+    }
+
+
+def _estimate(value: Mapping[str, float] | None) -> str:
+    if value is None:
+        return "–"
+    digits = 3 if abs(value["value"]) < 10 else 1
+    return f"{value['value']:.{digits}f} <small>±{(value['high'] - value['low']) / 2:.{digits}f}</small>"
+
+
+def _measure_table(arms: Mapping[str, Any]) -> str:
+    names = list(dict.fromkeys(name for arm in arms.values() for name in arm["measures"]))
+    rows = []
+    for name in names:
+        label = f"{_text(name)}<br><small>{_text(MEASURES[name].label)}</small>" if name in MEASURES else _text(name)
+        rows.append([label, *(_estimate(arm["measures"].get(name)) for arm in arms.values())])
+    absent = {name: why for arm in arms.values() for name, why in arm["absent"].items() if name not in names}
+    note = "; ".join(f"{_text(name)} ({_text(why)})" for name, why in sorted(absent.items()))
+    return _table(["", *map(_text, arms)], rows) + (f"<p>Absent: {note}.</p>" if note else "")
+
+
+def _difference_table(differences: Mapping[str, Any]) -> str:
+    names = list(dict.fromkeys(name for pair in differences.values() for name in pair["differences"]))
+    rows = []
+    for name in names:
+        cells = [pair["differences"].get(name) for pair in differences.values()]
+        rows.append([_text(name), *("–" if d is None else _difference(d) for d in cells)])
+    return _table(["", *map(_text, differences)], rows)
+
+
+def _difference(d: Mapping[str, float]) -> str:
+    return f"{d['value']:+.3f} <small>[{d['low']:+.3f}, {d['high']:+.3f}]</small>"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells are HTML already."""
+    head = "".join(f"<th>{cell}</th>" for cell in header)
+    body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _arm_episodes(name: str, records: Sequence[EpisodeRecord]) -> str:
+    groups: dict[str, list[EpisodeRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record.question.id, record.sample_index)):
+        groups[record.question.id].append(record)
+    shown = list(groups.values())[:QUESTIONS_SHOWN]
+    body = "\n".join(map(_question, shown))
+    of = f"{len(shown)} of {len(groups)} questions, at most {SAMPLES_SHOWN} episodes each"
+    return f"<details><summary><b>{_text(name)}</b> <small>{of}</small></summary>\n{body}</details>"
+
+
+def _question(group: Sequence[EpisodeRecord]) -> str:
+    first = group[0].question
+    right = sum(record.em == 1 for record in group)
+    episodes = "\n".join(map(_episode, group[:SAMPLES_SHOWN]))
+    wanted = _text(" | ".join(first.answers))
+    return (
+        f"<details><summary>{_text(first.text)} <small>{_text(first.id)}; answer: {wanted}; "
+        f"{right} of {len(group)} right</small></summary>\n{episodes}</details>"
+    )
+
+
+def _episode(record: EpisodeRecord) -> str:
+    mark = '<span class="right">right</span>' if record.em == 1 else '<span class="wrong">wrong</span>'
+    answer = "no answer" if record.answer_raw is None else f"answer: {_text(record.answer_raw)}"
+    turns = []
+    for turn in record.turns:
+        turns.append(f"<pre>{_text(turn.text)}</pre>")
+        if turn.observation:
+            turns.append(f'<pre class="env">{_text(turn.observation)}</pre>')
+    head = f"sample {record.sample_index}: {mark}, {len(record.queries)} searches, {answer}"
+    return f"<details><summary>{head}</summary>{''.join(turns)}</details>"

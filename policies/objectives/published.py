@@ -1,0 +1,164 @@
+"""The objectives that ship, by name; options follow the names of the papers."""
+
+from __future__ import annotations
+
+import math
+
+from .bonuses import Batch, Bonus, Shuffled, Ucb, UcbCon, UcbMean
+from .estimates import DrGrpo, Estimate, Gdpo, Grpo, MaxRl, PassAtK, Rloo
+from .objective import Objective
+from .registry import register_objective
+from .shapes import Darling, Lexical, MaxAtK, MultiRlvr, Plain, Shape, Vpo
+from .terms import AdaptiveEntropy, ClipCov, Entropy, KlCov, KlK1, KlK3, TokenTerm
+
+__all__: list[str] = []
+
+
+def _of(shape: Shape, estimate: Estimate) -> Objective:
+    return Objective("", "", shape, estimate)
+
+
+def _bonus(bonus: Bonus, weight: float, on_answer: bool) -> Objective:
+    return Objective("", "", Plain(), Grpo(), bonus=bonus, bonus_weight=weight, bonus_on_answer_tokens=on_answer)
+
+
+def _terms(*terms: TokenTerm, clip: tuple[float, float] = (0.2, 0.2)) -> Objective:
+    return Objective("", "", Plain(), Grpo(), terms=terms, clip=clip)
+
+
+@register_objective("grpo", "GRPO: reward centred and divided by the group's spread")
+def _grpo(epsilon: float = 1e-6, population: bool = False) -> Objective:
+    return _of(Plain(), Grpo(epsilon, population))
+
+
+@register_objective("dr_grpo", "Dr. GRPO: reward centred only")
+def _dr_grpo() -> Objective:
+    return _of(Plain(), DrGrpo())
+
+
+@register_objective("rloo", "RLOO: reward against the mean of the others")
+def _rloo() -> Objective:
+    return _of(Plain(), Rloo())
+
+
+@register_objective("maxrl", "MaxRL: reward centred and divided by the group's mean")
+def _maxrl() -> Objective:
+    return _of(Plain(), MaxRl())
+
+
+@register_objective("pass_at_k", "Pass@k training: the closed-form advantage of groups of k (binary rewards)")
+def _pass_at_k(k: int = 4) -> Objective:
+    return _of(Plain(), PassAtK(k))
+
+
+@register_objective("max_at_k", "Max@K: a rollout's share in the expected best of k, z-normed")
+def _max_at_k(k: int | None = None, centred: bool = False) -> Objective:
+    return _of(MaxAtK(k), DrGrpo() if centred else Grpo())
+
+
+@register_objective("gdpo", "GDPO: each dimension of the reward vector z-normed, then averaged")
+def _gdpo() -> Objective:
+    return _of(Plain(), Gdpo())
+
+
+@register_objective("darling", "DARLING: reward times distance from the rollout's retrieval cluster, centred")
+def _darling(floor: float = 0.1) -> Objective:
+    return _of(Darling("retrieval", floor), DrGrpo())
+
+
+@register_objective("darling_oracle", "DARLING with clusters by evidence path: trains on the metric")
+def _darling_oracle(floor: float = 0.1) -> Objective:
+    return _of(Darling("evidence", floor), DrGrpo())
+
+
+@register_objective("darling_random", "DARLING's control: clusters of the same sizes, dealt at random")
+def _darling_random(floor: float = 0.1) -> Objective:
+    return _of(Darling("retrieval", floor, shuffle=True), DrGrpo())
+
+
+@register_objective(
+    "lexical", "DARLING's lexical control: reward times the share of unseen n-grams in the queries, centred"
+)
+def _lexical(n: int = 4) -> Objective:
+    return _of(Lexical(n), DrGrpo())
+
+
+@register_objective("vpo", "VPO: expected best candidate under random reward weights, population z-norm")
+def _vpo(num_weights: int = 100, alpha: float = 1.0) -> Objective:
+    return _of(Vpo(num_weights, alpha), Grpo(population=True))
+
+
+@register_objective("multi_rlvr", "Multi-RLVR: sum over candidates of one fixed scalar, population z-norm")
+def _multi_rlvr() -> Objective:
+    return _of(MultiRlvr(), Grpo(population=True))
+
+
+@register_objective("ucb", "GRPO + outcome exploration, naive UCB")
+def _ucb(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> Objective:
+    return _bonus(Ucb(_outcome(key)), weight, on_answer)
+
+
+@register_objective("ucb_mean", "GRPO + outcome exploration, UCB against the group's mean")
+def _ucb_mean(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> Objective:
+    return _bonus(UcbMean(_outcome(key)), weight, on_answer)
+
+
+@register_objective("ucb_con", "GRPO + outcome exploration, UCB against a constant")
+def _ucb_con(weight: float = 0.2, offset: float = 0.5, key: str = "answer", on_answer: bool = False) -> Objective:
+    return _bonus(UcbCon(offset, _outcome(key)), weight, on_answer)
+
+
+@register_objective("batch", "GRPO + outcome exploration, penalty on outcomes repeated in the group")
+def _batch(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> Objective:
+    return _bonus(Batch(_outcome(key)), weight, on_answer)
+
+
+@register_objective("batch_shuffled", "the control of batch: the same bonuses, dealt at random")
+def _batch_shuffled(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> Objective:
+    return _bonus(Shuffled(Batch(_outcome(key))), weight, on_answer)
+
+
+@register_objective("entropy", "GRPO + entropy bonus")
+def _entropy(coefficient: float = 1e-3) -> Objective:
+    return _terms(Entropy(coefficient))
+
+
+@register_objective("adaptive_entropy", "GRPO + entropy bonus whose weight follows a target entropy in nats")
+def _adaptive_entropy(target: float = 0.5, delta: float = 5e-3) -> Objective:
+    return _terms(AdaptiveEntropy(target, delta))
+
+
+@register_objective("kl", "GRPO + KL to the reference policy, k3 in the loss")
+def _kl(beta: float = 1e-3) -> Objective:
+    return _terms(KlK3(beta))
+
+
+@register_objective("kl_k1", "GRPO + KL to the reference policy, k1 in the reward")
+def _kl_k1(beta: float = 1e-3) -> Objective:
+    return _terms(KlK1(beta))
+
+
+@register_objective("kl_cov", "KL-Cov: tokens of highest covariance held near the sampler, no clip")
+def _kl_cov(fraction: float = 2e-3, coefficient: float = 1.0) -> Objective:
+    return _terms(KlCov(fraction, coefficient), clip=(math.inf, math.inf))
+
+
+@register_objective("clip_cov", "Clip-Cov: no gradient for a random draw of tokens of high covariance, clip 1")
+def _clip_cov(fraction: float = 2e-4, low: float = 1.0, high: float = 5.0) -> Objective:
+    return _terms(ClipCov(fraction, low, high), clip=(1.0, 1.0))
+
+
+@register_objective("clip_higher", "GRPO with a wider upper clip")
+def _clip_higher(low: float = 0.2, high: float = 0.28) -> Objective:
+    return _of_clip(low, high)
+
+
+def _of_clip(low: float, high: float) -> Objective:
+    return Objective("", "", Plain(), Grpo(), clip=(low, high))
+
+
+def _outcome(key: str) -> str:
+    known = ("answer", "evidence", "retrieval", "query")
+    if key not in known:
+        raise ValueError(f"key must be one of {', '.join(known)}")
+    return key

@@ -1,0 +1,254 @@
+"""One update of the GRPO family: rollouts, advantages, clipped token loss, terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ..envs.episode import Episode
+from ..envs.metrics.entropy import query_token_mask
+from ..envs.turn_format import Answer
+from ..retrieval_index.errors import BerrypickError
+from .batches import MicroBatch, TokenRows, micro_batches, score
+from .language_model import LanguageModelPolicy, encode_episode
+from .objectives.bonuses import OutcomeCounts
+from .objectives.groups import groups_of
+from .objectives.losses import StepTokens, TokenBatch
+from .objectives.objective import Advantages, Objective
+
+if TYPE_CHECKING:
+    from .rl import RlConfig
+
+__all__ = ["NonFiniteLossError", "RlState", "rl_update"]
+
+
+class NonFiniteLossError(BerrypickError):
+    """The loss or its gradient is no number; nothing was updated."""
+
+
+@dataclass
+class RlState:
+    """What an objective remembers from step to step; part of every checkpoint.
+
+    Attributes:
+        counts: outcomes seen so far.
+        coefficients: of adaptive terms.
+    """
+
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
+    coefficients: dict[str, float] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"counts": self.counts.state_dict(), "coefficients": dict(self.coefficients)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state_dict` returned."""
+        self.counts.load_state_dict(state["counts"])
+        self.coefficients = dict(state["coefficients"])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The step's rollouts; per-token tensors [T_i] over each one's policy tokens, in order."""
+
+    data: TokenRows
+    old: Sequence[Tensor]
+    advantages: Sequence[Tensor]
+    reference: Sequence[Tensor] | None
+
+
+def rl_update(
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    groups: Sequence[Sequence[Episode]],
+    objective: Objective,
+    config: RlConfig,
+    *,
+    step: int = 0,
+    state: RlState | None = None,
+    reference: PreTrainedModel | None = None,
+) -> dict[str, float]:
+    """One step's updates in place; returns its metrics. Retrieved text is masked.
+
+    Args:
+        policy: trained in place.
+        optimizer: over its weights.
+        groups: ended episodes with exact tokens, [question][sample].
+        objective: rewards to token losses.
+        config: of the run.
+        step: from 0; seeds what draws.
+        state: read, then updated.
+        reference: the policy that KL terms hold on to.
+
+    Raises:
+        NonFiniteLossError: weights and optimizer are as they were before the update that failed.
+    """
+    state = state or RlState()
+    rewards = groups_of(groups, config.step_seed(step))
+    advantages = objective.advantages(rewards, state.counts)
+    if objective.bonus is not None:
+        state.counts.add(rewards, objective.bonus.key)
+    flat = [episode for group in groups for episode in group]
+    rows = _rows(policy, flat, advantages, objective, reference, config)
+    policy.model.train()
+    metrics: dict[str, float] = {}
+    for rows_of_update in _mini_batches(len(flat), config, step):
+        metrics = _update(policy, optimizer, rows, rows_of_update, objective, config, step, state)
+    policy.model.eval()
+    sampled = [turn.draft.tokens.entropies for e in flat for turn in e.turns if turn.draft.tokens is not None]
+    entropy = float(np.mean(np.concatenate(sampled, dtype=np.float64)))
+    for term in objective.terms:
+        state.coefficients = term.next_coefficients(state.coefficients, entropy)
+    silent = (advantages.base + advantages.bonus == 0).all(dim=1)
+    return {
+        **metrics,
+        "rl/token_entropy_nats": entropy,
+        "rl/policy_tokens": float(rows.data.num_policy_tokens),
+        "rl/zero_variance_groups": float(silent.sum()),
+        **{f"rl/coefficient/{name}": value for name, value in state.coefficients.items()},
+    }
+
+
+def _rows(
+    policy: LanguageModelPolicy,
+    episodes: Sequence[Episode],
+    advantages: Advantages,
+    objective: Objective,
+    reference: PreTrainedModel | None,
+    config: RlConfig,
+) -> _Rows:
+    encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
+    data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
+    if not data.num_policy_tokens:
+        raise BerrypickError("no rollout of the step wrote a token; check the prompt's length and --max-new-tokens")
+    per_token = []
+    for episode, base, bonus in zip(episodes, advantages.base.flatten(), advantages.bonus.flatten()):
+        everywhere = objective.bonus_on_answer_tokens
+        outside = torch.from_numpy(~_answer_tokens(episode)).double()
+        per_token.append(base + bonus * (torch.ones_like(outside) if everywhere else outside))
+    held = None
+    if objective.needs_reference:
+        if reference is None:
+            raise BerrypickError(f"objective {objective.name} holds on to a reference policy, but none was given")
+        held = _score_rows(reference, data, config.max_tokens)
+    return _Rows(data, [_sampled(episode, "log_probs") for episode in episodes], per_token, held)
+
+
+def _sampled(episode: Episode, name: str) -> Tensor:
+    parts = [getattr(turn.draft.tokens, name) for turn in episode.turns if turn.draft.tokens is not None]
+    return torch.from_numpy(np.concatenate(parts) if parts else np.zeros(0, np.float32))
+
+
+def _answer_tokens(episode: Episode) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which of a rollout's policy tokens write the final answer, bool [T]."""
+    parts = [np.zeros(0, np.bool_)]
+    for turn in episode.turns:
+        tokens = turn.draft.tokens
+        if tokens is None:
+            continue
+        if isinstance(turn.action, Answer):
+            parts.append(query_token_mask(tokens.char_starts, turn.draft.text, [turn.action.span]))
+        else:
+            parts.append(np.zeros(len(tokens.ids), np.bool_))
+    return np.concatenate(parts)
+
+
+def _score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list[Tensor]:
+    """Log-probabilities of each row's policy tokens under a fixed model."""
+    out = [torch.zeros(0)] * len(data.ids)
+    with torch.no_grad():
+        for micro in micro_batches(data, max_tokens, model.device):
+            log_probs, _ = score(model, micro)
+            for row, part in zip(micro.rows, log_probs.cpu().split(micro.policy.sum(1).tolist())):
+                out[row] = part
+    return out
+
+
+def _mini_batches(num_rows: int, config: RlConfig, step: int) -> Iterator[list[int]]:
+    for epoch in range(config.epochs):
+        order = np.arange(num_rows)
+        if config.mini_batches > 1:
+            order = np.random.default_rng((config.seed, 7, step, epoch)).permutation(num_rows)
+        for part in np.array_split(order, min(config.mini_batches, num_rows)):
+            yield sorted(part.tolist())
+
+
+def _update(
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    rows: _Rows,
+    chosen: list[int],
+    objective: Objective,
+    config: RlConfig,
+    step: int,
+    state: RlState,
+) -> dict[str, float]:
+    """One optimizer update over some rollouts."""
+    counts = [len(rows.old[row]) for row in chosen]
+    starts = dict(zip(chosen, np.cumsum([0, *counts]).tolist()))
+    tokens = StepTokens(
+        torch.cat([rows.old[row] for row in chosen]),
+        torch.cat([rows.advantages[row] for row in chosen]),
+        config.step_seed(step),
+    )
+    total, sequences = sum(counts), sum(count > 0 for count in counts)
+    # A rollout whose advantages are all 0 has no gradient; it counts in the mean all the same.
+    live = [row for row in chosen if objective.terms or bool(rows.advantages[row].any())]
+    data = TokenRows([rows.data.ids[row] for row in live], [rows.data.masks[row] for row in live])
+    sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        parameter.grad = torch.zeros_like(parameter)
+    for micro in micro_batches(data, config.max_tokens, policy.model.device):
+        at = [live[row] for row in micro.rows]
+        log_probs, entropies = score(policy.model, micro, entropy_gradient=objective.needs_entropy_gradient)
+        batch = _token_batch(rows, tokens, at, starts, log_probs, entropies, state)
+        loss, held = objective.token_loss(batch)
+        if config.loss_mean == "token":
+            mean = loss.sum() / total
+        else:
+            lengths = torch.tensor([len(rows.old[row]) for row in at], device=loss.device)
+            mean = (loss / torch.repeat_interleave(lengths, lengths)).sum() / sequences
+        mean.backward()
+        _sum(sums, micro, batch, mean, held)
+    norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
+    if not (math.isfinite(sums["loss"]) and math.isfinite(float(norm))):
+        raise NonFiniteLossError(
+            f"RL step {step + 1}: loss {sums['loss']}, gradient norm {float(norm)}; the last checkpoint is good: "
+            "start from it with a lower --learning-rate in another --out"
+        )
+    optimizer.step()
+    return {
+        "rl/loss": sums["loss"],
+        "rl/clip_fraction": sums["clipped"] / total,
+        "rl/kl_to_sampler_nats": sums["kl"] / total,
+        "rl/grad_norm": float(norm),
+    }
+
+
+def _token_batch(
+    rows: _Rows,
+    tokens: StepTokens,
+    at: Sequence[int],
+    starts: Mapping[int, int],
+    log_probs: Tensor,
+    entropies: Tensor,
+    state: RlState,
+) -> TokenBatch:
+    index = torch.cat([torch.arange(starts[row], starts[row] + len(rows.old[row])) for row in at])
+    reference = None if rows.reference is None else torch.cat([rows.reference[row] for row in at]).to(log_probs)
+    return TokenBatch(tokens, index, log_probs, entropies, reference, None, state.coefficients)
+
+
+def _sum(sums: dict[str, float], micro: MicroBatch, batch: TokenBatch, mean: Tensor, held: Tensor) -> None:
+    difference = (batch.old_log_probs - batch.log_probs).detach()
+    sums["loss"] += float(mean.detach())
+    sums["clipped"] += float(held.sum())
+    sums["kl"] += float((difference.neg().exp() - 1 + difference).sum())

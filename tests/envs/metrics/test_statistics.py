@@ -1,0 +1,167 @@
+"""Intervals by their coverage, tests by an independent implementation, aggregates by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from berrypick.envs.metrics.statistics import (
+    bootstrap_indices,
+    bootstrap_mean,
+    equivalence_p,
+    hierarchical_bootstrap,
+    holm,
+    interquartile_mean,
+    one_sided_p,
+    paired_t_interval,
+    probability_of_improvement,
+    t_probability,
+    t_quantile,
+    win_tie_loss,
+)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 8, 19, 40])
+@pytest.mark.parametrize("probability", [0.01, 0.3, 0.5, 0.9, 0.975, 0.9995])
+def test_t_quantiles_and_probabilities_agree_with_scipy(degrees, probability):
+    stats = pytest.importorskip("scipy.stats")
+    assert t_quantile(probability, degrees) == pytest.approx(
+        float(stats.t.ppf(probability, degrees)), rel=1e-9, abs=1e-9
+    )
+    for t in (-3.0, -0.5, 0.0, 1.2, 4.0):
+        assert t_probability(t, degrees) == pytest.approx(float(stats.t.cdf(t, degrees)), abs=1e-12)
+
+
+def test_t_quantiles_agree_with_the_printed_table():
+    for degrees, value in ((1, 12.706), (2, 4.303), (4, 2.776), (7, 2.365), (19, 2.093)):
+        assert t_quantile(0.975, degrees) == pytest.approx(value, abs=5e-4)
+    with pytest.raises(ValueError, match="degree"):
+        t_quantile(0.9, 0)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        t_quantile(1.0, 3)
+
+
+def test_paired_t_interval_by_hand():
+    # mean 2, standard deviation 1, error 1 / sqrt 3, t 4.3027
+    found = paired_t_interval([1.0, 2.0, 3.0])
+    assert (found.value, found.n) == (2.0, 3)
+    assert found.high - 2 == pytest.approx(4.30265 / math.sqrt(3), abs=1e-4)
+    with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
+        paired_t_interval([1.0])
+
+
+def test_paired_t_intervals_cover_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    covered = [
+        (found := paired_t_interval(rng.normal(0.3, 1.0, 8).tolist())).low <= 0.3 <= found.high for _ in range(1500)
+    ]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+def test_bootstrap_intervals_cover_the_mean_of_a_known_distribution():
+    rng = np.random.default_rng(1)
+    indices = bootstrap_indices(80, num_resamples=400)
+    covered = []
+    for _ in range(600):
+        found = bootstrap_mean(rng.binomial(1, 0.3, 80).astype(float), indices)
+        covered.append(found.low <= 0.3 <= found.high)
+    assert np.mean(covered) == pytest.approx(0.945, abs=0.03)
+
+
+def test_a_constant_difference_has_an_interval_of_no_width_because_questions_are_paired():
+    rng = np.random.default_rng(2)
+    first = rng.random(50)
+    second = first + 0.1
+    indices = bootstrap_indices(50)
+    found = bootstrap_mean(second - first, indices)
+    assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+    alone = bootstrap_mean(first, indices)
+    assert alone.high - alone.low > 0.1  # unpaired, the spread of the questions would show
+
+
+def test_questions_without_a_value_are_left_out_and_not_counted():
+    values = np.array([1.0, np.nan, 3.0])
+    found = bootstrap_mean(values, bootstrap_indices(3))
+    assert (found.value, found.n) == (2.0, 2)
+    with pytest.raises(ValueError, match="no question"):
+        bootstrap_mean(np.array([np.nan]), bootstrap_indices(1))
+
+
+def test_bootstrap_draws_depend_on_the_seed_alone():
+    assert np.array_equal(bootstrap_indices(5, seed=3), bootstrap_indices(5, seed=3))
+    assert not np.array_equal(bootstrap_indices(5, seed=3), bootstrap_indices(5, seed=4))
+
+
+def test_hierarchical_intervals_are_wider_than_those_that_forget_the_seeds():
+    rng = np.random.default_rng(4)
+    question = rng.random(100)
+    arms = [question + rng.normal(0, 0.2, (5, 1)) + rng.normal(0, 0.01, (5, 100)) for _ in range(2)]
+    both = hierarchical_bootstrap(*arms, num_resamples=500)
+    questions_only = bootstrap_mean((arms[1] - arms[0]).mean(0), bootstrap_indices(100))
+    assert both.value == pytest.approx(questions_only.value)
+    assert both.high - both.low > 10 * (questions_only.high - questions_only.low)
+    with pytest.raises(ValueError, match="paired"):
+        hierarchical_bootstrap(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+def test_one_sided_p_agrees_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    values = [0.3, -0.1, 0.5, 0.2, 0.05]
+    for bound in (0.0, 0.1, -0.4):
+        expected = stats.ttest_1samp(values, bound, alternative="greater").pvalue
+        assert one_sided_p(values, bound) == pytest.approx(float(expected))
+
+
+def test_equivalence_needs_the_interval_inside_the_margin_not_a_zero_inside_the_interval():
+    noisy = [0.5, -0.6, 0.4, -0.3]  # its interval holds 0, and tells nothing about a margin of .1
+    assert paired_t_interval(noisy).low < 0 < paired_t_interval(noisy).high
+    assert equivalence_p(noisy, 0.1) > 0.3
+    tight = [0.051, 0.049, 0.05, 0.052]  # its interval excludes 0, and lies within .1
+    assert paired_t_interval(tight).low > 0
+    assert equivalence_p(tight, 0.1) < 0.001
+    with pytest.raises(ValueError, match="margin"):
+        equivalence_p(tight, 0.0)
+
+
+def test_equivalence_at_5_percent_is_the_90_percent_interval_inside_the_margin():
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        values = rng.normal(0.05, 0.1, 6).tolist()
+        interval = paired_t_interval(values, level=0.9)
+        assert (equivalence_p(values, 0.1) < 0.05) == (interval.low > -0.1 and interval.high < 0.1)
+
+
+def test_differences_without_spread_decide_at_once():
+    assert equivalence_p([0.0, 0.0, 0.0], 0.01) == 0.0
+    assert one_sided_p([0.2, 0.2]) == 0.0
+    assert one_sided_p([0.0, 0.0]) == 1.0
+
+
+def test_holm_by_hand():
+    # .01 * 4, .02 * 3, max(.06, .03 * 2), .5
+    assert holm([0.5, 0.01, 0.03, 0.02]) == pytest.approx([0.5, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_holm_keeps_the_family_wise_error_at_5_percent():
+    rng = np.random.default_rng(6)
+    wrong = [min(holm(rng.random(10).tolist())) < 0.05 for _ in range(2000)]
+    assert np.mean(wrong) == pytest.approx(0.05, abs=0.02)
+
+
+def test_the_interquartile_mean_drops_a_quarter_at_each_end():
+    assert interquartile_mean(np.array([[100.0, 1.0], [2.0, -50.0]])) == pytest.approx(1.5)
+    stats = pytest.importorskip("scipy.stats")
+    values = np.random.default_rng(7).random((5, 7))
+    assert interquartile_mean(values) == pytest.approx(float(stats.trim_mean(values, 0.25, axis=None)))
+
+
+def test_probability_of_improvement_counts_ties_half():
+    assert probability_of_improvement([1, 2], [2, 3]) == pytest.approx((1 + 1 + 0.5 + 1) / 4)
+    assert probability_of_improvement([1, 1], [1, 1]) == 0.5
+
+
+def test_win_tie_loss_leaves_out_unknown_questions():
+    assert win_tie_loss(np.array([0.5, 0.0, -1.0, np.nan, 2.0])) == (2, 1, 1)

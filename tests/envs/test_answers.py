@@ -1,0 +1,90 @@
+"""Answers compared by the rules of SQuAD, HotpotQA and MuSiQue."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections import Counter
+
+import pytest
+from berrypick.envs.answers import exact_match, f1, normalize, sub_exact_match
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The  Beatles!", "beatles"),
+        ("an A-ha the", "aha"),
+        ("  U.S.A. ", "usa"),
+        ("theatre", "theatre"),
+        ("a\nb", "b"),
+        ("Ärger", "ärger"),
+        ("the", ""),
+    ],
+)
+def test_normalisation_drops_case_punctuation_articles_and_spare_space(text, expected):
+    assert normalize(text) == expected
+
+
+def test_hand_values():
+    assert exact_match("The Eiffel Tower.", ["eiffel tower"]) == 1
+    assert exact_match("tower", ["eiffel tower", "la tour"]) == 0
+    assert sub_exact_match("it is the Eiffel Tower of Paris", ["Eiffel tower"]) == 1
+    assert sub_exact_match("anything", ["the"]) == 0
+    assert f1("big red dog", ["red dog"]) == pytest.approx(0.8)
+    assert f1("red red", ["red dog", "cat"]) == pytest.approx(0.5)
+    assert f1("yes it is", ["yes"]) == 0
+    assert f1("no", ["no"]) == 1
+    assert f1("anything", []) == 0
+
+
+def official_normalize(text):
+    """normalize_answer of hotpot_evaluate_v1.py, as published: lower, punctuation, articles, space."""
+    text = "".join(char for char in text.lower() if char not in set(string.punctuation))
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+
+
+def official_hotpot_f1(prediction, truth):
+    got, wanted = official_normalize(prediction), official_normalize(truth)
+    if got in ("yes", "no", "noanswer") and got != wanted:
+        return 0.0
+    if wanted in ("yes", "no", "noanswer") and got != wanted:
+        return 0.0
+    shared = sum((Counter(got.split()) & Counter(wanted.split())).values())
+    if shared == 0:
+        return 0.0
+    precision, recall = shared / len(got.split()), shared / len(wanted.split())
+    return 2 * precision * recall / (precision + recall)
+
+
+def official_musique_f1(prediction, truth):
+    got, wanted = official_normalize(prediction).split(), official_normalize(truth).split()
+    if not got or not wanted:
+        return float(got == wanted)
+    shared = sum((Counter(got) & Counter(wanted)).values())
+    if shared == 0:
+        return 0.0
+    precision, recall = shared / len(got), shared / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+@pytest.mark.parametrize(("name", "official"), [("hotpotqa", official_hotpot_f1), ("musique", official_musique_f1)])
+def test_scores_agree_with_the_official_rules_on_the_real_questions(shared_data, name, official):
+    rows = [json.loads(line) for line in (shared_data / name / "questions.jsonl").open()]
+    rows = [row for row in rows if name == "hotpotqa" or row["golden_answers"][0].lower() not in ("yes", "no")]
+    answers = [row["golden_answers"] for row in rows]
+    predictions = [texts[0] for texts in answers]
+    variants = [
+        predictions,
+        predictions[1:] + predictions[:1],
+        [f"The {text.upper()}, in short" for text in predictions],
+        [" ".join(text.split()[:2]) for text in predictions],
+    ]
+    for guesses in variants:
+        for guess, accepted in zip(guesses, answers):
+            if name == "musique" and official_normalize(guess) in ("yes", "no"):
+                continue
+            assert f1(guess, accepted) == pytest.approx(max(official(guess, truth) for truth in accepted))
+            matched = any(official_normalize(guess) == official_normalize(truth) for truth in accepted)
+            assert exact_match(guess, accepted) == float(matched)

@@ -1,0 +1,119 @@
+"""rollouts.jsonl: what is written comes back, and version 1 stays readable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from berrypick.envs.episode import Draft, Tokens, advance, start
+from berrypick.envs.questions import EpisodeSpec, Question
+from berrypick.envs.record import SCHEMA_VERSION, EpisodeRecord, RecordError, read_records, write_records
+from berrypick.envs.recording import record_of
+from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
+from berrypick.retrieval_index.corpus import Passage
+
+GOLDEN = Path(__file__).parent / "golden" / "rollouts_v1.jsonl"
+QUESTION = Question(
+    "q1", "who?", ("Ada", "A."), ((frozenset(["p2", "p1"]), frozenset(["p3"])),), "test", {"type": None, "hops": 2}
+)
+
+
+def an_episode():
+    searcher = Bm25sSearcher.from_passages([Passage(f"p{i}", "", f"word{i} body") for i in (1, 2, 3)])
+    episode = start(QUESTION, EpisodeSpec(top_k=1, search_budget=1, max_turns=4))
+    tokens = Tokens(
+        np.array([5, 6], np.int32), np.array([-0.5, -1e-7], np.float32), np.array([0.25, 1.5], np.float32),
+        np.array([0, 9], np.int32),
+    )  # fmt: skip
+    turns = ["<search> word1 \ud800é </search>", "hm", "<search> word3 </search>", "<answer> ada [1] </answer>"]
+    for turn in turns:
+        advance([episode], [Draft(turn, tokens)], searcher)
+    return episode
+
+
+def test_a_record_holds_what_happened():
+    record = record_of(an_episode(), sample_index=3, seed=7, policy_id="me", env_id="e")
+    assert (record.schema_version, record.policy_id, record.sample_index) == (1, "me", 3)
+    assert [turn.action for turn in record.turns] == ["search", "invalid", "search", "answer"]
+    assert [turn.error for turn in record.turns] == [None, None, "search budget exceeded", None]
+    assert record.queries == ["word1 \ufffdé"] and record.shown_ids == {"p1"}
+    start_, end = record.turns[0].query_spans[0]
+    assert record.turns[0].text[start_:end] == record.queries[0]
+    assert (record.em, record.f1, record.sub_em, record.reward) == (1, 1, 1, 1)
+    assert (record.answer_raw, record.answer_norm) == ("ada", "ada")
+    assert record.evidence_recall == 0.5 and record.hop_hits == [[True, False]]
+    assert record.question.evidence == [[["p1", "p2"], ["p3"]]]
+    assert record.policy_tokens == 8 and record.turns[0].tokens.log_probs == [-0.5, -1e-7]
+    assert (record.terminated, record.truncated) == (True, False)
+
+
+def test_groups_are_question_and_seed():
+    one, two = (record_of(an_episode(), sample_index=i, seed=7) for i in (0, 1))
+    assert one.group_id == two.group_id != record_of(an_episode(), sample_index=0, seed=8).group_id
+
+
+def test_records_come_back_equal_and_the_same_records_give_the_same_bytes(tmp_path):
+    records = [record_of(an_episode(), sample_index=i, seed=7) for i in range(3)]
+    write_records(tmp_path / "a.jsonl", records)
+    write_records(tmp_path / "b.jsonl", records[:1])
+    write_records(tmp_path / "b.jsonl", records[1:])
+    assert read_records(tmp_path / "a.jsonl") == records
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    assert records[0].question.metadata["type"] is None
+
+
+def test_unknown_fields_are_kept_at_every_depth(tmp_path):
+    row = json.loads(GOLDEN.read_text().splitlines()[0])
+    row["judge"] = {"score": 3, "why": None}
+    row["question"]["source"] = "x"
+    row["turns"][0]["latency_s"] = 0.5
+    row["turns"][0]["hits"][0][0]["rank_dense"] = 9
+    (tmp_path / "in.jsonl").write_text(json.dumps(row) + "\n")
+    write_records(tmp_path / "out.jsonl", read_records(tmp_path / "in.jsonl"))
+    assert json.loads((tmp_path / "out.jsonl").read_text()) == row
+
+
+def test_version_1_stays_readable():
+    records = read_records(GOLDEN)
+    assert [record.sample_index for record in records] == [0, 1]
+    assert [record.em for record in records] == [1.0, 0.0]
+    assert records[0].queries == ["word1 é"] and records[1].truncated
+    assert SCHEMA_VERSION == 1, "a new version needs its own golden file beside this one"
+    assert [record.model_dump(exclude_none=True, mode="json") for record in records] == [
+        json.loads(line) for line in GOLDEN.read_text().splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{nope", "no valid JSON"),
+        ("[1]", "no JSON object"),
+        ('{"schema_version": 99}', "newer than this berrypick"),
+        ('{"group_id": "g"}', "question"),
+        ('{"schema_version": "x"}', "rollouts"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, line, reason):
+    path = tmp_path / "r.jsonl"
+    path.write_text(GOLDEN.read_text() + line + "\n")
+    with pytest.raises(Exception, match=reason) as caught:
+        read_records(path)
+    assert f"{path}:3" in str(caught.value)
+
+
+def test_an_empty_file_is_no_rollouts(tmp_path):
+    (tmp_path / "r.jsonl").write_text("\n")
+    with pytest.raises(RecordError, match="no rollouts"):
+        read_records(tmp_path / "r.jsonl")
+    with pytest.raises(Exception, match="cannot read"):
+        read_records(tmp_path / "absent.jsonl")
+
+
+def test_records_of_others_need_only_question_group_and_turns():
+    record = EpisodeRecord.model_validate(
+        {"question": {"id": "1", "text": "t", "answers": ["a"]}, "group_id": "g", "sample_index": 0, "turns": []}
+    )
+    assert record.em is None and record.queries == []

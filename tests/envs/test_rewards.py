@@ -1,0 +1,68 @@
+"""Rewards of an ended episode."""
+
+from __future__ import annotations
+
+import pytest
+from berrypick.envs.rewards import REWARD_TERMS, EpisodeFacts, evidence_recall, hop_hits, parse_reward
+from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
+
+PATHS = ((frozenset("ab"), frozenset("c")), (frozenset("x"), frozenset("y"), frozenset("z")))
+
+
+def facts(**changes):
+    given = {
+        "prediction": "Paris",
+        "answers": ("paris",),
+        "evidence": PATHS,
+        "shown_ids": frozenset("bxy"),
+        "num_queries": 3,
+        "num_invalid": 0,
+        "num_turns": 4,
+    }
+    return EpisodeFacts(**(given | changes))
+
+
+def test_evidence_is_the_best_path_by_hops():
+    assert hop_hits(PATHS, frozenset("bxy")) == [[True, False], [True, True, False]]
+    assert evidence_recall(PATHS, frozenset("bxy")) == pytest.approx(2 / 3)
+    assert evidence_recall((), frozenset("a")) == 0
+    assert evidence_recall(((frozenset(), frozenset("a")),), frozenset("a")) == 0.5  # a hop no passage covers
+
+
+@pytest.mark.parametrize(
+    ("term", "changes", "value"),
+    [
+        ("em", {}, 1), ("em", {"prediction": "London"}, 0), ("em", {"prediction": None}, 0),
+        ("f1", {"prediction": "Paris France"}, 2 / 3), ("f1", {"prediction": None}, 0),
+        ("sub_em", {"prediction": "in Paris, France"}, 1), ("sub_em", {"prediction": None}, 0),
+        ("evidence_recall", {}, 2 / 3), ("all_hops", {}, 0), ("all_hops", {"shown_ids": frozenset("ac")}, 1),
+        ("format", {}, 1), ("format", {"num_invalid": 1}, 0), ("format", {"prediction": None}, 0),
+        ("queries", {}, 3),
+    ],
+)  # fmt: skip
+def test_each_term_has_its_hand_value(term, changes, value):
+    assert REWARD_TERMS[term](facts(**changes)) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("em", 1), ("-em", -1), ("em + 0.3*evidence_recall - 0.01*queries", 1 + 0.2 - 0.03),
+        ("  .5*em+2. * em ", 2.5), ("em-1e-2*queries", 0.97), ("0*em", 0),
+    ],
+)  # fmt: skip
+def test_a_sum_of_terms_adds_up(spec, value):
+    assert parse_reward(spec)(facts()) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("spec", ["", " ", "em +", "em em", "2em", "em*2", "em + (f1)", "em;f1", "0.1*"])
+def test_what_is_no_sum_is_refused(spec):
+    with pytest.raises(BerrypickError, match="no sum of terms"):
+        parse_reward(spec)
+
+
+def test_an_unknown_term_names_the_nearest_and_another_type_is_refused():
+    with pytest.raises(UnknownNameError, match="did you mean evidence_recall"):
+        parse_reward("em + evidence_recal")
+    with pytest.raises(BerrypickError, match="must be a text"):
+        parse_reward(1.0)

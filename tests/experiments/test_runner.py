@@ -1,0 +1,122 @@
+"""The runner: every cell once, whole or not at all, a crash loses itself alone, other versions are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+from berrypick import BerrypickError
+from berrypick.experiments.runner import Cell, load_results, reproduce_cell, run_experiment
+
+
+@dataclass
+class Toy:
+    """Squares the number of each cell."""
+
+    name: str = "toy"
+    summary: str = ""
+    version: int = 1
+    factor: int = 1
+    crash: set = field(default_factory=set)
+    stop: set = field(default_factory=set)
+    ran: list = field(default_factory=list)
+
+    def cells(self, scale, num_seeds):
+        return [Cell(f"arm/seed-{seed}", {"seed": seed, "factor": self.factor}) for seed in range(num_seeds)]
+
+    def run_cell(self, cell, work):
+        seed = cell.config["seed"]
+        self.ran.append(seed)
+        if seed in self.stop:
+            raise KeyboardInterrupt
+        if seed in self.crash:
+            raise RuntimeError(f"seed {seed} went wrong")
+        assert work.is_dir()
+        return {"value": seed**2}
+
+    def report(self, results, scale, num_seeds):
+        return {"values": {k: v["value"] for k, v in results.done.items()}, "failed": results.failed, "text": ""}
+
+    def write_files(self, results, report, out):
+        assert (out / "report.json").is_file()
+
+
+def run(toy, out, seeds=3):
+    return run_experiment(toy, out, scale="smoke", num_seeds=seeds)
+
+
+def test_a_second_run_computes_nothing_and_reports_the_same(tmp_path):
+    toy = Toy()
+    first = run(toy, tmp_path / "r")
+    assert first["values"] == {"arm/seed-0": 0, "arm/seed-1": 1, "arm/seed-2": 4}
+    assert first["command"] == "berrypick run toy --scale smoke --seeds 3 --out r"
+    assert run(toy, tmp_path / "r") == first
+    assert toy.ran == [0, 1, 2]
+    assert json.loads((tmp_path / "r" / "report.json").read_text()) == first
+
+
+def test_a_crashed_cell_loses_itself_alone_is_named_and_is_tried_again(tmp_path):
+    toy = Toy(crash={1})
+    report = run(toy, tmp_path / "r")
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-2": 4}
+    assert report["failed"] == {"arm/seed-1": "RuntimeError: seed 1 went wrong"}
+    toy.crash.clear()
+    assert run(toy, tmp_path / "r")["failed"] == {}
+    assert toy.ran == [0, 1, 2, 1]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+    toy = Toy(stop={1})
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, tmp_path / "r")
+    assert load_results(toy, tmp_path / "r", toy.cells("smoke", 3)).not_run == ["arm/seed-1", "arm/seed-2"]
+    toy.stop.clear()
+    run(toy, tmp_path / "r")
+    assert toy.ran == [0, 1, 1, 2]
+
+
+def test_results_of_another_version_are_refused(tmp_path):
+    run(Toy(), tmp_path / "r")
+    with pytest.raises(BerrypickError, match="version"):
+        run(Toy(version=2), tmp_path / "r")
+    with pytest.raises(BerrypickError, match=r"version 1 of toy, this is version 2; choose a new --out"):
+        load_results(Toy(version=2), tmp_path / "r", Toy().cells("smoke", 1))
+
+
+def test_cells_computed_with_other_settings_are_refused(tmp_path):
+    run(Toy(), tmp_path / "r")
+    with pytest.raises(BerrypickError, match="other settings"):
+        run(Toy(factor=2), tmp_path / "r")
+
+
+def test_a_folder_of_another_run_or_of_other_files_is_refused(tmp_path):
+    run(Toy(), tmp_path / "r")
+    with pytest.raises(BerrypickError, match="another run"):
+        run_experiment(Toy(), tmp_path / "r", scale="smoke", num_seeds=5)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(BerrypickError, match="other files"):
+        run(Toy(), tmp_path / "full")
+
+
+def test_a_cell_is_reproduced_whatever_the_folder_holds(tmp_path):
+    toy = Toy()
+    found = reproduce_cell(toy, "arm/seed-2", tmp_path / "r", scale="smoke", num_seeds=3)
+    assert found == {"value": 4}
+    with pytest.raises(BerrypickError, match="did you mean arm/seed-2"):
+        reproduce_cell(toy, "arm/sed-2", tmp_path / "r", scale="smoke", num_seeds=3)
+
+
+def test_no_seeds_are_refused(tmp_path):
+    with pytest.raises(BerrypickError, match="--seeds must be at least 1"):
+        run(Toy(), tmp_path / "r", seeds=0)
+
+
+def test_no_partial_cell_is_left_or_read(tmp_path):
+    toy = Toy()
+    run(toy, tmp_path / "r", seeds=1)
+    folder = tmp_path / "r" / "cells" / "arm"
+    assert [path.name for path in folder.iterdir()] == ["seed-0.json"]
+    (folder / ".seed-1.json.partial").write_text('{"version": 1, "resu')
+    assert load_results(toy, tmp_path / "r", toy.cells("smoke", 2)).not_run == ["arm/seed-1"]

@@ -1,0 +1,56 @@
+"""A small World and a babbling language model: random weights, wild logits, turns that end by tag, eos or length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from berrypick.envs.tasks import Task, make_task
+from berrypick.policies.language_model import LanguageModelPolicy
+from berrypick.policies.tiny import TINY_CONFIG, tiny_tokenizer
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def world() -> Task:
+    """Eight training and four test questions over bm25s."""
+    return make_task("berrypick/World-v0", num_train=8, num_validation=0, num_test=4)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return tiny_tokenizer()
+
+
+def babbler(
+    tokenizer: PreTrainedTokenizerFast, *, window: int = 512, dtype: torch.dtype = torch.float32
+) -> LanguageModelPolicy:
+    """A model whose logits have a spread of several nats, so that any wrong position or cache entry shows."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48, "max_position_embeddings": window}
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), **{**TINY_CONFIG, **sizes, "initializer_range": 0.25, "tie_word_embeddings": False}
+    )
+    model = LlamaForCausalLM(config).to(dtype).eval()
+    torch.set_rng_state(state)
+    bias = torch.zeros(len(tokenizer), dtype=dtype)
+    for text, weight in {
+        " <search>": 5.0,
+        "<search>": 5.0,
+        " </search>": 5.5,
+        " <answer>": 4.0,
+        " </answer>": 5.0,
+        "<|end|>": 3.0,
+    }.items():
+        bias[tokenizer.encode(text, add_special_tokens=False)] = weight
+    model.lm_head.register_forward_hook(lambda module, args, logits: logits + bias.to(logits.device))
+    return LanguageModelPolicy(model, tokenizer, "babbler")
+
+
+@pytest.fixture(scope="session")
+def make_babbler(tokenizer: PreTrainedTokenizerFast) -> Callable[..., LanguageModelPolicy]:
+    return lambda **options: babbler(tokenizer, **options)

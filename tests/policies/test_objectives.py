@@ -1,0 +1,395 @@
+"""Published vectors and identities of shapes, estimates and bonuses.
+
+The vectors: n = 8, rewards [1,1,0,0,0,0,0,0], answers [A,A,B,B,B,C,D,E], no outcome seen before, k = 4.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from berrypick.policies.objectives import OBJECTIVES, Groups, OutcomeCounts, get_objective
+from berrypick.policies.objectives.bonuses import Batch, Bonus, Shuffled, Ucb, UcbCon, UcbMean
+from berrypick.policies.objectives.estimates import DrGrpo, Estimate, Gdpo, Grpo, MaxRl, PassAtK, Rloo
+from berrypick.policies.objectives.shapes import (
+    Darling,
+    Lexical,
+    MaxAtK,
+    MultiRlvr,
+    Plain,
+    Shape,
+    Vpo,
+    cluster_diversity,
+    linked_clusters,
+)
+from berrypick.retrieval_index.errors import BerrypickError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+REWARDS = [1.0, 1, 0, 0, 0, 0, 0, 0]
+ANSWERS = ["A", "A", "B", "B", "B", "C", "D", "E"]
+
+
+def group(
+    rewards: list[float],
+    outcomes: list[str | None] | None = None,
+    vectors: torch.Tensor | None = None,
+    queries: list[tuple[str, ...]] | None = None,
+) -> Groups:
+    labels = outcomes or list(range(len(rewards)))
+    return Groups(
+        ("q",),
+        torch.tensor([rewards], dtype=torch.float64),
+        {key: [labels] for key in ("answer", "evidence", "retrieval", "query")},
+        [queries or [(f"the heir of name{i}",) for i in range(len(rewards))]],
+        None if vectors is None else vectors[None],
+        seed=3,
+    )
+
+
+PUBLISHED = group(REWARDS, ANSWERS)
+
+
+def row(values: torch.Tensor) -> list[float]:
+    """One value for A, B, C, and that equal rollouts have equal values."""
+    (flat,) = values.tolist()
+    assert flat[0] == flat[1]
+    assert flat[2] == flat[3] == flat[4]
+    assert flat[5] == flat[6] == flat[7]
+    return [flat[0], flat[2], flat[5]]
+
+
+def seen() -> OutcomeCounts:
+    counts = OutcomeCounts()
+    counts.add(PUBLISHED, "answer")
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (Grpo()(PUBLISHED, PUBLISHED.rewards), (1.62019, -0.54006, -0.54006)),
+        (Grpo(population=True)(PUBLISHED, PUBLISHED.rewards), (1.73205, -0.57735, -0.57735)),
+        (Rloo()(PUBLISHED, PUBLISHED.rewards), (0.85714, -0.28571, -0.28571)),
+        (Batch()(PUBLISHED, OutcomeCounts()), (-0.125, -0.25, 0)),
+        (Ucb()(PUBLISHED, OutcomeCounts()), (1, 1, 1)),
+        (Ucb()(PUBLISHED, seen()), (0.70711, 0.57735, 1)),
+        (UcbMean()(PUBLISHED, seen()), (-0.06992, -0.21821, 0.26482)),
+        (cluster_diversity(PUBLISHED, "answer"), (0.85714, 0.71429, 1)),
+        (DrGrpo()(PUBLISHED, Darling("answer")(PUBLISHED)), (0.64286, -0.21429, -0.21429)),
+        (PassAtK(4)(PUBLISHED, PUBLISHED.rewards), (0.52223, -0.17408, -0.17408)),
+        (MaxAtK(4)(PUBLISHED), (0.5, 0.357143, 0.357143)),
+        (Grpo(epsilon=0)(PUBLISHED, MaxAtK(4)(PUBLISHED)), (1.62019, -0.54006, -0.54006)),
+    ],
+    ids=[
+        "grpo",
+        "grpo_population",
+        "rloo",
+        "batch",
+        "ucb_before",
+        "ucb_after",
+        "ucb_mean",
+        "div",
+        "darling",
+        "pass_at_4",
+        "max_at_4",
+        "max_at_4_z",
+    ],
+)
+def test_published_vector(values: torch.Tensor, expected: tuple[float, ...]) -> None:
+    assert row(values) == pytest.approx(expected, abs=1.5e-5)
+
+
+def test_mean_batch_bonus_of_the_vector_is_minus_an_eighth() -> None:
+    assert float(Batch()(PUBLISHED, OutcomeCounts()).mean()) == pytest.approx(-0.125)
+
+
+@pytest.mark.parametrize(("dims", "expected"), [(2, 0.75), (3, 0.61111), (5, 0.45667)])
+def test_vpo_scores_a_set_of_all_unit_vectors_with_the_harmonic_mean(dims: int, expected: float) -> None:
+    uniform = torch.full((dims, dims), 1 / dims, dtype=torch.float64)
+    single = torch.zeros(dims, dims, dtype=torch.float64)
+    single[0, 0] = 1
+    vectors = torch.stack([torch.eye(dims, dtype=torch.float64), uniform, single])
+    g = group([0.0, 0.0, 0.0], vectors=vectors)
+    ((full, copies, one),) = Vpo(num_weights=40_000)(g).tolist()
+    assert full == pytest.approx(expected, abs=0.005)
+    assert copies == pytest.approx(1 / dims, abs=1e-9)
+    assert one == pytest.approx(1 / dims, abs=0.005)
+
+
+# ---- definitions against brute force
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0, -1.0]), min_size=1, max_size=7), st.integers(1, 7))
+def test_max_at_k_is_the_share_of_the_best_over_all_subsets(rewards: list[float], k: int) -> None:
+    k = min(k, len(rewards))
+    subsets = list(itertools.combinations(range(len(rewards)), k))
+    expected = [
+        sum(max(rewards[j] for j in subset) for subset in subsets if i in subset) / len(subsets)
+        for i in range(len(rewards))
+    ]
+    assert MaxAtK(k)(group(rewards)).tolist()[0] == pytest.approx(expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=7), st.integers(1, 7))
+def test_pass_at_k_is_the_mean_advantage_over_all_groups_of_k(rewards: list[float], k: int) -> None:
+    n, k = len(rewards), min(k, len(rewards))
+    subsets = list(itertools.combinations(range(n), k))
+    won = [float(any(rewards[j] for j in subset)) for subset in subsets]
+    mean, spread = np.mean(won), np.std(won)
+    expected = [
+        0.0
+        if spread == 0
+        else np.mean([(w - mean) / (spread + 1e-6) for w, subset in zip(won, subsets) if i in subset])
+        for i in range(n)
+    ]
+    got = PassAtK(k)(group(rewards), torch.tensor([rewards], dtype=torch.float64)).tolist()[0]
+    assert got == pytest.approx(expected, abs=1e-9)
+
+
+def test_vpo_is_the_mean_best_candidate_under_one_set_of_weights_a_group() -> None:
+    vectors = torch.rand(3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    swapped = vectors[[2, 0, 1]]
+    values = Vpo()(group([0.0] * 3, vectors=vectors))[0]
+    assert torch.equal(values[[2, 0, 1]], Vpo()(group([0.0] * 3, vectors=swapped))[0])
+    doubled = vectors.repeat(1, 2, 1)
+    torch.testing.assert_close(Vpo()(group([0.0] * 3, vectors=doubled))[0], values)
+
+
+def test_vpo_with_one_dimension_is_grpo_on_the_best_candidate() -> None:
+    vectors = torch.rand(6, 3, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    g = group([0.0] * 6, vectors=vectors)
+    best = vectors.amax(dim=(1, 2))[None]
+    objective = get_objective("vpo")
+    torch.testing.assert_close(objective.advantages(g).base, Grpo(population=True)(g, best))
+
+
+def test_multi_rlvr_sums_candidates_and_equals_vpo_times_m_where_all_dimensions_agree() -> None:
+    shared = torch.rand(5, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).expand(5, 3, 4)
+    g = group([0.0] * 5, vectors=shared.contiguous())
+    torch.testing.assert_close(MultiRlvr()(g), 3 * Vpo()(g))
+    summed, best = (get_objective(name).advantages(g).base for name in ("multi_rlvr", "vpo"))
+    torch.testing.assert_close(summed, best, atol=1e-5, rtol=1e-5)
+
+
+def test_gdpo_averages_standardised_dimensions() -> None:
+    vectors = torch.tensor([[[1.0, 0.0]], [[0.0, 5.0]], [[0.0, 0.0]], [[1.0, 0.0]]], dtype=torch.float64)
+    g = group([0.0] * 4, vectors=vectors)
+    first, second = (Grpo()(g, vectors[None, :, 0, d]) for d in range(2))
+    torch.testing.assert_close(Gdpo()(g, g.rewards), (first + second) / 2)
+
+
+def test_lexical_counts_the_ngrams_no_sibling_uses() -> None:
+    queries = [("a b c d", "e"), ("a b c d",), ("x y",), ("a b c d e f",)]
+    g = group([1.0, 1.0, 1.0, 2.0], queries=queries)
+    # grams: {abcd, bcde}, {abcd}, {}, {abcd, bcde, cdef}
+    assert Lexical()(g).tolist() == [[0.0, 0.0, 0.0, pytest.approx(2 / 3)]]
+    assert Lexical(2)(g).tolist()[0][2] == 1.0
+
+
+def test_darling_with_all_distinct_clusters_is_the_reward() -> None:
+    g = group([1.0, 0.5, 0.0, 1.0])
+    assert torch.equal(Darling()(g), g.rewards)
+
+
+def test_darling_of_one_cluster_is_a_tenth_and_moves_nothing() -> None:
+    g = group([1.0] * 4, ["a"] * 4)
+    assert Darling()(g).tolist() == [[pytest.approx(0.1)] * 4]
+    assert float(get_objective("darling").advantages(g).base.abs().max()) == 0
+
+
+def test_random_clusters_keep_the_sizes() -> None:
+    g = group([1.0] * 8, ANSWERS)
+    shuffled = Darling("answer", shuffle=True)(g)
+    assert sorted(shuffled.tolist()[0]) == sorted(Darling("answer")(g).tolist()[0])
+    assert not torch.equal(shuffled, Darling("answer")(g))
+
+
+def test_one_false_positive_chains_two_clusters() -> None:
+    near = {("a", "b"), ("b", "c")}
+    labels = linked_clusters(["a", "x", "c", "b"], lambda p, q: (p, q) in near or (q, p) in near)
+    assert labels[0] == labels[2] == labels[3] != labels[1]
+    g = group([1.0] * 3, ["ab", "bc", "cd"])
+    assert cluster_diversity(g, "answer", lambda p, q: bool(set(p) & set(q))).tolist() == [[0, 0, 0]]
+
+
+def test_ucb_con_punishes_after_four_visits_at_a_half_and_any_repeat_at_one() -> None:
+    counts = OutcomeCounts()
+    values = []
+    for _ in range(6):
+        values.append(float(UcbCon(0.5)(group([0.0], ["a"]), counts)))
+        assert float(UcbCon(1.0)(group([0.0], ["a"]), counts)) <= 0
+        counts.add(group([0.0], ["a"]), "answer")
+    assert [value >= 0 for value in values] == [True] * 5 + [False]
+    assert counts.get("q", "a") == 6
+    assert counts.get("other", "a") == 0
+
+
+@pytest.mark.parametrize("bonus", [Ucb(), UcbCon(0.5), Batch()])
+def test_no_answer_earns_no_positive_bonus(bonus: Bonus) -> None:
+    assert float(bonus(group([0.0] * 3, [None, "a", "b"]), OutcomeCounts())[0, 0]) <= 0
+
+
+def test_a_shuffled_bonus_has_the_same_values_in_each_group() -> None:
+    values = Shuffled(Batch())(PUBLISHED, OutcomeCounts())
+    assert sorted(values.tolist()[0]) == sorted(Batch()(PUBLISHED, OutcomeCounts()).tolist()[0])
+    assert Shuffled(Batch("query")).key == "query"
+
+
+def test_the_bonus_is_weighted_after_normalisation_and_silent_only_where_all_are_right() -> None:
+    objective = get_objective("batch:weight=0.5")
+    base, bonus = objective.advantages(PUBLISHED)
+    torch.testing.assert_close(base, Grpo()(PUBLISHED, PUBLISHED.rewards))
+    torch.testing.assert_close(bonus, 0.5 * Batch()(PUBLISHED, OutcomeCounts()))
+    assert not objective.advantages(group([1.0] * 8, ANSWERS)).bonus.any()
+    assert objective.advantages(group([0.0] * 8, ANSWERS)).bonus.any()
+
+
+def test_counts_survive_json_whatever_the_outcome() -> None:
+    import json
+
+    labels = [frozenset({"b", "a"}), ("a", "b"), None, "a", frozenset(), frozenset({"a", "b"}), '"a"', ()]
+    counts, again = OutcomeCounts(), OutcomeCounts()
+    counts.add(group([0.0] * 8, labels), "evidence")
+    again.load_state_dict(json.loads(json.dumps(counts.state_dict())))
+    assert [again.get("q", label) for label in labels] == [2, 1, 1, 1, 1, 2, 1, 1]
+    other = OutcomeCounts()
+    other.add(group([0.0] * 8, labels[::-1]), "evidence")
+    assert json.dumps(counts.state_dict()) == json.dumps(other.state_dict())
+
+
+# ---- identities of all of them
+
+ESTIMATES: list[Estimate] = [Grpo(), Grpo(population=True), DrGrpo(), Rloo(), PassAtK(3), MaxRl(), Gdpo()]
+SHAPES: list[Shape] = [
+    Plain(),
+    Darling("answer"),
+    Darling("answer", same=lambda a, b: a == b),
+    Lexical(2),
+    Vpo(),
+    MultiRlvr(),
+    MaxAtK(),
+    MaxAtK(3),
+]
+BONUSES: list[Bonus] = [Ucb(), UcbMean(), UcbCon(), Batch()]
+GROUP = st.lists(
+    st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from(["a", "b", "c d", None])), min_size=1, max_size=8
+)
+
+
+def random_group(items: list[tuple[float, str | None]]) -> Groups:
+    vectors = torch.tensor([[[reward, len(label or "")]] for reward, label in items], dtype=torch.float64)
+    return group([r for r, _ in items], [label for _, label in items], vectors, [(label or "",) for _, label in items])
+
+
+@settings(max_examples=60, deadline=None)
+@given(GROUP, st.randoms(use_true_random=False))
+def test_everything_is_finite_and_follows_a_permutation_of_the_group(items: list, random) -> None:
+    order = list(range(len(items)))
+    random.shuffle(order)
+    g, permuted = random_group(items), random_group([items[i] for i in order])
+    functions = [
+        *SHAPES,
+        *(lambda x, e=e: e(x, x.rewards) for e in ESTIMATES),
+        *(lambda x, b=b: b(x, seen()) for b in BONUSES),
+    ]
+    for function in functions:
+        values = function(g)
+        assert values.shape == (1, len(items))
+        assert values.isfinite().all()
+        torch.testing.assert_close(values[0, order], function(permuted)[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(GROUP)
+def test_centred_estimates_and_ucb_mean_sum_to_zero(items: list) -> None:
+    g = random_group(items)
+    for estimate in ESTIMATES:
+        assert float(estimate(g, g.rewards).sum()) == pytest.approx(0, abs=1e-5)
+    assert float(UcbMean()(g, seen()).sum()) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_group_of_equal_rewards_has_no_advantage(value: float) -> None:
+    g = random_group([(value, "a")] * 5)
+    for estimate in ESTIMATES:
+        assert not estimate(g, g.rewards).any()
+
+
+@pytest.mark.parametrize("n", [4, 8])
+def test_max_at_k_is_grpo_on_binary_rewards_until_its_group_is_too_easy(n: int) -> None:
+    for right, k in itertools.product(range(n + 1), range(2, n + 1)):
+        g = group([1.0] * right + [0.0] * (n - right))
+        got = Grpo(epsilon=0)(g, MaxAtK(k)(g))
+        expected = Grpo(epsilon=0)(g, g.rewards) if n - right >= k else torch.zeros_like(g.rewards)
+        torch.testing.assert_close(got, expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=8))
+def test_batch_is_zero_exactly_for_outcomes_that_stand_alone(labels: list[str]) -> None:
+    values = Batch()(group([0.0] * len(labels), labels), OutcomeCounts()).tolist()[0]
+    assert [value == 0 for value in values] == [labels.count(label) == 1 for label in labels]
+    shares = [labels.count(label) / len(labels) for label in set(labels)]
+    assert np.mean(values) == pytest.approx(-(sum(share**2 for share in shares) - 1 / len(labels)))
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_every_registered_objective_gives_finite_advantages(name: str) -> None:
+    objective = get_objective(name)
+    assert objective.name == name
+    assert objective.summary
+    vectors = torch.rand(8, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    g = dataclasses.replace(PUBLISHED, vectors=vectors[None])
+    base, bonus = objective.advantages(g, OutcomeCounts())
+    assert base.shape == bonus.shape == (1, 8)
+    assert base.isfinite().all()
+    assert base.any()
+
+
+def test_options_reach_the_objective() -> None:
+    objective = get_objective("ucb_con:weight=0.1,offset=1,key=evidence,on_answer=true")
+    assert objective.bonus == UcbCon(1.0, "evidence")
+    assert (objective.bonus_weight, objective.bonus_on_answer_tokens) == (0.1, True)
+    assert objective.name == "ucb_con:weight=0.1,offset=1,key=evidence,on_answer=true"
+    assert get_objective("max_at_k:k=5").shape == MaxAtK(5)
+    assert get_objective("clip_higher").clip == (0.2, 0.28)
+    assert get_objective("kl_cov").clip == (math.inf, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("grop", "did you mean grpo"),
+        ("darling:flor=1", "option of objective darling 'flor'; did you mean floor"),
+        ("darling:floor", "write floor=VALUE"),
+        ("max_at_k:k=x", "k=x is no value"),
+        ("batch:on_answer=maybe", "on_answer=maybe is no value"),
+        ("batch:key=color", "key must be one of answer"),
+    ],
+)
+def test_a_wrong_spec_names_the_cure(spec: str, message: str) -> None:
+    with pytest.raises(BerrypickError, match=message):
+        get_objective(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "rewards", "message"),
+    [
+        ("pass_at_k", [0.5, 1.0], "rewards of 0 or 1"),
+        ("maxrl", [-1.0, 1.0], "at least 0"),
+        ("gdpo", [0.0, 1.0], "vectors"),
+    ],
+)
+def test_rewards_an_objective_cannot_take_are_refused(name: str, rewards: list[float], message: str) -> None:
+    with pytest.raises(BerrypickError, match=message):
+        get_objective(name).advantages(group(rewards))

@@ -1,0 +1,80 @@
+"""What ships: every package folder, every export, and a light import."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TOP = ("envs", "policies", "retrieval_index", "experiments")
+
+
+def folders() -> set[str]:
+    """Package folders in the tree, as dotted names."""
+    found = {init.parent for top in TOP for init in (ROOT / top).rglob("__init__.py")}
+    return {"berrypick", *(".".join(("berrypick", *path.relative_to(ROOT).parts)) for path in found)}
+
+
+def test_the_packages_list_names_exactly_the_folders_of_the_tree() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert set(listed) == folders()
+    assert len(listed) == len(set(listed))
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    for top in TOP:
+        for path in (ROOT / top).rglob("*.py"):
+            assert (path.parent / "__init__.py").is_file(), f"{path.parent} lacks __init__.py and would not ship"
+
+
+def _ours() -> set[str]:
+    files = [path for top in TOP for path in (ROOT / top).rglob("*.py")]
+    names = {".".join(("berrypick", *path.relative_to(ROOT).with_suffix("").parts)) for path in files}
+    return {name.removesuffix(".__init__") for name in names}
+
+
+@pytest.mark.parametrize("name", sorted(_ours()))
+def test_a_module_exports_what_its_all_says(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("berrypick"):
+            raise
+        pytest.skip(f"{name} needs {error.name}, an optional package")
+    for export in getattr(module, "__all__", ()):
+        assert hasattr(module, export), f"{name}.__all__ names {export}, which is not there"
+    assert (module.__doc__ or "").strip(), f"{name} does not say what it is for"
+
+
+def test_importing_berrypick_and_its_environments_loads_no_model_code_and_no_jvm() -> None:
+    code = (
+        "import sys, berrypick, berrypick.envs.search_env, berrypick.experiments.commands;"
+        "heavy = {'torch', 'transformers', 'jnius', 'pyserini', 'faiss', 'matplotlib'} & set(sys.modules);"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_constraints_pin_every_direct_dependency_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"]]
+    for extra in ("lucene", "cpu", "train", "plots", "dev"):
+        wanted += project["optional-dependencies"][extra]
+    names = {_name(requirement) for requirement in wanted}
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    pinned = [_name(line) for line in lines if "==" in line]
+    assert names <= set(pinned)
+    assert all("==" in line for line in lines)
+
+
+def _name(requirement: str) -> str:
+    text = requirement.split(";")[0]
+    for stop in "<>=![ ":
+        text = text.split(stop)[0]
+    return text.strip().lower().replace("_", "-")
