@@ -50,7 +50,8 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
                 "or choose another --out"
             )
         return True
-    if out.is_dir() and any(out.iterdir()):
+    begun = {"environment.json", ".environment.json.partial", ".config.json.partial"}  # killed while it was created
+    if out.is_dir() and any(path.name not in begun for path in out.iterdir()):
         raise BerrypickError(f"{out} holds other files; choose an empty or new folder for --out")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from .language_model import LanguageModelPolicy, load_language_model
 __all__ = ["latest_checkpoint", "load_checkpoint", "reference_model", "save_checkpoint", "truncate_log"]
 
 _STATE = "state.json"
+_ADAPTER = "adapter.safetensors"
 
 
 def save_checkpoint(
@@ -48,6 +49,8 @@ def save_checkpoint(
         policy.save(work)
         tensors, scalars = _optimizer_tensors(optimizer)
         save_file(tensors, work / "optimizer.safetensors")
+        if hasattr(policy.model, "merge_and_unload"):
+            save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
         (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
         for path in (*sorted(work.iterdir()), work):
             _fsync(path)
@@ -131,7 +134,15 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
 
 
 def _load_weights(path: Path, policy: LanguageModelPolicy) -> None:
-    """Loads all weights; only those that are tied to a loaded one may be absent."""
+    """Loads all weights, or LoRA's alone; only those that are tied to a loaded one may be absent."""
+    if hasattr(policy.model, "merge_and_unload"):
+        ours, theirs = _trainable(policy), load_file(path / _ADAPTER)
+        if ours.keys() != theirs.keys():
+            raise ValueError("its LoRA matrices are of another model")
+        with torch.no_grad():
+            for name, value in theirs.items():
+                ours[name].copy_(value)
+        return
     weights = load_file(path / "model.safetensors")
     have = policy.model.state_dict(keep_vars=True)
     loaded = {id(have[name]) for name in weights if name in have}
@@ -141,6 +152,10 @@ def _load_weights(path: Path, policy: LanguageModelPolicy) -> None:
         raise ValueError(f"its weights are of another model: {', '.join([*absent, *foreign][:3])}")
     policy.model.load_state_dict(weights, strict=False)
     policy.model.tie_weights()
+
+
+def _trainable(policy: LanguageModelPolicy) -> dict[str, torch.nn.Parameter]:
+    return {name: value for name, value in policy.model.named_parameters() if value.requires_grad}
 
 
 def truncate_log(path: Path, size: int) -> None:

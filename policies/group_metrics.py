@@ -11,6 +11,7 @@ from ..envs.episode import Episode
 from ..envs.metrics.breadth import union_coverage
 from ..envs.metrics.entropy import query_token_mask
 from ..envs.turn_format import Search
+from .rollout import SEARCH_FAILED, WINDOW_FULL
 
 __all__ = ["group_metrics"]
 
@@ -33,6 +34,8 @@ def group_metrics(groups: Groups) -> dict[str, float]:
         "env/number_of_valid_search": len(queries) / len(flat),
         "env/ratio_of_valid_action": 1 - sum(episode.num_invalid for episode in flat) / turns,
         "env/finish_ratio": float(np.mean([episode.terminated for episode in flat])),
+        "env/window_full": float(np.mean([_ended_by(episode, WINDOW_FULL) for episode in flat])),
+        "search/failed": float(np.mean([_ended_by(episode, SEARCH_FAILED) for episode in flat])),
         "search/retrieval_clusters": float(np.mean([len({e.shown_ids for e in group}) for group in groups])),
     }
     unique = [
@@ -54,6 +57,10 @@ def group_metrics(groups: Groups) -> dict[str, float]:
         if len(values):
             metrics[name] = float(np.mean(values))
     return metrics
+
+
+def _ended_by(episode: Episode, error: str) -> bool:
+    return bool(episode.turns) and (episode.turns[-1].error or "").startswith(error)
 
 
 def _query_entropies(episodes: Sequence[Episode]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,9 +58,12 @@ class LanguageModelPolicy:
         return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
-        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout."""
+        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout; LoRA is merged in."""
+        model: Any = self.model
+        if hasattr(model, "merge_and_unload"):
+            model = copy.deepcopy(model).merge_and_unload()
         with _no_progress_bars():
-            self.model.save_pretrained(folder)
+            model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
 
@@ -96,7 +100,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: 
 
 
 def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """An episode turn by turn, as a session would hold it.
+    """An episode turn by turn, as a session would hold it: without what was shown after its last turn.
 
     Returns:
         Token ids int32 [T] and the policy mask bool [T]: True where the policy wrote the token.
@@ -105,7 +109,8 @@ def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tupl
     mask = [False] * len(ids)
     for turn in episode.turns:
         written = turn.draft.tokens.ids.tolist() if turn.draft.tokens else encode(tokenizer, turn.draft.text)
-        answered = encode(tokenizer, turn.observation) if turn.observation else []
+        unread = episode.done and turn is episode.turns[-1]
+        answered = [] if unread or not turn.observation else encode(tokenizer, turn.observation)
         ids += written + answered
         mask += [True] * len(written) + [False] * len(answered)
     return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)
@@ -145,8 +150,18 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if options:
+        _forget_quantization(model)
     model.eval()
     return LanguageModelPolicy(model, tokenizer, Path(name).name if Path(name).exists() else name)
+
+
+def _forget_quantization(model: Any) -> None:
+    """Weights read from GGUF are plain floats by now; `save_pretrained` would refuse them for where they came from."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def _resolve(name: str) -> tuple[str, dict[str, Any]]:

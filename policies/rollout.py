@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
-from ..envs.episode import Episode, advance, start
+from ..envs.episode import Draft, Episode, StepResult, Turn, advance, start
 from ..envs.questions import EpisodeSpec, Question
+from ..envs.rewards import parse_reward
+from ..envs.turn_format import get_turn_format
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.searcher import Searcher
 from .counter_random import row_seed
 from .policy import Policy, Sampling
 
-__all__ = ["rollout"]
+__all__ = ["SEARCH_FAILED", "WINDOW_FULL", "rollout"]
+
+logger = logging.getLogger(__name__)
+
+WINDOW_FULL = "context window full"
+"""`Turn.error` of an episode that ended because the policy's window had no room for a turn."""
+
+SEARCH_FAILED = "search failed"
+"""`Turn.error` starts so where an episode ended because the searcher failed."""
 
 
 def rollout(
@@ -74,10 +85,57 @@ def _play(
     live = list(range(len(episodes)))
     while live:
         drafts = session.act(live)
-        results = advance([episodes[row] for row in live], drafts, searcher)
-        ended = [row for row in live if episodes[row].done]
-        going = [(row, result.observation) for row, result in zip(live, results) if not episodes[row].done]
-        session.finish(ended)
+        answers = _advance([episodes[row] for row in live], drafts, searcher)
+        session.finish([row for row in live if episodes[row].done])
+        going = [(row, text) for row, text in zip(live, answers) if not episodes[row].done]
         session.observe([row for row, _ in going], [text for _, text in going])
         live = [row for row, _ in going]
+    _check_searcher(episodes)
     return episodes
+
+
+def _advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher) -> list[str]:
+    """One turn of each episode; returns the observations.
+
+    An episode ends here when its context has no room for a turn, or when the searcher fails for its own query.
+    """
+    writing = []
+    for at, (episode, draft) in enumerate(zip(episodes, drafts)):
+        if draft.tokens is not None and not len(draft.tokens.ids):
+            _end(episode, draft, WINDOW_FULL)
+        else:
+            writing.append(at)
+    out = [""] * len(episodes)
+    try:
+        results = advance([episodes[at] for at in writing], [drafts[at] for at in writing], searcher)
+    except Exception as failure:  # whatever a back end raises; nothing has been changed yet
+        if isinstance(failure, ValueError):
+            raise
+        logger.warning("a search failed (%s); its queries are tried one episode at a time", failure)
+        results = [_advance_alone(episodes[at], drafts[at], searcher) for at in writing]
+    for at, result in zip(writing, results):
+        out[at] = result.observation
+    return out
+
+
+def _advance_alone(episode: Episode, draft: Draft, searcher: Searcher) -> StepResult:
+    try:
+        (result,) = advance([episode], [draft], searcher)
+    except Exception as failure:
+        _end(episode, draft, f"{SEARCH_FAILED}: {failure}")
+        result = StepResult("", episode.reward, False, True, {})
+    return result
+
+
+def _end(episode: Episode, draft: Draft, error: str) -> None:
+    """Truncates an episode at a turn that could not be taken."""
+    episode.turns.append(Turn(draft, get_turn_format(episode.spec.turn_format).parse(draft.text), (), "", error))
+    episode.truncated = True
+    episode.reward = float(parse_reward(episode.spec.reward)(episode.facts()))
+
+
+def _check_searcher(episodes: Sequence[Episode]) -> None:
+    errors = [turn.error for episode in episodes for turn in episode.turns if turn.error]
+    failed = [error for error in errors if error.startswith(SEARCH_FAILED)]
+    if failed and not any(episode.queries for episode in episodes):
+        raise BerrypickError(f"every query of a rollout failed ({failed[0]}); repair the index or its server")

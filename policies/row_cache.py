@@ -97,13 +97,14 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
     span = cache.place(num_tokens)
     positions = cache.lengths[:, None] + torch.arange(num_tokens, device=tokens.device)
     mask = torch.arange(span, device=tokens.device) <= positions[:, :, None]
-    out = model(
+    causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
+    out = causal(
         input_ids=tokens,
-        attention_mask=_additive(mask[:, None], model.dtype),
+        attention_mask=_additive(mask[:, None], causal.dtype),
         position_ids=positions,
         use_cache=True,
         logits_to_keep=1,
-        **{_cache_argument(type(model).forward): cache},
+        **{_cache_argument(type(causal).forward): cache},
     )
     cache.lengths += counts
     logits: Tensor = out.logits[:, -1]

@@ -40,9 +40,9 @@ class SftConfig:
 
 
 def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim.Optimizer:
-    """AdamW over all weights."""
+    """AdamW over all trainable weights."""
     return torch.optim.AdamW(
-        policy.model.parameters(),
+        [parameter for parameter in policy.model.parameters() if parameter.requires_grad],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),

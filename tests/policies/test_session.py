@@ -11,7 +11,9 @@ import torch
 from berrypick.envs.episode import Episode
 from berrypick.envs.questions import EpisodeSpec, Question
 from berrypick.envs.tasks import Task
+from berrypick.envs.turn_format import Search
 from berrypick.policies.batches import TokenRows, micro_batches, score
+from berrypick.policies.group_metrics import group_metrics
 from berrypick.policies.language_model import (
     LanguageModelPolicy,
     encode,
@@ -20,9 +22,11 @@ from berrypick.policies.language_model import (
     load_language_model,
 )
 from berrypick.policies.policy import Sampling
-from berrypick.policies.rollout import rollout
+from berrypick.policies.rollout import SEARCH_FAILED, WINDOW_FULL, rollout
+from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.session import LanguageModelSession
 from berrypick.retrieval_index.errors import BerrypickError
+from berrypick.retrieval_index.searcher import Hit
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
 SAMPLING = Sampling(max_new_tokens=12)
@@ -145,7 +149,7 @@ def test_the_mask_covers_the_sampled_tokens_and_nothing_else(
         ids, mask = encode_episode(policy.tokenizer, episode)
         assert ids[mask].tolist() == tokens_of(episode)
         others = encode_prompt(policy.tokenizer, episode.question, episode.spec)
-        for turn in episode.turns:
+        for turn in episode.turns[:-1]:
             others = others + encode(policy.tokenizer, turn.observation)
         assert ids[~mask].tolist() == others
 
@@ -191,7 +195,10 @@ def test_contexts_never_outgrow_the_window_and_such_episodes_end(make_babbler: M
     assert all(episode.done for episode in ended)
     written = [np.flatnonzero(watched.sessions[0].token_ids(row)[1]) for row in range(len(ended))]
     assert max(at[-1] for at in written if len(at)) < 48
-    assert any(not len(turn.draft.tokens.ids) for episode in ended for turn in episode.turns)
+    full = [episode for episode in ended if episode.turns[-1].error == WINDOW_FULL]
+    assert full
+    assert all(episode.truncated and not len(episode.turns[-1].draft.tokens.ids) for episode in full)
+    assert group_metrics([ended])["env/window_full"] == len(full) / len(ended)
     assert_training_forward_agrees(narrow, ended)
 
 
@@ -212,3 +219,55 @@ def test_a_model_that_returns_nan_is_named(make_babbler: MakeBabbler, world: Tas
         broken.model.get_input_embeddings().weight.fill_(float("nan"))
     with pytest.raises(BerrypickError, match="non-finite"):
         play(broken, world, questions=1, samples=1)
+
+
+class Failing:
+    """Fails for queries with a certain letter; so does a batch that holds one."""
+
+    index_id = "failing"
+
+    def __init__(self, letter: str) -> None:
+        self.letter = letter
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        if any(self.letter in query for query in queries):
+            raise ConnectionError("no route")
+        return [[Hit("p", "", "text", 1.0)] for _ in queries]
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def test_a_search_that_fails_ends_its_own_episode_and_is_counted(world: Task) -> None:
+    name = world.split("train")[1].metadata["world"]["entities"][0]
+    groups = rollout(
+        scripted_policy("random_order"),
+        world.split("train")[:4],
+        world.spec,
+        Failing(name),
+        num_samples=4,
+        sampling=Sampling(),
+        seed=0,
+    )
+    flat = [episode for group in groups for episode in group]
+    failed = [episode for episode in flat if str(episode.turns[-1].error).startswith(SEARCH_FAILED)]
+    assert len(failed) == 4
+    for episode in flat:
+        asked = [turn.action.queries[0] for turn in episode.turns if isinstance(turn.action, Search)]
+        assert episode.done
+        assert (episode in failed) == any(name in query for query in asked)
+    assert all(episode.truncated and "no route" in episode.turns[-1].error for episode in failed)
+    assert group_metrics(groups)["search/failed"] == len(failed) / 16
+
+
+def test_a_searcher_that_always_fails_stops_the_rollout(world: Task) -> None:
+    with pytest.raises(BerrypickError, match=r"every query of a rollout failed .*no route.* repair"):
+        rollout(
+            scripted_policy("best_order"),
+            world.split("train")[:2],
+            world.spec,
+            Failing(""),
+            num_samples=1,
+            sampling=Sampling(),
+            seed=0,
+        )
