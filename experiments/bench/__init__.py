@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .envs import BenchEnvs
 from .quality import BenchQuality
 from .retrieval import BenchRetrieval
 
 __all__ = ["BENCHES"]
 
 # name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
-BENCHES: dict[str, type] = {"quality": BenchQuality, "retrieval": BenchRetrieval}
+BENCHES: dict[str, type] = {"envs": BenchEnvs, "quality": BenchQuality, "retrieval": BenchRetrieval}
