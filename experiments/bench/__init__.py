@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .retrieval import BenchRetrieval
+from .train import BenchTrain
 
 __all__ = ["BENCHES"]
 
 # name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
-BENCHES: dict[str, type] = {"retrieval": BenchRetrieval}
+BENCHES: dict[str, type] = {"retrieval": BenchRetrieval, "train": BenchTrain}
