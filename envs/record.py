@@ -85,6 +85,8 @@ class EpisodeRecord(_Row):
     checkpoint_step: int | None = None
     template_hash: str = ""
     index_id: str = ""
+    lexical: bool | None = None
+    spec: dict[str, Any] | None = None
     env_id: str = ""
     question: QuestionRecord
     group_id: str

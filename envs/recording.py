@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 from .answers import exact_match, f1, normalize, sub_exact_match
@@ -22,7 +23,7 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         episode: an ended one.
         sample_index: which rollout of its group.
         seed: of the rollouts; the group id is a digest of question and seed.
-        run_facts: run_id, policy_id, checkpoint_step, template_hash, index_id, env_id, temperature.
+        run_facts: run_id, policy_id, checkpoint_step, template_hash, index_id, lexical, env_id, temperature.
     """
     question = episode.question
     prediction = episode.prediction
@@ -41,6 +42,7 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
             split=question.split,
             metadata=dict(question.metadata),
         ),
+        spec=asdict(episode.spec),
         group_id=group,
         sample_index=sample_index,
         seed=seed,

@@ -179,6 +179,8 @@ class Eval:
     """most episodes played at a time"""
     seed: int = 0
     """of the rollouts"""
+    resume: bool = False
+    """go on with an evaluation that was interrupted"""
     json: bool = False
     """one JSON document on standard output"""
 

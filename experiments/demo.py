@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from ..envs.episode import Episode
-from ..envs.frontier import Frontier, best_order, ceiling, order_success, pass_at_1, pass_at_k, uniform_orders
 from ..envs.record import EpisodeRecord, read_records
 from ..envs.tasks import Task, make_task
 from ..policies.checkpoint import latest_checkpoint
@@ -20,7 +19,7 @@ from ..policies.policy import Sampling
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
 from .evaluation import evaluate
-from .report.compare import report_arms, world_frontier
+from .report.compare import report_arms
 from .report.frontier_figure import draw_frontier
 from .report.live import LiveView
 from .report.terminal import difference_lines, final_screen
@@ -150,46 +149,9 @@ def _play_split(name: str, policy: LanguageModelPolicy, task: Task, config: Demo
 def demo_report(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
     """Summaries, paired differences, exact reference rows and the frontier of the test set itself."""
     report = report_arms(arms)
-    first = next(iter(arms.values()))
-    k = max(k for k in (1, 2, 4, 8) if k <= report["arms"][next(iter(arms))]["samples"])
-    found = world_frontier(first, k)
-    assert found is not None
-    table, front = found
-    world = first[0].question.metadata["world"]
-    report["references"] = _references(table, world, front, k)
-    report["frontier"] = {
-        "k": front.k,
-        "max_gap": front.max_gap,
-        "points": [[point.pass_at_1, point.pass_at_k] for point in front.points],
-    }
     pairs = [(name, "SFT") for name in ARMS] + [("DARLING", "Dr. GRPO")]
     report["differences"] = {f"{a} - {b}": compare(arms[b], arms[a]) for a, b in pairs if a in arms and b in arms}
     return report
-
-
-def _references(table: Any, world: dict[str, Any], front: Frontier, k: int) -> dict[str, dict[str, float]]:
-    rows = {}
-    for name, orders in (
-        ("uniform order", uniform_orders(len(world["kinds"]))),
-        ("best order", best_order(world["availability"])),
-    ):
-        success = order_success(table, orders, world["budget"])
-        one, many = pass_at_1(table, success), pass_at_k(table, success, k)
-        rows[name] = {
-            "pass@1": one,
-            "pass@1_plan": one,
-            f"pass@{k}": many,
-            "frontier_distance": front.value(one) - many,
-        }
-    rows["ceiling"] = {f"pass@{k}": ceiling(table)}
-    best = max(front.points, key=lambda point: point.pass_at_k)
-    rows["frontier's top"] = {
-        "pass@1": best.pass_at_1,
-        "pass@1_plan": best.pass_at_1,
-        f"pass@{k}": best.pass_at_k,
-        "frontier_distance": 0.0,
-    }
-    return rows
 
 
 def print_demo(report: dict[str, Any], console: Console) -> None:

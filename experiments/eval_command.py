@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..envs.episode import Episode
 from ..envs.presets import evaluation_preset
-from ..envs.tasks import make_task
-from ..policies.policy import Sampling
+from ..envs.tasks import Task, make_task
+from ..policies.policy import Policy, Sampling
 from ..retrieval_index.errors import BerrypickError
 from .evaluation import evaluate
 from .policies import open_policy
@@ -52,8 +52,20 @@ def run_eval(command: Eval) -> int:
         "max_new_tokens": max_new_tokens,
         "seed": command.seed,
     }
-    open_run_folder(command.out, config, resume=False)
-    with LiveView(f"eval {policy.policy_id}", len(questions) * command.samples) as view:
+    open_run_folder(command.out, config, resume=command.resume)
+    if not (command.out / "rollouts.jsonl").is_file():
+        _play(command, task, policy, len(questions), max_new_tokens)
+    report = report_paths([command.out])
+    write_json(command.out / "report.json", report)
+    if command.json:
+        sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    else:
+        print_report([command.out])
+    return 0
+
+
+def _play(command: Eval, task: Task, policy: Policy, num_questions: int, max_new_tokens: int) -> None:
+    with LiveView(f"eval {policy.policy_id}", num_questions * command.samples) as view:
 
         def progress(done: int, batch: Sequence[Episode]) -> None:
             view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)}, None)
@@ -70,10 +82,3 @@ def run_eval(command: Eval) -> int:
             max_rows=command.max_rows,
             on_progress=progress,
         )
-    report = report_paths([command.out])
-    write_json(command.out / "report.json", report)
-    if command.json:
-        sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
-    else:
-        print_report([command.out])
-    return 0

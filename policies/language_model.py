@@ -100,7 +100,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: 
 
 
 def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """An episode turn by turn, as a session would hold it.
+    """An episode turn by turn, as a session would hold it: without what was shown after its last turn.
 
     Returns:
         Token ids int32 [T] and the policy mask bool [T]: True where the policy wrote the token.
@@ -150,8 +150,18 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if options:
+        _forget_quantization(model)
     model.eval()
     return LanguageModelPolicy(model, tokenizer, Path(name).name if Path(name).exists() else name)
+
+
+def _forget_quantization(model: Any) -> None:
+    """Weights read from GGUF are plain floats by now; `save_pretrained` would refuse them for where they came from."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def _resolve(name: str) -> tuple[str, dict[str, Any]]:

@@ -31,6 +31,8 @@ class Bm25sSearcher:
     lengths are exact here, while Lucene keeps them in a byte (exact up to 40 terms, then in steps).
     """
 
+    is_lexical = True
+
     def __init__(
         self,
         passages: Sequence[Passage],

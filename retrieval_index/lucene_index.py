@@ -62,6 +62,8 @@ class LuceneSearcher:
     scores to 1e-4 and takes 1e-6 off for each tie before it; the tied passages get their common score back.
     """
 
+    is_lexical = True
+
     def __init__(
         self,
         folder: Path,

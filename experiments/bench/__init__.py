@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .quality import BenchQuality
 from .retrieval import BenchRetrieval
 from .train import BenchTrain
 
 __all__ = ["BENCHES"]
 
 # name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
-BENCHES: dict[str, type] = {"retrieval": BenchRetrieval, "train": BenchTrain}
+BENCHES: dict[str, type] = {"quality": BenchQuality, "retrieval": BenchRetrieval, "train": BenchTrain}

@@ -35,7 +35,9 @@ class Load:
         return len(self.latencies_s) / self.wall_s
 
     def percentile_ms(self, share: float) -> float:
-        """A percentile of the latencies."""
+        """A percentile of the latencies; NaN if nothing was answered."""
+        if not self.latencies_s:
+            return float("nan")
         return 1000 * self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
 
 

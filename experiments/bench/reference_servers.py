@@ -1,6 +1,6 @@
 """What the server is compared with: an endpoint that does nothing, and Search-R1's way, a loop over single searches.
 
-Run as `python -m berrypick.experiments.bench.reference_servers {noop|loop} INDEX PORT`.
+Run as `python -m berrypick.experiments.bench.reference_servers {noop|loop} INDEX PORT`; needs the "serve" extra.
 """
 
 from __future__ import annotations
@@ -9,50 +9,49 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
+
+from ...retrieval_index.searcher import Hit
 from ...retrieval_index.store import open_searcher
 
 __all__ = ["main"]
 
 
+class Query(BaseModel):
+    """Search-R1's request."""
+
+    queries: list[str]
+    topk: int | None = None
+    return_scores: bool = False
+
+
+async def noop(request: Request) -> Response:
+    """Reads the body and answers nothing."""
+    await request.body()
+    return Response(b'{"result": []}', media_type="application/json")
+
+
 def main(kind: str, folder: Path, port: int) -> None:
     """Serves until it is stopped."""
-    import uvicorn
-    from fastapi import FastAPI, Request, Response
-    from pydantic import BaseModel
-
-    class Query(BaseModel):
-        """Search-R1's request."""
-
-        queries: list[str]
-        topk: int | None = None
-        return_scores: bool = False
-
     app = FastAPI()
     if kind == "noop":
-
-        async def noop(request: Request) -> Response:
-            await request.body()
-            return Response(b'{"result": []}', media_type="application/json")
-
         app.add_api_route("/retrieve", noop, methods=["POST"])
     else:
         searcher = open_searcher(folder)
 
         def loop(request: Query) -> dict[str, Any]:
             found = [searcher.search([query], request.topk or 3)[0] for query in request.queries]
-            rows = [
-                [
-                    {"document": {"id": hit.id, "contents": f'"{hit.title}"\n{hit.text}'}, "score": hit.score}
-                    for hit in ranking
-                ]
-                for ranking in found
-            ]
-            return {"result": rows}
+            return {"result": [[_row(hit) for hit in ranking] for ranking in found]}
 
-        loop.__annotations__["request"] = Query  # a name of this function, which FastAPI cannot look up
         app.add_api_route("/retrieve", loop, methods=["POST"], response_model=None)
     app.add_api_route("/health", lambda: {"status": "ready"}, methods=["GET"])
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
+def _row(hit: Hit) -> dict[str, Any]:
+    return {"document": {"id": hit.id, "contents": f'"{hit.title}"\n{hit.text}'}, "score": hit.score}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ..run_folder import environment_facts, write_json
 
 __all__ = ["BenchRetrieval"]
 
-PARTS = ("growth", "lucene", "batch", "clients", "hnsw")
+PARTS = ("growth", "lucene", "batch", "clients", "hnsw", "soak")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BenchRetrieval:
     out: Path = Path("runs/bench-retrieval")
     """receives bench.json and the figure"""
     parts: tuple[str, ...] = ("growth",)
-    """of growth, lucene, batch, clients, hnsw"""
+    """of growth, lucene, batch, clients, hnsw, soak"""
     sizes: tuple[float, ...] = (1e4, 1e5)
     """passages of the World corpora of growth"""
     backends: tuple[str, ...] = ("bm25s", "lucene")
@@ -42,6 +42,8 @@ class BenchRetrieval:
     """for hnsw: .npy of question vectors"""
     seconds: float = 5.0
     """of each load on a server"""
+    soak_seconds: float = 300.0
+    """of the part soak: 200 clients, every twentieth request malformed"""
     rounds: int = 5
     """of each ratio; the median counts"""
     json: bool = False
@@ -66,6 +68,7 @@ class BenchRetrieval:
     def _parts(self) -> dict[str, Callable[[], Any]]:
         from . import retrieval_growth as growth
         from . import retrieval_ratios as ratios
+        from .soak import soak
 
         return {
             "growth": lambda: growth.measure(self.out, [int(size) for size in self.sizes], self.backends),
@@ -73,6 +76,7 @@ class BenchRetrieval:
             "batch": lambda: ratios.server_batch(self._index(), self._questions(), self.rounds),
             "clients": lambda: ratios.clients(self._index(), self._questions(), self.seconds, self.rounds),
             "hnsw": lambda: ratios.hnsw(self.vectors, self.queries, self.rounds),
+            "soak": lambda: soak(self._index(), self._questions(), self.soak_seconds),
         }
 
     def _index(self) -> Path:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ import numpy as np
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.store import open_searcher, read_manifest
 from .http_load import Load, run_load
+from .running import reference, served
 
 __all__ = ["clients", "hnsw", "lucene", "server_batch"]
 
@@ -78,10 +75,10 @@ def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int 
         for part in parts:
             searcher.search(part, k)
 
-    with _served(folder) as url:
+    with served(folder) as server:
 
         def over_http() -> None:
-            _post_all(url, bodies)
+            _post_all(server.url, bodies)
 
         mine, http = _in_turn(rounds, in_process, over_http)
     count = sum(map(len, parts))
@@ -94,10 +91,10 @@ def clients(
     """One query a request from 32 keep-alive clients: our server, a no-op endpoint, a Search-R1-style loop."""
     bodies = [json.dumps({"queries": [q], "topk": 3, "return_scores": True}).encode() for q in questions]
     loads: dict[str, list[Load]] = {"berrypick serve": [], "no-op endpoint": [], "Search-R1-style loop": []}
-    with _served(folder) as ours, _reference("noop", folder) as noop, _reference("loop", folder) as loop:
+    with served(folder) as ours, reference("noop", folder) as noop, reference("loop", folder) as loop:
         for _ in range(rounds):
-            for name, url in zip(loads, (ours, noop, loop)):
-                loads[name].append(run_load(url + "/retrieve", bodies, connections, seconds))
+            for name, server in zip(loads, (ours, noop, loop)):
+                loads[name].append(run_load(server.url + "/retrieve", bodies, connections, seconds))
     return [
         {
             "server": name,
@@ -164,37 +161,3 @@ def _post_all(url: str, bodies: Sequence[bytes]) -> None:
             reply = pool.request("POST", url + "/retrieve", body=body)
             if reply.status != 200:
                 raise BerrypickError(f"the server answered {reply.status}; see its log")
-
-
-def _served(folder: Path) -> Any:
-    return _running(
-        lambda port: ["-m", "berrypick", "serve", str(folder), "--port", str(port), "--log-level", "warning"]
-    )
-
-
-def _reference(kind: str, folder: Path) -> Any:
-    module = f"{__name__.rpartition('.')[0]}.reference_servers"
-    return _running(lambda port: ["-m", module, kind, str(folder), str(port)])
-
-
-@contextlib.contextmanager
-def _running(command: Callable[[int], list[str]]) -> Iterator[str]:
-    import urllib3
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, *command(port)], stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1200):
-            with contextlib.suppress(urllib3.exceptions.HTTPError):
-                if urllib3.request("GET", url + "/health", retries=False).status == 200:
-                    break
-            if process.poll() is not None:
-                raise BerrypickError("a server of the bench did not start; see its log above")
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(60)

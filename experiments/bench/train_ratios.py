@@ -7,6 +7,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ...envs.task import Task
 from ...policies.batches import TokenRows, micro_batches, score
 from ...policies.language_model import LanguageModelPolicy, encode_episode, encode_prompt
 from ...policies.objectives import get_objective
+from ...policies.policy import Sampling
 from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from ...policies.row_cache import RowCache, forward_rows
 
@@ -59,6 +61,7 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
         bench.rounds,
     )
     bare = times["bare decode"] + times["bare update"]
+    decoded, bare_decoded = _decoding(policy, task, bench.rounds)
     out = {
         "policy tokens a step": float(sampled),
         "rollout s": times["rollout"],
@@ -66,9 +69,10 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
         "bare cached forwards s": times["bare decode"],
         "bare forward, backward, step s": times["bare update"],
         "GRPO step / bare (bar 1.5)": (times["rollout"] + times["update"]) / bare,
-        "decoded tokens/s": sampled / times["rollout"],
-        "decoding / bare cached forward at the best batch (bar .8)": (sampled / times["rollout"])
-        / _best_decode_rate(policy, flat),
+        "sampled tokens/s, searches and prefills included": sampled / times["rollout"],
+        "rollout / bare cached forwards of the same episodes": times["rollout"] / times["bare decode"],
+        "decoding tokens/s at the best batch": decoded,
+        "decoding / bare cached forward, each at its best batch (bar .8)": decoded / bare_decoded,
         "generate re-reading each turn s": times["generate"],
         "generate / rollout (bar 1.4)": times["generate"] / times["rollout"],
         "padding share of the training forward (bar .15)": _padding(data, config.max_tokens),
@@ -119,22 +123,47 @@ def _feed(policy: LanguageModelPolicy, cache: RowCache, rows: Sequence[Sequence[
     forward_rows(policy.model, cache, padded, torch.tensor([len(row) for row in rows]))
 
 
-def _best_decode_rate(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> float:
-    """Tokens/s of bare cached one-token forwards at the mean context length, at the best of several batch sizes."""
-    length = int(sum(len(encode_episode(policy.tokenizer, e)[0]) for e in episodes) / len(episodes) * 0.6)
-    best = 0.0
-    with torch.inference_mode():
-        for rows in (16, 32, 64, 128, 256):
+def _decoding(policy: LanguageModelPolicy, task: Task, rounds: int) -> tuple[float, float]:
+    """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
+
+    Turns are kept from ending, so that both decode the same number of tokens of the same rows.
+    """
+    length = 48
+    question = next(iter(task.questions.values()))[0]
+    prompt = encode_prompt(policy.tokenizer, question, task.spec)
+    ending = [
+        token
+        for token in range(len(policy.tokenizer))
+        if ">" in str(policy.tokenizer.decode([token])) or token == policy.tokenizer.eos_token_id
+    ]
+
+    def keep_going(module: Any, args: Any, logits: torch.Tensor) -> torch.Tensor:
+        return logits.index_fill(-1, torch.tensor(ending), -1e9)
+
+    def bare(rows: int) -> None:
+        with torch.inference_mode():
             cache = RowCache(torch.zeros(rows, dtype=torch.int64))
-            _feed(policy, cache, [[5] * length] * rows)
+            _feed(policy, cache, [prompt] * rows)
             token, one = torch.full((rows, 1), 5), torch.ones(rows, dtype=torch.int64)
-            times = []
-            for _ in range(12):
-                start = time.perf_counter()
+            for _ in range(length - 1):
                 forward_rows(policy.model, cache, token, one)
-                times.append(time.perf_counter() - start)
-            best = max(best, rows / median(times))
-    return best
+
+    def ours(rows: int) -> None:
+        session = policy.start([question] * rows, task.spec, range(rows), Sampling(max_new_tokens=length))
+        session.act(range(rows))
+
+    head: Any = policy.model.get_output_embeddings()
+    hook = head.register_forward_hook(keep_going)
+    work: dict[str, Callable[[], Any]] = {}
+    for rows in (32, 64, 128, 256):
+        work[f"ours {rows}"], work[f"bare {rows}"] = partial(ours, rows), partial(bare, rows)
+    seconds = _in_turn(work, rounds)
+    hook.remove()
+    best = {
+        kind: max(int(name.split()[1]) * length / s for name, s in seconds.items() if name.startswith(kind))
+        for kind in ("ours", "bare")
+    }
+    return best["ours"], best["bare"]
 
 
 def _bare_update(

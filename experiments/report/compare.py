@@ -8,14 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from ...envs.frontier import frontier, question_table
-from ...envs.questions import Question
 from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
+from ..exact_rows import exact_rows
 from ..summary import compare, summarize
 from .terminal import difference_lines, final_screen
 
-__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "world_frontier", "write_page"]
+__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "write_page"]
 
 
 def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
@@ -42,30 +41,23 @@ def _files(path: Path) -> list[Path]:
     return direct or below
 
 
-def world_frontier(records: Sequence[EpisodeRecord], k: int) -> tuple[Any, Any] | None:
-    """Availability table and frontier of the questions in the records; None where they are not World's."""
-    questions = {r.question.id: r.question for r in records}
-    worlds = [q.metadata.get("world") for q in questions.values()]
-    if not all(worlds) or len({(w["budget"], w["hops"], len(w["kinds"])) for w in worlds if w}) != 1:
-        return None
-    shapes = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
-    table = question_table(shapes)
-    return table, frontier(table, worlds[0]["budget"], k)  # type: ignore[index]
-
-
 def report_paths(paths: Sequence[Path]) -> dict[str, Any]:
     """All measures of all arms, and paired differences of each arm to the first."""
     return report_arms(load_arms(paths))
 
 
 def report_arms(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
-    """The same for records in memory."""
+    """The same for records in memory; World's exact rows stand beside them where they hold."""
     first = next(iter(arms.values()))
-    found = world_frontier(first, _largest_k(first))
-    summaries = {name: summarize(records, frontier=found[1] if found else None) for name, records in arms.items()}
+    exact = exact_rows([record for records in arms.values() for record in records], _largest_k(first))
+    front = None if isinstance(exact, str) else exact.frontier
+    summaries = {name: summarize(records, frontier=front) for name, records in arms.items()}
     base = next(iter(arms))
     differences = {f"{name} - {base}": compare(first, records) for name, records in arms.items() if name != base}
-    return {"arms": summaries, "differences": differences}
+    report = {"arms": summaries, "differences": differences}
+    if isinstance(exact, str):
+        return {**report, "no_frontier": exact}
+    return {**report, "references": exact.references, "frontier": exact.as_json()}
 
 
 def _largest_k(records: Sequence[EpisodeRecord]) -> int:
@@ -81,7 +73,8 @@ def print_report(paths: Sequence[Path]) -> None:
     if absent:
         notes.append(f"absent, for want of columns or samples: {', '.join(absent)}")
     console = Console(width=100)
-    final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report["arms"], notes=notes)
+    title = "berrypick report: " + ", ".join(map(str, paths))
+    final_screen(console, title, report["arms"], references=report.get("references"), notes=notes)
 
 
 def write_page(paths: Sequence[Path], file: Path) -> None:
@@ -90,8 +83,8 @@ def write_page(paths: Sequence[Path], file: Path) -> None:
 
     arms = load_arms(paths)
     first = next(iter(arms.values()))
-    found = world_frontier(first, _largest_k(first))
+    exact = exact_rows(first, _largest_k(first))
     try:
-        write_html(file, arms, report_arms(arms), found[1] if found else None)
+        write_html(file, arms, report_arms(arms), None if isinstance(exact, str) else exact.frontier)
     except OSError as error:
         raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error

@@ -14,6 +14,7 @@ from ..searcher import Hit, Searcher
 __all__ = ["MicroBatcher", "Overloaded"]
 
 Hits = list[list[Hit]]
+_ENOUGH = 16  # with as many queries at hand, waiting for more costs more than it saves
 
 
 class Overloaded(Exception):
@@ -89,7 +90,7 @@ class MicroBatcher:
         while True:
             await self._wake.wait()
             left_s = self._waiting[0].arrived + self._max_wait_s - time.monotonic()
-            if left_s > 0 and self._num_waiting < self._max_batch:
+            if left_s > 0 and self._num_waiting < _ENOUGH:
                 await asyncio.sleep(left_s)
             batch = self._next_batch()
             if not batch:

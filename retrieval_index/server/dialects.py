@@ -82,7 +82,7 @@ def _scored(hit: Hit) -> dict[str, Any]:
 
 def _document(hit: Hit) -> dict[str, Any]:
     """Clients take the first line of `contents` for the title, so there is one even where the title is empty."""
-    return {"id": hit.id, "contents": f'"{hit.title}"\n{hit.text}', "title": hit.title, "text": hit.text}
+    return {"id": hit.id, "contents": f'"{hit.title}"\n{hit.text}'}
 
 
 def _json(value: Any) -> bytes:

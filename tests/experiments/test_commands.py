@@ -58,6 +58,18 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert (tmp_path / "run" / "rollouts.jsonl").read_bytes() == before
 
 
+def test_an_interrupted_evaluation_goes_on_and_a_finished_one_is_not_played_again(tmp_path: Path) -> None:
+    assert evaluate(tmp_path / "run") == 0
+    rollouts = tmp_path / "run" / "rollouts.jsonl"
+    before = rollouts.read_bytes()
+    rollouts.unlink()  # as a kill before its last line leaves it
+    assert evaluate(tmp_path / "run", "--resume") == 0
+    assert rollouts.read_bytes() == before
+    written = rollouts.stat().st_mtime_ns
+    assert evaluate(tmp_path / "run", "--resume") == 0
+    assert rollouts.stat().st_mtime_ns == written
+
+
 def test_a_folder_of_other_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     assert evaluate(tmp_path) == 2

@@ -1,0 +1,86 @@
+"""An episode driven by function calls instead of text: what tool-calling trainers hand to their models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from ...retrieval_index.errors import UnknownNameError
+from ..episode import Draft, Episode, advance, start
+from ..questions import Question
+from ..rewards import parse_reward
+from ..task import Task
+from ..tasks import make_task
+
+__all__ = ["ToolEpisode", "question_by_id", "shared_task", "tool_instruction"]
+
+ENDED = "the episode has ended"
+
+
+def shared_task(env_id: str, arguments: Mapping[str, Any]) -> Task:
+    """A task that all environments of a process share: its index is built once."""
+    return _shared_task(env_id, json.dumps(dict(arguments), sort_keys=True))
+
+
+@lru_cache(maxsize=4)
+def _shared_task(env_id: str, arguments: str) -> Task:
+    return make_task(env_id, **json.loads(arguments))
+
+
+def question_by_id(task: Task, question_id: str) -> Question:
+    """The question of an id, of any split."""
+    for questions in task.questions.values():
+        for question in questions:
+            if question.id == question_id:
+                return question
+    raise UnknownNameError("question id", str(question_id), [q.id for qs in task.questions.values() for q in qs[:3]])
+
+
+def tool_instruction(task: Task, question: Question) -> str:
+    """The question with the rules, for a model that has the tools `search` and `answer`."""
+    spec = task.spec
+    limit = spec.max_turns - 1 if spec.search_budget is None else spec.search_budget
+    world = question.metadata.get("world")
+    kinds = f" A query names one record kind ({', '.join(world['kinds'])}), relation and person." if world else ""
+    return (
+        f"Answer the question. Find passages with the tool search, {limit} queries at most.{kinds} "
+        f"When you know the answer, give it, short, with the tool answer.\nQuestion: {question.text}"
+    )
+
+
+class ToolEpisode:
+    """One episode; `search` and `answer` return what the model is to be shown and never raise on bad arguments."""
+
+    def __init__(self, task: Task, question: Question) -> None:
+        self.task = task
+        self.episode: Episode = start(question, replace(task.spec, turn_format="tool_call"))
+
+    def search(self, queries: Sequence[str] | object) -> str:
+        """A search turn: JSON with the numbered passages, or with the hint where the call is refused."""
+        call = {"name": "search", "arguments": {"query_list": queries}}
+        try:
+            body = json.dumps(call, ensure_ascii=False)
+        except (TypeError, ValueError):
+            body = "null"
+        return self._take(f"<tool_call>{body}</tool_call>")
+
+    def answer(self, text: object) -> str:
+        """The answer turn."""
+        said = str(text).replace("</answer>", "")
+        return self._take(f"<answer>{said}</answer>") or "answer noted"
+
+    def _take(self, text: str) -> str:
+        if self.episode.done:
+            return ENDED
+        observation = advance([self.episode], [Draft(text)], self.task.searcher)[0].observation
+        return self.episode.messages[-1]["content"] if observation else ""
+
+    @property
+    def reward(self) -> float:
+        """The reward of the episode; of one that has not ended, what it would be without an answer."""
+        if self.episode.done:
+            return self.episode.reward
+        return float(parse_reward(self.episode.spec.reward)(self.episode.facts()))

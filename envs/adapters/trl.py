@@ -1,0 +1,189 @@
+"""TRL's `GRPOTrainer`: our environments through `environment_factory` (tool calls) and through `rollout_func` (text).
+
+Tried with trl 1.16. `environment_factory` lets TRL drive the turns with the model's own tool-call template;
+`rollout_func` keeps our turn format, token in, token out, with environment tokens masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..episode import Draft, Episode, advance, start
+from ..task import Task
+from .tool_episode import ToolEpisode, question_by_id, shared_task, tool_instruction
+
+__all__ = ["environment_factory", "episode_reward", "rollout_func", "rollout_rows", "tool_rows"]
+
+
+def tool_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Rows of `train_dataset` for `environment_factory`: an empty user message, and the question's id for `reset`."""
+    task = shared_task(env_id, arguments)
+    empty = [{"role": "user", "content": ""}]
+    return [{"prompt": empty, "question_id": question.id} for question in task.split(split)]
+
+
+def environment_factory(env_id: str, **arguments: Any) -> Callable[[], Any]:
+    """A factory for `GRPOTrainer(environment_factory=...)`; all rollouts share one searcher.
+
+    A row's `question_id` decides the question, so a group shares it. The reward is the environment's `reward` spec; a
+    rollout that never calls `answer` is scored without an answer.
+    """
+    task = shared_task(env_id, arguments)
+
+    class SearchEnvironment:
+        """An episode that the model plays with the tools `search` and `answer`."""
+
+        def __init__(self) -> None:
+            self._play: ToolEpisode | None = None
+
+        def reset(self, question_id: str, **_: Any) -> str:
+            """Starts the episode of a row and gives the question."""
+            question = question_by_id(task, question_id)
+            self._play = ToolEpisode(task, question)
+            return tool_instruction(task, question)
+
+        def search(self, query_list: list[str]) -> str:
+            """
+            Searches for passages that are relevant to each query.
+
+            Args:
+                query_list: Queries; each brings its own passages.
+
+            Returns:
+                The passages found, numbered.
+            """
+            assert self._play is not None
+            return self._play.search(query_list)
+
+        def answer(self, text: str) -> str:
+            """
+            Gives the final answer.
+
+            Args:
+                text: The answer, short and without explanation.
+
+            Returns:
+                A confirmation.
+            """
+            assert self._play is not None
+            return self._play.answer(text)
+
+        def get_reward(self) -> float:
+            """The reward of the episode."""
+            assert self._play is not None
+            return self._play.reward
+
+    return SearchEnvironment
+
+
+def rollout_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Rows of `train_dataset` for `rollout_func`: the environment's own prompt."""
+    task = shared_task(env_id, arguments)
+    return [{"prompt": start(question, task.spec).messages} for question in task.split(split)]
+
+
+def rollout_func(env_id: str, split: str, *, max_new_tokens: int = 64, **arguments: Any) -> Callable[..., Any]:
+    """A function for `GRPOTrainer(rollout_func=...)`; use it with `reward_funcs=episode_reward`.
+
+    TRL hands over the prompts of its process, one for each completion. Each is played turn by turn; sampled tokens are
+    kept as sampled, observations are encoded alone and masked by `env_mask`.
+    """
+    task = shared_task(env_id, arguments)
+    by_prompt = {_key(start(question, task.spec).messages): question for question in task.split(split)}
+
+    def play(prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any]]:
+        episodes = [start(by_prompt[_key(prompt)], task.spec) for prompt in prompts]
+        tokenizer = trainer.processing_class
+        contexts = [_encode_prompt(tokenizer, episode) for episode in episodes]
+        prompt_ids = [list(ids) for ids in contexts]
+        rows = [_Row(episode, ids) for episode, ids in zip(episodes, contexts)]
+        while live := [row for row in rows if not row.episode.done]:
+            _take_turns(live, task, trainer, max_new_tokens)
+        return {
+            "prompt_ids": prompt_ids,
+            "completion_ids": [row.completion for row in rows],
+            "logprobs": [row.log_probs for row in rows],
+            "env_mask": [row.mask for row in rows],
+            "berrypick_reward": [row.episode.reward for row in rows],
+            "berrypick_queries": [row.episode.queries for row in rows],
+            "berrypick_passages": [[hit.id for hit in row.episode.hits] for row in rows],
+        }
+
+    return play
+
+
+def episode_reward(completions: Sequence[Any], berrypick_reward: Sequence[float], **_: Any) -> list[float]:
+    """The reward function that pays what the episodes of `rollout_func` earned."""
+    return list(berrypick_reward)
+
+
+class _Row:
+    def __init__(self, episode: Episode, context: list[int]) -> None:
+        self.episode, self.context = episode, context
+        self.completion: list[int] = []
+        self.log_probs: list[float] = []
+        self.mask: list[int] = []
+
+    def append(self, ids: Sequence[int], log_probs: Sequence[float], own: int) -> None:
+        self.context += ids
+        self.completion += ids
+        self.log_probs += log_probs
+        self.mask += [own] * len(ids)
+
+
+def _key(messages: Sequence[dict[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((message["role"], message["content"]) for message in messages)
+
+
+def _encode_prompt(tokenizer: Any, episode: Episode) -> list[int]:
+    encoded = tokenizer.apply_chat_template(episode.messages, add_generation_prompt=True, tokenize=True)
+    return list(encoded["input_ids"] if hasattr(encoded, "keys") else encoded)
+
+
+def _take_turns(rows: Sequence[_Row], task: Task, trainer: Any, max_new_tokens: int) -> None:
+    """One turn of every live row: one batched generation, one batched search."""
+    tokenizer = trainer.processing_class
+    sampled = _generate([row.context for row in rows], trainer, max_new_tokens, rows[0].episode)
+    drafts = []
+    for row, (ids, log_probs) in zip(rows, sampled):
+        row.append(ids, log_probs, 1)
+        drafts.append(Draft(tokenizer.decode(ids, skip_special_tokens=True)))
+    for row, result in zip(rows, advance([row.episode for row in rows], drafts, task.searcher)):
+        if not row.episode.done:
+            ids = tokenizer.encode(result.observation, add_special_tokens=False)
+            row.append(ids, [0.0] * len(ids), 0)
+
+
+def _generate(
+    contexts: Sequence[list[int]], trainer: Any, max_new_tokens: int, episode: Episode
+) -> list[tuple[list[int], list[float]]]:
+    """Sampled token ids of each row up to its stop string or end token, and their log-probabilities."""
+    from ..turn_format import get_turn_format
+
+    tokenizer = trainer.processing_class
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    stop = get_turn_format(episode.spec.turn_format).stop
+    batch = tokenizer.pad({"input_ids": list(contexts)}, padding_side="left", return_tensors="pt").to(model.device)
+    width = batch["input_ids"].shape[1]
+    out = model.generate(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=max_new_tokens,
+        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, stop_strings=list(stop), tokenizer=tokenizer,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, return_dict_in_generate=True,
+        output_logits=True,
+    )  # fmt: skip
+    rows = []
+    for index in range(len(contexts)):
+        ids = out.sequences[index, width:].tolist()
+        kept = _up_to_stop(ids, tokenizer, stop)
+        log_probs = [out.logits[t][index].float().log_softmax(-1)[token].item() for t, token in enumerate(kept)]
+        rows.append((kept, log_probs))
+    return rows
+
+
+def _up_to_stop(ids: list[int], tokenizer: Any, stop: Sequence[str]) -> list[int]:
+    """Through the first token that completes a stop string or is the end token; the rest is padding."""
+    for end in range(1, len(ids) + 1):
+        if ids[end - 1] == tokenizer.eos_token_id or any(tag in tokenizer.decode(ids[:end]) for tag in stop):
+            return ids[:end]
+    return ids

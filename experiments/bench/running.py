@@ -1,0 +1,58 @@
+"""Servers of a bench, each in a process of its own on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...retrieval_index.errors import BerrypickError
+
+__all__ = ["Server", "reference", "served"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+def served(folder: Path) -> AbstractContextManager[Server]:
+    """`berrypick serve`."""
+    return _running(["-m", "berrypick", "serve", str(folder), "--log-level", "warning", "--port"])
+
+
+def reference(kind: str, folder: Path) -> AbstractContextManager[Server]:
+    """A server of `reference_servers`."""
+    return _running(["-m", f"{__name__.rpartition('.')[0]}.reference_servers", kind, str(folder)])
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str]) -> Iterator[Server]:
+    import urllib3
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, *command, str(port)], stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(1200):
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                if urllib3.request("GET", url + "/health", retries=False).status == 200:
+                    break
+            if process.poll() is not None:
+                raise BerrypickError("a server of the bench did not start; see its log above")
+            time.sleep(0.1)
+        yield Server(url, process)
+    finally:
+        process.terminate()
+        process.wait(60)
