@@ -20,7 +20,7 @@ __all__ = ["BenchTrain"]
 
 @dataclass(frozen=True)
 class BenchTrain:
-    """Ratios of the training engine to bare forwards, to `model.generate` and to TRL, medians over rounds of one run."""
+    """Ratios of the training engine to bare forwards, `model.generate` and TRL, medians over rounds of one run."""
 
     out: Path = Path("runs/bench-train")
     """receives bench.json"""
