@@ -131,6 +131,10 @@ class Train:
     """steps between checkpoints"""
     split: str = "train"
     """training questions"""
+    lora_rank: int = 0
+    """train LoRA matrices of this rank instead of all weights"""
+    track: tuple[str, ...] = ("tensorboard",)
+    """where metrics also go: tensorboard, wandb, mlflow and others that accelerate knows"""
     resume: bool = False
     """go on with the run in --out"""
 
@@ -296,10 +300,13 @@ def _parse_bench(name: str, arguments: Sequence[str]) -> Command:
 
 def parse_command(arguments: Sequence[str] | None) -> Command:
     """Parses a command line; an unknown command or flag exits with 2 and names the nearest."""
+    from .sweep import Sweep
+
     commands: dict[str, Any] = {
         "demo": Demo,
         "list": List,
         "train": Train,
+        "sweep": Sweep,
         "eval": Eval,
         "report": Report,
         "play": Play,

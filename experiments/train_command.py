@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..envs.task import Task
 from ..envs.tasks import make_task
 from ..policies.language_model import LanguageModelPolicy
+from ..policies.lora import with_lora
 from ..policies.objectives.registry import get_objective
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
@@ -17,7 +19,7 @@ from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 if TYPE_CHECKING:
     from .commands import Train
 
-__all__ = ["run_train"]
+__all__ = ["prepare_training", "run_train"]
 
 SMALL_MODEL = 5_000_000
 """Models with fewer parameters are trained at the from-scratch preset's learning rates."""
@@ -25,6 +27,13 @@ SMALL_MODEL = 5_000_000
 
 def run_train(command: Train) -> None:
     """Checks the names first, then loads, then trains."""
+    config, policy, task = prepare_training(command)
+    with LiveView(f"train {command.out}", command.sft_steps + command.steps) as view:
+        train(config, policy, task, command.out, resume=command.resume, view=view, track=command.track)
+
+
+def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, Task]:
+    """Flags to a configuration, with the policy and the task that it names."""
     from ..policies.scripted import SCRIPTED
     from .commands import parse_env_args
 
@@ -41,11 +50,14 @@ def run_train(command: Train) -> None:
         raise BerrypickError(
             f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id"
         )
+    if command.lora_rank:
+        policy = with_lora(policy, command.lora_rank, seed=command.seed)
     is_small = policy.model.num_parameters() < SMALL_MODEL
     config = TrainConfig(
         env=command.env,
         env_args=arguments,
         policy=command.policy,
+        lora_rank=command.lora_rank,
         split=command.split,
         demonstrator=command.demonstrator,
         demonstrations=command.demonstrations,
@@ -70,5 +82,4 @@ def run_train(command: Train) -> None:
         ),
         checkpoint_every=command.checkpoint_every,
     )
-    with LiveView(f"train {command.out}", command.sft_steps + command.steps) as view:
-        train(config, policy, task, command.out, resume=command.resume, view=view)
+    return config, policy, task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from ..policies.checkpoint import (
     save_checkpoint,
     truncate_log,
 )
+from ..policies.distributed import Processes, join_processes
 from ..policies.group_metrics import group_metrics
 from ..policies.language_model import LanguageModelPolicy, encode_episode
 from ..policies.objectives.registry import get_objective
@@ -30,6 +31,7 @@ from ..policies.rollout import rollout
 from ..policies.scripted import scripted_policy
 from ..policies.sft import SftConfig, sft_batch, sft_optimizer, sft_update
 from .run_folder import RunLog, open_run_folder
+from .trackers import Tracker, open_trackers
 
 __all__ = ["WORLD_DEMONSTRATIONS", "TrainConfig", "TrainView", "demonstrate", "train"]
 
@@ -66,6 +68,7 @@ class TrainConfig:
         env: environment id.
         env_args: its arguments.
         policy: where the weights start: "tiny", a folder, a hub id.
+        lora_rank: of the LoRA matrices that train instead of all weights; 0 without.
         split: the fixed training questions.
         demonstrator: the scripted policy that SFT imitates.
         demonstrations: episodes it plays of each training question.
@@ -77,6 +80,7 @@ class TrainConfig:
     env: str
     env_args: dict[str, Any] = field(default_factory=dict)
     policy: str = "tiny"
+    lora_rank: int = 0
     split: str = "train"
     demonstrator: str = "random_order"
     demonstrations: int = 4
@@ -112,8 +116,11 @@ def train(
     *,
     resume: bool = False,
     view: TrainView | None = None,
+    track: Sequence[str] = ("tensorboard",),
 ) -> LanguageModelPolicy:
     """Runs SFT and then RL, and trains `policy` in place.
+
+    Under `accelerate launch` all processes call it; the first one writes.
 
     Args:
         config: the run.
@@ -122,106 +129,127 @@ def train(
         out: the run folder.
         resume: go on from the newest checkpoint; the outcome is that of a run that was never stopped.
         view: told of every step.
+        track: trackers by the names `accelerate` gives them; those that are not installed raise `MissingExtraError`.
     """
-    open_run_folder(out, asdict(config), resume=resume)
-    log = RunLog(out)
+    processes = join_processes()
+    if processes.rank == 0:
+        open_run_folder(out, asdict(config), resume=resume)
+    processes.gather(None)  # the folder is there
+    trackers = open_trackers(track, out) if processes.rank == 0 else []
     found = latest_checkpoint(out / "checkpoints")
+    run = _Run(
+        config, policy, task, out, RunLog(out), found, view if processes.rank == 0 else None, processes, trackers
+    )
     phase = found.name.split("-")[0] if found else "sft"
-    if phase == "sft" and config.sft.steps:
-        _sft(config, policy, task, out, log, found, view)
-    if config.rl.steps:
-        _rl(config, policy, task, out, log, found if phase == "rl" else None, view)
-    elif phase == "rl" and found:
-        load_checkpoint(found, policy, rl_optimizer(policy, config.rl))
+    try:
+        if phase == "sft" and config.sft.steps:
+            _sft(run)
+        if config.rl.steps:
+            _rl(run if phase == "rl" else replace(run, found=None))
+        elif phase == "rl" and found:
+            load_checkpoint(found, policy, rl_optimizer(policy, config.rl))
+    finally:
+        for tracker in trackers:
+            tracker.finish()
     return policy
 
 
-def _resume(
-    found: Path | None,
-    policy: LanguageModelPolicy,
-    optimizer: torch.optim.Optimizer,
-    log: RunLog,
-    memory: RlState | None = None,
-) -> int:
-    if found is None:  # killed before the first checkpoint: what was logged is written again
-        truncate_log(log.metrics_path, 0)
-        return 0
-    state = load_checkpoint(found, policy, optimizer)
-    truncate_log(log.metrics_path, state["metrics_bytes"])
-    if memory is not None:
-        memory.load_state_dict(state["memory"])
-    logger.info("resumed from %s", found)
-    return int(state["step"])
+@dataclass(frozen=True)
+class _Run:
+    """A run under way; only the first process writes."""
+
+    config: TrainConfig
+    policy: LanguageModelPolicy
+    task: Task
+    out: Path
+    log: RunLog
+    found: Path | None
+    view: TrainView | None
+    processes: Processes
+    trackers: Sequence[Tracker]
+
+    def resume(self, optimizer: torch.optim.Optimizer, memory: RlState | None = None) -> int:
+        """Loads the checkpoint that was found, if any; returns the step to go on from."""
+        state: dict[str, Any] = {"metrics_bytes": 0, "step": 0}
+        if self.found:
+            state = load_checkpoint(self.found, self.policy, optimizer)
+            logger.info("resumed from %s", self.found)
+        if self.processes.rank == 0:  # what was logged after the checkpoint is written again
+            truncate_log(self.log.metrics_path, state["metrics_bytes"])
+        if memory is not None and self.found:
+            memory.load_state_dict(state["memory"])
+        return int(state["step"])
+
+    def tell(self, phase: str, step: int, metrics: dict[str, float], text: str | None = None) -> None:
+        """Logs a step; `step` counts from 1 within its phase."""
+        if self.processes.rank:
+            return
+        self.log.write(phase, step, metrics)
+        overall = step + (self.config.sft.steps if phase == "rl" else 0)
+        for tracker in self.trackers:
+            tracker.log(metrics, step=overall)
+        if self.view:
+            self.view.update(overall, metrics, text)
+
+    def save(self, optimizer: torch.optim.Optimizer, phase: str, step: int, memory: RlState | None = None) -> None:
+        """Writes a checkpoint; the others wait for it."""
+        if self.processes.rank == 0:
+            state: dict[str, Any] = {"phase": phase, "step": step, "metrics_bytes": self.log.size}
+            if memory is not None:
+                state["memory"] = memory.state_dict()
+            save_checkpoint(self.out / "checkpoints", self.policy, optimizer, state)
+        self.processes.gather(None)
 
 
-def _sft(
-    config: TrainConfig,
-    policy: LanguageModelPolicy,
-    task: Task,
-    out: Path,
-    log: RunLog,
-    found: Path | None,
-    view: TrainView | None,
-) -> None:
+def _sft(run: _Run) -> None:
+    config, policy = run.config, run.policy
     optimizer = sft_optimizer(policy, config.sft)
-    first = _resume(found, policy, optimizer, log)
+    first = run.resume(optimizer)
     if first == config.sft.steps:
         return
-    if view:
-        view.begin(first)
-    demonstrations = demonstrate(policy, task, config)
+    if run.view:
+        run.view.begin(first)
+    demonstrations = demonstrate(policy, run.task, config)
     for step in range(first, config.sft.steps):
-        metrics = sft_update(policy, optimizer, sft_batch(demonstrations, policy, config.sft, step), config.sft, step)
-        log.write("sft", step + 1, metrics)
-        if view:
-            view.update(step + 1, metrics)
+        batch = sft_batch(demonstrations, policy, config.sft, step)
+        run.tell("sft", step + 1, sft_update(policy, optimizer, batch, config.sft, step, run.processes))
         if (step + 1) % (10 * config.checkpoint_every) == 0 or step + 1 == config.sft.steps:
-            _save(out, policy, optimizer, "sft", step + 1, log)
+            run.save(optimizer, "sft", step + 1)
 
 
-def _rl(
-    config: TrainConfig,
-    policy: LanguageModelPolicy,
-    task: Task,
-    out: Path,
-    log: RunLog,
-    found: Path | None,
-    view: TrainView | None,
-) -> None:
+def _rl(run: _Run) -> None:
+    config, policy, task, processes = run.config, run.policy, run.task, run.processes
     objective = get_objective(config.rl.objective)
-    reference = reference_model(out / "reference", policy) if objective.needs_reference else None
+    reference = None
+    if objective.needs_reference:
+        if processes.rank == 0:
+            reference_model(run.out / "reference", policy)
+        processes.gather(None)
+        reference = reference_model(run.out / "reference", policy)
     optimizer, memory = rl_optimizer(policy, config.rl), RlState()
-    first = _resume(found, policy, optimizer, log, memory) if found or not config.sft.steps else 0
-    if view:
-        view.begin(config.sft.steps + first)
+    first = run.resume(optimizer, memory) if run.found or not config.sft.steps else 0
+    if run.view:
+        run.view.begin(config.sft.steps + first)
+    every = task.split(config.split)
     for step in range(first, config.rl.steps):
-        every = task.split(config.split)
         questions = questions_of_step(every, config.rl, step)
-        groups = rl_rollout(policy, questions, task.spec, task.searcher, config.rl, step, more=every)
-        update = rl_update(
-            policy, optimizer, groups, objective, config.rl, step=step, state=memory, reference=reference
+        groups = rl_rollout(
+            policy, questions, task.spec, task.searcher, config.rl, step, more=every, processes=processes
         )
-        metrics = {**group_metrics(groups), **update}
-        log.write("rl", step + 1, metrics)
-        if view:
-            view.update(config.sft.steps + step + 1, metrics, _as_text(groups))
+        update = rl_update(
+            policy,
+            optimizer,
+            groups,
+            objective,
+            config.rl,
+            step=step,
+            state=memory,
+            reference=reference,
+            processes=processes,
+        )
+        run.tell("rl", step + 1, {**group_metrics(groups), **update}, _as_text(groups))
         if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
-            _save(out, policy, optimizer, "rl", step + 1, log, memory)
-
-
-def _save(
-    out: Path,
-    policy: LanguageModelPolicy,
-    optimizer: torch.optim.Optimizer,
-    phase: str,
-    step: int,
-    log: RunLog,
-    memory: RlState | None = None,
-) -> None:
-    state: dict[str, Any] = {"phase": phase, "step": step, "metrics_bytes": log.size}
-    if memory is not None:
-        state["memory"] = memory.state_dict()
-    save_checkpoint(out / "checkpoints", policy, optimizer, state)
+            run.save(optimizer, "rl", step + 1, memory)
 
 
 def _as_text(groups: Sequence[Sequence[Episode]]) -> str:

@@ -42,7 +42,7 @@ class LanguageModelPolicy:
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> LanguageModelSession:
-        """Opens a session; refuses a prompt that leaves no room for a turn in the model's window."""
+        """Opens a session; refuses a model in whose window no prompt leaves room for a turn."""
         from .session import LanguageModelSession
 
         return LanguageModelSession(self, questions, spec, seeds, sampling)
@@ -107,10 +107,10 @@ def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tupl
     """
     ids = encode_prompt(tokenizer, episode.question, episode.spec)
     mask = [False] * len(ids)
-    for turn in episode.turns:
+    for number, turn in enumerate(episode.turns, 1):
         written = turn.draft.tokens.ids.tolist() if turn.draft.tokens else encode(tokenizer, turn.draft.text)
-        unread = episode.done and turn is episode.turns[-1]
-        answered = [] if unread or not turn.observation else encode(tokenizer, turn.observation)
+        unread = episode.done and number == len(episode.turns)  # nobody acts on the last observation
+        answered = encode(tokenizer, turn.observation) if turn.observation and not unread else []
         ids += written + answered
         mask += [True] * len(written) + [False] * len(answered)
     return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)

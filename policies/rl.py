@@ -13,9 +13,10 @@ from ..envs.episode import Episode
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.searcher import Searcher
+from .distributed import Processes, share
 from .language_model import LanguageModelPolicy
 from .policy import Sampling
-from .rl_update import rl_update
+from .rl_update import ONE_PROCESS, rl_update
 from .rollout import rollout
 
 __all__ = ["RlConfig", "questions_of_step", "rl_optimizer", "rl_rollout", "rl_update"]
@@ -94,6 +95,7 @@ def rl_rollout(
     step: int,
     *,
     more: Sequence[Question] = (),
+    processes: Processes = ONE_PROCESS,
 ) -> list[list[Episode]]:
     """The rollouts of one step, [question][sample], sampled at temperature 1 from the full softmax.
 
@@ -105,20 +107,23 @@ def rl_rollout(
         config: of the run.
         step: from 0.
         more: all questions of the run; dynamic sampling draws replacements from them.
+        processes: each plays a share of the questions; all get all episodes.
     """
     if not policy.exact_tokens:
         raise BerrypickError(f"policy {policy.policy_id} returns no exact tokens; it may be evaluated, not trained")
 
     def play(asked: Sequence[Question]) -> list[list[Episode]]:
-        return rollout(
+        mine = rollout(
             policy,
-            asked,
+            share(asked, processes),
             spec,
             searcher,
             num_samples=config.group_size,
             sampling=Sampling(max_new_tokens=config.max_new_tokens),
             seed=config.step_seed(step),
         )
+        played = {group[0].question.id: group for part in processes.gather(mine) for group in part}
+        return [played[question.id] for question in asked]
 
     groups = play(questions)
     asked = {question.id for question in questions}

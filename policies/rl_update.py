@@ -17,6 +17,7 @@ from ..envs.metrics.entropy import query_token_mask
 from ..envs.turn_format import Answer
 from ..retrieval_index.errors import BerrypickError
 from .batches import MicroBatch, TokenRows, micro_batches, score
+from .distributed import OneProcess, Processes, share
 from .language_model import LanguageModelPolicy, encode_episode
 from .objectives.bonuses import OutcomeCounts
 from .objectives.groups import groups_of
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from .rl import RlConfig
 
 __all__ = ["NonFiniteLossError", "RlState", "rl_update"]
+
+
+ONE_PROCESS = OneProcess()
 
 
 class NonFiniteLossError(BerrypickError):
@@ -75,6 +79,7 @@ def rl_update(
     step: int = 0,
     state: RlState | None = None,
     reference: PreTrainedModel | None = None,
+    processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
     """One step's updates in place; returns its metrics. Retrieved text is masked.
 
@@ -87,6 +92,7 @@ def rl_update(
         step: from 0; seeds what draws.
         state: read, then updated.
         reference: the policy that KL terms hold on to.
+        processes: each was given all groups; the rollouts are divided among them.
 
     Raises:
         NonFiniteLossError: weights and optimizer are as they were before the update that failed.
@@ -101,7 +107,7 @@ def rl_update(
     policy.model.train()
     metrics: dict[str, float] = {}
     for rows_of_update in _mini_batches(len(flat), config, step):
-        metrics = _update(policy, optimizer, rows, rows_of_update, objective, config, step, state)
+        metrics = _update(policy, optimizer, rows, rows_of_update, objective, config, step, state, processes)
     policy.model.eval()
     sampled = [turn.draft.tokens.entropies for e in flat for turn in e.turns if turn.draft.tokens is not None]
     entropy = float(np.mean(np.concatenate(sampled, dtype=np.float64)))
@@ -190,6 +196,7 @@ def _update(
     config: RlConfig,
     step: int,
     state: RlState,
+    processes: Processes,
 ) -> dict[str, float]:
     """One optimizer update over some rollouts."""
     counts = [len(rows.old[row]) for row in chosen]
@@ -202,6 +209,7 @@ def _update(
     total, sequences = sum(counts), sum(count > 0 for count in counts)
     # A rollout whose advantages are all 0 has no gradient; it counts in the mean all the same.
     live = [row for row in chosen if objective.terms or bool(rows.advantages[row].any())]
+    live = share(sorted(live, key=lambda row: (-len(rows.data.ids[row]), row)), processes)
     data = TokenRows([rows.data.ids[row] for row in live], [rows.data.masks[row] for row in live])
     sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
@@ -218,6 +226,9 @@ def _update(
             mean = (loss / torch.repeat_interleave(lengths, lengths)).sum() / sequences
         mean.backward()
         _sum(sums, micro, batch, mean, held)
+    parts = processes.gather(sums)
+    sums = {name: sum(part[name] for part in parts) for name in sums}
+    processes.sum_gradients(list(policy.model.parameters()))
     norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
     if not (math.isfinite(sums["loss"]) and math.isfinite(float(norm))):
         raise NonFiniteLossError(

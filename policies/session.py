@@ -90,11 +90,11 @@ class LanguageModelSession:
             _Row(list(prompts[question.id]), [False] * len(prompts[question.id]), seed)
             for question, seed in zip(questions, seeds, strict=True)
         ]
-        longest = max((len(row.ids) for row in self._rows), default=0)
-        if longest + sampling.max_new_tokens > policy.window:
+        shortest = min((len(row.ids) for row in self._rows), default=0)
+        if shortest + sampling.max_new_tokens > policy.window:
             raise BerrypickError(
-                f"a prompt of {longest} tokens and a turn of {sampling.max_new_tokens} exceed the window of "
-                f"{policy.window} of {policy.policy_id}; shorten the prompt or lower --max-new-tokens"
+                f"all prompts ({shortest} tokens at least) and a turn of {sampling.max_new_tokens} exceed the window "
+                f"of {policy.window} of {policy.policy_id}; shorten the prompt or lower --max-new-tokens"
             )
         self._live = list(range(len(self._rows)))
         self._finished: set[int] = set()

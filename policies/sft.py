@@ -10,8 +10,11 @@ import torch
 
 from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, micro_batches, score
+from .distributed import OneProcess, Processes, share
 from .language_model import LanguageModelPolicy
 from .tiny import copying_rows
+
+ONE_PROCESS = OneProcess()
 
 __all__ = ["SftConfig", "sft_batch", "sft_optimizer", "sft_update"]
 
@@ -79,8 +82,9 @@ def sft_update(
     batch: TokenRows,
     config: SftConfig,
     step: int,
+    processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
-    """One update in place; returns its metrics."""
+    """One update in place; returns its metrics. Each process is given the whole batch and takes a share."""
     rate = config.learning_rate * _schedule(step, config.steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -90,13 +94,19 @@ def sft_update(
         raise BerrypickError(
             f"SFT step {step}: no token of the batch was written by a policy; check the demonstrations"
         )
-    optimizer.zero_grad(set_to_none=True)
-    for micro in micro_batches(batch, config.max_tokens, policy.model.device):
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        parameter.grad = torch.zeros_like(parameter)
+    mine = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)
+    part = TokenRows([batch.ids[row] for row in mine], [batch.masks[row] for row in mine])
+    for micro in micro_batches(part, config.max_tokens, policy.model.device):
         log_probs, entropies = score(policy.model, micro)
         loss = -log_probs.sum() / total
         loss.backward()
         loss_sum += float(loss.detach())
         entropy_sum += float(entropies.sum())
+    sums = processes.gather((loss_sum, entropy_sum))
+    loss_sum, entropy_sum = sum(loss for loss, _ in sums), sum(entropy for _, entropy in sums)
+    processes.sum_gradients(list(policy.model.parameters()))
     norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
     optimizer.step()
     policy.model.eval()

@@ -1,6 +1,6 @@
 """Our objectives inside TRL: a `GRPOTrainer` whose advantages are an objective's.
 
-Shapes, estimates and bonuses act; terms of the token loss are settings of TRL (`beta`, `epsilon_high`, `entropy_coef`).
+Shapes, estimates and bonuses act; terms of the loss are TRL's own (`beta`, `epsilon_high`, ...).
 """
 
 from __future__ import annotations

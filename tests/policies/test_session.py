@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from berrypick.policies.language_model import (
     encode_prompt,
     load_language_model,
 )
+from berrypick.policies.objectives import get_objective
 from berrypick.policies.policy import Sampling
+from berrypick.policies.rl import RlConfig, rl_optimizer, rl_update
 from berrypick.policies.rollout import SEARCH_FAILED, WINDOW_FULL, rollout
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.session import LanguageModelSession
@@ -30,6 +33,7 @@ from berrypick.retrieval_index.searcher import Hit
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
 SAMPLING = Sampling(max_new_tokens=12)
+RL = RlConfig(group_size=2, max_new_tokens=12)
 
 
 class Watched:
@@ -205,6 +209,24 @@ def test_contexts_never_outgrow_the_window_and_such_episodes_end(make_babbler: M
 def test_a_prompt_without_room_for_a_turn_is_refused(make_babbler: MakeBabbler, world: Task) -> None:
     with pytest.raises(BerrypickError, match=r"exceed the window of 20 .*shorten"):
         play(make_babbler(window=20), world)
+
+
+def test_one_prompt_without_room_for_a_turn_ends_its_own_episode_and_is_counted(
+    make_babbler: MakeBabbler, world: Task
+) -> None:
+    policy = make_babbler(window=64)
+    short, long = world.split("train")[:2]
+    questions = [short, dataclasses.replace(long, text=" ".join(["of"] * 60))]
+    groups = rollout(policy, questions, world.spec, world.searcher, num_samples=2, sampling=SAMPLING, seed=0)
+    for episode in groups[1]:
+        assert episode.truncated
+        assert [turn.error for turn in episode.turns] == [WINDOW_FULL]
+    alone = rollout(policy, [short], world.spec, world.searcher, num_samples=2, sampling=SAMPLING, seed=0)
+    assert [tokens_of(a) for a in groups[0]] == [tokens_of(b) for b in alone[0]]
+    assert group_metrics(groups[1:])["env/window_full"] == 1
+    groups[0][0].reward = 1.0
+    metrics = rl_update(policy, rl_optimizer(policy, RL), groups, get_objective("grpo"), RL)
+    assert metrics["rl/policy_tokens"] == sum(len(tokens_of(episode)) for episode in groups[0])
 
 
 def test_a_question_that_stands_twice_is_refused(policy: LanguageModelPolicy, world: Task) -> None:

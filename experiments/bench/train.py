@@ -1,0 +1,73 @@
+"""`berrypick bench train`: a GRPO step, decoding and generation against their bare counterparts, in one run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ...retrieval_index.errors import BerrypickError
+from ..policies import open_policy, require_training
+from ..run_folder import environment_facts, write_json
+
+__all__ = ["BenchTrain"]
+
+
+@dataclass(frozen=True)
+class BenchTrain:
+    """Ratios of the training engine to bare forwards, `model.generate` and TRL, medians over rounds of one run."""
+
+    out: Path = Path("runs/bench-train")
+    """receives bench.json"""
+    policy: str = "tiny"
+    """a run folder or weights that play the World; fresh tiny weights babble, which tells little about turns"""
+    env: str = "berrypick/World-v0"
+    """environment id"""
+    questions: int = 16
+    """groups a step"""
+    group_size: int = 8
+    """rollouts a question"""
+    max_new_tokens: int = 32
+    """most tokens of a turn"""
+    rounds: int = 5
+    """of each measurement, taken in turn; the median counts"""
+    trl: bool = False
+    """also time a step of TRL's GRPOTrainer (needs trl)"""
+    json: bool = False
+    """one JSON document"""
+
+    def run(self) -> int:
+        """Measures, prints, writes bench.json."""
+        require_training("berrypick bench train")
+        if min(self.questions, self.group_size, self.max_new_tokens, self.rounds) < 1:
+            raise BerrypickError("--questions, --group-size, --max-new-tokens and --rounds must be at least 1")
+        from ...envs.tasks import make_task
+        from ...policies.language_model import LanguageModelPolicy
+        from .train_ratios import measure
+
+        policy = open_policy(self.policy)
+        if not isinstance(policy, LanguageModelPolicy):
+            raise BerrypickError(f"policy {self.policy} has no weights to train; give tiny, smollm2 or a run folder")
+        self.out.mkdir(parents=True, exist_ok=True)
+        result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
+        result["train"] = measure(policy, make_task(self.env), self)
+        write_json(self.out / "bench.json", result)
+        if self.json:
+            sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
+        else:
+            _print(result["train"])
+        return 0
+
+
+def _print(measured: dict[str, float]) -> None:
+    table = Table(title="training engine")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    for name, value in measured.items():
+        table.add_row(name, f"{value:,.3f}")
+    Console().print(table)

@@ -1,0 +1,232 @@
+"""What `berrypick bench train` measures: each number beside the bare computation it is compared with."""
+
+from __future__ import annotations
+
+import copy
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ...envs.episode import Episode
+from ...envs.task import Task
+from ...policies.batches import TokenRows, micro_batches, score
+from ...policies.language_model import LanguageModelPolicy, encode_episode, encode_prompt
+from ...policies.objectives import get_objective
+from ...policies.policy import Sampling
+from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
+from ...policies.row_cache import RowCache, forward_rows
+
+if TYPE_CHECKING:
+    from .train import BenchTrain
+
+__all__ = ["measure"]
+
+
+def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[str, float]:
+    """All ratios; see the issue of the training engine for their bars."""
+    config = RlConfig(
+        questions_per_step=bench.questions, group_size=bench.group_size, max_new_tokens=bench.max_new_tokens
+    )
+    questions = next(iter(task.questions.values()))[: bench.questions]
+    groups = rl_rollout(policy, questions, task.spec, task.searcher, config, 0)
+    flat = [episode for group in groups for episode in group]
+    sampled = sum(len(turn.draft.tokens.ids) for e in flat for turn in e.turns if turn.draft.tokens is not None)
+    encoded = [encode_episode(policy.tokenizer, episode) for episode in flat]
+    data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
+    scratch = LanguageModelPolicy(copy.deepcopy(policy.model), policy.tokenizer, policy.policy_id)
+    optimizer, objective = rl_optimizer(scratch, config), get_objective("grpo")
+    for group in groups:  # every group has a gradient, so that nothing is skipped
+        group[0].reward, group[-1].reward = 1.0, 0.0
+
+    def play() -> None:
+        rl_rollout(policy, questions, task.spec, task.searcher, config, 0)
+
+    def generate() -> None:
+        _generate_turns(policy, flat, bench.max_new_tokens)
+
+    times = _in_turn(
+        {
+            "rollout": play,
+            "bare decode": lambda: _bare_decode(policy, flat),
+            "update": lambda: rl_update(scratch, optimizer, groups, objective, config),
+            "bare update": lambda: _bare_update(scratch, optimizer, data, config.max_tokens),
+            "generate": generate,
+        },
+        bench.rounds,
+    )
+    bare = times["bare decode"] + times["bare update"]
+    decoded, bare_decoded = _decoding(policy, task, bench.rounds)
+    out = {
+        "policy tokens a step": float(sampled),
+        "rollout s": times["rollout"],
+        "update s": times["update"],
+        "bare cached forwards s": times["bare decode"],
+        "bare forward, backward, step s": times["bare update"],
+        "GRPO step / bare (bar 1.5)": (times["rollout"] + times["update"]) / bare,
+        "sampled tokens/s, searches and prefills included": sampled / times["rollout"],
+        "rollout / bare cached forwards of the same episodes": times["rollout"] / times["bare decode"],
+        "decoding tokens/s at the best batch": decoded,
+        "decoding / bare cached forward, each at its best batch (bar .8)": decoded / bare_decoded,
+        "generate re-reading each turn s": times["generate"],
+        "generate / rollout (bar 1.4)": times["generate"] / times["rollout"],
+        "padding share of the training forward (bar .15)": _padding(data, config.max_tokens),
+        "peak memory of the process MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    if bench.trl:
+        out |= _trl(policy, task, questions, config, bench.rounds, times["rollout"] + times["update"])
+    return out
+
+
+def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of each; one warm-up, then rounds in which all take their turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for round_number in range(rounds + 1):
+        for name, function in work.items():
+            start = time.perf_counter()
+            function()
+            if round_number:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def _bare_decode(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> None:
+    """The cached forwards that these rollouts need at least: each turn's prefill, then one a sampled token."""
+    tokenizer = policy.tokenizer
+    contexts = [encode_prompt(tokenizer, episode.question, episode.spec) for episode in episodes]
+    with torch.inference_mode():
+        cache = RowCache(torch.zeros(len(episodes), dtype=torch.int64, device=policy.model.device))
+        pending = [list(context) for context in contexts]
+        live = list(range(len(episodes)))
+        for number in range(max(len(episode.turns) for episode in episodes)):
+            keep = [at for at, row in enumerate(live) if len(episodes[row].turns) > number]
+            if len(keep) < len(live):
+                cache, live = cache.select(torch.tensor(keep)), [live[at] for at in keep]
+            turns = [episodes[row].turns[number] for row in live]
+            tokens = [[] if turn.draft.tokens is None else turn.draft.tokens.ids.tolist() for turn in turns]
+            _feed(policy, cache, [pending[row] for row in live])
+            for step in range(max(len(ids) for ids in tokens) - 1):
+                column = torch.tensor([[ids[step] if step < len(ids) else 0] for ids in tokens])
+                forward_rows(policy.model, cache, column, torch.tensor([int(step + 1 < len(ids)) for ids in tokens]))
+            for row, turn, ids in zip(live, turns, tokens):
+                pending[row] = [*ids[-1:], *tokenizer.encode(turn.observation, add_special_tokens=False)]
+
+
+def _feed(policy: LanguageModelPolicy, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
+    width = max(len(row) for row in rows)
+    padded = torch.tensor([[*row, *([0] * (width - len(row)))] for row in rows])
+    forward_rows(policy.model, cache, padded, torch.tensor([len(row) for row in rows]))
+
+
+def _decoding(policy: LanguageModelPolicy, task: Task, rounds: int) -> tuple[float, float]:
+    """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
+
+    Turns are kept from ending, so that both decode the same number of tokens of the same rows.
+    """
+    length = 48
+    question = next(iter(task.questions.values()))[0]
+    prompt = encode_prompt(policy.tokenizer, question, task.spec)
+    ending = [
+        token
+        for token in range(len(policy.tokenizer))
+        if ">" in str(policy.tokenizer.decode([token])) or token == policy.tokenizer.eos_token_id
+    ]
+
+    def keep_going(module: Any, args: Any, logits: torch.Tensor) -> torch.Tensor:
+        return logits.index_fill(-1, torch.tensor(ending), -1e9)
+
+    def bare(rows: int) -> None:
+        with torch.inference_mode():
+            cache = RowCache(torch.zeros(rows, dtype=torch.int64))
+            _feed(policy, cache, [prompt] * rows)
+            token, one = torch.full((rows, 1), 5), torch.ones(rows, dtype=torch.int64)
+            for _ in range(length - 1):
+                forward_rows(policy.model, cache, token, one)
+
+    def ours(rows: int) -> None:
+        session = policy.start([question] * rows, task.spec, range(rows), Sampling(max_new_tokens=length))
+        session.act(range(rows))
+
+    head: Any = policy.model.get_output_embeddings()
+    hook = head.register_forward_hook(keep_going)
+    work: dict[str, Callable[[], Any]] = {}
+    for rows in (32, 64, 128, 256):
+        work[f"ours {rows}"], work[f"bare {rows}"] = partial(ours, rows), partial(bare, rows)
+    seconds = _in_turn(work, rounds)
+    hook.remove()
+    best = {
+        kind: max(int(name.split()[1]) * length / s for name, s in seconds.items() if name.startswith(kind))
+        for kind in ("ours", "bare")
+    }
+    return best["ours"], best["bare"]
+
+
+def _bare_update(
+    policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, data: TokenRows, max_tokens: int
+) -> None:
+    """Forward, backward and optimizer step on the same tokens, without advantages, clips or metrics."""
+    optimizer.zero_grad()
+    for micro in micro_batches(data, max_tokens, policy.model.device):
+        log_probs, _ = score(policy.model, micro)
+        log_probs.sum().mul(1e-4).backward()
+    optimizer.step()
+
+
+def _padding(data: TokenRows, max_tokens: int) -> float:
+    """Share of positions of the training forward that are padding."""
+    used = positions = 0
+    for micro in micro_batches(data, max_tokens):
+        positions += micro.ids.numel()
+        used += sum(int(data.masks[row].nonzero()[0][-1]) + 1 for row in micro.rows)
+    return 1 - used / positions
+
+
+def _generate_turns(policy: LanguageModelPolicy, episodes: Sequence[Episode], max_new_tokens: int) -> None:
+    """`model.generate` that reads the whole context again at each turn; as many tokens as the longest turn had."""
+    pad = int(policy.tokenizer.pad_token_id or 0)
+    for number in range(max(len(episode.turns) for episode in episodes)):
+        rows = [episode for episode in episodes if len(episode.turns) > number]
+        contexts, most = [], 1
+        for episode in rows:
+            context = encode_prompt(policy.tokenizer, episode.question, episode.spec)
+            for turn in episode.turns[:number]:
+                if turn.draft.tokens is not None:
+                    context += turn.draft.tokens.ids.tolist()
+                context += policy.tokenizer.encode(turn.observation, add_special_tokens=False)
+            contexts.append(context)
+            now = episode.turns[number].draft.tokens
+            most = max(most, 0 if now is None else len(now.ids))
+        width = max(map(len, contexts))
+        ids = torch.tensor([[pad] * (width - len(context)) + context for context in contexts])
+        mask = torch.tensor([[0] * (width - len(context)) + [1] * len(context) for context in contexts])
+        model: Any = policy.model
+        model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            do_sample=True,
+            top_k=0,
+            min_new_tokens=most,
+            max_new_tokens=most,
+            pad_token_id=pad,
+        )
+
+
+def _trl(
+    policy: LanguageModelPolicy,
+    task: Task,
+    questions: Sequence[Any],
+    config: RlConfig,
+    rounds: int,
+    ours: float,
+) -> dict[str, float]:
+    """A step of TRL's GRPOTrainer on the same questions, group and turns, its tool loop replaced by our rollouts."""
+    from .train_trl import trl_step_seconds
+
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = trl_step_seconds(policy, task, questions, config, rounds, folder)
+    return {"TRL step s": theirs, "TRL / ours (bar 1.3)": theirs / ours}

@@ -1,0 +1,58 @@
+"""Where a run's metrics also go: TensorBoard, Weights & Biases and whatever else `accelerate` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..retrieval_index.errors import MissingExtraError, UnknownNameError
+
+__all__ = ["Tracker", "open_trackers"]
+
+
+class Tracker(Protocol):
+    """One open tracker."""
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Writes a step's metrics under the names of metrics.jsonl."""
+        ...
+
+    def finish(self) -> None:
+        """Flushes and closes."""
+        ...
+
+
+def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
+    """Opens trackers for a run; their files lie in the run folder, except for services.
+
+    Args:
+        names: as `accelerate` has them: "tensorboard", "wandb", "mlflow", ...
+        out: the run folder; its name is the run's.
+
+    Raises:
+        UnknownNameError: `accelerate` knows no such tracker.
+        MissingExtraError: it is not installed.
+    """
+    if not names:
+        return []
+    try:
+        from accelerate.tracking import (  # type: ignore[import-untyped]
+            LOGGER_TYPE_TO_CLASS,
+            get_available_trackers,
+        )
+    except ImportError as error:
+        raise MissingExtraError("trackers", "train", error) from error
+    known: dict[str, Any] = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
+    installed = {str(name) for name in get_available_trackers()}
+    opened: list[Tracker] = []
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("tracker", name, known)
+        if name not in installed:
+            raise MissingExtraError(f"tracking with {name}", "train", f"the package {name} is not installed")
+        kind = known[name]
+        tracker = kind(name, logging_dir=str(out)) if kind.requires_logging_directory else kind(out.name)
+        tracker.start()
+        opened.append(tracker)
+    return opened
