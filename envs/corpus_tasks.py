@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from .task import Task, open_index
 from .upstream import Dataset, read_dataset
 
 __all__ = ["RULES", "SETS", "PublicSet", "custom_task", "public_task"]
+
+_log = logging.getLogger(__name__)
 
 UNLIMITED = -1
 """`search_budget=-1`: only `max_turns` limits the searches."""
@@ -107,7 +110,10 @@ def custom_task(
             "see docs/data.md for their layout"
         )
     corpus_file = Path(_text("corpus", corpus)) if corpus else None
-    dataset = read_dataset(Path(_text("questions", questions)), corpus_file, skipped=[] if skip_bad else None)
+    skipped: list[str] | None = [] if skip_bad else None
+    dataset = read_dataset(Path(_text("questions", questions)), corpus_file, skipped=skipped)
+    if skipped:
+        _log.warning("left out %d bad records; the first: %s", len(skipped), skipped[0])
     return _corpus_task("berrypick/Custom-v0", dataset, index, **rules)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..retrieval_index.errors import SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .actions import encodable
 from .answers import exact_match
@@ -21,6 +23,8 @@ __all__ = [
     "BUDGET_HINT",
     "INVALID_HINT",
     "MAX_TURN_CHARS",
+    "OVER_BUDGET",
+    "UNAVAILABLE",
     "Draft",
     "Episode",
     "StepResult",
@@ -30,8 +34,14 @@ __all__ = [
     "start",
 ]
 
+_log = logging.getLogger(__name__)
+
 MAX_TURN_CHARS = 100_000
 """A longer turn is no action and is kept only so far; every honest turn is a hundredth of it."""
+
+OVER_BUDGET = "search budget exceeded"
+UNAVAILABLE = "search unavailable"
+"""`Turn.error` of a refused search, and of one that the searcher did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,7 @@ class Episode:
     @property
     def num_invalid(self) -> int:
         """Turns that were no valid action: unparsable, or refused for the budget."""
-        return sum(isinstance(turn.action, Invalid) or turn.error is not None for turn in self.turns)
+        return sum(isinstance(turn.action, Invalid) or turn.error == OVER_BUDGET for turn in self.turns)
 
     def facts(self) -> EpisodeFacts:
         """What rewards may depend on: only what the policy wrote and what it was shown."""
@@ -179,7 +189,8 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
     """Takes one turn in every episode with one `search()` call for all of them.
 
     A search that would exceed the budget is refused whole and costs nothing. A turn that cannot be parsed gets a
-    hint and costs a turn. An answer ends the episode; so does the last turn.
+    hint and costs a turn. An answer ends the episode; so does the last turn. Where the searcher stays away
+    (`SearchUnavailableError`), the episodes that searched are truncated and `env/search_unavailable` counts them.
 
     Args:
         episodes: unfinished episodes; they are changed in place.
@@ -195,9 +206,16 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
         query for _, action, error in parsed if isinstance(action, Search) and not error for query in action.queries
     ]
     top_k = max((episode.spec.top_k for episode in episodes), default=1)
-    found = iter(searcher.search(queries, top_k) if queries else [])
+    away = False
+    try:
+        found = iter(searcher.search(queries, top_k) if queries else [])
+    except SearchUnavailableError as failure:
+        away = True
+        _log.warning("%s; the episodes that searched end here", failure)
     results = []
     for episode, (draft, action, error) in zip(episodes, parsed):
+        if away and isinstance(action, Search) and error is None:
+            error = UNAVAILABLE
         hits: tuple[tuple[Hit, ...], ...] = ()
         if isinstance(action, Search) and error is None:
             hits = tuple(tuple(next(found)[: episode.spec.top_k]) for _ in action.queries)
@@ -215,7 +233,7 @@ def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
     budget = episode.spec.search_budget
     error = None
     if isinstance(action, Search) and budget is not None and len(episode.queries) + len(action.queries) > budget:
-        error = "search budget exceeded"
+        error = OVER_BUDGET
     return Draft(text, draft.tokens, draft.stopped_by), action, error
 
 
@@ -224,11 +242,13 @@ def _take(
 ) -> StepResult:
     first_number = len(episode.hits) + 1
     terminated = isinstance(action, Answer)
-    truncated = not terminated and len(episode.turns) + 1 >= episode.spec.max_turns
+    truncated = not terminated and (len(episode.turns) + 1 >= episode.spec.max_turns or error == UNAVAILABLE)
     observation = ""
     if not isinstance(action, Answer):
         turn_format = get_turn_format(episode.spec.turn_format)
-        note = turn_format.invalid_hint if isinstance(action, Invalid) else turn_format.budget_hint if error else None
+        note = turn_format.invalid_hint if isinstance(action, Invalid) else None
+        if error is not None:
+            note = turn_format.budget_hint if error == OVER_BUDGET else error
         observation = turn_format.render(action, hits, first_number, note, episode.spec.max_observation_chars)
     episode.turns.append(Turn(draft, action, hits, observation, error))
     episode.terminated, episode.truncated = terminated, truncated
@@ -258,6 +278,7 @@ def _info(episode: Episode, turn: Turn) -> dict[str, Any]:
         "env/number_of_valid_search": len(episode.queries),
         "env/ratio_of_valid_action": (num_turns - episode.num_invalid) / num_turns,
         "env/finish_ratio": float(episode.terminated),
+        "env/search_unavailable": float(turn.error == UNAVAILABLE),
         "search/num_distinct_passages": len(shown),
         "search/budget_left": None
         if episode.spec.search_budget is None

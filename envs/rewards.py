@@ -10,7 +10,15 @@ from functools import lru_cache
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from .answers import exact_match, f1, sub_exact_match
 
-__all__ = ["REWARD_TERMS", "EpisodeFacts", "RewardSpec", "evidence_recall", "hop_hits", "parse_reward"]
+__all__ = [
+    "REWARD_SUMMARIES",
+    "REWARD_TERMS",
+    "EpisodeFacts",
+    "RewardSpec",
+    "evidence_recall",
+    "hop_hits",
+    "parse_reward",
+]
 
 Evidence = tuple[tuple[frozenset[str], ...], ...]
 
@@ -72,9 +80,16 @@ REWARD_TERMS: Mapping[str, Callable[[EpisodeFacts], float]] = {
     "format": lambda facts: float(facts.prediction is not None and facts.num_invalid == 0),
     "queries": lambda facts: float(facts.num_queries),
 }
-"""Each between 0 and 1, but `queries`, a count. em, f1, sub_em: of the first candidate; evidence_recall: best share of
-hops over the paths; all_hops: whether a path is complete; answer_recall: share of several answers that the candidates
-give; format: whether there was an answer and no invalid turn."""
+REWARD_SUMMARIES: Mapping[str, str] = {
+    "em": "exact match of the first candidate with any accepted answer, normalised; 0 or 1",
+    "f1": "best token F1 of the first candidate over the accepted answers; 0 to 1",
+    "sub_em": "whether the first candidate contains an accepted answer; 0 or 1",
+    "evidence_recall": "best share of hops, over the known paths, for which a passage was shown; 0 to 1",
+    "all_hops": "whether a path is complete; 0 or 1",
+    "answer_recall": "share of several answers that the candidates give; 0 to 1",
+    "format": "whether there was an answer and no invalid turn; 0 or 1",
+    "queries": "queries searched, a count: give it a negative weight",
+}
 
 
 @dataclass(frozen=True, slots=True)

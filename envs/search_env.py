@@ -26,27 +26,35 @@ class SearchEnv(gym.Env[str, str]):
     """Multi-hop question answering with a search engine.
 
     Action space
-        Any text: one turn of the policy, e.g. `<think> ... </think> <search> query </search>` or
-        `<answer> answer </answer>`. What follows the first closing tag is cut. A turn that is neither is answered
-        with a hint and costs a turn.
+        `UnicodeText`: any text; one turn of the policy, e.g. `<think> ... </think> <search> query </search>` or
+        `<answer> answer </answer>`; `turn_format` decides how turns are written. What follows the first closing tag is
+        cut. A turn that is neither search nor answer, or longer than 100,000 characters, is answered with a hint and
+        costs a turn, no budget. An action of another type is an error. Only the policy's text is parsed.
 
     Observation space
-        Any text. `reset` returns the last user message of the prompt, `step` only the newly shown text;
-        `info["messages"]` holds the whole conversation.
+        `UnicodeText`. `reset` returns the last user message of the prompt, `step` only the newly shown text: passages
+        numbered `[n]` over the whole episode, or a hint. `info["messages"]` holds the whole conversation.
 
     Rewards
-        Zero until the episode ends, then the reward spec (`reward="em"` and the like, see `envs/rewards.py`).
+        Zero until the episode ends, then the sum that `reward` spells, e.g. `"em + 0.2*evidence_recall"`.
 
     Episode end
-        Terminated by an answer; truncated after `max_turns` turns.
+        Terminated by an answer. Truncated after `max_turns` turns, or where the searcher stays away. `search_budget`
+        counts queries: a call that would exceed it is refused whole, costs nothing but the turn, and answering stays
+        legal. A step after the end raises Gymnasium's `ResetNeeded`.
 
     Reset
         `reset(seed=s)` asks a question that is a function of the seed and the split; a group is a repeated seed.
         `options={"question_id": ...}` asks that question, `options={"split": ...}` chooses another split.
 
     Info
-        question id, retrieved ids and scores, hops hit, messages, and counters: `env/number_of_valid_search`,
-        `env/ratio_of_valid_action`, `env/finish_ratio`, `search/num_distinct_passages`, `search/budget_left`.
+        `question_id`, `messages`, `retrieved_ids` and `retrieved_scores` [query][rank], `hops_hit` [path][hop], `error`
+        of the turn or None, and counters over the episode: `env/number_of_actions`, `env/number_of_valid_action`,
+        `env/number_of_valid_search` (queries), `env/ratio_of_valid_action`, `env/finish_ratio`,
+        `env/search_unavailable`, `search/num_distinct_passages`, `search/budget_left` (None: unlimited).
+
+    Version history
+        v0: first version.
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012

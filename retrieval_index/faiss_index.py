@@ -70,14 +70,15 @@ def build_graph(vectors: NDArray[np.float32], kind: str) -> Any:
 
     Args:
         vectors: float32 [passages, dim]; may be a memory map, is read in chunks.
-        kind: "hnsw" (M = 32, efSearch = 64) or "ivfpq" (4 sqrt(n) lists, a byte for 8 dimensions, 16 lists probed).
+        kind: "hnsw" (M = 32, efConstruction = 200, efSearch = 80) or "ivfpq" (4 sqrt(n) lists, a byte for 8
+            dimensions, 16 lists probed).
     """
     faiss = load_faiss()
     count, dim = vectors.shape
     if kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = 100
-        index.hnsw.efSearch = 64
+        index.hnsw.efConstruction = 200
+        index.hnsw.efSearch = 80
     elif kind == "ivfpq":
         index = _ivfpq(faiss, count, dim)
         step = max(1, count // (256 * index.nlist))

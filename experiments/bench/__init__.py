@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .envs import BenchEnvs
 from .quality import BenchQuality
 from .retrieval import BenchRetrieval
 from .train import BenchTrain
@@ -9,4 +10,9 @@ from .train import BenchTrain
 __all__ = ["BENCHES"]
 
 # name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
-BENCHES: dict[str, type] = {"quality": BenchQuality, "retrieval": BenchRetrieval, "train": BenchTrain}
+BENCHES: dict[str, type] = {
+    "envs": BenchEnvs,
+    "quality": BenchQuality,
+    "retrieval": BenchRetrieval,
+    "train": BenchTrain,
+}

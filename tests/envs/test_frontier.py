@@ -324,8 +324,9 @@ def test_three_hops_are_certified_and_hold_the_best_order_and_the_uniform_point(
 
 
 def test_too_many_plans_are_refused_with_the_cure():
+    world = build_world(WorldConfig(availability=(0.5,) * 6, hops=4, num_train=200, num_validation=0, num_test=0))
     with pytest.raises(BerrypickError, match="too many plans; take fewer"):
-        frontier(population_table((0.5,) * 6, 3), 9, 8, num_points=2)
+        question_frontier(world.questions("train"), 12, 8, num_points=2)
 
 
 def test_a_cue_is_worth_one_mixture_for_each_of_its_values():

@@ -126,3 +126,40 @@ def test_hotpotqa_without_data_says_what_to_set(monkeypatch):
     monkeypatch.delenv("BERRYPICK_DATA", raising=False)
     with pytest.raises(BerrypickError, match="set BERRYPICK_DATA"):
         berrypick.make_task("berrypick/HotpotQA-v0")
+
+
+def test_bad_records_are_left_out_counted_and_logged(custom, caplog):
+    with open(custom["questions"], "a") as file:
+        file.write('{"id": "q2", "question": "", "golden_answers": ["x"]}\n')
+    with pytest.raises(BerrypickError, match=":2: question must be a text"):
+        make_task("berrypick/Custom-v0", **custom)
+    task = make_task("berrypick/Custom-v0", skip_bad=1, **custom)
+    assert len(task.split("train")) == 1
+    assert "left out 1 bad records" in caplog.text and ":2:" in caplog.text
+
+
+def test_a_budget_of_minus_one_leaves_only_the_turns_to_limit_searches(custom):
+    assert make_task("berrypick/Custom-v0", search_budget=-1, **custom).spec.search_budget is None
+    assert make_task("berrypick/Custom-v0", search_budget=0, **custom).spec.search_budget == 0
+    with pytest.raises(BerrypickError, match="search_budget"):
+        make_task("berrypick/Custom-v0", search_budget=-2, **custom)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("env_id", "num_questions"),
+    [
+        ("HotpotQA", 776), ("2WikiMultiHopQA", 770), ("MuSiQue", 876), ("StrategyQA", 160), ("Bamboogle", 87),
+        ("NQ", 686), ("TriviaQA", 720), ("PopQA", 683),
+    ],
+)  # fmt: skip
+def test_every_public_set_plays_on_the_real_data(shared_data, monkeypatch, env_id, num_questions):
+    monkeypatch.setenv("BERRYPICK_DATA", str(shared_data))
+    env = gym.make(f"berrypick/{env_id}-v0")
+    task = env.unwrapped.task
+    assert sum(map(len, task.questions.values())) == num_questions
+    _, info = env.reset(seed=0)
+    question = env.unwrapped.episode.question
+    *_, info = env.step(f"<search> {question.text} </search>")
+    assert len(info["retrieved_ids"][0]) == 3
+    assert env.step(f"<answer> {question.answers[0]} </answer>")[1] == 1.0

@@ -1,0 +1,87 @@
+"""docs/environments.md out of the docstrings: `python -m berrypick.envs.documentation > docs/environments.md`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+
+from . import wrappers
+from .presets import EVALUATION_PRESETS
+from .rewards import REWARD_SUMMARIES
+from .search_env import SearchEnv
+from .tasks import TASKS, task_arguments
+from .turn_format import get_turn_format, turn_format_names
+from .vector_env import SearchVectorEnv
+from .world_config import WorldConfig
+
+__all__ = ["environments_page"]
+
+_HEAD = """# Environments
+
+<!-- generated: python -m berrypick.envs.documentation > docs/environments.md -->
+
+```python
+import berrypick, gymnasium as gym
+
+env = gym.make("berrypick/World-v0", preset="priced")
+observation, info = env.reset(seed=0)
+observation, reward, terminated, truncated, info = env.step("<search> ledger founder kizunba </search>")
+envs = gym.make_vec("berrypick/World-v0", num_envs=8, vectorization_mode="vector_entry_point")
+```
+
+All ids share one specification; they differ in questions, corpus and arguments. Every argument is a string, a number or
+true/false, so an `EnvSpec` is JSON. `AsyncVectorEnv` needs `shared_memory=False`.
+"""
+
+
+def environments_page() -> str:
+    """The page, Markdown."""
+    parts = [_HEAD, "## One environment: `SearchEnv`", _prose(SearchEnv)]
+    parts += ["## Many at once: `SearchVectorEnv`", _prose(SearchVectorEnv), "## The ids"]
+    for name, kind in TASKS.items():
+        parts += [f"### `{name}`", f"{kind.summary[0].upper()}{kind.summary[1:]}.", _prose(kind.make), _arguments(name)]
+    parts += ["## The World's knobs", _prose(WorldConfig), "## Rewards", "A reward is a sum of weighted terms:"]
+    parts.append(_table("term", {f"`{name}`": words for name, words in REWARD_SUMMARIES.items()}))
+    formats = {f"`{name}`": _first(type(get_turn_format(name))) for name in turn_format_names()}
+    parts += ["## Turn formats", _table("name", formats), "## Presets of `berrypick eval --preset`"]
+    parts.append(_table("name", {f"`{name}`": preset.summary for name, preset in EVALUATION_PRESETS.items()}))
+    parts += [
+        "## Wrappers",
+        _table("name", {f"`{name}`": _first(getattr(wrappers, name)) for name in wrappers.__all__}),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _prose(documented: object) -> str:
+    """A docstring with its headings in bold and their bodies unindented."""
+    out = []
+    for line in (inspect.getdoc(documented) or "").splitlines():
+        heading = line and not line[0].isspace() and len(line) < 30 and not line.endswith((".", ")", ","))
+        text = line.strip()
+        out += ["", f"**{text.rstrip(':')}**", ""] if heading else [f"- {text}" if _is_item(line) else text]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(out))
+
+
+def _is_item(line: str) -> bool:
+    """ "    name: what it is" of an Attributes section."""
+    name, colon, _ = line.strip().partition(": ")
+    return line.startswith("    ") and not line.startswith("     ") and bool(colon) and name.isidentifier()
+
+
+def _first(documented: object) -> str:
+    return " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+
+
+def _arguments(name: str) -> str:
+    defaults = task_arguments(name).items()
+    return _table("argument", {f"`{argument}`": f"`{default!r}`" for argument, default in defaults}, "default")
+
+
+def _table(left: str, rows: dict[str, str], right: str = "what it is") -> str:
+    lines = [f"| {left} | {right} |", "|---|---|", *(f"| {name} | {words} |" for name, words in rows.items())]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(environments_page())
