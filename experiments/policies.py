@@ -29,11 +29,15 @@ def open_policy(name: str, *, seed: int = 0) -> Policy:
 
     Args:
         name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
-            layout, a .gguf file, or a hub id (which has a slash).
+            layout, a .gguf file, a hub id (which has a slash), or URL#MODEL of an OpenAI-compatible endpoint.
         seed: initialises fresh weights.
     """
     if name in SCRIPTED:
         return SCRIPTED[name]
+    if name.startswith(("http://", "https://")):
+        from ..policies.remote import open_remote
+
+        return open_remote(name)
     path = Path(name)
     if name not in MODELS and not path.exists() and "/" not in name:
         raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
