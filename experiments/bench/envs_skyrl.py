@@ -14,7 +14,7 @@ from ...envs.tasks import make_task
 from ...retrieval_index.errors import MissingExtraError
 from ...retrieval_index.remote import RemoteSearcher
 from ...retrieval_index.store import build_index
-from .retrieval_ratios import served
+from .running import served
 
 __all__ = ["compare"]
 
@@ -38,7 +38,8 @@ def compare(rounds: int, num_envs: int = 32) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "index"
         build_index(task.passages, "bm25s", folder)
-        with served(folder) as url:
+        with served(folder) as server:
+            url = server.url
             searcher = RemoteSearcher(url)
 
             def theirs() -> None:
