@@ -21,10 +21,11 @@ def catalogue() -> dict[str, dict[str, str]]:
         "experiments": dict(EXPERIMENTS),
     }
     try:
-        from ..policies.objectives.registry import OBJECTIVES
+        from ..policies.objectives.registry import OBJECTIVES, load_objectives
     except ImportError:
         sections["objectives"] = {"(none)": 'install the "train" extra: pip install "berrypick[train]"'}
     else:
+        load_objectives()
         sections["objectives"] = {name: objective.summary for name, objective in OBJECTIVES.items()}
     return sections
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..retrieval_index.errors import MissingExtraError, UnknownNameError
 
-__all__ = ["Tracker", "open_trackers"]
+__all__ = ["Tracker", "check_trackers", "open_trackers"]
 
 
 class Tracker(Protocol):
@@ -23,19 +23,15 @@ class Tracker(Protocol):
         ...
 
 
-def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
-    """Opens trackers for a run; their files lie in the run folder, except for services.
-
-    Args:
-        names: as `accelerate` has them: "tensorboard", "wandb", "mlflow", ...
-        out: the run folder; its name is the run's.
+def check_trackers(names: Sequence[str]) -> dict[str, Any]:
+    """Tracker classes by name.
 
     Raises:
         UnknownNameError: `accelerate` knows no such tracker.
         MissingExtraError: it is not installed.
     """
     if not names:
-        return []
+        return {}
     try:
         from accelerate.tracking import (  # type: ignore[import-untyped]
             LOGGER_TYPE_TO_CLASS,
@@ -45,13 +41,23 @@ def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
         raise MissingExtraError("trackers", "train", error) from error
     known: dict[str, Any] = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
     installed = {str(name) for name in get_available_trackers()}
-    opened: list[Tracker] = []
     for name in names:
         if name not in known:
             raise UnknownNameError("tracker", name, known)
         if name not in installed:
             raise MissingExtraError(f"tracking with {name}", "train", f"the package {name} is not installed")
-        kind = known[name]
+    return {name: known[name] for name in names}
+
+
+def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
+    """Opens trackers for a run; their files lie in the run folder, except for services.
+
+    Args:
+        names: as `accelerate` has them: "tensorboard", "wandb", "mlflow", ...; see `check_trackers`.
+        out: the run folder; its name is the run's.
+    """
+    opened: list[Tracker] = []
+    for name, kind in check_trackers(names).items():
         tracker = kind(name, logging_dir=str(out)) if kind.requires_logging_directory else kind(out.name)
         tracker.start()
         opened.append(tracker)

@@ -31,7 +31,7 @@ from ..policies.rollout import rollout
 from ..policies.scripted import scripted_policy
 from ..policies.sft import SftConfig, sft_batch, sft_optimizer, sft_update
 from .run_folder import RunLog, open_run_folder
-from .trackers import Tracker, open_trackers
+from .trackers import Tracker, check_trackers, open_trackers
 
 __all__ = ["WORLD_DEMONSTRATIONS", "TrainConfig", "TrainView", "demonstrate", "train"]
 
@@ -133,6 +133,7 @@ def train(
         view: told of every step.
         track: trackers by the names `accelerate` gives them; those that are not installed raise `MissingExtraError`.
     """
+    check_trackers(track)
     processes = join_processes()
     if processes.rank == 0:
         open_run_folder(out, asdict(config), resume=resume)
