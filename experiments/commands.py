@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import tyro
 
@@ -131,6 +131,16 @@ class Train:
     """steps between checkpoints"""
     split: str = "train"
     """training questions"""
+    epochs: int = 1
+    """passes over each step's rollouts"""
+    mini_batches: int = 1
+    """optimizer updates a pass"""
+    loss_mean: Literal["token", "sequence"] = "token"
+    """over all policy tokens, or first over each rollout's"""
+    dynamic_sampling: int = 0
+    """rounds of further questions that replace groups of equal rewards"""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """of the weights"""
     lora_rank: int = 0
     """train LoRA matrices of this rank instead of all weights"""
     track: tuple[str, ...] = ("tensorboard",)

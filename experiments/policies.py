@@ -24,16 +24,21 @@ def require_training(feature: str) -> None:
             raise MissingExtraError(feature, "train", f"{name} is not installed")
 
 
-def open_policy(name: str, *, seed: int = 0) -> Policy:
+def open_policy(name: str, *, seed: int = 0, dtype: str = "float32") -> Policy:
     """Opens a policy.
 
     Args:
         name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
-            layout, a .gguf file, or a hub id (which has a slash).
+            layout, a .gguf file, a hub id (which has a slash), or URL#MODEL of an OpenAI-compatible endpoint.
         seed: initialises fresh weights.
+        dtype: of weights that are loaded.
     """
     if name in SCRIPTED:
         return SCRIPTED[name]
+    if name.startswith(("http://", "https://")):
+        from ..policies.remote import open_remote
+
+        return open_remote(name)
     path = Path(name)
     if name not in MODELS and not path.exists() and "/" not in name:
         raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
@@ -45,7 +50,7 @@ def open_policy(name: str, *, seed: int = 0) -> Policy:
         found = latest_checkpoint(path / "checkpoints")
         if found is None:
             raise BerrypickError(f"{path} holds no checkpoint yet; train it first, or give another --policy")
-        policy = load_language_model(str(found))
+        policy = load_language_model(str(found), dtype=dtype)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
-    return load_language_model(name, seed=seed)
+    return load_language_model(name, seed=seed, dtype=dtype)

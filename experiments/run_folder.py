@@ -80,9 +80,9 @@ def environment_facts() -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON document whole or not at all."""
+    """Writes a JSON document whole or not at all; keys keep their order, which is that of a report's rows."""
     work = path.with_name(f".{path.name}.partial")
-    work.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    work.write_text(json.dumps(value, indent=1) + "\n")
     os.replace(work, path)
 
 

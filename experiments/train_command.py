@@ -45,7 +45,7 @@ def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, 
     arguments = parse_env_args(command.env_arg)
     task = make_task(command.env, **arguments)
     task.split(command.split)
-    policy = open_policy(command.policy, seed=command.seed)
+    policy = open_policy(command.policy, seed=command.seed, dtype=command.dtype)
     if not isinstance(policy, LanguageModelPolicy):
         raise BerrypickError(
             f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id"
@@ -57,6 +57,7 @@ def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, 
         env=command.env,
         env_args=arguments,
         policy=command.policy,
+        dtype=command.dtype,
         lora_rank=command.lora_rank,
         split=command.split,
         demonstrator=command.demonstrator,
@@ -76,6 +77,10 @@ def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, 
             questions_per_step=command.questions_per_step,
             group_size=command.group_size,
             learning_rate=command.learning_rate or (1e-4 if is_small else 1e-6),
+            epochs=command.epochs,
+            mini_batches=command.mini_batches,
+            loss_mean=command.loss_mean,
+            dynamic_sampling=command.dynamic_sampling,
             max_new_tokens=command.max_new_tokens,
             max_tokens=command.max_tokens,
             seed=command.seed,

@@ -68,6 +68,7 @@ class TrainConfig:
         env: environment id.
         env_args: its arguments.
         policy: where the weights start: "tiny", a folder, a hub id.
+        dtype: of the weights, "float32" or "bfloat16".
         lora_rank: of the LoRA matrices that train instead of all weights; 0 without.
         split: the fixed training questions.
         demonstrator: the scripted policy that SFT imitates.
@@ -80,6 +81,7 @@ class TrainConfig:
     env: str
     env_args: dict[str, Any] = field(default_factory=dict)
     policy: str = "tiny"
+    dtype: str = "float32"
     lora_rank: int = 0
     split: str = "train"
     demonstrator: str = "random_order"

@@ -132,7 +132,8 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
         raise BerrypickError(f'dtype {dtype!r} is not supported; choose "float32" or "bfloat16"')
     if name == "tiny":
         fresh = tiny_tokenizer()
-        return LanguageModelPolicy(tiny_model(len(fresh), seed), fresh, "tiny")
+        untrained: Any = tiny_model(len(fresh), seed)
+        return LanguageModelPolicy(untrained.to(getattr(torch, dtype)), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path, options = _resolve(name)

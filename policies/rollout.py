@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ..envs.episode import Draft, Episode, StepResult, Turn, advance, start
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.rewards import parse_reward
 from ..envs.turn_format import get_turn_format
-from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.searcher import Searcher
+from ..retrieval_index.errors import BerrypickError, SearchUnavailableError
+from ..retrieval_index.searcher import Hit, Searcher
 from .counter_random import row_seed
 from .policy import Policy, Sampling
 
@@ -112,10 +113,26 @@ def _advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sea
         if isinstance(failure, ValueError):
             raise
         logger.warning("a search failed (%s); its queries are tried one episode at a time", failure)
-        results = [_advance_alone(episodes[at], drafts[at], searcher) for at in writing]
+        # A server that has been waited for in vain is not waited for again, once an episode.
+        again = _Gone(failure) if isinstance(failure, SearchUnavailableError) else searcher
+        results = [_advance_alone(episodes[at], drafts[at], again) for at in writing]
     for at, result in zip(writing, results):
         out[at] = result.observation
     return out
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """A searcher that has failed for good."""
+
+    failure: Exception
+    index_id: str = ""
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        raise self.failure
+
+    def close(self) -> None:
+        pass
 
 
 def _advance_alone(episode: Episode, draft: Draft, searcher: Searcher) -> StepResult:

@@ -26,7 +26,7 @@ class SftConfig:
     Attributes:
         steps: updates.
         batch_size: demonstrations an update.
-        learning_rate: peak; 10 % linear warm-up, then cosine to a tenth.
+        learning_rate: peak; 10 % linear warm-up, then cosine to a hundredth.
         copying_steps: for that many first updates half of each batch is syllable strings said twice, with the loss
             on the second half; for models that start from nothing.
         max_tokens: padded tokens of a micro-batch.
@@ -122,4 +122,4 @@ def _schedule(step: int, steps: int) -> float:
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm
-    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))

@@ -25,6 +25,7 @@ from .manifest import (
     verify_files,
 )
 from .passages import OFFSETS, PASSAGES, PassageTable, write_passages
+from .scratch import scratch_folder
 from .searcher import Searcher
 
 __all__ = [
@@ -74,18 +75,16 @@ def build_index(
     if not passages:
         raise BerrypickError("nothing to index: the corpus is empty; give a file with passages")
     ordered = sorted(passages, key=lambda passage: passage.id)
-    scratch = _hidden(out, "scratch")
 
     def fill(work: Path) -> Manifest:
         write_passages(work, ordered)
         table = PassageTable.open(work)
-        parameters = BACKENDS[backend].write(table, work, settings or BuildSettings(), scratch, progress)
+        with scratch_folder(_hidden(out, "scratch")) as scratch:
+            parameters = BACKENDS[backend].write(table, work, settings or BuildSettings(), scratch, progress)
         table.close()
         return manifest_of(work, backend, corpus_sha256(ordered), len(ordered), parameters)
 
-    manifest = write_folder(out, fill, overwrite=overwrite)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return manifest
+    return write_folder(out, fill, overwrite=overwrite)
 
 
 def ensure_index(

@@ -27,7 +27,9 @@ _END = re.compile(r"</(?:information|tool_response)>")
 def compute_score(
     data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None, **_: Any
 ) -> dict[str, Any]:
-    """Exact match of the last answer, and what a report needs: `custom_reward_function.path` and `name` point here.
+    """Exact match of the last answer, and what a report needs.
+
+    Configured as `custom_reward_function` with path `pkg://berrypick.envs.adapters.verl` and name `compute_score`.
 
     Only the text after the last observation is searched for an answer: no passage can give one. Group id, queries and
     passages are JSON texts, which verl's dumps keep and its averages leave out.

@@ -15,8 +15,9 @@ from rich.table import Table
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ..run_folder import environment_facts, write_json
 
-__all__ = ["BenchRetrieval"]
+__all__ = ["BenchRetrieval", "markdown"]
 
+_FIRST = ("backend", "passages", "server", "vectors", "requests")  # columns that say what a row is about
 PARTS = ("growth", "lucene", "batch", "clients", "hnsw", "soak")
 
 
@@ -92,6 +93,17 @@ class BenchRetrieval:
         return [str(line.get("question", "")) for _, line in read_jsonl(self.questions)]
 
 
+def markdown(kept: dict[str, Any]) -> str:
+    """The tables of the documentation, from results/retrieval/bench.json: part -> {"command", "rows"}."""
+    lines = []
+    for part in PARTS:
+        rows = kept[part]["rows"]
+        columns = sorted({name for row in rows for name in row}, key=lambda name: (name not in _FIRST, name))
+        lines += [f"`{kept[part]['command']}`", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+        lines += ["| " + " | ".join(_cell(row.get(name, "")) for name in columns) + " |" for row in rows] + [""]
+    return "\n".join(lines)
+
+
 def _print(result: dict[str, Any]) -> None:
     console = Console(width=max(120, Console().width))  # a narrower table would cut its numbers
     for part in PARTS:
@@ -110,4 +122,6 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+    return str(value)

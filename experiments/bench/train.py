@@ -20,7 +20,7 @@ __all__ = ["BenchTrain"]
 
 @dataclass(frozen=True)
 class BenchTrain:
-    """Ratios of the training engine to bare forwards, `model.generate` and TRL, medians over rounds of one run."""
+    """Ratios of the training engine to bare forwards, to `model.generate` and to TRL; medians of one run."""
 
     out: Path = Path("runs/bench-train")
     """receives bench.json"""
@@ -34,6 +34,8 @@ class BenchTrain:
     """rollouts a question"""
     max_new_tokens: int = 32
     """most tokens of a turn"""
+    batch_sizes: tuple[int, ...] = (32, 64, 128, 256)
+    """rows of the decoding measure; the best of each side counts"""
     rounds: int = 5
     """of each measurement, taken in turn; the median counts"""
     trl: bool = False
@@ -44,8 +46,8 @@ class BenchTrain:
     def run(self) -> int:
         """Measures, prints, writes bench.json."""
         require_training("berrypick bench train")
-        if min(self.questions, self.group_size, self.max_new_tokens, self.rounds) < 1:
-            raise BerrypickError("--questions, --group-size, --max-new-tokens and --rounds must be at least 1")
+        if min(self.questions, self.max_new_tokens, self.rounds, *self.batch_sizes) < 1 or self.group_size < 2:
+            raise BerrypickError("--group-size must be at least 2, the other numbers at least 1")
         from ...envs.tasks import make_task
         from ...policies.language_model import LanguageModelPolicy
         from .train_ratios import measure

@@ -61,7 +61,7 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
         bench.rounds,
     )
     bare = times["bare decode"] + times["bare update"]
-    decoded, bare_decoded = _decoding(policy, task, bench.rounds)
+    decoded, bare_decoded = _decoding(policy, task, bench.batch_sizes, bench.rounds)
     out = {
         "policy tokens a step": float(sampled),
         "rollout s": times["rollout"],
@@ -123,7 +123,7 @@ def _feed(policy: LanguageModelPolicy, cache: RowCache, rows: Sequence[Sequence[
     forward_rows(policy.model, cache, padded, torch.tensor([len(row) for row in rows]))
 
 
-def _decoding(policy: LanguageModelPolicy, task: Task, rounds: int) -> tuple[float, float]:
+def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int], rounds: int) -> tuple[float, float]:
     """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
 
     Turns are kept from ending, so that both decode the same number of tokens of the same rows.
@@ -155,7 +155,7 @@ def _decoding(policy: LanguageModelPolicy, task: Task, rounds: int) -> tuple[flo
     head: Any = policy.model.get_output_embeddings()
     hook = head.register_forward_hook(keep_going)
     work: dict[str, Callable[[], Any]] = {}
-    for rows in (32, 64, 128, 256):
+    for rows in batch_sizes:
         work[f"ours {rows}"], work[f"bare {rows}"] = partial(ours, rows), partial(bare, rows)
     seconds = _in_turn(work, rounds)
     hook.remove()

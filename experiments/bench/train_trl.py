@@ -1,8 +1,8 @@
 """A step of TRL's GRPOTrainer on the same questions, group and turns; its rollouts read the context again at each turn.
 
-Configuration: one device, batch = all rollouts of the step, one iteration, no reference model, no vLLM, float32,
-learning rate 1e-4; `rollout_func` plays the environment's turns through `model.generate` with stop strings. Tokens are
-sampled anew, so they agree with ours in distribution and not one by one.
+Configuration: one device, batch = all rollouts of the step, one iteration, no reference model, no vLLM, float32, rate
+1e-4; `rollout_func` plays the turns of the environment through `model.generate` with stop strings. Tokens are sampled
+anew, so they agree with ours in distribution and not one by one.
 """
 
 from __future__ import annotations

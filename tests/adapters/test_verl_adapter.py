@@ -152,3 +152,16 @@ def test_verls_reward_manager_keeps_what_the_drop_in_logs():
     assert list(extra["berrypick_group"]) == ["nq|train|4"] * 2
     assert json.loads(extra["berrypick_queries"][0]) == ["who built it", "ada"]
     assert len(json.loads(extra["berrypick_passages"][0])) == 3
+
+
+def test_verl_loads_the_drop_in_by_its_documented_path():
+    pytest.importorskip("verl")
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+
+    path = re.search(r"custom_reward_function.path=(\S+?)`", DOCS.read_text()).group(1)
+    config = OmegaConf.create({"reward": {"custom_reward_function": {"path": path, "name": "compute_score"}}})
+    scored = get_custom_reward_fn(config)(
+        data_source="nq", solution_str="<answer> Ada </answer>", ground_truth={"target": ["ada"]}, extra_info={}
+    )
+    assert scored["score"] == 1.0

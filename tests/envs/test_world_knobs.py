@@ -55,6 +55,7 @@ def check_world(task, num_questions=100):
         last = set(facts_["passages"][-1])
         # the answer is said by the last hop's records alone
         own = {key for row in facts_["passages"] for key in row}
+        assert len(own) == len(facts_["relations"]) * len(facts_["kinds"]), "paths share no passage"
         assert not any(answer in by_id[key].text.lower() for key in own - last)
         for hop, relation in enumerate(facts_["relations"]):
             for name in facts_["entities"][hop].split("/"):
@@ -65,8 +66,13 @@ def check_world(task, num_questions=100):
                 bare.append(f"{relation} {said}")
                 every_kind.append(f"{' '.join(facts_['kinds'])} {relation} {said}")
                 facts.append(facts_["passages"][hop])
-    for query, ranking, key in zip(full, task.searcher.search(full, 2), wanted):
+    found = task.searcher.search(full, 2)
+    for query, ranking, key in zip(full, found, wanted):
         assert ranking[0].id == key and ranking[0].score > ranking[1].score + 1e-3, query
+    num_kinds = len(task.world.kinds)
+    for at in range(0, len(found), num_kinds):
+        scores = [ranking[0].score for ranking in found[at : at + num_kinds]]
+        assert max(scores) - min(scores) < 1e-4, "all kinds of a fact are found with one score"
     for queries in (bare, every_kind):
         for ids, ranking in zip(facts, task.searcher.search(queries, 1)):
             assert ranking[0].id == min(ids), "a tie goes to the smallest id, blind to what is written"

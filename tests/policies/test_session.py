@@ -28,7 +28,7 @@ from berrypick.policies.rl import RlConfig, rl_optimizer, rl_update
 from berrypick.policies.rollout import SEARCH_FAILED, WINDOW_FULL, rollout
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.session import LanguageModelSession
-from berrypick.retrieval_index.errors import BerrypickError
+from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError
 from berrypick.retrieval_index.searcher import Hit
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
@@ -293,3 +293,27 @@ def test_a_searcher_that_always_fails_stops_the_rollout(world: Task) -> None:
             sampling=Sampling(),
             seed=0,
         )
+
+
+def test_a_searcher_that_is_gone_is_not_waited_for_once_an_episode(world: Task) -> None:
+    class Gone(Failing):
+        calls = 0
+
+        def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+            self.calls += 1
+            if self.calls > 1:
+                raise SearchUnavailableError("no server; start it")
+            return super().search(queries, k)
+
+    gone = Gone("?")
+    groups = rollout(
+        scripted_policy("best_order"),
+        world.split("train")[:4],
+        world.spec,
+        gone,
+        num_samples=1,
+        sampling=Sampling(),
+        seed=0,
+    )
+    assert gone.calls == 2
+    assert all(episode.truncated for (episode,) in groups)

@@ -205,6 +205,35 @@ def test_a_build_that_died_while_encoding_is_resumed_and_leaves_nothing_behind(
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
 
 
+def test_two_dense_builders_at_once_do_not_share_their_vectors(
+    corpus: list[Passage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    from berrypick.retrieval_index.store import ensure_index
+
+    both = threading.Barrier(2, timeout=20)
+
+    class Meeting(Dying):
+        def encode(self, texts: Any, *, is_query: bool) -> np.ndarray:
+            both.wait()  # both builders stand in the middle of encoding
+            return super().encode(texts, is_query=is_query)
+
+    monkeypatch.setattr(encoder_module, "load_encoder", lambda name, **_: Meeting(9))
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(ensure_index(corpus, "faiss", tmp_path / "i").index_id))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and len(set(found)) == 1
+    check_index(tmp_path / "i")
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
 def test_other_weights_than_those_of_the_index_are_refused(words_loaded: Any, tmp_path: Path) -> None:
     build_index([Passage("1", "", "x")], "faiss", tmp_path / "i")
     words_loaded.revision = "another"

@@ -1,0 +1,164 @@
+"""A model behind an OpenAI-compatible completions endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a service.
+
+Such endpoints return text, not the tokens that were sampled, so these policies may be evaluated and not trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import urllib3
+from numpy.typing import NDArray
+
+from ..envs.episode import Draft
+from ..envs.questions import EpisodeSpec, Question
+from ..envs.turn_format import get_turn_format
+from ..retrieval_index.errors import BerrypickError
+from .policy import Sampling
+
+__all__ = ["RemotePolicy", "open_remote"]
+
+
+@dataclass(frozen=True)
+class RemotePolicy:
+    """A remote model.
+
+    Attributes:
+        url: that /completions hangs below, e.g. "http://localhost:8000/v1".
+        model: the name the server knows.
+        key: bearer token; BERRYPICK_API_KEY by default.
+        workers: requests at a time.
+        timeout_s: of one request.
+        retries: of a request that met a busy or unreachable server.
+    """
+
+    url: str
+    model: str
+    key: str | None = None
+    workers: int = 16
+    timeout_s: float = 120.0
+    retries: int = 4
+    exact_tokens: bool = False
+
+    @property
+    def policy_id(self) -> str:
+        """The model's name."""
+        return self.model
+
+    def start(
+        self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
+    ) -> _RemoteSession:
+        """One row for each question; the row's seed and turn go to the server, which may or may not heed them."""
+        turn_format = get_turn_format(spec.turn_format)
+        rows = [
+            _Row("\n".join(message["content"] for message in turn_format.prompt(question, spec)) + "\n", seed)
+            for question, seed in zip(questions, seeds, strict=True)
+        ]
+        retry = urllib3.Retry(
+            self.retries, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None
+        )
+        return _RemoteSession(self, rows, turn_format.stop, sampling, urllib3.PoolManager(self.workers, retries=retry))
+
+
+@dataclass(slots=True)
+class _Row:
+    context: str
+    seed: int
+    turns: int = 0
+
+
+@dataclass(slots=True)
+class _RemoteSession:
+    policy: RemotePolicy
+    rows: list[_Row]
+    stop: tuple[str, ...]
+    sampling: Sampling
+    pool: urllib3.PoolManager = field(repr=False)
+
+    def act(self, rows: Sequence[int]) -> list[Draft]:
+        """The next turn of each row, all requests at once."""
+        with ThreadPoolExecutor(self.policy.workers) as workers:
+            drafts = list(workers.map(self._complete, [self.rows[row] for row in rows]))
+        for row, draft in zip(rows, drafts):
+            self.rows[row].context += draft.text
+            self.rows[row].turns += 1
+        return drafts
+
+    def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
+        """Appends what the environment answered."""
+        for row, text in zip(rows, texts, strict=True):
+            self.rows[row].context += text
+
+    def finish(self, rows: Sequence[int]) -> None:
+        """These rows have ended."""
+        for row in rows:
+            self.rows[row].context = ""
+
+    def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """There are none."""
+        raise BerrypickError("a remote policy has no exact tokens; it may be evaluated, not trained")
+
+    def _complete(self, row: _Row) -> Draft:
+        body = {
+            "model": self.policy.model,
+            "prompt": row.context,
+            "max_tokens": self.sampling.max_new_tokens,
+            "temperature": self.sampling.temperature,
+            "top_p": self.sampling.top_p,
+            "stop": list(self.stop),
+            "seed": (row.seed + row.turns) % 2**31,
+        }
+        choice = self._post(body)
+        text = self._with_stop(str(choice.get("text") or ""))
+        if any(tag in text for tag in self.stop):
+            return Draft(text, None, "tag")
+        return Draft(text, None, "length" if choice.get("finish_reason") == "length" else "eos")
+
+    def _with_stop(self, text: str) -> str:
+        """Servers cut the stop string off: the tag of a block left open is put back."""
+        for tag in self.stop:
+            if tag.startswith("</") and text.rfind(f"<{tag[2:]}") > text.rfind(tag):
+                return text + tag
+        return text
+
+    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        policy = self.policy
+        key = policy.key or os.environ.get("BERRYPICK_API_KEY")
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        try:
+            reply = self.pool.request(
+                "POST",
+                f"{policy.url.rstrip('/')}/completions",
+                body=json.dumps(body),
+                headers=headers,
+                timeout=policy.timeout_s,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise BerrypickError(
+                f"no answer from {policy.url} ({type(error).__name__}); start its server or correct the address"
+            ) from error
+        try:
+            choice: dict[str, Any] = json.loads(reply.data)["choices"][0]
+        except (ValueError, KeyError, IndexError, TypeError):
+            said = reply.data[:200].decode("utf-8", "replace").replace("\n", " ")
+            raise BerrypickError(
+                f"{policy.url} answered {reply.status} and no completion ({said}); "
+                "check the model's name and that the address ends where /completions follows"
+            ) from None
+        return choice
+
+
+def open_remote(name: str) -> RemotePolicy:
+    """The policy that "URL#MODEL" names, e.g. "http://localhost:8000/v1#smollm2"."""
+    url, mark, model = name.partition("#")
+    if not mark or not model:
+        raise BerrypickError(
+            f"a remote policy is URL#MODEL, got {name!r}; for example http://localhost:8000/v1#my-model"
+        )
+    return RemotePolicy(url, model)

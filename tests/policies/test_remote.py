@@ -1,0 +1,154 @@
+"""Remote policies, against a server on paper and the real `transformers serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from berrypick.envs.tasks import Task
+from berrypick.policies.policy import Sampling
+from berrypick.policies.remote import RemotePolicy, open_remote
+from berrypick.policies.rollout import rollout
+from berrypick.policies.tiny import tiny_model
+from berrypick.retrieval_index.errors import BerrypickError
+
+Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
+    """Starts a completions server; returns its address and the requests it got."""
+    servers = []
+
+    def start(answer: Answer) -> tuple[str, list[dict[str, Any]]]:
+        got: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                got.append({**body, "path": self.path, "authorization": self.headers.get("Authorization")})
+                status, reply = answer(body)
+                data = json.dumps(reply).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args: object) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/v1", got
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def text_of(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Searches once, then answers; the stop string is cut off, as servers do."""
+    asked = "</search>" in body["prompt"]
+    text = "<think> x </think> <answer> kizunba " if asked else "<search> ledger founder kizunba "
+    return 200, {"choices": [{"text": text, "finish_reason": "stop"}]}
+
+
+def play(policy: RemotePolicy, world: Task, samples: int = 1) -> list[Any]:
+    groups = rollout(
+        policy,
+        world.split("train")[:2],
+        world.spec,
+        world.searcher,
+        num_samples=samples,
+        sampling=Sampling(temperature=0.7, top_p=0.9, max_new_tokens=9),
+        seed=0,
+    )
+    return [episode for group in groups for episode in group]
+
+
+def test_an_episode_is_played_turn_by_turn_over_http(serve, world: Task) -> None:
+    url, got = serve(text_of)
+    episodes = play(RemotePolicy(url, "m", key="secret"), world)
+    assert [episode.prediction for episode in episodes] == ["kizunba"] * 2
+    assert all(episode.queries == ["ledger founder kizunba"] for episode in episodes)
+    assert all(turn.draft.tokens is None for episode in episodes for turn in episode.turns)
+    assert len(got) == 4
+    for request in got:
+        assert request["path"] == "/v1/completions"
+        assert request["authorization"] == "Bearer secret"
+        assert (request["temperature"], request["top_p"], request["max_tokens"]) == (0.7, 0.9, 9)
+        assert request["stop"] == ["</search>", "</answer>"]
+    second = [request["prompt"] for request in got if "</search>" in request["prompt"]]
+    assert all("<information>" in prompt for prompt in second)
+    assert len({request["seed"] for request in got}) == 4
+
+
+def test_a_busy_server_is_asked_again(serve, world: Task) -> None:
+    calls: list[int] = []
+
+    def busy_first(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        calls.append(1)
+        return (503, {}) if len(calls) == 1 else text_of(body)
+
+    url, _ = serve(busy_first)
+    assert all(episode.prediction == "kizunba" for episode in play(RemotePolicy(url, "m"), world))
+
+
+def test_an_answer_that_is_no_completion_is_said(serve, world: Task) -> None:
+    url, _ = serve(lambda body: (404, {"error": "no such model"}))
+    with pytest.raises(BerrypickError, match=r"answered 404 and no completion .*no such model.* check the model"):
+        play(RemotePolicy(url, "m"), world)
+    with pytest.raises(BerrypickError, match=r"no answer from .* start its server"):
+        play(RemotePolicy("http://127.0.0.1:9/v1", "m", retries=0), world)
+
+
+def test_a_name_is_an_address_and_a_model() -> None:
+    assert open_remote("http://h:1/v1#org/model") == RemotePolicy("http://h:1/v1", "org/model")
+    with pytest.raises(BerrypickError, match="URL#MODEL"):
+        open_remote("http://h:1/v1")
+
+
+@pytest.mark.slow
+def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: Task) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("openai")
+    folder = tmp_path / "tiny"
+    tiny_model(len(tokenizer), 0).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(folder), "--host", "127.0.0.1"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment)
+    try:
+        pool, limit = urllib3.PoolManager(retries=False), time.monotonic() + 90
+        while True:
+            try:
+                pool.request("GET", f"http://127.0.0.1:{port}/health", timeout=2)
+                break
+            except urllib3.exceptions.HTTPError:
+                assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]
+                assert time.monotonic() < limit
+                time.sleep(0.3)
+        policy = RemotePolicy(f"http://127.0.0.1:{port}/v1", str(folder), workers=2)
+        episodes = play(policy, world)
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert all(episode.done for episode in episodes)
+    assert any(turn.draft.text for episode in episodes for turn in episode.turns)
