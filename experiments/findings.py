@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .diversity_tax_text import (
     signed,
     verdict_table,
 )
+from .run_folder import write_json
 
 __all__ = ["findings", "publish"]
 
@@ -41,9 +42,20 @@ def publish(run: Path, project: Path) -> list[Path]:
     (project / "docs").mkdir(exist_ok=True)
     files = [run / name for name in PUBLISHED] + sorted((run / "figures").glob("*"))
     written = [Path(shutil.copyfile(file, results / file.relative_to(run))) for file in files if file.is_file()]
+    for name, at in (("environment.json", ()), ("report.json", ("environment",))):
+        _shorten_platform(results / name, at)
     page = project / "docs" / "findings.md"
     page.write_text(findings(json.loads((results / "report.json").read_text())))
     return [*written, page]
+
+
+def _shorten_platform(path: Path, at: Sequence[str]) -> None:
+    """Keeps the operating system and drops its build, which no figure depends on."""
+    document = facts = json.loads(path.read_text())
+    for key in at:
+        facts = facts[key]
+    facts["platform"] = facts["platform"].split("-")[0]
+    write_json(path, document)
 
 
 def findings(report: Report) -> str:

@@ -59,7 +59,9 @@ def _figure(report: Mapping[str, Any], measure: str, label: str) -> Any:
         for arm in _PICKED:
             if arm in content["arms"]:
                 _draw_arm(axis, arm, content["arms"][arm], measure, colours[arm])
-    for row in axes:
+    for start, row in zip(starts, axes):
+        for preset, axis in zip(presets, row):
+            axis.set_visible(f"{preset}/{start}" in conditions)
         row[0].set_ylabel(label, fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("pass@1", fontsize=8)
