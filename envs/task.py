@@ -65,7 +65,7 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
 
     digest = corpus_sha256(passages)
     folder = Path(index)
-    if index in ("lucene", "faiss"):
+    if index in ("lucene", "faiss", "hybrid"):
         folder = cache_folder() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
         ensure_index(passages, index, folder)
     elif not folder.exists():
