@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all test-adapters lint clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -27,6 +27,26 @@ test: .venv/.dev
 test-all: .venv/.dev
 	$(BIN)/pytest -m "lucene or slow"
 
+# Real peers, an environment each: their pins clash. fastmcp: openenv asks for an older one than it needs.
+ADAPTERS := trl skyrl openenv verifiers verl
+PEER_trl := $(TORCH) transformers accelerate datasets peft trl
+PEER_skyrl := skyrl-gym omegaconf func_timeout fastapi uvicorn
+PEER_openenv := openenv fastmcp fastapi uvicorn
+PEER_verifiers := verifiers uv
+PEER_verl := $(TORCH) verl cachetools uvicorn fastapi
+
+.venv-adapters/%/.ready: pyproject.toml
+	test -d $(@D) || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q $(PEER_$*) pytest pytest-timeout
+	$(@D)/bin/pip install -q -e .
+	touch $@
+
+test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
+	set -e; for peer in $(ADAPTERS); do \
+	  PATH="$(CURDIR)/.venv-adapters/$$peer/bin:$$PATH" .venv-adapters/$$peer/bin/pytest -p no:cacheprovider \
+	    $$(ls tests/adapters/test_$${peer}_*.py); \
+	done
+
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,4 +54,4 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf runs .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf runs .cache build .venv-adapters *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -60,6 +60,7 @@ def evaluate(
             template_hash=getattr(policy, "template_hash", ""),
             seed=seed,
             temperature=sampling.temperature,
+            top_p=sampling.top_p,
         )
         for group in groups
         for sample, episode in enumerate(group)

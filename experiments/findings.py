@@ -58,6 +58,14 @@ def _shorten_platform(path: Path, at: Sequence[str]) -> None:
     write_json(path, document)
 
 
+_SEEN_BEFORE = (
+    "What had been seen by then: seeds kept apart from the grid set the learning rate by GRPO alone, and one of them "
+    "had been timed for every arm once the claims were written. The claim about a cue stood as not decidable until "
+    "World had cues, and was then reworded before any cell with a cue ran. The formulas of `ucb_con`, `kl_cov` and "
+    "`batch_shuffled` were corrected during the grid and all their cells computed anew."
+)
+
+
 def findings(report: Report) -> str:
     """The page."""
     cells = report["cells"]
@@ -75,6 +83,7 @@ def findings(report: Report) -> str:
         "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run "
         "(experiments/diversity_tax_claims.py). Differences are paired by seed; brackets are 95 % t-intervals over "
         "seeds; p-values are Holm-adjusted over all claims of the table.",
+        _SEEN_BEFORE,
         verdict_table(report),
         _inside(report),
     ]
