@@ -72,7 +72,7 @@ def environment_facts() -> dict[str, Any]:
             versions[name] = None
     return {
         "python": sys.version.split()[0],
-        "platform": platform.platform(),
+        "platform": platform.system(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "versions": versions,
