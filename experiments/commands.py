@@ -223,7 +223,7 @@ class Report:
         if self.json:
             _write_json(report_paths(self.paths))
         else:
-            print_report(self.paths)
+            print_report(self.paths, report_paths(self.paths))
         return 0
 
 

@@ -60,7 +60,7 @@ def run_eval(command: Eval) -> int:
     if command.json:
         sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     else:
-        print_report([command.out])
+        print_report([command.out], report)
     return 0
 
 

@@ -65,9 +65,8 @@ def _largest_k(records: Sequence[EpisodeRecord]) -> int:
     return max(k for k in (1, 2, 4, 8) if k <= size)
 
 
-def print_report(paths: Sequence[Path]) -> None:
-    """Prints the screen to standard output."""
-    report = report_paths(paths)
+def print_report(paths: Sequence[Path], report: dict[str, Any]) -> None:
+    """Prints the screen of what `report_paths` said of these paths to standard output."""
     notes = difference_lines(report["differences"], ("em", "pass@8", "breadth", "query_token_entropy"))
     absent = sorted({name for arm in report["arms"].values() for name in arm["absent"]})
     if absent:
