@@ -69,9 +69,9 @@ class DiversityTax:
             table_cells += self._cue_cells(num_seeds)
         cells = [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in table_cells]
         if scale == "full":
-            from .diversity_tax_language import language_cells
+            from .diversity_tax_language import LANGUAGE_SEEDS, language_cells
 
-            cells += language_cells(num_seeds)
+            cells += language_cells(min(num_seeds, LANGUAGE_SEEDS))
         return cells
 
     def _cue_cells(self, num_seeds: int) -> list[TableCell]:

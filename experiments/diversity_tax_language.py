@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from ..envs.tasks import Task, make_task
 from ..policies.checkpoint import latest_checkpoint
 from ..policies.language_model import LanguageModelPolicy, load_language_model
@@ -21,7 +23,7 @@ from .runner import Cell
 from .summary import summarize
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
-__all__ = ["CHECKPOINTS", "OBJECTIVES", "language_cells", "run_language_cell"]
+__all__ = ["CHECKPOINTS", "LANGUAGE_SEEDS", "OBJECTIVES", "language_cells", "run_language_cell"]
 
 ENV = "berrypick/World-v0"
 PRESETS = ("free", "priced")
@@ -32,7 +34,10 @@ OBJECTIVES = {
 """Arm -> registered objective at the strength that the tabular grid reads its claims at."""
 
 CHECKPOINTS = (0, 10, 20, 40, 80, 200)
+LANGUAGE_SEEDS = 8
+SFT_STEPS = 520
 QUESTIONS, SAMPLES = 512, 16
+MAX_ROWS = 512
 KS = (1, 2, 4, 8, 16)
 
 
@@ -47,7 +52,7 @@ def language_cells(num_seeds: int) -> list[Cell]:
                 "arm": arm,
                 "objective": objective,
                 "seed": seed,
-                "sft_steps": 240,
+                "sft_steps": SFT_STEPS,
                 "steps": CHECKPOINTS[-1],
                 "checkpoints": list(CHECKPOINTS),
                 "questions": QUESTIONS,
@@ -76,22 +81,37 @@ class _Evaluating:
 
     def measure(self, step: int) -> dict[str, float]:
         """Values of the policy as it is now, or as they were measured at this step."""
-        path = self._work / f"measures-{step:04d}.json"
-        if not path.is_file():
-            records = evaluate(
-                self._policy,
-                self._task,
-                split="test",
-                num_questions=self._config["questions"],
-                num_samples=self._config["samples"],
-                sampling=Sampling(max_new_tokens=32),
-                seed=self._config["seed"],
-                policy_id=f"{self._config['objective']}-{step}",
-                checkpoint_step=step,
-            )
-            found = summarize(records, ks=KS)["measures"]
-            write_json(path, {name: estimate["value"] for name, estimate in found.items()})
-        return _read(path)
+        name = f"{self._config['objective']}-{step}"
+        return _measured(self._work / f"measures-{step:04d}.json", self._policy, self._task, self._config, name, step)
+
+
+def _measured(
+    path: Path,
+    policy: LanguageModelPolicy,
+    task: Task,
+    config: Mapping[str, Any],
+    name: str,
+    step: int,
+    *,
+    greedy: bool = False,
+) -> dict[str, float]:
+    """The measures in a file, which is made where there is none yet."""
+    if not path.is_file():
+        records = evaluate(
+            policy,
+            task,
+            split="test",
+            num_questions=config["questions"],
+            num_samples=1 if greedy else config["samples"],
+            sampling=Sampling(temperature=0.0 if greedy else 1.0, max_new_tokens=32),
+            seed=config["seed"],
+            policy_id=name,
+            checkpoint_step=step,
+            max_rows=MAX_ROWS,
+        )
+        found = summarize(records, ks=(1,) if greedy else KS)["measures"]
+        write_json(path, {name: estimate["value"] for name, estimate in found.items()})
+    return _read(path)
 
 
 def _read(path: Path) -> dict[str, float]:
@@ -107,21 +127,29 @@ def run_language_cell(cell: Cell, work: Path) -> dict[str, Any]:
         work: the cell's own folder; an interrupted cell goes on from its newest checkpoint.
 
     Returns:
-        {"checkpoints": {step: measures}}, names as in `summary.py`.
+        {"checkpoints": {step: measures}, "temperatures": {"0": measures of one greedy episode a question}}, names as
+        in `summary.py`.
     """
     config = cell.config
     arguments = {"preset": config["preset"], "index": "bm25s"}
     task = make_task(ENV, **arguments)
-    start = _imitated(config, arguments, work.parent.parent / "sft" / f"seed-{config['seed']:02d}")
-    policy = load_language_model(str(start))
+    shared = work.parent.parent / "sft" / f"seed-{config['seed']:02d}"
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(shared.with_suffix(".lock")):  # the objectives of a seed may run side by side
+        policy = load_language_model(str(_imitated(config, arguments, shared)))
+        first = _measured(shared / "measures-0000.json", policy, task, config, "sft", 0)
     view = _Evaluating(config, policy, task, work)
-    if 0 in config["checkpoints"]:
-        view.measure(0)
     rl = RlConfig(objective=config["objective"], steps=config["steps"], seed=config["seed"])
     run = TrainConfig(env=ENV, env_args=arguments, policy="sft", rl=rl)
     train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
-    steps = [step for step in config["checkpoints"] if step <= config["steps"]]
-    return {"checkpoints": {str(step): view.measure(step) for step in steps}}
+    steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
+    greedy = _measured(
+        work / "greedy.json", policy, task, config, f"{config['objective']}-greedy", steps[-1], greedy=True
+    )
+    return {
+        "checkpoints": {"0": first, **{str(step): view.measure(step) for step in steps}},
+        "temperatures": {"0": greedy},
+    }
 
 
 def _imitated(config: Mapping[str, Any], arguments: dict[str, Any], out: Path) -> Path:
@@ -132,7 +160,7 @@ def _imitated(config: Mapping[str, Any], arguments: dict[str, Any], out: Path) -
         env_args=arguments,
         demonstrations=1,
         demonstration_args=WORLD_DEMONSTRATIONS,
-        sft=SftConfig(steps=steps, copying_steps=steps // 3, seed=seed),
+        sft=SftConfig(steps=steps, copying_steps=steps // 4, seed=seed),
         rl=replace(RlConfig(), steps=0),
     )
     done = (out / "config.json").is_file()

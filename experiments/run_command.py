@@ -45,6 +45,10 @@ class Run:
     """smoke takes seconds, small two cores a night at most, full is for real models"""
     seeds: int = 2
     """seeds of each arm"""
+    only: str = "*"
+    """compute only cells whose name is like this, as language/*; the report is of all that is there"""
+    workers: int = 1
+    """cells computed side by side"""
     cell: str = ""
     """compute this one cell afresh and print it"""
     publish: Path | None = None
@@ -62,7 +66,13 @@ class Run:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
             return 0
         report = run_experiment(
-            experiment, self.out, scale=self.scale, num_seeds=self.seeds, on_cell=None if self.json else _progress
+            experiment,
+            self.out,
+            scale=self.scale,
+            num_seeds=self.seeds,
+            only=self.only,
+            workers=self.workers,
+            on_cell=None if self.json else _progress,
         )
         if self.publish is not None:
             from .findings import publish
@@ -76,7 +86,7 @@ class Run:
 
 
 def _progress(done: int, total: int, key: str) -> None:
-    """A line to standard error at every hundredth of the cells."""
+    """A line to standard error at every hundredth of the cells, and at each of a few."""
     if done == total or done * 100 // total != (done - 1) * 100 // total:
         sys.stderr.write(f"{done}/{total} cells, last {key}\n")
         sys.stderr.flush()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -85,6 +89,8 @@ def run_experiment(
     *,
     scale: Scale,
     num_seeds: int,
+    only: str = "*",
+    workers: int = 1,
     on_cell: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
     """Computes the cells that are missing, then writes report.json and what belongs to it.
@@ -96,21 +102,25 @@ def run_experiment(
         out: run folder.
         scale: smoke, small or full.
         num_seeds: seeds of each arm.
+        only: shell pattern of the keys that are computed now; the report is of all that is there.
+        workers: processes that compute cells side by side, each with its share of the processor's threads.
         on_cell: told of (number done, number of cells, key).
 
     Raises:
-        BerrypickError: `out` holds another run, or results of another version.
+        BerrypickError: `out` holds another run, or results of another version; no key is like `only`.
     """
-    if num_seeds < 1:
-        raise BerrypickError(f"--seeds must be at least 1, got {num_seeds}")
+    if num_seeds < 1 or workers < 1:
+        raise BerrypickError(f"--seeds and --workers must be at least 1, got {num_seeds} and {workers}")
     config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
     open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
     cells = experiment.cells(scale, num_seeds)
-    for number, cell in enumerate(cells, 1):
-        if _stored(experiment, out, cell) is None:
-            _compute(experiment, out, cell)
+    chosen = [cell for cell in cells if fnmatch(cell.key, only)]
+    if not chosen:
+        raise BerrypickError(f"no cell is like {only!r}; the first of {len(cells)} is {cells[0].key}")
+    missing = [cell for cell in chosen if _stored(experiment, out, cell) is None]
+    for number, cell in enumerate(_computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1):
         if on_cell:
-            on_cell(number, len(cells), cell.key)
+            on_cell(number, len(chosen), cell.key)
     results = load_results(experiment, out, cells)
     report = {
         **experiment.report(results, scale, num_seeds),
@@ -120,6 +130,32 @@ def run_experiment(
     write_json(out / "report.json", report)
     experiment.write_files(results, report, out)
     return report
+
+
+def _computed(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
+    """Computes cells and yields each as it ends, in their order with one worker."""
+    if workers == 1:
+        for cell in cells:
+            _compute(experiment, out, cell)
+            yield cell
+        return
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
+    with ProcessPoolExecutor(workers, context, initializer=_use_threads, initargs=(threads,)) as pool:
+        waiting = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
+        try:
+            for ended in as_completed(waiting):
+                ended.result()
+                yield waiting[ended]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
 
 
 def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Results:

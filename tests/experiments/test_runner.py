@@ -76,6 +76,16 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     assert toy.ran == [0, 1, 1, 2]
 
 
+def test_only_chosen_cells_are_computed_and_the_report_is_of_all_that_is_there(tmp_path):
+    toy = Toy()
+    run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="*seed-1")
+    report = run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="*seed-2")
+    assert toy.ran == [1, 2]
+    assert list(report["values"]) == ["arm/seed-1", "arm/seed-2"]
+    with pytest.raises(BerrypickError, match=r"no cell is like 'sed-1'; the first of 3 is arm/seed-0"):
+        run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="sed-1")
+
+
 def test_results_of_another_version_are_refused(tmp_path):
     run(Toy(), tmp_path / "r")
     with pytest.raises(BerrypickError, match="version"):
@@ -109,7 +119,7 @@ def test_a_cell_is_reproduced_whatever_the_folder_holds(tmp_path):
 
 
 def test_no_seeds_are_refused(tmp_path):
-    with pytest.raises(BerrypickError, match="--seeds must be at least 1"):
+    with pytest.raises(BerrypickError, match="--seeds and --workers must be at least 1"):
         run(Toy(), tmp_path / "r", seeds=0)
 
 
