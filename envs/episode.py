@@ -14,6 +14,7 @@ from ..retrieval_index.errors import SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .actions import encodable
 from .answers import exact_match
+from .question_searcher import QuestionSearcher
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
 from .tags_format import BUDGET_HINT, INVALID_HINT
@@ -202,13 +203,15 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
     if any(episode.done for episode in episodes):
         raise ValueError("an episode that has ended cannot advance; start a new one")
     parsed = [_read(episode, draft) for episode, draft in zip(episodes, drafts)]
-    queries = [
-        query for _, action, error in parsed if isinstance(action, Search) and not error for query in action.queries
+    searching = [
+        (episode, action.queries)
+        for episode, (_, action, error) in zip(episodes, parsed)
+        if isinstance(action, Search) and not error
     ]
     top_k = max((episode.spec.top_k for episode in episodes), default=1)
     away = False
     try:
-        found = iter(searcher.search(queries, top_k) if queries else [])
+        found = iter(_search(searcher, searching, top_k))
     except SearchUnavailableError as failure:
         away = True
         _log.warning("%s; the episodes that searched end here", failure)
@@ -221,6 +224,17 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
             hits = tuple(tuple(next(found)[: episode.spec.top_k]) for _ in action.queries)
         results.append(_take(episode, draft, action, hits, error))
     return results
+
+
+def _search(searcher: Searcher, searching: Sequence[tuple[Episode, tuple[str, ...]]], top_k: int) -> list[list[Hit]]:
+    """The hits of all queries, in their order."""
+    queries = [query for _, asked in searching for query in asked]
+    if not queries:
+        return []
+    if isinstance(searcher, QuestionSearcher):
+        who = [(one.question, len(one.queries) + at) for one, asked in searching for at in range(len(asked))]
+        return searcher.search_for([question for question, _ in who], [number for _, number in who], queries, top_k)
+    return searcher.search(queries, top_k)
 
 
 def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:

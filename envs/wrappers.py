@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
-from ..retrieval_index.controls import EmptySearcher, RandomSearcher
-from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from ..retrieval_index.searcher import Hit, Searcher
+from ..retrieval_index.errors import BerrypickError
+from .controls import controlled
 from .record import write_records
 from .recording import record_of
 from .rewards import parse_reward
@@ -111,48 +109,16 @@ class CorpusControl(SearchWrapper):
     """Puts a control in the place of the searcher: what is accuracy when retrieval says nothing, or everything?
 
     "empty" finds nothing, "random" finds passages by a hash of the query, "oracle" finds the evidence of the question
-    whatever is asked, hop after hop.
+    whatever is asked, hop after hop, "closed_book" leaves one turn and no search.
     """
 
     def __init__(self, env: gym.Env[str, str], control: str, *, seed: int = 0) -> None:
         super().__init__(env)
-        self._inner = _search_env(env)
-        task = self._inner.task
-        controls: dict[str, Searcher] = {
-            "empty": EmptySearcher(),
-            "random": RandomSearcher(task.passages, seed),
-            "oracle": _EvidenceSearcher(self._inner),
-        }
-        if control not in controls:
-            raise UnknownNameError("corpus control", str(control), controls)
-        self._closed_with = task.searcher
-        self._inner.task = dataclasses.replace(task, searcher=controls[control])
+        inner = _search_env(env)
+        self._closed_with = inner.task.searcher
+        inner.task = controlled(inner.task, control, seed=seed)
 
     def close(self) -> None:
         """Closes the searcher that was replaced, too."""
         super().close()
         self._closed_with.close()
-
-
-class _EvidenceSearcher:
-    """The evidence of the episode being played: the n-th query brings passages of the n-th hop, then of all."""
-
-    index_id = "oracle"
-
-    def __init__(self, env: SearchEnv) -> None:
-        self._env = env
-        self._by_id = {passage.id: passage for passage in env.task.passages}
-
-    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        episode = self._env.episode
-        asked = len(episode.queries)
-        out = []
-        for number, query in enumerate(queries, asked):
-            hops = [hop for path in episode.question.evidence for hop in path[number : number + 1]]
-            hops = hops or [hop for path in episode.question.evidence for hop in path]
-            ids = sorted({key for hop in hops for key in hop})[:k] if query.strip() else []
-            out.append([Hit(key, self._by_id[key].title, self._by_id[key].text, 1.0) for key in ids])
-        return out
-
-    def close(self) -> None:
-        """Nothing to release."""
