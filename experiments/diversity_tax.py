@@ -44,6 +44,7 @@ class DiversityTax:
     name: str = "diversity_tax"
     summary: str = "what training for diversity costs in single-shot pass@1, when, and why"
     version: int = 1
+    page: str = "findings.md"
     presets: tuple[str, ...] = tuple(PRESETS)
     cue_presets: tuple[str, ...] = (f"priced{CUE_SUFFIX}",)
     starts: tuple[str, ...] = ("diverse", "narrow")
@@ -105,6 +106,12 @@ class DiversityTax:
         cells = self.cells(report["scale"], report["seeds"])
         (out / "per_seed.csv").write_text(per_seed_csv(results, cells))
         write_tax_figures(report, out / "figures")
+
+    def page_text(self, report: Mapping[str, Any]) -> str:
+        """docs/findings.md."""
+        from .findings import findings
+
+        return findings(report)
 
 
 EXPERIMENT = DiversityTax()

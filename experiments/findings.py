@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ..retrieval_index.errors import BerrypickError
 from .diversity_tax_arms import ARMS
 from .diversity_tax_text import (
     arm_table,
@@ -20,42 +16,10 @@ from .diversity_tax_text import (
     signed,
     verdict_table,
 )
-from .run_folder import write_json
 
-__all__ = ["findings", "publish"]
+__all__ = ["findings"]
 
 Report = Mapping[str, Any]
-PUBLISHED = ("report.json", "per_seed.csv", "environment.json", "config.json")
-
-
-def publish(run: Path, project: Path) -> list[Path]:
-    """Copies the report, per-seed values, pictures, settings and environment of a run, and writes docs/findings.md.
-
-    Args:
-        run: folder of `berrypick run diversity_tax`.
-        project: gets `results/diversity_tax/` and `docs/findings.md`.
-    """
-    if not (run / "report.json").is_file():
-        raise BerrypickError(f"{run} holds no report.json; run berrypick run diversity_tax --out {run} first")
-    results = project / "results" / "diversity_tax"
-    (results / "figures").mkdir(parents=True, exist_ok=True)
-    (project / "docs").mkdir(exist_ok=True)
-    files = [run / name for name in PUBLISHED] + sorted((run / "figures").glob("*"))
-    written = [Path(shutil.copyfile(file, results / file.relative_to(run))) for file in files if file.is_file()]
-    for name, at in (("environment.json", ()), ("report.json", ("environment",))):
-        _shorten_platform(results / name, at)
-    page = project / "docs" / "findings.md"
-    page.write_text(findings(json.loads((results / "report.json").read_text())))
-    return [*written, page]
-
-
-def _shorten_platform(path: Path, at: Sequence[str]) -> None:
-    """Keeps the operating system and drops its build, which no figure depends on."""
-    document = facts = json.loads(path.read_text())
-    for key in at:
-        facts = facts[key]
-    facts["platform"] = facts["platform"].split("-")[0]
-    write_json(path, document)
 
 
 _SEEN_BEFORE = (

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPERIMENTS", "Run", "open_experiment"]
 
-EXPERIMENTS = {"diversity_tax": "what training for diversity costs in single-shot pass@1, when, and why"}
+EXPERIMENTS = {
+    "diversity_tax": "what training for diversity costs in single-shot pass@1, when, and why",
+    "real_corpora": "accuracy, breadth and entropy on real corpora, against retrieval controls",
+}
 """Each is `EXPERIMENT` of the module of its name."""
 
 
@@ -38,7 +41,7 @@ class Run:
     """One experiment: claims with verdicts, tables, figures; resumable cell by cell."""
 
     name: tyro.conf.Positional[str]
-    """experiment: diversity_tax"""
+    """experiment: diversity_tax or real_corpora"""
     out: Path
     """run folder; an interrupted run goes on there"""
     scale: Literal["smoke", "small", "full"] = "smoke"
@@ -52,7 +55,7 @@ class Run:
     cell: str = ""
     """compute this one cell afresh and print it"""
     publish: Path | None = None
-    """project folder whose results/NAME and docs/findings.md are written from the report"""
+    """project folder whose results/NAME and page below docs/ are written from the report"""
     json: bool = False
     """print the report as one JSON document"""
 
@@ -75,9 +78,9 @@ class Run:
             on_cell=None if self.json else _progress,
         )
         if self.publish is not None:
-            from .findings import publish
+            from .publishing import publish
 
-            publish(self.out, self.publish)
+            publish(experiment, self.out, self.publish)
         if self.json:
             sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
         else:

@@ -65,6 +65,8 @@ class Experiment(Protocol):
     summary: str
     version: int
     """Raised by every change that changes a number; results of another version are refused."""
+    page: str
+    """Name of the document below `docs/` that is made of its report."""
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """All cells of a scale."""
@@ -80,6 +82,10 @@ class Experiment(Protocol):
 
     def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
         """Pictures, per-seed values and whatever else stands beside report.json."""
+        ...
+
+    def page_text(self, report: Mapping[str, Any]) -> str:
+        """The page, made of the report alone."""
         ...
 
 

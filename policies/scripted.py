@@ -6,6 +6,7 @@ availabilities (best_order), or where the facts lie (oracle).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class _Row:
     generator: np.random.Generator
     observations: list[str] = field(default_factory=list)
     script: Callable[[_Row], str] | None = None
+    followed: set[str] = field(default_factory=set)
     # World only: where the search stands
     entity: str = ""
     hop: int = 0
@@ -93,13 +95,39 @@ def _search_titles(row: _Row) -> str:
     return _turn("", "answer", row.question.answers[0])
 
 
+def _search_question(row: _Row) -> str:
+    """The question as it stands, once; the answer is the first title it brings."""
+    if row.num_queries < min(1, row.budget):
+        row.num_queries += 1
+        return _turn("", "search", row.question.text)
+    titles = _titles(row.observations)
+    return _turn("", "answer", titles[0] if titles else UNKNOWN)
+
+
+def _follow_titles(row: _Row) -> str:
+    """The question first, then titles of passages it was shown, at random; the answer is a random title."""
+    titles = _titles(row.observations)
+    if row.num_queries < row.budget:
+        row.num_queries += 1
+        unseen = [title for title in dict.fromkeys(titles) if title not in row.followed]
+        query = str(row.generator.choice(unseen)) if unseen else row.question.text
+        row.followed.add(query)
+        return _turn("", "search", query)
+    return _turn("", "answer", str(row.generator.choice(titles)) if titles else UNKNOWN)
+
+
+def _titles(observations: Sequence[str]) -> list[str]:
+    return [title for text in observations for title in re.findall(r"\[\d+\] \(Title: (.+?)\) ", text)]
+
+
 def _search_words(row: _Row) -> str:
     """Queries of random words of the question, then a random word of the last passage."""
     if row.num_queries < row.budget:
         row.num_queries += 1
         words = row.question.text.split()
         return _turn("", "search", " ".join(row.generator.choice(words, size=min(3, len(words)))))
-    words = (_shown_text(row.observations[-1]).split() if row.observations else []) or [UNKNOWN]
+    passages = [text for text in row.observations if "[" in text]  # a note that nothing was found is none
+    words = (_shown_text(passages[-1]).split() if passages else []) or [UNKNOWN]
     return _turn("", "answer", str(row.generator.choice(words)).strip(".?,") or UNKNOWN)
 
 
@@ -118,6 +146,14 @@ def _present_first(row: _Row) -> list[list[int]]:
     world = row.question.metadata["world"]
     every = range(len(world["kinds"]))
     return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world["present"]]
+
+
+_ANYWHERE: dict[str, Callable[[_Row], str]] = {
+    "question": _search_question,
+    "follow_titles": _follow_titles,
+    "random_words": _search_words,
+}
+"""Rules that play any corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +177,8 @@ class ScriptedPolicy:
         return _ScriptedSession(rows)
 
     def _script(self, row: _Row) -> Callable[[_Row], str]:
-        if self.policy_id == "random_words":
-            return _search_words
+        if self.policy_id in _ANYWHERE:
+            return _ANYWHERE[self.policy_id]
         if "world" in row.question.metadata and self.orders is not None:
             row.orders = self.orders(row)
             shares = row.question.metadata["world"].get("query_formats")
@@ -151,7 +187,8 @@ class ScriptedPolicy:
         if self.policy_id == "oracle":
             return _search_titles
         raise BerrypickError(
-            f"policy {self.policy_id} knows the record kinds of berrypick/World-v0 only; use oracle or random_words"
+            f"policy {self.policy_id} knows the record kinds of berrypick/World-v0 only; use oracle or "
+            f"{', '.join(_ANYWHERE)}"
         )
 
 
@@ -191,6 +228,8 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
         ScriptedPolicy(
             "random_order", "tries kinds in a uniformly random order, stops at a hit (World)", _uniform_orders
         ),
+        ScriptedPolicy("question", "searches once, for the question, answers the first title"),
+        ScriptedPolicy("follow_titles", "searches for the question, then for titles it was shown, at random"),
         ScriptedPolicy("random_words", "queries random words of the question, answers a random word"),
     )
 }

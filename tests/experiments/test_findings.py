@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from berrypick import BerrypickError
 from berrypick.experiments.diversity_tax import EXPERIMENT
-from berrypick.experiments.findings import findings, publish
+from berrypick.experiments.findings import findings
+from berrypick.experiments.publishing import publish
 from berrypick.experiments.runner import reproduce_cell, run_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,4 +86,4 @@ def test_published_results_are_small_and_hold_no_rollouts():
 
 def test_a_folder_without_a_report_is_refused(tmp_path):
     with pytest.raises(BerrypickError, match=r"holds no report.json"):
-        publish(tmp_path, tmp_path)
+        publish(EXPERIMENT, tmp_path, tmp_path)

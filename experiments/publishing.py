@@ -1,0 +1,38 @@
+"""From a run folder to the project: results/NAME and the page that is made of its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from ..retrieval_index.errors import BerrypickError
+from .runner import Experiment
+
+__all__ = ["publish"]
+
+PUBLISHED = ("report.json", "per_seed.csv", "environment.json", "config.json")
+
+
+def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
+    """Copies the report, per-seed values, pictures, settings and environment of a run, and writes its page.
+
+    Args:
+        experiment: whose run it is.
+        run: folder of `berrypick run NAME`.
+        project: gets `results/NAME/` and the experiment's page below `docs/`.
+    """
+    if not (run / "report.json").is_file():
+        raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
+    results = project / "results" / experiment.name
+    files = [run / name for name in PUBLISHED] + sorted((run / "figures").glob("*"))
+    written = []
+    for file in files:
+        if file.is_file():
+            to = results / file.relative_to(run)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            written.append(Path(shutil.copyfile(file, to)))
+    page = project / "docs" / experiment.page
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(experiment.page_text(json.loads((results / "report.json").read_text())))
+    return [*written, page]
