@@ -15,7 +15,7 @@ from typing import Any
 
 from ..envs.world import PRESETS
 from .diversity_tax_arms import ARMS
-from .diversity_tax_cells import CUE_SUFFIX, TableCell, run_table_cell
+from .diversity_tax_cells import ANSWERS_SUFFIX, CUE_SUFFIX, TableCell, run_table_cell
 from .kind_table_training import TableConfig
 from .runner import Cell, Results, Scale
 
@@ -34,7 +34,8 @@ class DiversityTax:
 
     Attributes:
         presets: conditions of price.
-        cue_presets: presets whose questions name a favoured kind, from a diverse start at middle strengths.
+        cue_presets: presets whose questions name a favoured kind.
+        answer_presets: presets with conflicting answers, from a diverse start; they have the arms that train on sets.
         starts: what SFT demonstrated.
         arms: names in `diversity_tax_arms.ARMS`.
         sizes: questions of (training, test).
@@ -46,7 +47,8 @@ class DiversityTax:
     version: int = 1
     page: str = "findings.md"
     presets: tuple[str, ...] = tuple(PRESETS)
-    cue_presets: tuple[str, ...] = (f"priced{CUE_SUFFIX}",)
+    cue_presets: tuple[str, ...] = tuple(f"{name}{CUE_SUFFIX}" for name in PRESETS)
+    answer_presets: tuple[str, ...] = (f"priced{ANSWERS_SUFFIX}",)
     starts: tuple[str, ...] = ("diverse", "narrow")
     arms: tuple[str, ...] = tuple(ARMS)
     sizes: tuple[int, int] = (256, 512)
@@ -61,13 +63,11 @@ class DiversityTax:
                 preset, start, arm, strength, seed, (32, 64) if smoke else self.sizes, SMOKE if smoke else self.table
             )
             for seed in range(self.first_seed, self.first_seed + num_seeds)
-            for preset in (("free", "priced") if smoke else self.presets)
-            for start in (("diverse",) if smoke else self.starts)
+            for preset, start in self._conditions(smoke=smoke)
             for arm in self.arms
+            if not ARMS[arm].sets or preset.endswith(ANSWERS_SUFFIX)
             for strength in (ARMS[arm].middle if smoke else ARMS[arm].strengths)
         ]
-        if not smoke:
-            table_cells += self._cue_cells(num_seeds)
         cells = [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in table_cells]
         if scale == "full":
             from .diversity_tax_language import LANGUAGE_SEEDS, language_cells
@@ -75,14 +75,12 @@ class DiversityTax:
             cells += language_cells(min(num_seeds, LANGUAGE_SEEDS))
         return cells
 
-    def _cue_cells(self, num_seeds: int) -> list[TableCell]:
-        """The conditions with a cue, each arm at its middle strength."""
-        return [
-            TableCell(preset, "diverse", arm, ARMS[arm].middle[0], seed, self.sizes, self.table)
-            for seed in range(self.first_seed, self.first_seed + num_seeds)
-            for preset in self.cue_presets
-            for arm in self.arms
-        ]
+    def _conditions(self, *, smoke: bool) -> list[tuple[str, str]]:
+        """(preset, start)."""
+        if smoke:
+            return [("free", "diverse"), ("priced", "diverse"), (self.answer_presets[0], "diverse")]
+        crossed = [(preset, start) for preset in (*self.presets, *self.cue_presets) for start in self.starts]
+        return crossed + [(preset, "diverse") for preset in self.answer_presets]
 
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Trains and measures one arm."""
@@ -99,12 +97,15 @@ class DiversityTax:
         return {"seeds": num_seeds, **diversity_report(results, self.cells(scale, num_seeds), scale)}
 
     def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
-        """per_seed.csv, and the pictures where matplotlib is installed."""
-        from .diversity_tax_report import per_seed_csv
+        """Values by seed, and the pictures where matplotlib is installed."""
+        from .diversity_tax_report import language_csv, per_seed_csv
         from .report.figures import write_tax_figures
 
         cells = self.cells(report["scale"], report["seeds"])
         (out / "per_seed.csv").write_text(per_seed_csv(results, cells))
+        (out / "per_seed_answers.csv").write_text(per_seed_csv(results, cells, answers=True))
+        if report["language_model"]:
+            (out / "per_seed_language.csv").write_text(language_csv(results, cells))
         write_tax_figures(report, out / "figures")
 
     def page_text(self, report: Mapping[str, Any]) -> str:

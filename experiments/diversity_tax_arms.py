@@ -39,6 +39,8 @@ class Arm:
         own_loss: replaces the objective's loss.
         no_learning: the learning rate is 0.
         rewards: replaces success as the reward.
+        sets: episodes search on for further answers; only Worlds with conflicting answers have such arms.
+        collinear: every dimension of a reward vector is replaced by their mean.
     """
 
     summary: str
@@ -51,6 +53,8 @@ class Arm:
     own_loss: Loss | None = None
     no_learning: bool = False
     rewards: Callable[[Batch], Tensor] | None = None
+    sets: bool = False
+    collinear: bool = False
 
     @property
     def middle(self) -> tuple[float]:
@@ -64,16 +68,18 @@ class Arm:
 
     def loss(self, strength: float) -> Loss:
         """A fresh loss; one whose bonus counts outcomes starts to count."""
-        return self.own_loss or _objective_loss(self.objective.format(f"{strength:g}"))
+        return self.own_loss or _objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
 
 
-def _objective_loss(spec: str) -> Loss:
+def _objective_loss(spec: str, *, collinear: bool = False) -> Loss:
     """The registered objective's loss of each decision; a decision is a token, and none of them writes the answer."""
     objective, counts = get_objective(spec), OutcomeCounts()
     counted: set[int] = set()
 
     def loss(batch: Batch) -> Tensor:
         g = groups_of_table(batch, texts=spec.startswith("lexical"))
+        if collinear and g.vectors is not None:
+            g = replace(g, vectors=g.vectors.mean(-1, keepdim=True).expand_as(g.vectors))
         base, bonus = objective.advantages(g, counts)
         if objective.bonus is not None and batch.seed not in counted:
             # once a step, after the bonus has read the counts
@@ -141,4 +147,11 @@ ARMS: dict[str, Arm] = {
     "no_learning": Arm("control: learning rate 0", _GRPO, no_learning=True),
     "more_sft": Arm("control: as many demonstrations as rollouts", _GRPO, imitation=True),
     "rejection_sampling": Arm("control: imitates its own successes", _GRPO, own_loss=_imitate_successes),
+    "grpo_sets": Arm("GRPO on sets of answers, rewarded if one is right", _GRPO, "grpo", sets=True),
+    "multi_rlvr": Arm("Multi-RLVR: the sum over a set's answers", "multi_rlvr", "grpo", sets=True),
+    "vpo": Arm("VPO: the best answer of a set under random weights", "vpo", "multi_rlvr", sets=True),
+    "vpo_collinear": Arm(
+        "control: VPO with reward dimensions that are all equal", "vpo", "grpo_sets", sets=True, collinear=True
+    ),
 }
+"""Those with `sets` are for Worlds with conflicting answers, where they stand beside the others."""

@@ -26,6 +26,8 @@ MIXES = (0.25, 0.5, 0.75)
 WORLD_SEED = 0
 CUE_SUFFIX, CUE = "-cue", 0.8
 """A preset of that ending is the World of the name before it, with a word in each question that favours a kind."""
+ANSWERS_SUFFIX, ANSWERS, ANSWERS_BUDGET = "-answers", 3, 4
+"""A preset of that ending has as many conflicting answers as kinds, and a query more to look for further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,12 @@ class TableCell:
 @lru_cache(maxsize=8)
 def _worlds(preset: str, sizes: tuple[int, int]) -> tuple[KindWorld, KindWorld, tuple[Question, ...]]:
     """Training and test questions of a preset, the latter also as they are."""
-    config = WorldConfig.from_preset(
-        preset.removesuffix(CUE_SUFFIX),
-        num_train=sizes[0],
-        num_validation=0,
-        num_test=sizes[1],
-        seed=WORLD_SEED,
-        cue=CUE if preset.endswith(CUE_SUFFIX) else 0.0,
-    )
+    knobs: dict[str, Any] = {"num_train": sizes[0], "num_validation": 0, "num_test": sizes[1], "seed": WORLD_SEED}
+    if preset.endswith(CUE_SUFFIX):
+        knobs["cue"] = CUE
+    elif preset.endswith(ANSWERS_SUFFIX):
+        knobs |= {"num_answers": ANSWERS, "budget": ANSWERS_BUDGET}
+    config = WorldConfig.from_preset(preset.removesuffix(CUE_SUFFIX).removesuffix(ANSWERS_SUFFIX), **knobs)
     world = build_world(config)
     test = world.questions("test")
     return KindWorld.of(world.questions("train")), KindWorld.of(test), test
@@ -125,12 +125,14 @@ def run_table_cell(cell: TableCell) -> dict[str, Any]:
     start = _start(cell.preset, cell.start, cell.seed, cell.sizes, cell.table)
     kept = _trained(cell, arm, world, start)
 
+    how: dict[str, Any] = {"num_answers": test.num_answers, "sets": arm.sets}
+
     def values(logits: NDArray[np.float64], temperature: float = 1.0) -> dict[str, float]:
-        measures, _ = exact_values(rows, kind_probabilities(logits, temperature), test.budget)
+        measures, _ = exact_values(rows, kind_probabilities(logits, temperature), test.budget, **how)
         return {name: round(value, 7) for name, value in measures.items()}
 
     end = kept[max(kept)]
-    _, success = exact_values(rows, kind_probabilities(end), test.budget)
+    _, success = exact_values(rows, kind_probabilities(end), test.budget, **how)
     return {
         "checkpoints": {str(step): values(logits) for step, logits in kept.items()},
         "temperatures": {f"{t:g}": values(end, t) for t in TEMPERATURES},
@@ -158,4 +160,6 @@ def _trained(cell: TableCell, arm: Arm, world: KindWorld, start: NDArray[np.floa
             done, kept[step] = step, logits.detach().numpy().copy()
         return kept
     table = arm.table(cell.table)
-    return train_table(logits, world, arm.loss(cell.strength), table, seed=cell.seed, rewards=arm.rewards)
+    return train_table(
+        logits, world, arm.loss(cell.strength), table, seed=cell.seed, rewards=arm.rewards, sets=arm.sets
+    )

@@ -26,7 +26,7 @@ class Contrast:
     Attributes:
         claim: the pre-registered row.
         policy: "tabular" or "language model".
-        condition: "preset/start" or "preset-cueX/start".
+        condition: "preset/start"; presets may end in "-cue" or "-answers".
         arm: name.
         measure: of the arm, minus that of its control.
         against: "control", "start" (the SFT policy the arm began at), "zero" (the measure itself), "matched" (the
@@ -176,9 +176,34 @@ CONTRASTS: tuple[Contrast, ...] = (
         "priced-cue/diverse", "darling", "pass@1", "decrease", 0.02,
     ),
     _tabular(
-        "vpo-pass8", "set training buys large-k success", "2605.22817 (T6)",
-        "priced/diverse", "vpo", "pass@8", "increase", 0.02,
-        undecidable="a one-answer World has no reward vectors; it needs several answers",
+        "cue-tax-free", "where a cue favours a kind by question, even equal kinds have a tax", "design",
+        "free-cue/diverse", "darling", "pass@1", "decrease", 0.02,
+    ),
+    _tabular(
+        "cue-tax-slack", "with slack budget a cue brings no tax", "design",
+        "slack-cue/diverse", "darling", "pass@1", "equivalent", 0.02,
+    ),
+    _tabular(
+        "vpo-choice8", "set training buys the best answer of 8 rollouts", "2605.22817 (T6)",
+        "priced-answers/diverse", "vpo", "choice@8", "increase", 0.02, against="grpo",
+        published="MuSiQue, best@30: .832 against GRPO's .728",
+    ),
+    _tabular(
+        "vpo-choice-equal", "set training buys the best answer of 24 queries too", "2605.22817 (T6, queries matched)",
+        "priced-answers/diverse", "vpo", "choice@24_searches", "increase", 0.02, against="grpo",
+    ),
+    _tabular(
+        "vpo-multi-rlvr", "random reward weights beat one fixed sum on equal sets", "2605.22817 (T6)",
+        "priced-answers/diverse", "vpo", "choice@8", "increase", 0.02,
+        published="MuSiQue, best@30: .832 against Multi-RLVR's .633",
+    ),
+    _tabular(
+        "vpo-pass1", "set training costs pass@1", "2605.22817 (T6)",
+        "priced-answers/diverse", "vpo", "pass@1", "decrease", 0.02, against="grpo",
+    ),
+    _tabular(
+        "vpo-collinear", "with equal reward dimensions VPO is scalar training on sets", "2605.22817 (T7)",
+        "priced-answers/diverse", "vpo_collinear", "choice@8", "equivalent", 0.02,
     ),
     _language_model(
         "lm-priced-pass1", "with unequal kinds diversity training costs a language model planned pass@1",
@@ -187,6 +212,14 @@ CONTRASTS: tuple[Contrast, ...] = (
     _language_model(
         "lm-free-pass1", "with equal kinds diversity is free at a language model's planned pass@1",
         "free/diverse", "pass@1_plan", "equivalent", 0.02,
+    ),
+    _language_model(
+        "lm-priced-pass8", "with unequal kinds diversity training buys a language model planned pass@8",
+        "priced/diverse", "pass@8_plan", "increase", 0.02,
+    ),
+    _language_model(
+        "lm-free-pass8", "with equal kinds diversity training is worth a language model planned pass@8",
+        "free/diverse", "pass@8_plan", "increase", 0.02,
     ),
 )  # fmt: skip
 

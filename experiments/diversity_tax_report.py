@@ -12,9 +12,10 @@ import numpy as np
 from ..envs.metrics.statistics import Estimate
 from .claims import judge
 from .diversity_tax_arms import ARMS
-from .diversity_tax_cells import FRONTIER_K, condition_frontier
+from .diversity_tax_cells import ANSWERS_SUFFIX, FRONTIER_K, condition_frontier
 from .diversity_tax_claims import CLAIMS
 from .diversity_tax_evidence import control_of, gather_evidence
+from .diversity_tax_language_report import LANGUAGE_MEASURES, language_rows
 from .diversity_tax_series import (
     Grid,
     Series,
@@ -29,14 +30,12 @@ from .diversity_tax_series import (
 from .diversity_tax_text import report_text
 from .runner import Cell, Results, Scale
 
-__all__ = ["diversity_report", "per_seed_csv"]
+__all__ = ["diversity_report", "language_csv", "measures_of", "per_seed_csv"]
 
 MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
 
-LANGUAGE_MEASURES = (
-    "pass@1_plan", "give_up_loss", "execution_loss", "pass@1", "pass@8_plan", "breadth", "kind_entropy",
-    "query_token_entropy", "query_sequence_entropy", "semantic_query_entropy", "policy_tokens",
-)  # fmt: skip
+ANSWER_MEASURES = ("searches", "choice@1", "choice@8", "choice@24_searches", "answers@8")
+"""Of Worlds with conflicting answers, beside the others."""
 MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature"), ("mixes", "matched_by_mixing"))
 
 
@@ -57,7 +56,7 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
             "language_model_cells": len(language),
         },
         "conditions": {condition: _condition(grid, condition) for condition in grid.conditions},
-        "language_model": _language_rows(language_series),
+        "language_model": language_rows(language_series),
         "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, gather_evidence(grid, language_series))],
     }
     out: dict[str, Any] = _plain(report)
@@ -95,31 +94,33 @@ def _condition(grid: Grid, condition: str) -> dict[str, Any]:
     }
 
 
+def measures_of(condition: str) -> tuple[str, ...]:
+    """What is reported of a condition."""
+    return (*MEASURES, *ANSWER_MEASURES) if condition.split("/")[0].endswith(ANSWERS_SUFFIX) else MEASURES
+
+
 def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any]:
     series = grid.series[condition, arm, strength]
     control = control_of(grid, condition, arm)
     front = condition_frontier(condition.split("/")[0], grid.sizes)
     ones, manys = series.values("pass@1"), series.values(f"pass@{FRONTIER_K}")
+    measures = measures_of(condition)
     out: dict[str, Any] = {
         "seeds": series.seeds,
         "missing": {str(seed): why for seed, why in sorted(series.missing.items())},
-        "measures": {name: _row(estimate_of(list(series.values(name).values()))) for name in MEASURES},
-        "start": {name: _row(estimate_of(list(series.values(name, step=0).values()))) for name in MEASURES},
+        "measures": {name: _row(estimate_of(list(series.values(name).values()))) for name in measures},
+        "start": {name: _row(estimate_of(list(series.values(name, step=0).values()))) for name in measures},
         "frontier_distance": _row(estimate_of([front.value(ones[s]) - manys[s] for s in series.seeds])),
         "avoidable_tax": _row(estimate_of([avoidable_tax(front, ones[s], manys[s]) for s in series.seeds])),
-        "trajectory": _trajectory(series),
-        "temperatures": _means(series, "temperatures"),
-        "mixes": _means(series, "mixes"),
     }
+    if (strength,) == ARMS[arm].middle:  # of what tables and pictures read along the way
+        out["trajectory"] = _trajectory(series)
+        out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     if control is not None:
-        differences = {name: paired(series.values(name), control.values(name)) for name in MEASURES}
+        differences = {name: paired(series.values(name), control.values(name)) for name in measures}
         out["control"] = ARMS[arm].control
         out["difference"] = {name: _row(estimate_of(list(d.values()))) for name, d in differences.items()}
-        for along, name in (
-            ("checkpoints", "matched"),
-            ("temperatures", "matched_by_temperature"),
-            ("mixes", "matched_by_mixing"),
-        ):
+        for along, name in MATCHED:
             out[name] = _row(estimate_of(list(matched_difference(series, control, along=along).values())))
         ladder = _entropy_ladder(grid, condition)
         if ladder:
@@ -174,24 +175,27 @@ def _means(series: Series, part: str) -> dict[str, dict[str, float]]:
     }
 
 
-def _language_rows(series: Mapping[tuple[str, str], Series]) -> dict[str, Any]:
-    """Condition -> arm -> measures at the last checkpoint; arms without a finished cell are left out."""
-    out: dict[str, Any] = {}
-    for (condition, arm), one in series.items():
-        if one.seeds:
-            rows = {name: _row(estimate_of(list(one.values(name).values()))) for name in LANGUAGE_MEASURES}
-            missing = {str(seed): why for seed, why in sorted(one.missing.items())}
-            out.setdefault(condition, {})[arm] = {"seeds": one.seeds, "missing": missing, "measures": rows}
-    return out
-
-
-def per_seed_csv(results: Results, cells: Sequence[Cell]) -> str:
-    """One line a cell: condition, arm, strength, seed, measures at the end."""
+def per_seed_csv(results: Results, cells: Sequence[Cell], *, answers: bool = False) -> str:
+    """One line a cell: condition, arm, strength, seed, measures at the end; of Worlds with one answer, or several."""
     grid = read_grid(results, cells)
-    lines = [",".join(("condition", "arm", "strength", "seed", *MEASURES))]
+    names = (*MEASURES, *ANSWER_MEASURES) if answers else MEASURES
+    lines = [",".join(("condition", "arm", "strength", "seed", *names))]
     for (condition, arm, strength), series in grid.series.items():
-        columns = [series.values(name) for name in MEASURES]
+        if measures_of(condition) != names:
+            continue
+        columns = [series.values(name) for name in names]
         for seed in series.seeds:
             values = ",".join(f"{column[seed]:.5f}" for column in columns)
             lines.append(f"{condition},{arm},{strength:g},{seed},{values}")
+    return "\n".join(lines) + "\n"
+
+
+def language_csv(results: Results, cells: Sequence[Cell]) -> str:
+    """One line a language-model cell and checkpoint."""
+    lines = [",".join(("condition", "arm", "seed", "step", *LANGUAGE_MEASURES))]
+    for (condition, arm), series in read_language(results, cells).items():
+        for seed in series.seeds:
+            for step, values in series.results[seed]["checkpoints"].items():
+                row = ",".join(f"{values.get(name, math.nan):.5f}" for name in LANGUAGE_MEASURES)
+                lines.append(f"{condition},{arm},{seed},{step},{row}")
     return "\n".join(lines) + "\n"

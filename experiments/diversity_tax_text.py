@@ -5,7 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["arm_table", "headline", "language_table", "markdown_table", "report_text", "signed", "verdict_table"]
+__all__ = [
+    "answer_table",
+    "arm_table",
+    "headline",
+    "language_table",
+    "markdown_table",
+    "plain",
+    "report_text",
+    "signed",
+    "verdict_table",
+]
+    "answer_table",
+    "arm_table",
+    "headline",
+    "language_table",
+    "markdown_table",
+    "report_text",
+    "signed",
+    "verdict_table",
+]
 
 Report = Mapping[str, Any]
 MARGIN = 0.02
@@ -122,7 +141,7 @@ def _middle(content: Mapping[str, Any], arm: str) -> Any:
     return content["arms"][arm][middle_strength(content["arms"], arm)]
 
 
-MIRRORED = (("priced-pass1", "lm-priced-pass1"), ("free-pass1", "lm-free-pass1"))
+MIRRORED = tuple((name, f"lm-{name}") for name in ("priced-pass1", "free-pass1", "priced-pass8", "free-pass8"))
 """Claims that are asked of both policies."""
 
 
@@ -149,17 +168,50 @@ def _language_note(report: Report) -> str:
 
 
 def language_table(report: Report, condition: str) -> str:
-    """The language model's arms, plan apart from giving up and execution."""
+    """The language model's arms, plan apart from giving up and execution; differences are to each arm's control."""
     names = {
-        "pass@1_plan": "plan", "give_up_loss": "give-up loss", "execution_loss": "execution loss", "pass@1": "pass@1",
-        "pass@8_plan": "pass@8 plan", "breadth": "breadth", "kind_entropy": "kind entropy",
+        "give_up_loss": "give-up loss", "execution_loss": "execution loss", "pass@1": "pass@1",
         "query_token_entropy": "query entropy, a token", "policy_tokens": "policy tokens",
     }  # fmt: skip
-    rows = [
-        [arm, *(plain(one["measures"][name]) for name in names), str(len(one["seeds"]))]
-        for arm, one in report["language_model"][condition].items()
-    ]
-    return markdown_table(["arm", *names.values(), "seeds"], rows)
+    k = report["group_k"]
+    rows = []
+    for arm, one in report["language_model"][condition].items():
+        measures, difference = one["measures"], one.get("difference", {})
+        rows.append(
+            [
+                arm,
+                plain(measures["pass@1_plan"]),
+                signed(difference.get("pass@1_plan")),
+                signed(one.get("matched")),
+                plain(measures[f"pass@{k}_plan"]),
+                signed(difference.get(f"pass@{k}_plan")),
+                plain(measures["breadth"]),
+                plain(measures["kind_entropy"]),
+                plain(one["frontier_distance"]),
+                plain(one["avoidable_tax"]),
+                plain(one["greedy"]),
+                *(plain(measures[name]) for name in names),
+                str(len(one["seeds"])),
+            ]
+        )
+    header = [
+        "arm", "plan", "minus control", "at matched breadth", f"pass@{k} plan", "minus control", "breadth",
+        "kind entropy", "below frontier", "avoidable plan", "greedy plan", *names.values(), "seeds",
+    ]  # fmt: skip
+    return markdown_table(header, rows)
+
+
+def answer_table(report: Report, condition: str) -> str:
+    """Worlds with conflicting answers: what a group's answers are worth to whoever weighs them at random."""
+    arms = report["conditions"][condition]["arms"]
+    names = ("searches", "choice@1", "choice@8", "choice@24_searches", "answers@8")
+    rows = []
+    for arm in arms:
+        one = arms[arm][middle_strength(arms, arm)]
+        row = [arm, *(plain(one["measures"][name]) for name in names)]
+        rows.append([*row, signed(one.get("difference", {}).get("choice@8")), one.get("control", "–")])
+    header = ["arm", "searches", *names[1:], "choice@8 minus control", "control"]
+    return markdown_table(header, rows)
 
 
 def _sentence(condition: str, one: Mapping[str, Any], difference: Mapping[str, Any], k: int) -> str:

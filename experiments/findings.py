@@ -7,6 +7,7 @@ from typing import Any
 
 from .diversity_tax_arms import ARMS
 from .diversity_tax_text import (
+    answer_table,
     arm_table,
     headline,
     language_table,
@@ -25,8 +26,17 @@ Report = Mapping[str, Any]
 _SEEN_BEFORE = (
     "What had been seen by then: seeds kept apart from the grid set the learning rate by GRPO alone, and one of them "
     "had been timed for every arm once the claims were written. The claim about a cue stood as not decidable until "
-    "World had cues, and was then reworded before any cell with a cue ran. The formulas of `ucb_con`, `kl_cov` and "
+    "World had cues, and was then reworded before any cell with a cue ran. The claims about further cues, conflicting "
+    "answers and the language model's pass@8 were added after the first grid and before their own cells, save that "
+    "GRPO with and without sets had been timed on one seed apart from the grid. The formulas of `ucb_con`, `kl_cov` and "
     "`batch_shuffled` were corrected during the grid and all their cells computed anew."
+)
+
+
+_ANSWERS = (
+    "Each record of the last hop states an answer of its own. An arm that trains on sets searches on for further "
+    "answers while its budget lasts. choice@k is the best answer of k episodes to whoever weighs the answers by a draw "
+    "from Dirichlet(1), the reward of VPO over a whole group; choice@24_searches is the same at equal queries."
 )
 
 
@@ -53,6 +63,8 @@ def findings(report: Report) -> str:
     ]
     for condition in report["conditions"]:
         parts += [f"## {condition}", arm_table(report, condition), controls_table(report, condition)]
+        if condition.split("/")[0].endswith("-answers"):
+            parts += [_ANSWERS, answer_table(report, condition)]
     for condition in report["language_model"]:
         parts += [f"## {condition}, language model", language_table(report, condition)]
     parts += ["## Strengths", *(strength_table(report, condition) for condition in report["conditions"])]
@@ -70,7 +82,8 @@ def _scope(report: Report) -> str:
     return (
         "The policy of this grid is a table of kinds: it reads perfectly and never gives up, so plan and actual "
         "success are one, and its values are exact on the test questions. It shows what the order of kinds is worth, "
-        f"and nothing about reading. {language}"
+        "and nothing about reading. -cue: a word of each question favours a kind (rho .8). -answers: conflicting "
+        f"answers, one a kind, and a query more. {language}"
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..envs.questions import Question
+from ..retrieval_index.errors import BerrypickError
 
 __all__ = ["Decisions", "KindWorld", "kind_probabilities", "play", "untried"]
 
@@ -30,6 +31,7 @@ class KindWorld:
         cue: int [questions], the favoured kind where the World names one, else 0.
         budget: queries an episode may make.
         num_cues: cue values that the table tells apart; 1 without a cue.
+        num_answers: conflicting answers: 1, or as many as kinds; then records of the last hop state one answer a kind.
         kinds: their words.
         facts: [questions][hops] "relation entity", for the text of queries.
     """
@@ -40,6 +42,7 @@ class KindWorld:
     num_cues: int
     kinds: tuple[str, ...]
     facts: tuple[tuple[str, ...], ...]
+    num_answers: int = 1
 
     @classmethod
     def of(cls, questions: Sequence[Question]) -> KindWorld:
@@ -51,6 +54,9 @@ class KindWorld:
             for hop, held in enumerate(world["present"]):
                 row[hop, held] = True
         cues = [world.get("cue") for world in worlds]
+        num_answers = len(questions[0].metadata.get("answers_by_path", ("",)))
+        if num_answers not in (1, len(kinds)):
+            raise BerrypickError(f"the table of kinds knows 1 or {len(kinds)} answers, not {num_answers}")
         return cls(
             present=present,
             cue=np.array([cue or 0 for cue in cues], np.int64),
@@ -60,6 +66,7 @@ class KindWorld:
             facts=tuple(
                 tuple(f"{relation} {entity}" for relation, entity in zip(w["relations"], w["entities"])) for w in worlds
             ),
+            num_answers=num_answers,
         )
 
     @property
@@ -79,7 +86,8 @@ class Decisions:
         live: bool [episodes, budget], whether a query was made.
         hops: int [episodes, budget], the hop it was for.
         hit: bool [episodes, budget], whether it found the fact.
-        success: bool [episodes].
+        success: bool [episodes], the last hop was found.
+        answers: bool [episodes, kinds], kinds whose record at the last hop was found.
     """
 
     states: NDArray[np.int64]
@@ -88,6 +96,7 @@ class Decisions:
     hops: NDArray[np.int64]
     hit: NDArray[np.bool_]
     success: NDArray[np.bool_]
+    answers: NDArray[np.bool_]
 
     def outcome_masks(self, num_kinds: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(All records shown, relevant records shown) of each episode as bit sets over hop x kind, int [episodes]."""
@@ -121,7 +130,9 @@ def untried(num_kinds: int) -> NDArray[np.bool_]:
     return out
 
 
-def play(world: KindWorld, probabilities: Array, questions: NDArray[np.int64], draws: Array) -> Decisions:
+def play(
+    world: KindWorld, probabilities: Array, questions: NDArray[np.int64], draws: Array, *, sets: bool = False
+) -> Decisions:
     """Plays one episode a row.
 
     Args:
@@ -129,6 +140,7 @@ def play(world: KindWorld, probabilities: Array, questions: NDArray[np.int64], d
         probabilities: [cues, hops, sets, left, kinds].
         questions: int [episodes], which question each row asks.
         draws: float64 [episodes, budget] in [0, 1).
+        sets: an episode that has found the last hop searches on for further answers while its budget lasts.
     """
     _, hops, num_kinds = world.present.shape
     rows = np.arange(len(questions))
@@ -147,6 +159,9 @@ def play(world: KindWorld, probabilities: Array, questions: NDArray[np.int64], d
         hit = going & world.present[questions, now, kind]
         states[:, turn] = np.where(going, np.ravel_multi_index(where, probabilities.shape[:-1]), 0)
         kinds[:, turn], at_hop[:, turn], live[:, turn], hits[:, turn] = kind, now, going, hit
-        tried = np.where(hit, 0, np.where(going, tried | (1 << kind), tried))
-        hop = hop + hit
-    return Decisions(states, kinds, live, at_hop, hits, hop == hops)
+        leaves = hit & ~(sets & (hop == hops - 1))
+        tried = np.where(leaves, 0, np.where(going, tried | (1 << kind), tried))
+        hop = hop + leaves
+    last = hits & (at_hop == hops - 1)
+    answers = (last[:, :, None] & (kinds[:, :, None] == np.arange(num_kinds))).any(1)
+    return Decisions(states, kinds, live, at_hop, hits, answers.any(1), answers)

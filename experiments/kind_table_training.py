@@ -132,6 +132,7 @@ def train_table(
     *,
     seed: int,
     rewards: Callable[[Batch], Tensor] | None = None,
+    sets: bool = False,
 ) -> dict[int, Array]:
     """RL in place.
 
@@ -142,6 +143,7 @@ def train_table(
         config: the run.
         seed: of questions and rollouts; arms with equal seeds ask the same questions with the same draws.
         rewards: replaces success as the reward, [Q, G].
+        sets: rollouts are sets of answers, see `play`.
 
     Returns:
         Logits at each checkpoint.
@@ -152,7 +154,7 @@ def train_table(
             kept[step] = logits.detach().numpy().copy()
         if step == config.steps:
             break
-        batch = _batch(logits, world, config, seed, step)
+        batch = _batch(logits, world, config, seed, step, sets)
         if rewards is not None:
             batch = replace(batch, rewards=rewards(batch))
         for epoch in range(config.epochs):
@@ -163,13 +165,14 @@ def train_table(
     return kept
 
 
-def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int) -> Batch:
+def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool) -> Batch:
     count = min(config.questions_per_step, len(world.cue))
     epoch, offset = divmod(step, len(world.cue) // count)
     order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.cue))
     questions = order[offset * count : (offset + 1) * count]
     generator = np.random.default_rng((seed, 5, step))
-    played = _play_groups(world, kind_probabilities(logits.detach().numpy()), questions, config.group_size, generator)
+    chances = kind_probabilities(logits.detach().numpy())
+    played = _play_groups(world, chances, questions, config.group_size, generator, sets=sets)
     all_log_probs, chosen, episode = _score(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
     return Batch(
@@ -178,10 +181,16 @@ def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, ste
 
 
 def _play_groups(
-    world: KindWorld, chances: Array, questions: NDArray[np.int64], group_size: int, generator: np.random.Generator
+    world: KindWorld,
+    chances: Array,
+    questions: NDArray[np.int64],
+    group_size: int,
+    generator: np.random.Generator,
+    *,
+    sets: bool = False,
 ) -> Decisions:
     asked = np.repeat(questions, group_size)
-    return play(world, chances, asked, generator.random((len(asked), world.budget)))
+    return play(world, chances, asked, generator.random((len(asked), world.budget)), sets=sets)
 
 
 def _score(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[Tensor, Tensor, Tensor]:
@@ -206,7 +215,8 @@ def _descend(logits: Tensor, loss: Tensor, learning_rate: float) -> None:
 def groups_of_table(batch: Batch, *, texts: bool = True) -> Groups:
     """What an objective sees of a step; outcomes are equal exactly where a group's passages or queries are.
 
-    "answer" is the right answer or none; "query" a code of the kinds in the order in which they were tried.
+    "answer" is the right answers found, or none; "query" a code of the kinds in the order in which they were tried.
+    Where answers conflict, each kind has its own and every answer found is a candidate with a one-hot reward vector.
 
     Args:
         batch: the step.
@@ -219,12 +229,15 @@ def groups_of_table(batch: Batch, *, texts: bool = True) -> Groups:
     base = world.present.shape[1] * num_kinds + 1
     places = np.where(played.live, played.hops * num_kinds + played.kinds + 1, 0)
     order = (places * base ** np.arange(world.budget)).sum(1)
-    outcomes = {"answer": played.success, "evidence": relevant, "retrieval": shown, "query": order}
+    answers = (played.answers * (1 << np.arange(num_kinds))).sum(1) if world.num_answers > 1 else played.success
+    outcomes = {"answer": answers, "evidence": relevant, "retrieval": shown, "query": order}
     return Groups(
         question_ids=tuple(str(question) for question in batch.questions),
         rewards=batch.rewards,
         outcomes={key: _grouped(values.reshape(shape).tolist(), key) for key, values in outcomes.items()},
         queries=_queries(batch) if texts else (),
+        vectors=_vectors(batch) if world.num_answers > 1 else None,
+        vector_names=world.kinds if world.num_answers > 1 else (),
         seed=batch.seed,
     )
 
@@ -232,6 +245,12 @@ def groups_of_table(batch: Batch, *, texts: bool = True) -> Groups:
 def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
     """No evidence at all is no outcome."""
     return [[None if key == "evidence" and not code else code for code in row] for row in codes]
+
+
+def _vectors(batch: Batch) -> Tensor:
+    """[Q, G, kinds, kinds]: candidate k is the answer of kind k, or nothing."""
+    found = torch.from_numpy(batch.decisions.answers.astype(np.float64))
+    return torch.diag_embed(found).reshape(*batch.rewards.shape, *(2 * found.shape[1:]))
 
 
 def _queries(batch: Batch) -> list[list[tuple[str, ...]]]:

@@ -51,28 +51,34 @@ class _Flow:
         success: float64 [rows].
         found: float64 [rows, hops, kinds], the record was shown and holds the fact.
         first: float64 [rows, hops, kinds], the hop was reached and the kind tried first.
+        answers: float64 [rows, 2^kinds], these and no other kinds' records were found at the last hop.
+        searches: float64 [rows], expected queries.
     """
 
     success: Array
     found: Array
     first: Array
+    answers: Array
+    searches: Array
 
 
-def _flow(table: RowTable, probabilities: Array, budget: int) -> _Flow:
+def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = False) -> _Flow:
     """Pushes probability mass through the states, by falling numbers of queries left."""
     num_rows, hops, num_kinds = table.present.shape
     chance = probabilities[table.cue]  # [rows, hops, sets, left, kinds]
     mass = np.zeros((budget + 1, hops + 1, 2**num_kinds, num_rows))
     mass[budget, 0, 0] = 1.0
     found, first = np.zeros((num_rows, hops, num_kinds)), np.zeros((num_rows, hops, num_kinds))
-    success = np.zeros(num_rows)
+    success, searches, answers = np.zeros(num_rows), np.zeros(num_rows), np.zeros((num_rows, 2**num_kinds))
     for left in range(budget, 0, -1):
         success += mass[left, hops, 0]
         for hop in range(hops):
+            goes_on = sets and hop == hops - 1
             for tried in range(2**num_kinds - 1):
                 here = mass[left, hop, tried]
                 if not here.any():
                     continue
+                searches += here
                 for kind in range(num_kinds):
                     if tried >> kind & 1:
                         continue
@@ -80,10 +86,30 @@ def _flow(table: RowTable, probabilities: Array, budget: int) -> _Flow:
                     if tried == 0:
                         first[:, hop, kind] += flow
                     hit = table.present[:, hop, kind]
-                    found[:, hop, kind] += np.where(hit, flow, 0)
-                    mass[left - 1, hop + 1, 0] += np.where(hit, flow, 0)
+                    hits = np.where(hit, flow, 0)
+                    found[:, hop, kind] += hits
+                    if goes_on:
+                        mass[left - 1, hop, tried | 1 << kind] += flow
+                        continue
+                    if hop == hops - 1:
+                        answers[:, 1 << kind] += hits
+                    mass[left - 1, hop + 1, 0] += hits
                     mass[left - 1, hop, tried | 1 << kind] += np.where(hit, 0, flow)
-    return _Flow(success + mass[0, hops, 0], found, first)
+    success += mass[0, hops, 0]
+    if sets:
+        _end_sets(table, mass[:, hops - 1], answers)
+        success = answers[:, 1:].sum(1)
+    answers[:, 0] = 1 - success
+    return _Flow(success, found, first, answers, searches)
+
+
+def _end_sets(table: RowTable, mass: Array, answers: Array) -> None:
+    """Adds where episodes stood at the last hop when budget or kinds had run out: [left, tried, rows] mass."""
+    num_rows, _, num_kinds = table.present.shape
+    there = (table.present[:, -1] * (1 << np.arange(num_kinds))).sum(1)
+    for tried in range(1, 2**num_kinds):
+        ended = mass[:, tried].sum(0) if tried == 2**num_kinds - 1 else mass[0, tried]
+        answers[np.arange(num_rows), tried & there] += ended
 
 
 def row_success(table: RowTable, probabilities: Array, budget: int) -> Array:
@@ -92,7 +118,13 @@ def row_success(table: RowTable, probabilities: Array, budget: int) -> Array:
 
 
 def exact_values(
-    table: RowTable, probabilities: Array, budget: int, ks: Sequence[int] = (1, 2, 4, 8, 16)
+    table: RowTable,
+    probabilities: Array,
+    budget: int,
+    ks: Sequence[int] = (1, 2, 4, 8, 16),
+    *,
+    num_answers: int = 1,
+    sets: bool = False,
 ) -> tuple[dict[str, float], Array]:
     """Measures over the questions and the chance of success of each row.
 
@@ -101,13 +133,17 @@ def exact_values(
         probabilities: from `kind_probabilities`.
         budget: of the World.
         ks: for pass@k.
+        num_answers: of the World.
+        sets: the policy's episodes are sets of answers, see `play`.
 
     Returns:
-        pass@k; breadth of a group of `GROUP_SIZE`, questions with a hop that no kind covers left out;
-        kind_entropy = H(first kind | question, hop) and kind_information = I(first kind; question | hop), nats;
-        searches an episode. And float64 [rows].
+        pass@k, of episodes that find an answer; breadth of a group of `GROUP_SIZE`, questions with a hop that no kind
+        covers left out; kind_entropy = H(first kind | question, hop) and kind_information = I(first kind; question |
+        hop), nats. Where answers conflict also searches an episode, answers@k = distinct answers of k episodes,
+        choice@k = best answer of k episodes to whoever weighs answers by a draw from Dirichlet(1), and
+        choice@24_searches, the same of as many episodes as make 24 queries. And float64 [rows].
     """
-    flow = _flow(table, probabilities, budget)
+    flow = _flow(table, probabilities, budget, sets=sets)
     values = {f"pass@{k}": float(table.weights @ (1 - (1 - flow.success) ** k)) for k in ks}
     covered = (table.present.sum(2) > 0).all(1)
     if covered.any():
@@ -115,7 +151,39 @@ def exact_values(
         share = seen / table.present.sum((1, 2))[covered]
         values["breadth"] = float(table.weights[covered] @ share / table.weights[covered].sum())
     values["kind_entropy"], values["kind_information"] = _kind_entropies(table.weights, flow.first)
+    if num_answers > 1:
+        values |= _answer_values(table.weights, flow, ks)
     return values, flow.success
+
+
+EQUAL_SEARCHES = 24
+"""Queries at which arms with and without sets are compared: 8 episodes of 3."""
+
+
+def _answer_values(weights: Array, flow: _Flow, ks: Sequence[int]) -> dict[str, float]:
+    searches = float(weights @ flow.searches)
+    out = {"searches": searches}
+    for name, k in (*((str(k), k) for k in ks), (f"{EQUAL_SEARCHES}_searches", EQUAL_SEARCHES / searches)):
+        union = _union_of(flow.answers, k)
+        sizes = np.array([bin(found).count("1") for found in range(union.shape[1])])
+        num_kinds = int(sizes[-1])
+        # the largest of c coordinates of Dirichlet(1) in d dimensions has mean H_c / d
+        best = np.array([sum(1 / i for i in range(1, size + 1)) for size in sizes]) / num_kinds
+        out[f"choice@{name}"] = float(weights @ union @ best)
+        if name.isdigit():
+            out[f"answers@{name}"] = float(weights @ union @ sizes)
+    return out
+
+
+def _union_of(answers: Array, k: float) -> Array:
+    """Chances of the union of k independent episodes, [rows, sets]: powers of the chance of staying inside each set."""
+    num_sets = answers.shape[1]
+    inside = np.array([[(part & whole) == part for part in range(num_sets)] for whole in range(num_sets)])
+    within = np.clip(answers @ inside.T.astype(np.float64), 0, 1) ** k
+    union = np.zeros_like(within)
+    for whole in range(num_sets):  # a set's parts have smaller codes
+        union[:, whole] = within[:, whole] - union[:, [part for part in range(whole) if inside[whole, part]]].sum(1)
+    return union
 
 
 def _kind_entropies(weights: Array, first: Array) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from .runner import Experiment
 
 __all__ = ["publish"]
 
-PUBLISHED = ("report.json", "per_seed.csv", "environment.json", "config.json")
+PUBLISHED = ("report.json", "environment.json", "config.json")
 
 
 def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
@@ -25,7 +25,7 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
     if not (run / "report.json").is_file():
         raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
     results = project / "results" / experiment.name
-    files = [run / name for name in PUBLISHED] + sorted((run / "figures").glob("*"))
+    files = [run / name for name in PUBLISHED] + sorted(run.glob("*.csv")) + sorted((run / "figures").glob("*"))
     written = []
     for file in files:
         if file.is_file():

@@ -23,23 +23,70 @@ def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     k = report["group_k"]
     out = []
-    pictures = (("tax_pass", f"pass@{k}", f"pass@{k}"), ("tax_breadth", "breadth", "breadth of a group of 8"))
+    kinds = {"": _without_suffix(report["conditions"]), "_cue": _with_cue(report["conditions"])}
+    pictures = [
+        (f"tax_{name}{suffix}", conditions, measure, label)
+        for suffix, conditions in kinds.items()
+        if conditions
+        for name, measure, label in (
+            ("pass", f"pass@{k}", f"pass@{k}"),
+            ("breadth", "breadth", "breadth of a group of 8"),
+        )
+    ]
+    language = _language_conditions(report)
+    if language:
+        pictures += [
+            ("tax_language_pass", language, f"pass@{k}", f"planned pass@{k}"),
+            ("tax_language_breadth", language, "breadth", "breadth of a group of 16"),
+        ]
     import matplotlib as mpl
 
     # no date and a fixed salt, so that equal reports give equal files
     with mpl.rc_context({"svg.hashsalt": "berrypick"}):
-        for name, measure, label in pictures:
-            figure = _figure(report, measure, label)
+        for name, conditions, measure, label in pictures:
+            figure = _figure(conditions, measure, label)
             for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
                 out.append(folder / f"{name}.{suffix}")
                 figure.savefig(out[-1], dpi=110, metadata=metadata)
     return out
 
 
-def _figure(report: Mapping[str, Any], measure: str, label: str) -> Any:
+def _without_suffix(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: content for name, content in conditions.items() if "-" not in name}
+
+
+def _with_cue(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: content for name, content in conditions.items() if name.split("/")[0].endswith("-cue")}
+
+
+def _language_conditions(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The language model's rows as the table's: its plan takes the place of success."""
+    plan = {"pass@1_plan": "pass@1", f"pass@{report['group_k']}_plan": f"pass@{report['group_k']}"}
+
+    def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in values.items() if name not in plan.values()}
+        return {plan.get(name, name): value for name, value in kept.items()}
+
+    return {
+        condition: {
+            "frontier": report["conditions"].get(condition, {}).get("frontier", {"points": []}),
+            "arms": {
+                arm: {
+                    "": {
+                        "measures": renamed(row["measures"]),
+                        "trajectory": {step: renamed(values) for step, values in row["trajectory"].items()},
+                    }
+                }
+                for arm, row in arms.items()
+            },
+        }
+        for condition, arms in report["language_model"].items()
+    }
+
+
+def _figure(conditions: Mapping[str, Any], measure: str, label: str) -> Any:
     from matplotlib.figure import Figure
 
-    conditions = report["conditions"]
     starts = list(dict.fromkeys(condition.split("/")[1] for condition in conditions))
     presets = list(dict.fromkeys(condition.split("/")[0] for condition in conditions))
     figure = Figure(figsize=(3.4 * len(presets) + 1.6, 3.3 * len(starts) + 0.4), layout="constrained")

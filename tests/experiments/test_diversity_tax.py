@@ -33,9 +33,10 @@ def smoke(tmp_path_factory):
 def test_the_smoke_run_has_every_arm_with_its_control_and_a_verdict_for_every_claim(smoke):
     out, report = smoke
     assert json.loads((out / "report.json").read_text()) == report
-    assert set(report["conditions"]) == {"free/diverse", "priced/diverse"}
-    for content in report["conditions"].values():
-        assert set(content["arms"]) == set(ARMS)
+    assert set(report["conditions"]) == {"free/diverse", "priced/diverse", "priced-answers/diverse"}
+    for condition, content in report["conditions"].items():
+        several = condition.startswith("priced-answers")
+        assert set(content["arms"]) == {name for name, arm in ARMS.items() if several or not arm.sets}
         for arm, strengths in content["arms"].items():
             (one,) = strengths.values()
             assert one["seeds"] == [0, 1]
@@ -48,7 +49,7 @@ def test_two_seeds_decide_nothing_and_what_was_not_run_is_said(smoke):
     verdicts = {row["claim"]["id"]: row for row in report["verdicts"]}
     assert verdicts["priced-pass1"]["reason"] == "2 seeds of the 20 that were asked for"
     assert verdicts["lm-priced-pass1"]["reason"] == "not run"
-    assert verdicts["vpo-pass8"]["verdict"] == "not decidable here"
+    assert verdicts["vpo-choice8"]["reason"] == "2 seeds of the 20 that were asked for"
     assert "language-model grid was not run" in report["text"]
 
 
@@ -189,7 +190,10 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     for cell in cells:
         tax = 0.05 if cell.config["arm"] == "darling" else 0.0
         noise = 0.001 * cell.config["seed"] * (1 + tax)
-        results.done[cell.key] = {"checkpoints": {"200": {"pass@1_plan": 0.6 - tax + noise, "pass@1": 0.5}}}
+        last = {"pass@1_plan": 0.55 - tax + noise, "pass@8_plan": 0.7, "pass@1": 0.5, "breadth": 0.8 + tax}
+        start = {**last, "pass@1_plan": 0.5, "breadth": 0.9}
+        greedy = {"0": {"pass@1_plan": 0.6}}
+        results.done[cell.key] = {"checkpoints": {"0": start, "200": last}, "temperatures": greedy}
     lost = next(cell.key for cell in cells if "free/darling/seed-03" in cell.key)
     results.done.pop(lost)
     results.failed[lost] = "RuntimeError: diverged"
@@ -201,6 +205,13 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     assert verdicts["lm-free-pass1"]["missing"] == {"3": "RuntimeError: diverged"}
     assert report["language_model"]["free/diverse"]["darling"]["seeds"] == [0, 1, 2, 4, 5, 6, 7]
     assert "free/diverse, language model" in report["text"]
+    darling = report["language_model"]["priced/diverse"]["darling"]
+    assert darling["control"] == "dr_grpo"
+    assert darling["difference"]["pass@1_plan"]["value"] == pytest.approx(-0.05, abs=1e-3)
+    assert darling["greedy"]["value"] == pytest.approx(0.6)
+    # the control had .85 of breadth half way from .5 at .9 to .55 at .8
+    assert darling["matched"]["value"] == pytest.approx(0.5 - 0.525, abs=0.005)
+    assert darling["frontier_distance"]["value"] > 0
 
     _, with_tables = smoke
     mixed = {**with_tables, "cells": report["cells"], "verdicts": list(report["verdicts"])}

@@ -32,11 +32,19 @@ def trained(world, arm, *, strength=None, seed=0, config=QUICK):
     logits = torch.zeros(world.table_shape, dtype=torch.float64, requires_grad=True)
     chosen = ARMS[arm]
     loss = chosen.loss(chosen.middle[0] if strength is None else strength)
-    return train_table(logits, world, loss, chosen.table(config), seed=seed, rewards=chosen.rewards)
+    table = chosen.table(config)
+    return train_table(logits, world, loss, table, seed=seed, rewards=chosen.rewards, sets=chosen.sets)
+
+
+@pytest.fixture(scope="module")
+def answers_world():
+    config = WorldConfig.from_preset("priced", num_train=32, num_validation=0, num_test=0, num_answers=3, budget=4)
+    return KindWorld.of(build_world(config).questions("train"))
 
 
 @pytest.mark.parametrize("arm", [name for name, arm in ARMS.items() if not arm.imitation])
-def test_every_arm_trains_repeatably_and_stays_finite(world, arm):
+def test_every_arm_trains_repeatably_and_stays_finite(world, answers_world, arm):
+    world = answers_world if ARMS[arm].sets else world
     first, second = trained(world, arm), trained(world, arm)
     assert np.array_equal(first[4], second[4])
     assert np.isfinite(first[4]).all()
@@ -122,3 +130,27 @@ def test_outcomes_of_the_table_are_equal_exactly_where_the_passages_are(world):
             not (played.hit[row] & played.live[row]).any() for row in range(q * 8, q * 8 + 8)
         ]
         assert [len(text) for text in g.queries[q]] == [len(s) for s in shown]
+
+
+def test_rewards_of_sets_are_the_harmonic_numbers_the_sums_and_for_equal_dimensions_success(answers_world):
+    from berrypick.policies.objectives.shapes import MultiRlvr, Vpo
+
+    seen = []
+
+    def loss(batch):
+        seen.append(batch)
+        return batch.log_probs * 0
+
+    logits = torch.zeros(answers_world.table_shape, dtype=torch.float64, requires_grad=True)
+    config = TableConfig(steps=1, checkpoints=(), questions_per_step=16)
+    train_table(logits, answers_world, loss, config, seed=2, sets=True)
+    g = groups_of_table(seen[0])
+    found = torch.from_numpy(seen[0].decisions.answers.sum(1).reshape(g.rewards.shape))
+    assert set(found.flatten().tolist()) == {0, 1, 2, 3}
+    assert MultiRlvr()(g) == pytest.approx(found / 3)
+    harmonic = torch.tensor([0.0, 1 / 3, 1.5 / 3, (1 + 1 / 2 + 1 / 3) / 3], dtype=torch.float64)
+    # 100 draws of a maximum whose deviation is below .2; the mean over questions is closer
+    assert Vpo(num_weights=4000)(g) == pytest.approx(harmonic[found], abs=0.02)
+    flat = g.vectors.mean(-1, keepdim=True).expand_as(g.vectors)
+    assert Vpo()(type(g)(g.question_ids, g.rewards, vectors=flat)) == pytest.approx(g.rewards / 3)
+    assert [len(set(row)) > 1 for row in g.outcomes["answer"]].count(True) > 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from berrypick import BerrypickError
 from berrypick.envs.frontier import (
     best_order,
     frontier,
@@ -130,3 +131,65 @@ def test_with_a_cue_the_table_has_a_policy_for_each_cue_and_the_frontier_bounds_
     front = question_frontier(questions, config.budget, 8)
     assert following["pass@8"] <= front.value(following["pass@1"]) + front.max_gap + 1e-3
     assert following["pass@1"] <= max(point.pass_at_1 for point in front.points) + 1e-6
+
+
+@pytest.mark.parametrize("sets", [False, True])
+def test_values_of_conflicting_answers_agree_with_rollouts(sets):
+    config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=48, num_answers=3, budget=4)
+    world = KindWorld.of(build_world(config).questions("test"))
+    assert world.num_answers == 3
+    rng = np.random.default_rng(4)
+    chances = kind_probabilities(rng.normal(size=world.table_shape))
+    values, _ = exact_values(RowTable.of(world), chances, 4, num_answers=3, sets=sets)
+    groups = 400
+    asked = np.repeat(np.arange(48), 4 * groups)
+    played = play(world, chances, asked, rng.random((len(asked), 4)), sets=sets)
+    error = 5 * 0.5 / np.sqrt(48 * groups)
+    assert played.live.sum() / len(asked) == pytest.approx(values["searches"], abs=error)
+    assert played.success.mean() == pytest.approx(values["pass@1"], abs=error)
+    found = played.answers.reshape(-1, 4, 3).any(1)  # of 4 episodes
+    assert found.sum(1).mean() == pytest.approx(values["answers@4"], abs=3 * error)
+    weights = rng.dirichlet([1, 1, 1], len(found))
+    assert (weights * found).max(1).mean() == pytest.approx(values["choice@4"], abs=error)
+    assert found.any(1).mean() == pytest.approx(values["pass@4"], abs=error)
+    if not sets:
+        assert played.answers.sum(1).max() == 1
+
+
+def test_a_set_goes_on_at_the_last_hop_alone_and_tries_no_kind_twice():
+    config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=40, num_answers=3, budget=6)
+    world = KindWorld.of(build_world(config).questions("test"))
+    rng = np.random.default_rng(5)
+    asked = np.repeat(np.arange(40), 10)
+    chances = kind_probabilities(np.zeros(world.table_shape))
+    played = play(world, chances, asked, rng.random((400, 6)), sets=True)
+    one = play(world, chances, asked, np.random.default_rng(5).random((400, 6)))
+    assert (played.success == one.success).all()
+    for row in range(400):
+        last = played.live[row] & (played.hops[row] == 1)
+        kinds = played.kinds[row][last].tolist()
+        assert len(set(kinds)) == len(kinds)
+        there = set(np.flatnonzero(world.present[asked[row], 1]))
+        assert set(np.flatnonzero(played.answers[row])) == set(kinds) & there
+        assert (played.live[row] >= one.live[row]).all()
+
+
+def test_everything_found_is_worth_the_harmonic_mean_that_vpo_states():
+    """systems.md, section 11: all d unit vectors score H_d / d; for d = 3 .61111."""
+    world = KindWorld(
+        np.ones((2, 1, 3), np.bool_), np.zeros(2, np.int64), 3, 1, ("a", "b", "c"), (("x",), ("y",)), num_answers=3
+    )
+    chances = kind_probabilities(np.zeros(world.table_shape))
+    values, _ = exact_values(RowTable.of(world), chances, 3, num_answers=3, sets=True)
+    assert values["choice@1"] == pytest.approx(11 / 18)
+    assert values["answers@1"] == pytest.approx(3)
+    assert values["searches"] == pytest.approx(3)
+    single, _ = exact_values(RowTable.of(world), chances, 3, num_answers=3)
+    assert single["choice@1"] == pytest.approx(1 / 3)
+    assert single["answers@2"] == pytest.approx(2 - 1 / 3)  # two uniform draws agree one time in three
+
+
+def test_answers_that_share_kinds_are_refused():
+    config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=4, num_answers=2)
+    with pytest.raises(BerrypickError, match="knows 1 or 3 answers, not 2"):
+        KindWorld.of(build_world(config).questions("test"))
