@@ -16,15 +16,6 @@ __all__ = [
     "signed",
     "verdict_table",
 ]
-    "answer_table",
-    "arm_table",
-    "headline",
-    "language_table",
-    "markdown_table",
-    "report_text",
-    "signed",
-    "verdict_table",
-]
 
 Report = Mapping[str, Any]
 MARGIN = 0.02
