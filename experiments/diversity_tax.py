@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.world import PRESETS
+from .cell_store import write_cells
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import ANSWERS_SUFFIX, CUE_SUFFIX, TableCell, run_table_cell
+from .experiment import Cell, Results, Scale
 from .kind_table_training import TableConfig
-from .runner import Cell, Results, Scale
 
 __all__ = ["EXPERIMENT", "DiversityTax"]
 
@@ -106,6 +107,8 @@ class DiversityTax:
         (out / "per_seed_answers.csv").write_text(per_seed_csv(results, cells, answers=True))
         if report["language_model"]:
             (out / "per_seed_language.csv").write_text(language_csv(results, cells))
+            language = [cell for cell in cells if cell.config["policy"] != "tabular"]
+            write_cells(self, results, language, out / "language_cells.jsonl")
         write_tax_figures(report, out / "figures")
 
     def page_text(self, report: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
 from .diversity_tax_arms import ARMS
 from .evaluation import evaluate
+from .experiment import Cell
 from .run_folder import write_json
-from .runner import Cell
 from .summary import summarize
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 

@@ -28,7 +28,7 @@ from .diversity_tax_series import (
     read_language,
 )
 from .diversity_tax_text import report_text
-from .runner import Cell, Results, Scale
+from .experiment import Cell, Results, Scale
 
 __all__ = ["diversity_report", "language_csv", "measures_of", "per_seed_csv"]
 

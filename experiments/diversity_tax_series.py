@@ -13,7 +13,7 @@ import numpy as np
 from ..envs.frontier import Frontier
 from ..envs.metrics.statistics import Estimate, paired_t_interval
 from .diversity_tax_cells import TableCell
-from .runner import Cell, Results
+from .experiment import Cell, Results
 
 __all__ = [
     "Grid",

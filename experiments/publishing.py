@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..retrieval_index.errors import BerrypickError
-from .runner import Experiment
+from .experiment import Experiment
 
 __all__ = ["publish"]
 
@@ -25,7 +25,9 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
     if not (run / "report.json").is_file():
         raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
     results = project / "results" / experiment.name
-    files = [run / name for name in PUBLISHED] + sorted(run.glob("*.csv")) + sorted((run / "figures").glob("*"))
+    files = [run / name for name in PUBLISHED]
+    for pattern in ("*.csv", "*_cells.jsonl", "figures/*"):
+        files += sorted(run.glob(pattern))
     written = []
     for file in files:
         if file.is_file():

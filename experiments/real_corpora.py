@@ -21,8 +21,8 @@ from ..policies.policy import Sampling
 from ..policies.scripted import SCRIPTED
 from ..retrieval_index.errors import BerrypickError
 from .evaluation import evaluate
+from .experiment import Cell, Results, Scale
 from .policies import open_policy
-from .runner import Cell, Results, Scale
 from .summary import question_table_of
 
 __all__ = ["EXPERIMENT", "MEASURES", "RETRIEVALS", "RealCorpora"]

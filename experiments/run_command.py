@@ -14,7 +14,7 @@ import tyro
 from ..retrieval_index.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from .runner import Experiment
+    from .experiment import Experiment
 
 __all__ = ["EXPERIMENTS", "Run", "open_experiment"]
 
@@ -52,6 +52,8 @@ class Run:
     """compute only cells whose name is like this, as language/*; the report is of all that is there"""
     workers: int = 1
     """cells computed side by side"""
+    given: Path | None = None
+    """cells that were computed before, e.g. results/diversity_tax/language_cells.jsonl"""
     cell: str = ""
     """compute this one cell afresh and print it"""
     publish: Path | None = None
@@ -75,6 +77,7 @@ class Run:
             num_seeds=self.seeds,
             only=self.only,
             workers=self.workers,
+            given=self.given,
             on_cell=None if self.json else _progress,
         )
         if self.publish is not None:

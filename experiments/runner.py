@@ -2,91 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from .cell_store import cell_document, cell_file, failure_file, load_results, stored_result, take_over
+from .experiment import Cell, Experiment, Scale
 from .run_folder import environment_facts, open_run_folder, write_json
 
-__all__ = ["Cell", "Experiment", "Results", "Scale", "load_results", "reproduce_cell", "run_experiment"]
+__all__ = ["reproduce_cell", "run_experiment"]
 
 logger = logging.getLogger(__name__)
-
-Scale = Literal["smoke", "small", "full"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """The smallest piece that is resumed: one arm in one condition at one strength and seed.
-
-    Attributes:
-        key: a file name below `cells/`, unique; "/" makes folders.
-        config: JSON-able; together with the experiment's version it decides the result.
-    """
-
-    key: str
-    config: Mapping[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """Of the configuration."""
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@dataclass(slots=True)
-class Results:
-    """What was computed, and what failed.
-
-    Attributes:
-        done: cell key -> its result.
-        failed: cell key -> one line about the crash.
-        not_run: cell keys that nobody has started.
-    """
-
-    done: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    not_run: list[str] = field(default_factory=list)
-
-
-class Experiment(Protocol):
-    """One question, one file."""
-
-    name: str
-    summary: str
-    version: int
-    """Raised by every change that changes a number; results of another version are refused."""
-    page: str
-    """Name of the document below `docs/` that is made of its report."""
-
-    def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
-        """All cells of a scale."""
-        ...
-
-    def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
-        """The JSON-able result of a cell; `work` is a folder of its own for what must survive an interruption."""
-        ...
-
-    def report(self, results: Results, scale: Scale, num_seeds: int) -> dict[str, Any]:
-        """The report of whatever is there."""
-        ...
-
-    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
-        """Pictures, per-seed values and whatever else stands beside report.json."""
-        ...
-
-    def page_text(self, report: Mapping[str, Any]) -> str:
-        """The page, made of the report alone."""
-        ...
 
 
 def run_experiment(
@@ -97,6 +30,7 @@ def run_experiment(
     num_seeds: int,
     only: str = "*",
     workers: int = 1,
+    given: Path | None = None,
     on_cell: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
     """Computes the cells that are missing, then writes report.json and what belongs to it.
@@ -110,6 +44,7 @@ def run_experiment(
         num_seeds: seeds of each arm.
         only: shell pattern of the keys that are computed now; the report is of all that is there.
         workers: processes that compute cells side by side, each with its share of the processor's threads.
+        given: cells that were computed elsewhere, as `write_cells` kept them; they are taken over, not computed.
         on_cell: told of (number done, number of cells, key).
 
     Raises:
@@ -123,7 +58,9 @@ def run_experiment(
     chosen = [cell for cell in cells if fnmatch(cell.key, only)]
     if not chosen:
         raise BerrypickError(f"no cell is like {only!r}; the first of {len(cells)} is {cells[0].key}")
-    missing = [cell for cell in chosen if _stored(experiment, out, cell) is None]
+    if given is not None:
+        take_over(experiment, out, cells, given)
+    missing = [cell for cell in chosen if stored_result(experiment, out, cell) is None]
     for number, cell in enumerate(_computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1):
         if on_cell:
             on_cell(number, len(chosen), cell.key)
@@ -164,21 +101,6 @@ def _use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Results:
-    """Reads what a run folder holds of these cells."""
-    results = Results()
-    for cell in cells:
-        stored = _stored(experiment, out, cell)
-        failure = _failure_file(out, cell)
-        if stored is not None:
-            results.done[cell.key] = stored
-        elif failure.is_file():
-            results.failed[cell.key] = failure.read_text().strip().splitlines()[-1]
-        else:
-            results.not_run.append(cell.key)
-    return results
-
-
 def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale, num_seeds: int) -> dict[str, Any]:
     """Computes one cell afresh, whatever a run folder holds; unknown keys name the nearest."""
     known = {cell.key: cell for cell in experiment.cells(scale, num_seeds)}
@@ -189,33 +111,8 @@ def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale,
     return experiment.run_cell(known[key], work)
 
 
-def _cell_file(out: Path, cell: Cell) -> Path:
-    return out / "cells" / f"{cell.key}.json"
-
-
-def _failure_file(out: Path, cell: Cell) -> Path:
-    return out / "failed" / f"{cell.key}.txt"
-
-
-def _stored(experiment: Experiment, out: Path, cell: Cell) -> dict[str, Any] | None:
-    """The stored result of a cell; None where there is none."""
-    path = _cell_file(out, cell)
-    if not path.is_file():
-        return None
-    stored = json.loads(path.read_text())
-    if stored.get("version") != experiment.version:
-        raise BerrypickError(
-            f"{path} is of version {stored.get('version')} of {experiment.name}, this is version "
-            f"{experiment.version}; choose a new --out"
-        )
-    if stored.get("digest") != cell.digest:
-        raise BerrypickError(f"{path} was computed with other settings than {cell.key} has now; choose a new --out")
-    result: dict[str, Any] = stored["result"]
-    return result
-
-
 def _compute(experiment: Experiment, out: Path, cell: Cell) -> None:
-    path, failure, work = _cell_file(out, cell), _failure_file(out, cell), out / "work" / cell.key
+    path, failure, work = cell_file(out, cell), failure_file(out, cell), out / "work" / cell.key
     for folder in (path.parent, work):
         folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -226,13 +123,5 @@ def _compute(experiment: Experiment, out: Path, cell: Cell) -> None:
         failure.parent.mkdir(parents=True, exist_ok=True)
         failure.write_text(f"{traceback.format_exc()}\n{type(error).__name__}: {error}\n")
         return
-    write_json(
-        path,
-        {
-            "version": experiment.version,
-            "digest": cell.digest,
-            "config": dict(cell.config),
-            "result": result,
-        },
-    )
+    write_json(path, cell_document(experiment, cell, result))
     failure.unlink(missing_ok=True)

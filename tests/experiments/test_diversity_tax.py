@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from berrypick.__main__ import main
 from berrypick.envs.frontier import Frontier, FrontierPoint
+from berrypick.experiments.cell_store import load_results
 from berrypick.experiments.diversity_tax import EXPERIMENT
 from berrypick.experiments.diversity_tax_arms import ARMS
 from berrypick.experiments.diversity_tax_cells import TableCell
@@ -20,7 +21,7 @@ from berrypick.experiments.diversity_tax_series import (
     equal_entropy_difference,
     matched_difference,
 )
-from berrypick.experiments.runner import load_results, run_experiment
+from berrypick.experiments.runner import run_experiment
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,7 @@ def test_the_avoidable_tax_is_the_horizontal_distance_to_the_frontier():
 def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_said_first(smoke):
     from berrypick.experiments.diversity_tax_report import diversity_report
     from berrypick.experiments.diversity_tax_text import headline
-    from berrypick.experiments.runner import Results
+    from berrypick.experiments.experiment import Results
 
     cells = language_cells(8)
     results = Results()

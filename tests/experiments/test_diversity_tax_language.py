@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from berrypick.experiments.diversity_tax_language import language_cells, run_language_cell
-from berrypick.experiments.runner import Cell
+from berrypick.experiments.experiment import Cell
 
 pytestmark = pytest.mark.slow
 

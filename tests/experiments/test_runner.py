@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from berrypick import BerrypickError
-from berrypick.experiments.runner import Cell, load_results, reproduce_cell, run_experiment
+from berrypick.experiments.cell_store import load_results, write_cells
+from berrypick.experiments.experiment import Cell
+from berrypick.experiments.runner import reproduce_cell, run_experiment
 
 
 @dataclass
@@ -84,6 +86,25 @@ def test_only_chosen_cells_are_computed_and_the_report_is_of_all_that_is_there(t
     assert list(report["values"]) == ["arm/seed-1", "arm/seed-2"]
     with pytest.raises(BerrypickError, match=r"no cell is like 'sed-1'; the first of 3 is arm/seed-0"):
         run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="sed-1")
+
+
+def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
+    first = Toy()
+    run(first, tmp_path / "a", seeds=2)
+    cells = first.cells("smoke", 2)
+    kept = tmp_path / "cells.jsonl"
+    write_cells(first, load_results(first, tmp_path / "a", cells), cells, kept)
+    toy = Toy()
+    report = run_experiment(toy, tmp_path / "b", scale="smoke", num_seeds=3, given=kept)
+    assert toy.ran == [2]
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-1": 1, "arm/seed-2": 4}
+    with pytest.raises(BerrypickError, match="other settings"):
+        run_experiment(Toy(factor=2), tmp_path / "c", scale="smoke", num_seeds=3, given=kept)
+    kept.write_text("[1]\n")
+    with pytest.raises(BerrypickError, match=r"cells.jsonl:1 is no cell"):
+        run_experiment(Toy(), tmp_path / "d", scale="smoke", num_seeds=3, given=kept)
+    with pytest.raises(BerrypickError, match="is no file of cells"):
+        run_experiment(Toy(), tmp_path / "e", scale="smoke", num_seeds=3, given=tmp_path / "no")
 
 
 def test_results_of_another_version_are_refused(tmp_path):

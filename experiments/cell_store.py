@@ -1,0 +1,102 @@
+"""Cells on disk: one JSON document each, refused where version or settings are others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..retrieval_index.errors import BerrypickError
+from .experiment import Cell, Experiment, Results
+from .run_folder import write_json
+
+__all__ = [
+    "cell_document",
+    "cell_file",
+    "failure_file",
+    "load_results",
+    "stored_result",
+    "take_over",
+    "write_cells",
+]
+
+
+def cell_file(out: Path, cell: Cell) -> Path:
+    """Where a result is kept."""
+    return out / "cells" / f"{cell.key}.json"
+
+
+def failure_file(out: Path, cell: Cell) -> Path:
+    """Where a crash is kept."""
+    return out / "failed" / f"{cell.key}.txt"
+
+
+def stored_result(experiment: Experiment, out: Path, cell: Cell) -> dict[str, Any] | None:
+    """The stored result of a cell; None where there is none."""
+    path = cell_file(out, cell)
+    if not path.is_file():
+        return None
+    return _checked(experiment, cell, json.loads(path.read_text()), str(path))
+
+
+def _checked(experiment: Experiment, cell: Cell, stored: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The result in a cell's document; those of other versions and settings are refused."""
+    if stored.get("version") != experiment.version:
+        raise BerrypickError(
+            f"{path} is of version {stored.get('version')} of {experiment.name}, this is version "
+            f"{experiment.version}; choose a new --out"
+        )
+    if stored.get("digest") != cell.digest:
+        raise BerrypickError(f"{path} was computed with other settings than {cell.key} has now; choose a new --out")
+    result: dict[str, Any] = stored["result"]
+    return result
+
+
+def cell_document(experiment: Experiment, cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a finished cell."""
+    return {
+        "version": experiment.version,
+        "digest": cell.digest,
+        "config": dict(cell.config),
+        "result": result,
+    }
+
+
+def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path) -> None:
+    """Keeps finished cells as JSON lines, so that a run can go on elsewhere without computing them again."""
+    done = [cell for cell in cells if cell.key in results.done]
+    rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def take_over(experiment: Experiment, out: Path, cells: Sequence[Cell], given: Path) -> None:
+    """Puts finished cells of a file that `write_cells` made into a run folder that lacks them."""
+    if not given.is_file():
+        raise BerrypickError(f"{given} is no file of cells; give the .jsonl that an earlier run left beside its report")
+    known = {cell.key: cell for cell in cells}
+    for number, line in enumerate(given.read_text().splitlines(), 1):
+        try:
+            document = dict(json.loads(line))
+            cell = known.get(document.pop("key"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BerrypickError(f"{given}:{number} is no cell of an experiment; give another file") from error
+        if cell is not None and not cell_file(out, cell).is_file():
+            _checked(experiment, cell, document, f"{given}:{number}")
+            cell_file(out, cell).parent.mkdir(parents=True, exist_ok=True)
+            write_json(cell_file(out, cell), document)
+
+
+def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Results:
+    """Reads what a run folder holds of these cells."""
+    results = Results()
+    for cell in cells:
+        stored = stored_result(experiment, out, cell)
+        failure = failure_file(out, cell)
+        if stored is not None:
+            results.done[cell.key] = stored
+        elif failure.is_file():
+            results.failed[cell.key] = failure.read_text().strip().splitlines()[-1]
+        else:
+            results.not_run.append(cell.key)
+    return results

@@ -1,0 +1,91 @@
+"""What an experiment is: cells that are computed once, and a report of whatever is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+__all__ = ["Cell", "Experiment", "Results", "Scale"]
+
+Scale = Literal["smoke", "small", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The smallest piece that is resumed: one arm in one condition at one strength and seed.
+
+    Attributes:
+        key: a file name below `cells/`, unique; "/" makes folders.
+        config: JSON-able; together with the experiment's version it decides the result.
+    """
+
+    key: str
+    config: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Of the configuration."""
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class Results:
+    """What was computed, and what failed.
+
+    Attributes:
+        done: cell key -> its result.
+        failed: cell key -> one line about the crash.
+        not_run: cell keys that nobody has started.
+    """
+
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    not_run: list[str] = field(default_factory=list)
+
+
+class Experiment(Protocol):
+    """One question, one file."""
+
+    @property
+    def name(self) -> str:
+        """What `berrypick run` calls it."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised by every change that changes a number; results of another version are refused."""
+        ...
+
+    @property
+    def page(self) -> str:
+        """Name of the document below `docs/` that is made of its report."""
+        ...
+
+    def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
+        """All cells of a scale."""
+        ...
+
+    def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
+        """The JSON-able result of a cell; `work` is a folder of its own for what must survive an interruption."""
+        ...
+
+    def report(self, results: Results, scale: Scale, num_seeds: int) -> dict[str, Any]:
+        """The report of whatever is there."""
+        ...
+
+    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
+        """Pictures, per-seed values and whatever else stands beside report.json."""
+        ...
+
+    def page_text(self, report: Mapping[str, Any]) -> str:
+        """The page, made of the report alone."""
+        ...
