@@ -2,8 +2,8 @@
 
 Arms share start, questions, draws and number of rollouts; the tax is read against each arm's own control, at the end
 and at matched breadth; the exact frontier of the test questions says which part of it was avoidable. The full grid runs
-with the table of kinds (`kind_table.py`), whose values are exact; the language-model grid (`--scale full`) is resumable
-by the same runner. Claims and their endpoints: `diversity_tax_claims.py`, written before the grid was run.
+with the tabular policy (`policies/tabular`), whose values are exact; the language-model grid (`--scale full`) is
+resumable by the same runner. Claims and their endpoints: `diversity_tax_claims.py`, written before the grid was run.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.world import PRESETS
+from ..policies.tabular.training import TableConfig
 from .cell_store import write_cells
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import ANSWERS_SUFFIX, CUE_SUFFIX, TableCell, run_table_cell
 from .experiment import Cell, Results, Scale
-from .kind_table_training import TableConfig
 
 __all__ = ["EXPERIMENT", "DiversityTax"]
 

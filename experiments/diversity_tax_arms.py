@@ -13,10 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..policies.objectives import get_objective
-from ..policies.objectives.bonuses import OutcomeCounts
-from ..policies.objectives.losses import StepTokens, TokenBatch
-from .kind_table_training import Batch, Loss, TableConfig, groups_of_table
+from ..policies.tabular.losses import objective_loss
+from ..policies.tabular.training import Batch, Loss, TableConfig
 
 __all__ = ["ARMS", "Arm"]
 
@@ -68,31 +66,7 @@ class Arm:
 
     def loss(self, strength: float) -> Loss:
         """A fresh loss; one whose bonus counts outcomes starts to count."""
-        return self.own_loss or _objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
-
-
-def _objective_loss(spec: str, *, collinear: bool = False) -> Loss:
-    """The registered objective's loss of each decision; a decision is a token, and none of them writes the answer."""
-    objective, counts = get_objective(spec), OutcomeCounts()
-    counted: set[int] = set()
-
-    def loss(batch: Batch) -> Tensor:
-        g = groups_of_table(batch, texts=spec.startswith("lexical"))
-        if collinear and g.vectors is not None:
-            g = replace(g, vectors=g.vectors.mean(-1, keepdim=True).expand_as(g.vectors))
-        base, bonus = objective.advantages(g, counts)
-        if objective.bonus is not None and batch.seed not in counted:
-            # once a step, after the bonus has read the counts
-            counts.add(g, objective.bonus.key)
-            counted.add(batch.seed)
-        advantages = (base + bonus).reshape(-1)[batch.episode]
-        log_p = batch.all_log_probs
-        entropies = -(log_p.exp() * log_p.masked_fill(log_p.isinf(), 0.0)).sum(-1)
-        step = StepTokens(batch.old_log_probs, advantages, batch.seed)
-        tokens = TokenBatch(step, torch.arange(len(advantages)), batch.log_probs, entropies)
-        return objective.token_loss(tokens)[0]
-
-    return loss
+        return self.own_loss or objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
 
 
 def _imitate_successes(batch: Batch) -> Tensor:

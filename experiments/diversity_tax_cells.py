@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ..envs.frontier import Frontier, question_frontier
 from ..envs.questions import Question
 from ..envs.world import WorldConfig, build_world
+from ..policies.tabular.kinds import KindWorld, kind_probabilities
+from ..policies.tabular.training import TableConfig, demonstration_order, imitate, train_table
+from ..policies.tabular.values import RowTable, exact_values
 from .diversity_tax_arms import ARMS, Arm
-from .kind_table import KindWorld, kind_probabilities
-from .kind_table_training import TableConfig, demonstration_order, imitate, train_table
-from .kind_table_values import RowTable, exact_values
 
 __all__ = ["FRONTIER_K", "TableCell", "condition_frontier", "run_table_cell", "test_rows"]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from berrypick.envs.world import WorldConfig, build_world
 from berrypick.experiments.diversity_tax_arms import ARMS
-from berrypick.experiments.kind_table import KindWorld, kind_probabilities
-from berrypick.experiments.kind_table_training import (
+from berrypick.policies.tabular.groups import groups_of_table
+from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities
+from berrypick.policies.tabular.training import (
     TableConfig,
     demonstration_order,
-    groups_of_table,
     imitate,
     train_table,
 )

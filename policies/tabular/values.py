@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .kind_table import KindWorld
+from .kinds import KindWorld
 
 __all__ = ["GROUP_SIZE", "RowTable", "exact_values", "row_success"]
 
@@ -24,20 +24,20 @@ class RowTable:
 
     Attributes:
         present: bool [rows, hops, kinds].
-        cue: int [rows].
+        table: int [rows].
         weights: float64 [rows], share of the questions.
         row_of_question: int [questions].
     """
 
     present: NDArray[np.bool_]
-    cue: NDArray[np.int64]
+    table: NDArray[np.int64]
     weights: Array
     row_of_question: NDArray[np.int64]
 
     @classmethod
     def of(cls, world: KindWorld) -> RowTable:
         """Equal questions share a row."""
-        flat = np.concatenate([world.cue[:, None], world.present.reshape(len(world.cue), -1)], axis=1)
+        flat = np.concatenate([world.table[:, None], world.present.reshape(len(world.table), -1)], axis=1)
         rows, inverse, counts = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
         present = rows[:, 1:].reshape(len(rows), *world.present.shape[1:]).astype(np.bool_)
         return cls(present, rows[:, 0], counts / counts.sum(), inverse.reshape(-1))
@@ -65,7 +65,7 @@ class _Flow:
 def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = False) -> _Flow:
     """Pushes probability mass through the states, by falling numbers of queries left."""
     num_rows, hops, num_kinds = table.present.shape
-    chance = probabilities[table.cue]  # [rows, hops, sets, left, kinds]
+    chance = probabilities[table.table]  # [rows, hops, sets, left, kinds]
     mass = np.zeros((budget + 1, hops + 1, 2**num_kinds, num_rows))
     mass[budget, 0, 0] = 1.0
     found, first = np.zeros((num_rows, hops, num_kinds)), np.zeros((num_rows, hops, num_kinds))
@@ -125,6 +125,7 @@ def exact_values(
     *,
     num_answers: int = 1,
     sets: bool = False,
+    group_size: int = GROUP_SIZE,
 ) -> tuple[dict[str, float], Array]:
     """Measures over the questions and the chance of success of each row.
 
@@ -135,11 +136,12 @@ def exact_values(
         ks: for pass@k.
         num_answers: of the World.
         sets: the policy's episodes are sets of answers, see `play`.
+        group_size: of the group whose breadth is measured.
 
     Returns:
-        pass@k, of episodes that find an answer; breadth of a group of `GROUP_SIZE`, questions with a hop that no kind
-        covers left out; kind_entropy = H(first kind | question, hop) and kind_information = I(first kind; question |
-        hop), nats. Where answers conflict also searches an episode, answers@k = distinct answers of k episodes,
+        pass@k, of episodes that find an answer; breadth, questions with a hop that no kind covers left out;
+        kind_entropy = H(first kind | question, hop) and kind_information = I(first kind; question | hop), nats;
+        searches an episode. Where answers conflict also answers@k = distinct answers of k episodes,
         choice@k = best answer of k episodes to whoever weighs answers by a draw from Dirichlet(1), and
         choice@24_searches, the same of as many episodes as make 24 queries. And float64 [rows].
     """
@@ -147,10 +149,11 @@ def exact_values(
     values = {f"pass@{k}": float(table.weights @ (1 - (1 - flow.success) ** k)) for k in ks}
     covered = (table.present.sum(2) > 0).all(1)
     if covered.any():
-        seen = (1 - (1 - flow.found) ** GROUP_SIZE).sum((1, 2))[covered]
+        seen = (1 - (1 - flow.found) ** group_size).sum((1, 2))[covered]
         share = seen / table.present.sum((1, 2))[covered]
         values["breadth"] = float(table.weights[covered] @ share / table.weights[covered].sum())
     values["kind_entropy"], values["kind_information"] = _kind_entropies(table.weights, flow.first)
+    values["searches"] = float(table.weights @ flow.searches)
     if num_answers > 1:
         values |= _answer_values(table.weights, flow, ks)
     return values, flow.success
@@ -162,7 +165,7 @@ EQUAL_SEARCHES = 24
 
 def _answer_values(weights: Array, flow: _Flow, ks: Sequence[int]) -> dict[str, float]:
     searches = float(weights @ flow.searches)
-    out = {"searches": searches}
+    out: dict[str, float] = {}
     for name, k in (*((str(k), k) for k in ks), (f"{EQUAL_SEARCHES}_searches", EQUAL_SEARCHES / searches)):
         union = _union_of(flow.answers, k)
         sizes = np.array([bin(found).count("1") for found in range(union.shape[1])])

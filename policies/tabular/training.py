@@ -1,4 +1,4 @@
-"""Trains a table of kinds: imitation first, then the same objectives as language models, then what else is compared.
+"""Trains the tabular policy: imitation, and the same objectives as language models, or what is compared with them.
 
 One decision is one token: the losses of an episode's decisions are summed, divided by the number of episodes and
 descended by plain gradient steps on the logits.
@@ -15,16 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..policies.objectives.groups import Groups
-from .kind_table import Decisions, KindWorld, kind_probabilities, play, untried
+from .kinds import Decisions, KindWorld, kind_probabilities, play, untried
 
 __all__ = [
     "Batch",
     "Loss",
     "TableConfig",
     "demonstration_order",
-    "groups_of_table",
     "imitate",
+    "score",
     "train_table",
 ]
 
@@ -33,7 +32,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """A training run of the table; fixed before the grid was run, see `diversity_tax.py`.
+    """A training run of the table.
 
     Attributes:
         questions_per_step: groups a step.
@@ -118,9 +117,9 @@ def imitate(
     chances = kind_probabilities(demonstrator)
     for step in range(first_step, first_step + num_steps):
         generator = np.random.default_rng((seed, 11, step))
-        questions = generator.integers(0, len(world.cue), config.questions_per_step)
+        questions = generator.integers(0, len(world.table), config.questions_per_step)
         played = _play_groups(world, chances, questions, config.group_size, generator)
-        _, chosen, _ = _score(logits, world, played)
+        _, chosen, _ = score(logits, world, played)
         _descend(logits, -chosen.sum() / len(played.success), config.sft_learning_rate)
 
 
@@ -159,21 +158,21 @@ def train_table(
             batch = replace(batch, rewards=rewards(batch))
         for epoch in range(config.epochs):
             if epoch:
-                all_log_probs, chosen, _ = _score(logits, world, batch.decisions)
+                all_log_probs, chosen, _ = score(logits, world, batch.decisions)
                 batch = replace(batch, log_probs=chosen, all_log_probs=all_log_probs)
             _descend(logits, loss(batch).sum() / batch.rewards.numel(), config.learning_rate)
     return kept
 
 
 def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool) -> Batch:
-    count = min(config.questions_per_step, len(world.cue))
-    epoch, offset = divmod(step, len(world.cue) // count)
-    order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.cue))
+    count = min(config.questions_per_step, len(world.table))
+    epoch, offset = divmod(step, len(world.table) // count)
+    order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.table))
     questions = order[offset * count : (offset + 1) * count]
     generator = np.random.default_rng((seed, 5, step))
     chances = kind_probabilities(logits.detach().numpy())
     played = _play_groups(world, chances, questions, config.group_size, generator, sets=sets)
-    all_log_probs, chosen, episode = _score(logits, world, played)
+    all_log_probs, chosen, episode = score(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
     return Batch(
         world, questions, played, rewards, chosen, chosen.detach(), all_log_probs, episode, seed * 100_003 + step
@@ -193,7 +192,7 @@ def _play_groups(
     return play(world, chances, asked, generator.random((len(asked), world.budget)), sets=sets)
 
 
-def _score(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[Tensor, Tensor, Tensor]:
+def score(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[Tensor, Tensor, Tensor]:
     """Log-probabilities of all kinds and of the tried ones at each decision, and whose decision it is."""
     num_kinds = len(world.kinds)
     episode, turn = np.nonzero(played.live)
@@ -210,56 +209,3 @@ def _descend(logits: Tensor, loss: Tensor, learning_rate: float) -> None:
     (gradient,) = torch.autograd.grad(loss, logits)
     with torch.no_grad():
         logits -= learning_rate * gradient
-
-
-def groups_of_table(batch: Batch, *, texts: bool = True) -> Groups:
-    """What an objective sees of a step; outcomes are equal exactly where a group's passages or queries are.
-
-    "answer" is the right answers found, or none; "query" a code of the kinds in the order in which they were tried.
-    Where answers conflict, each kind has its own and every answer found is a candidate with a one-hot reward vector.
-
-    Args:
-        batch: the step.
-        texts: also write the queries out, which only lexical objectives read.
-    """
-    played, world = batch.decisions, batch.world
-    num_kinds = len(world.kinds)
-    shape = batch.rewards.shape
-    shown, relevant = played.outcome_masks(num_kinds)
-    base = world.present.shape[1] * num_kinds + 1
-    places = np.where(played.live, played.hops * num_kinds + played.kinds + 1, 0)
-    order = (places * base ** np.arange(world.budget)).sum(1)
-    answers = (played.answers * (1 << np.arange(num_kinds))).sum(1) if world.num_answers > 1 else played.success
-    outcomes = {"answer": answers, "evidence": relevant, "retrieval": shown, "query": order}
-    return Groups(
-        question_ids=tuple(str(question) for question in batch.questions),
-        rewards=batch.rewards,
-        outcomes={key: _grouped(values.reshape(shape).tolist(), key) for key, values in outcomes.items()},
-        queries=_queries(batch) if texts else (),
-        vectors=_vectors(batch) if world.num_answers > 1 else None,
-        vector_names=world.kinds if world.num_answers > 1 else (),
-        seed=batch.seed,
-    )
-
-
-def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
-    """No evidence at all is no outcome."""
-    return [[None if key == "evidence" and not code else code for code in row] for row in codes]
-
-
-def _vectors(batch: Batch) -> Tensor:
-    """[Q, G, kinds, kinds]: candidate k is the answer of kind k, or nothing."""
-    found = torch.from_numpy(batch.decisions.answers.astype(np.float64))
-    return torch.diag_embed(found).reshape(*batch.rewards.shape, *(2 * found.shape[1:]))
-
-
-def _queries(batch: Batch) -> list[list[tuple[str, ...]]]:
-    played, world = batch.decisions, batch.world
-    size = batch.rewards.shape[1]
-    rows = [
-        tuple(f"{world.kinds[kind]} {fact[hop]}" for kind, hop in zip(kinds[live].tolist(), hops[live].tolist()))
-        for kinds, hops, live, fact in zip(
-            played.kinds, played.hops, played.live, (world.facts[q] for q in np.repeat(batch.questions, size))
-        )
-    ]
-    return [rows[at : at + size] for at in range(0, len(rows), size)]

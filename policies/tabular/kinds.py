@@ -1,9 +1,9 @@
-"""The choice of kinds alone, as a table: a policy small enough to be evaluated exactly.
+"""A tabular policy on the World: the choice of kinds alone, small enough to be evaluated exactly.
 
 It reads perfectly, never gives up and never repeats a kind; what is left is the order in which kinds are tried, where
-diversity has its price. A state is (cue, hop, kinds tried at the hop, queries left), the policy a softmax over untried
-kinds. It is blind to the question, as the frontier of `envs/frontier.py` is, so what it learns on training questions is
-what it does on test questions.
+diversity has its price. A state is (table, hop, kinds tried at the hop, queries left), the policy a softmax over
+untried kinds. With one table for each cue it is blind to the question, as the frontier of `envs/frontier.py` is, so
+what it learns on training questions is what it does on test questions.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.questions import Question
-from ..retrieval_index.errors import BerrypickError
+from ...envs.questions import Question
+from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["Decisions", "KindWorld", "kind_probabilities", "play", "untried"]
 
@@ -28,25 +28,34 @@ class KindWorld:
 
     Attributes:
         present: bool [questions, hops, kinds].
-        cue: int [questions], the favoured kind where the World names one, else 0.
+        table: int [questions], which table each question reads.
         budget: queries an episode may make.
-        num_cues: cue values that the table tells apart; 1 without a cue.
+        num_tables: one a cue, which is one without cues, or one a question.
         num_answers: conflicting answers: 1, or as many as kinds; then records of the last hop state one answer a kind.
         kinds: their words.
         facts: [questions][hops] "relation entity", for the text of queries.
     """
 
     present: NDArray[np.bool_]
-    cue: NDArray[np.int64]
+    table: NDArray[np.int64]
     budget: int
-    num_cues: int
+    num_tables: int
     kinds: tuple[str, ...]
     facts: tuple[tuple[str, ...], ...]
     num_answers: int = 1
 
     @classmethod
-    def of(cls, questions: Sequence[Question]) -> KindWorld:
-        """From World questions of one configuration."""
+    def of(cls, questions: Sequence[Question], tables: str = "shared") -> KindWorld:
+        """From World questions of one configuration.
+
+        Args:
+            questions: others raise `BerrypickError`.
+            tables: "shared", one for each cue, or "question", one for each question.
+        """
+        if tables not in ("shared", "question"):
+            raise BerrypickError(f'tables must be "shared" or "question", got {tables!r}')
+        if not questions or any("world" not in question.metadata for question in questions):
+            raise BerrypickError("the tabular policy plays World questions; give a split of berrypick/World-v0")
         worlds = [question.metadata["world"] for question in questions]
         kinds = tuple(worlds[0]["kinds"])
         present = np.zeros((len(worlds), worlds[0]["hops"], len(kinds)), np.bool_)
@@ -57,11 +66,12 @@ class KindWorld:
         num_answers = len(questions[0].metadata.get("answers_by_path", ("",)))
         if num_answers not in (1, len(kinds)):
             raise BerrypickError(f"the table of kinds knows 1 or {len(kinds)} answers, not {num_answers}")
+        own = tables == "question"
         return cls(
             present=present,
-            cue=np.array([cue or 0 for cue in cues], np.int64),
+            table=np.arange(len(worlds)) if own else np.array([cue or 0 for cue in cues], np.int64),
             budget=worlds[0]["budget"],
-            num_cues=1 if None in cues else len(kinds),
+            num_tables=len(worlds) if own else 1 if None in cues else len(kinds),
             kinds=kinds,
             facts=tuple(
                 tuple(f"{relation} {entity}" for relation, entity in zip(w["relations"], w["entities"])) for w in worlds
@@ -71,9 +81,9 @@ class KindWorld:
 
     @property
     def table_shape(self) -> tuple[int, int, int, int, int]:
-        """[cues, hops, sets of tried kinds, queries left, kinds] of a policy's logits."""
+        """[tables, hops, sets of tried kinds, queries left, kinds] of a policy's logits."""
         _, hops, kinds = self.present.shape
-        return self.num_cues, hops, 2**kinds, self.budget + 1, kinds
+        return self.num_tables, hops, 2**kinds, self.budget + 1, kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ def kind_probabilities(logits: Array, temperature: float = 1.0) -> Array:
     """Softmax over untried kinds, [..., sets, left, kinds]; zero rows where all were tried.
 
     Args:
-        logits: [cues, hops, sets, left, kinds].
+        logits: [tables, hops, sets, left, kinds].
         temperature: 0 is greedy, ties to the first kind.
     """
     num_kinds = logits.shape[-1]
@@ -137,7 +147,7 @@ def play(
 
     Args:
         world: the questions.
-        probabilities: [cues, hops, sets, left, kinds].
+        probabilities: [tables, hops, sets, left, kinds].
         questions: int [episodes], which question each row asks.
         draws: float64 [episodes, budget] in [0, 1).
         sets: an episode that has found the last hop searches on for further answers while its budget lasts.
@@ -152,7 +162,7 @@ def play(
     for turn in range(world.budget):
         going = (hop < hops) & (tried < 2**num_kinds - 1)
         now = np.minimum(hop, hops - 1)
-        where = (world.cue[questions], now, tried, np.full(len(rows), world.budget - turn))
+        where = (world.table[questions], now, tried, np.full(len(rows), world.budget - turn))
         edges = cumulative[where]
         # an untried kind always: the last edge may fall short of 1 by rounding
         kind = np.minimum((draws[:, turn, None] * edges[:, -1:] >= edges).sum(1), num_kinds - 1)

@@ -15,8 +15,8 @@ from berrypick.envs.frontier import (
     uniform_orders,
 )
 from berrypick.envs.world import WorldConfig, build_world
-from berrypick.experiments.kind_table import KindWorld, kind_probabilities, play
-from berrypick.experiments.kind_table_values import RowTable, exact_values
+from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities, play
+from berrypick.policies.tabular.values import RowTable, exact_values
 
 
 def questions_of(preset, num=200):

@@ -1,0 +1,77 @@
+"""What objectives see of the tabular policy's rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..objectives.groups import Groups
+from .training import Batch
+
+__all__ = ["groups_of_table"]
+
+
+def groups_of_table(batch: Batch) -> Groups:
+    """What an objective sees of a step; outcomes are equal exactly where a group's passages or queries are.
+
+    "answer" is the right answers found, or none; "query" a code of the kinds in the order in which they were tried.
+    Where answers conflict, each kind has its own and every answer found is a candidate with a one-hot reward vector.
+    """
+    played, world = batch.decisions, batch.world
+    num_kinds = len(world.kinds)
+    shape = batch.rewards.shape
+    shown, relevant = played.outcome_masks(num_kinds)
+    base = world.present.shape[1] * num_kinds + 1
+    places = np.where(played.live, played.hops * num_kinds + played.kinds + 1, 0)
+    order = (places * base ** np.arange(world.budget)).sum(1)
+    answers = (played.answers * (1 << np.arange(num_kinds))).sum(1) if world.num_answers > 1 else played.success
+    outcomes = {"answer": answers, "evidence": relevant, "retrieval": shown, "query": order}
+    return Groups(
+        question_ids=tuple(str(question) for question in batch.questions),
+        rewards=batch.rewards,
+        outcomes={key: _grouped(values.reshape(shape).tolist(), key) for key, values in outcomes.items()},
+        queries=_Queries(batch),
+        vectors=_vectors(batch) if world.num_answers > 1 else None,
+        vector_names=world.kinds if world.num_answers > 1 else (),
+        seed=batch.seed,
+    )
+
+
+def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
+    """No evidence at all is no outcome."""
+    return [[None if key == "evidence" and not code else code for code in row] for row in codes]
+
+
+def _vectors(batch: Batch) -> Tensor:
+    """[Q, G, kinds, kinds]: candidate k is the answer of kind k, or nothing."""
+    found = torch.from_numpy(batch.decisions.answers.astype(np.float64))
+    return torch.diag_embed(found).reshape(*batch.rewards.shape, *(2 * found.shape[1:]))
+
+
+class _Queries(Sequence[Sequence[tuple[str, ...]]]):
+    """[Q][G] queries as text, written when they are first read: most objectives never do."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return len(self._batch.questions)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._rows[at]
+
+    @cached_property
+    def _rows(self) -> list[list[tuple[str, ...]]]:
+        played, world = self._batch.decisions, self._batch.world
+        size = self._batch.rewards.shape[1]
+        facts = (world.facts[question] for question in np.repeat(self._batch.questions, size))
+        rows = [
+            tuple(f"{world.kinds[kind]} {fact[hop]}" for kind, hop in zip(kinds[live].tolist(), hops[live].tolist()))
+            for kinds, hops, live, fact in zip(played.kinds, played.hops, played.live, facts)
+        ]
+        return [rows[at : at + size] for at in range(0, len(rows), size)]

@@ -1,0 +1,55 @@
+"""Registered objectives as losses of the tabular policy's decisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..objectives.losses import StepTokens, TokenBatch
+from ..objectives.registry import get_objective
+from ..rl_update import RlState
+from .groups import groups_of_table
+from .training import Batch, Loss, score
+
+__all__ = ["objective_loss"]
+
+
+def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: bool = False) -> Loss:
+    """A fresh loss: a decision is a token, and none of them writes the answer; a bonus starts to count outcomes.
+
+    Args:
+        spec: of `get_objective`.
+        reference: logits of the reference policy, for objectives with a KL term.
+        collinear: every dimension of a reward vector is replaced by their mean.
+    """
+    objective, state = get_objective(spec), RlState()
+    counted: set[int] = set()
+
+    def loss(batch: Batch) -> Tensor:
+        g = groups_of_table(batch)
+        if collinear and g.vectors is not None:
+            g = replace(g, vectors=g.vectors.mean(-1, keepdim=True).expand_as(g.vectors))
+        base, bonus = objective.advantages(g, state.counts)
+        advantages = (base + bonus).reshape(-1)[batch.episode]
+        log_p = batch.all_log_probs
+        entropies = -(log_p.exp() * log_p.masked_fill(log_p.isinf(), 0.0)).sum(-1)
+        step = StepTokens(batch.old_log_probs, advantages, batch.seed)
+        held = None
+        if reference is not None and objective.needs_reference:
+            held = score(reference, batch.world, batch.decisions)[1].detach()
+        coefficients = dict(state.coefficients)
+        tokens = TokenBatch(
+            step, torch.arange(len(advantages)), batch.log_probs, entropies, held, coefficients=coefficients
+        )
+        found = objective.token_loss(tokens)[0]
+        if batch.seed not in counted:  # once a step, after bonus and terms have read what was before
+            counted.add(batch.seed)
+            if objective.bonus is not None:
+                state.counts.add(g, objective.bonus.key)
+            for term in objective.terms:
+                state.coefficients = term.next_coefficients(state.coefficients, float(entropies.detach().mean()))
+        return found
+
+    return loss
