@@ -53,7 +53,7 @@ class RealCorpora:
     policies: str = "oracle,question,follow_titles,random_words,smollm2"
     env_args: Mapping[str, Any] | None = None
     questions: int = 200
-    model_questions: int = 24
+    model_questions: int = 12
     split: str = "dev"
     name: str = "real_corpora"
     summary: str = "accuracy, breadth and entropy on real corpora, against retrieval controls"
@@ -75,6 +75,7 @@ class RealCorpora:
                     "split": self.split,
                     "questions": 8 if scale == "smoke" else self._size(policy),
                     "samples": SAMPLES,
+                    "max_new_tokens": 32,
                 },
             )
             for seed in range(num_seeds)
@@ -97,7 +98,7 @@ class RealCorpora:
             split=config["split"],
             num_questions=config["questions"],
             num_samples=config["samples"],
-            sampling=Sampling(max_new_tokens=64),
+            sampling=Sampling(max_new_tokens=config["max_new_tokens"]),
             seed=config["seed"],
             max_rows=256,
         )

@@ -100,7 +100,7 @@ def test_a_set_without_evidence_is_a_failed_cell_that_says_so(toy, tmp_path):
 
 def test_small_scale_adds_the_language_model_with_fewer_questions():
     sizes = {cell.config["policy"]: cell.config["questions"] for cell in EXPERIMENT.cells("small", 1)}
-    assert sizes["smollm2"] == 24
+    assert sizes["smollm2"] == 12
     assert sizes["question"] == 200
 
 
