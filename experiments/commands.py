@@ -185,6 +185,8 @@ class Eval:
     """most tokens of one turn; 32, or the preset's"""
     preset: str = ""
     """search-r1: prompt, tags, top-k, turns and observation cap as published"""
+    control: str = ""
+    """in the place of retrieval: empty, random, oracle (the question's evidence) or closed_book"""
     max_rows: int = 1024
     """most episodes played at a time"""
     seed: int = 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..envs.controls import controlled
 from ..envs.episode import Episode
 from ..envs.presets import evaluation_preset
 from ..envs.tasks import Task, make_task
@@ -36,6 +37,8 @@ def run_eval(command: Eval) -> int:
         arguments = preset.arguments_for(command.env) | arguments
         max_new_tokens = command.max_new_tokens or preset.max_new_tokens
     task = make_task(command.env, **arguments)
+    if command.control:
+        task = controlled(task, command.control, seed=command.seed)
     questions = task.split(command.split)[: command.questions]
     policy = open_policy(command.policy)
     config = {
@@ -43,6 +46,7 @@ def run_eval(command: Eval) -> int:
         "env": command.env,
         "env_args": arguments,
         "preset": command.preset,
+        "control": command.control,
         "policy": command.policy,
         "split": command.split,
         "samples": command.samples,

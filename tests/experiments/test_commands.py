@@ -107,6 +107,21 @@ def test_the_oracle_finds_every_answer_that_the_records_hold(tmp_path: Path) -> 
         assert row["em"] == float(all(row["question"]["metadata"]["world"]["present"]))
 
 
+def test_eval_under_a_control_replaces_retrieval_and_names_the_nearest_control(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tmp_path / "none", "--control", "empty") == 0
+    rows = [json.loads(line) for line in (tmp_path / "none" / "rollouts.jsonl").read_text().splitlines()]
+    assert {row["em"] for row in rows} == {0.0}
+    assert not [hit for row in rows for turn in row["turns"] for hits in turn["hits"] for hit in hits]
+    assert evaluate(tmp_path / "shut", "--control", "closed_book") == 0
+    rows = [json.loads(line) for line in (tmp_path / "shut" / "rollouts.jsonl").read_text().splitlines()]
+    assert {len(row["turns"]) for row in rows} == {1}
+    capsys.readouterr()
+    assert evaluate(tmp_path / "typo", "--control", "oracl") == 2
+    assert "did you mean oracle" in capsys.readouterr().err
+
+
 def test_report_compares_several_runs_paired_by_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(tmp_path / "a") == 0
     assert evaluate(tmp_path / "b", policy="best_order") == 0
