@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
-from ..exact_rows import exact_rows
+from ..exact_rows import ExactRows, exact_rows
 from ..summary import compare, summarize
 from .terminal import difference_lines, final_screen
 
@@ -48,8 +48,16 @@ def report_paths(paths: Sequence[Path]) -> dict[str, Any]:
 
 def report_arms(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
     """The same for records in memory; World's exact rows stand beside them where they hold."""
+    return _report(arms, _exact(arms))
+
+
+def _exact(arms: dict[str, list[EpisodeRecord]]) -> ExactRows | str:
+    every = [record for records in arms.values() for record in records]
+    return exact_rows(every, _largest_k(next(iter(arms.values()))))
+
+
+def _report(arms: dict[str, list[EpisodeRecord]], exact: ExactRows | str) -> dict[str, Any]:
     first = next(iter(arms.values()))
-    exact = exact_rows([record for records in arms.values() for record in records], _largest_k(first))
     front = None if isinstance(exact, str) else exact.frontier
     summaries = {name: summarize(records, frontier=front) for name, records in arms.items()}
     base = next(iter(arms))
@@ -81,9 +89,8 @@ def write_page(paths: Sequence[Path], file: Path) -> None:
     from .html import write_html
 
     arms = load_arms(paths)
-    first = next(iter(arms.values()))
-    exact = exact_rows(first, _largest_k(first))
+    exact = _exact(arms)
     try:
-        write_html(file, arms, report_arms(arms), None if isinstance(exact, str) else exact.frontier)
+        write_html(file, arms, _report(arms, exact), None if isinstance(exact, str) else exact.frontier)
     except OSError as error:
         raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error
