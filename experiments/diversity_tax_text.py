@@ -1,21 +1,13 @@
-"""The diversity-tax report in words: tables and sentences made of its numbers, none typed by hand."""
+"""The diversity-tax report in words: sentences made of its numbers, none typed by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = [
-    "answer_table",
-    "arm_table",
-    "headline",
-    "language_table",
-    "markdown_table",
-    "plain",
-    "report_text",
-    "signed",
-    "verdict_table",
-]
+from .diversity_tax_tables import arm_table, language_table, middle_strength, plain, signed, verdict_table
+
+__all__ = ["headline", "report_text"]
 
 Report = Mapping[str, Any]
 MARGIN = 0.02
@@ -23,109 +15,67 @@ MARGIN = 0.02
 FEW_SEEDS = 8
 
 
-def signed(row: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """ "+.021 [+.010, +.032]", a dash for nothing."""
-    if row is None or row["value"] is None:
-        return "–"
-    value = f"{row['value']:+.{digits}f}"
-    if row["low"] is None or row["high"] is None:
-        return f"{value} (1 seed)"
-    return f"{value} [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
-
-
-def plain(row: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """ ".521 ±.004", a dash for nothing."""
-    if row is None or row["value"] is None:
-        return "–"
-    if row["low"] is None or row["high"] is None:
-        return f"{row['value']:.{digits}f}"
-    return f"{row['value']:.{digits}f} ±{(row['high'] - row['low']) / 2:.{digits}f}"
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that reads as text too."""
-    widths = [max(len(str(row[at])) for row in (header, *rows)) for at in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(cells, widths)) + " |"
-
-    return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
-
-
-def middle_strength(arms: Mapping[str, Any], arm: str) -> str:
-    """The strength that claims are read at: the middle one in the order of the sweep."""
-    strengths: list[str] = list(arms[arm])
-    return strengths[len(strengths) // 2]
-
-
-def arm_table(report: Report, condition: str) -> str:
-    """Arms at their middle strength, side by side."""
-    arms, k = report["conditions"][condition]["arms"], report["group_k"]
-    rows = []
-    for arm in arms:
-        strength = middle_strength(arms, arm)
-        one = arms[arm][strength]
-        difference = one.get("difference", {})
-        rows.append(
-            [
-                arm + (f" ({strength})" if len(arms[arm]) > 1 else ""),
-                plain(one["measures"]["pass@1"]),
-                signed(difference.get("pass@1")),
-                signed(one.get("matched")),
-                plain(one["measures"][f"pass@{k}"]),
-                signed(difference.get(f"pass@{k}")),
-                plain(one["measures"]["breadth"]),
-                plain(one["measures"]["kind_entropy"]),
-                plain(one["frontier_distance"]),
-                plain(one["avoidable_tax"]),
-                str(len(one["seeds"])),
-            ]
-        )
-    header = [
-        "arm", "pass@1", "minus control", "at matched breadth", f"pass@{k}", "minus control", "breadth",
-        "kind entropy", "below frontier", "avoidable pass@1", "seeds",
-    ]  # fmt: skip
-    return markdown_table(header, rows)
-
-
-def verdict_table(report: Report) -> str:
-    """Claims and verdicts."""
-    rows = []
-    for verdict in report["verdicts"]:
-        claim = verdict["claim"]
-        rows.append(
-            [
-                claim["statement"],
-                claim["source"],
-                claim["endpoint"],
-                f"{claim['expected']} {claim['smallest_effect']:g}",
-                signed(verdict["estimate"]),
-                "–" if verdict["p_supported"] is None else f"{verdict['p_supported']:.2g}",
-                verdict["verdict"] + (f": {verdict['reason']}" if verdict["reason"] else ""),
-            ]
-        )
-    return markdown_table(["claim", "source", "endpoint", "expected", "ours", "p (Holm)", "verdict"], rows)
-
-
 def headline(report: Report, arm: str = "darling") -> str:
     """One paragraph: where the tax of diversity training is zero, negative or real, and what of it was avoidable."""
-    sentences = []
-    for condition, content in report["conditions"].items():
-        if arm not in content["arms"]:
-            continue
-        one = _middle(content, arm)
-        difference = one.get("difference", {})
-        if difference.get("pass@1") is None or difference["pass@1"]["low"] is None:
-            continue
-        sentences.append(_sentence(condition, one, difference, report["group_k"]))
-    if not sentences:
+    k = report["group_k"]
+    language = {condition: arms[arm] for condition, arms in report.get("language_model", {}).items() if arm in arms}
+    tabular = {
+        condition: _middle(content, arm)
+        for condition, content in report["conditions"].items()
+        if arm in content["arms"]
+    }
+    parts = [
+        _taxes(f"the language model pays in planned pass@1 and gets in planned pass@{k}", language, "_plan", k),
+        _taxes(f"the table of kinds pays in pass@1 and gets in pass@{k}", tabular, "", k),
+    ]
+    if not any(parts):
         return "No condition has an arm with at least two seeds: there is nothing to say yet."
-    few = min(
-        len(_middle(content, arm)["seeds"]) for content in report["conditions"].values() if arm in content["arms"]
-    )
-    if few < FEW_SEEDS:
-        sentences.insert(0, f"With {few} seeds nothing below is a finding.")
-    return " ".join([_language_note(report), *sentences])
+    intro = f"What {arm} costs against its control, by condition (preset/start)."
+    return " ".join([_language_note(report), intro, *filter(None, parts)])
+
+
+def _taxes(what: str, rows: Mapping[str, Any], suffix: str, k: int) -> str:
+    """Conditions by the kind of their tax; nothing without a condition of two seeds."""
+    found: dict[str, list[str]] = {}
+    seeds = []
+    for condition, one in rows.items():
+        difference = one.get("difference", {})
+        tax, gain = difference.get(f"pass@1{suffix}"), difference.get(f"pass@{k}{suffix}")
+        if tax is None or tax["low"] is None:
+            continue
+        found.setdefault(_kind_of_tax(tax), []).append(_phrase(condition, one, tax, gain))
+        seeds.append(len(one["seeds"]))
+    if not found:
+        return ""
+    few = f" With {min(seeds)} seeds nothing of this is a finding." if min(seeds) < FEW_SEEDS else ""
+    kinds = [f"{text} in {'; '.join(found[kind])}." for kind, text in _TAXES.items() if kind in found]
+    return " ".join([f"What {what}:{few}", *kinds])
+
+
+_TAXES = {
+    "real": "The tax is real",
+    "negative": "The tax is negative, diversity training has more pass@1,",
+    "zero": f"The tax is zero (within {MARGIN:g})",
+    "undecided": "The tax is undecided",
+}
+
+
+def _kind_of_tax(tax: Mapping[str, Any]) -> str:
+    if tax["low"] > -MARGIN and tax["high"] < MARGIN:
+        return "zero"
+    if tax["high"] < 0:
+        return "real"
+    return "negative" if tax["low"] > 0 else "undecided"
+
+
+def _phrase(condition: str, one: Mapping[str, Any], tax: Mapping[str, Any], gain: Mapping[str, Any] | None) -> str:
+    matched, avoidable = one.get("matched"), one["avoidable_tax"]
+    text = f"{condition} ({signed(tax)}, {signed(gain)}"
+    if _kind_of_tax(tax) == "real" and avoidable is not None and avoidable["value"] is not None:
+        text += f"; avoidable, as the frontier has as much of the latter at more of the former: {plain(avoidable)}"
+    if _kind_of_tax(tax) == "real" and matched is not None and matched["value"] is not None:
+        text += f"; at the breadth its control passed through: {signed(matched)}"
+    return f"{text})"
 
 
 def _middle(content: Mapping[str, Any], arm: str) -> Any:
@@ -156,76 +106,6 @@ def _language_note(report: Report) -> str:
         elif language["verdict"] in decided and language["verdict"] == table["verdict"]:
             notes.append(f"Table and language model agree that the claim is {table['verdict']}: {theirs}.")
     return " ".join([f"{done} of {wanted} language-model cells were run.", *notes])
-
-
-def language_table(report: Report, condition: str) -> str:
-    """The language model's arms, plan apart from giving up and execution; differences are to each arm's control."""
-    names = {
-        "give_up_loss": "give-up loss", "execution_loss": "execution loss", "pass@1": "pass@1",
-        "query_token_entropy": "query entropy, a token", "policy_tokens": "policy tokens",
-    }  # fmt: skip
-    k = report["group_k"]
-    rows = []
-    for arm, one in report["language_model"][condition].items():
-        measures, difference = one["measures"], one.get("difference", {})
-        rows.append(
-            [
-                arm,
-                plain(measures["pass@1_plan"]),
-                signed(difference.get("pass@1_plan")),
-                signed(one.get("matched")),
-                plain(measures[f"pass@{k}_plan"]),
-                signed(difference.get(f"pass@{k}_plan")),
-                plain(measures["breadth"]),
-                plain(measures["kind_entropy"]),
-                plain(one["frontier_distance"]),
-                plain(one["avoidable_tax"]),
-                plain(one["greedy"]),
-                *(plain(measures[name]) for name in names),
-                str(len(one["seeds"])),
-            ]
-        )
-    header = [
-        "arm", "plan", "minus control", "at matched breadth", f"pass@{k} plan", "minus control", "breadth",
-        "kind entropy", "below frontier", "avoidable plan", "greedy plan", *names.values(), "seeds",
-    ]  # fmt: skip
-    return markdown_table(header, rows)
-
-
-def answer_table(report: Report, condition: str) -> str:
-    """Worlds with conflicting answers: what a group's answers are worth to whoever weighs them at random."""
-    arms = report["conditions"][condition]["arms"]
-    names = ("searches", "choice@1", "choice@8", "choice@24_searches", "answers@8")
-    rows = []
-    for arm in arms:
-        one = arms[arm][middle_strength(arms, arm)]
-        row = [arm, *(plain(one["measures"][name]) for name in names)]
-        rows.append([*row, signed(one.get("difference", {}).get("choice@8")), one.get("control", "–")])
-    header = ["arm", "searches", *names[1:], "choice@8 minus control", "control"]
-    return markdown_table(header, rows)
-
-
-def _sentence(condition: str, one: Mapping[str, Any], difference: Mapping[str, Any], k: int) -> str:
-    tax, gain, matched = difference["pass@1"], difference[f"pass@{k}"], one.get("matched")
-    if tax["low"] > -MARGIN and tax["high"] < MARGIN:
-        kind = "zero (within the margin)"
-    elif tax["high"] < 0:
-        kind = "real"
-    elif tax["low"] > 0:
-        kind = "negative: diversity training has more pass@1"
-    else:
-        kind = "undecided"
-    text = f"In {condition} the tax is {kind}: pass@1 {signed(tax)}, pass@{k} {signed(gain)}."
-    if kind == "real" and one["avoidable_tax"] is not None:
-        text += (
-            f" Of the pass@1 that the frontier has at this pass@{k}, {plain(one['avoidable_tax'])} was left: "
-            "that part was avoidable."
-        )
-    if matched is not None and matched["value"] is not None:
-        text += (
-            f" At the breadth its control passed through ({matched['n']} seeds) the difference is {signed(matched)}."
-        )
-    return text
 
 
 def report_text(report: Report) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .diversity_tax_arms import ARMS
-from .diversity_tax_text import (
+from .diversity_tax_tables import (
     answer_table,
     arm_table,
-    headline,
     language_table,
     markdown_table,
     middle_strength,
@@ -17,6 +16,7 @@ from .diversity_tax_text import (
     signed,
     verdict_table,
 )
+from .diversity_tax_text import headline
 
 __all__ = ["findings"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..envs.controls import CONTROLS
-from .diversity_tax_text import markdown_table, plain, signed
+from .diversity_tax_tables import markdown_table, plain, signed
 from .measures import MEASURES
 
 __all__ = ["page", "report_text"]

@@ -220,4 +220,9 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     estimate = {"value": 0.0, "low": -0.001, "high": 0.001, "n": 24}
     mixed["verdicts"][at] = {**mixed["verdicts"][at], "verdict": "contradicted", "estimate": estimate}
     assert headline(mixed).startswith("95 of 96 language-model cells were run. Table and language model disagree")
-    assert "With 2 seeds nothing below is a finding." in headline(with_tables)
+    assert "With 2 seeds nothing of this is a finding." in headline(with_tables)
+    assert "the language model pays" not in headline(with_tables)
+    # not one interval of the language model lies inside the margin in both conditions: -.05 is a real tax
+    language = headline({**mixed, "language_model": report["language_model"]})
+    assert "the language model pays in planned pass@1 and gets in planned pass@8: With 7 seeds" in language
+    assert "The tax is real in free/diverse (-0.050" in language
