@@ -11,15 +11,12 @@ from typing import Any
 from ..retrieval_index.errors import BerrypickError
 from .datasets import data_folder
 from .questions import EpisodeSpec
-from .task import Task, open_index
+from .task import UNLIMITED, Task, flag, open_index
 from .upstream import Dataset, read_dataset
 
 __all__ = ["RULES", "SETS", "PublicSet", "custom_task", "public_task"]
 
 _log = logging.getLogger(__name__)
-
-UNLIMITED = -1
-"""`search_budget=-1`: only `max_turns` limits the searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +133,8 @@ def _corpus_task(
     turn_format: str = "tags",
     template: str = "instruct",
     max_observation_chars: int = 2000,
+    max_observation_tokens: int = UNLIMITED,
+    escape_special_tokens: bool | int = False,
 ) -> Task:
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -146,6 +145,8 @@ def _corpus_task(
         num_answers=num_answers,
         reward=reward,
         max_observation_chars=max_observation_chars,
+        max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
+        escape_special_tokens=flag(escape_special_tokens),
     )
     searcher = open_index(dataset.passages, index)
     return Task(env_id, dataset.questions, spec, searcher, passages=dataset.passages)

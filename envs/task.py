@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..retrieval_index.corpus import Passage, corpus_sha256
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
@@ -13,7 +14,10 @@ from .datasets import cache_folder
 from .questions import EpisodeSpec, Question
 from .world_config import WorldConfig
 
-__all__ = ["Task", "open_index"]
+__all__ = ["UNLIMITED", "Task", "flag", "open_index"]
+
+UNLIMITED = -1
+"""`search_budget=-1`: only `max_turns` limits the searches; `max_observation_tokens=-1`: characters limit them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Task:
         """ "train" or its like where there is one, else the first split that has questions."""
         filled = [name for name, questions in self.questions.items() if questions]
         return next((name for name in ("train", *filled) if name in filled and name.startswith("train")), filled[0])
+
+
+def flag(value: object) -> Any:
+    """0 and 1, as command lines give them, as a truth value; anything else as it is."""
+    return bool(value) if value in (0, 1) else value
 
 
 def open_index(passages: Sequence[Passage], index: str) -> Searcher:
