@@ -61,11 +61,14 @@ def flag(value: object) -> Any:
 
 
 def open_index(passages: Sequence[Passage], index: str) -> Searcher:
-    """A searcher over exactly these passages: a back end's name, or the folder of an index."""
+    """A searcher over exactly these passages: a back end's name, the folder of an index, or a server's address.
+
+    Without passages the folder or the server is taken as it is.
+    """
     if index.startswith(("http://", "https://")):
         from ..retrieval_index.remote import RemoteSearcher
 
-        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages))
+        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages) if passages else None)
     if index == "bm25s":
         from ..retrieval_index.bm25s_index import Bm25sSearcher
 
@@ -81,4 +84,4 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
         raise BerrypickError(
             f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"
         )
-    return open_searcher(folder, expected_corpus_sha256=digest)
+    return open_searcher(folder, expected_corpus_sha256=digest if passages else None)
