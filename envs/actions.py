@@ -14,7 +14,9 @@ __all__ = [
     "cut_turn",
     "encodable",
     "first_block",
+    "read_answer",
     "read_candidate",
+    "read_query",
 ]
 
 
@@ -73,6 +75,22 @@ def first_block(text: str, tags: Sequence[str]) -> tuple[str, int, int] | None:
         return None
     _, tag, start, end = min(found)
     return tag, start, end
+
+
+def read_query(text: str, start: int, end: int) -> Search:
+    """The one query that stands between two offsets of a turn, without the space around it."""
+    body = text[start:end]
+    query = body.strip()
+    start += len(body) - len(body.lstrip())
+    return Search((query,), ((start, start + len(query)),))
+
+
+def read_answer(text: str, start: int, end: int) -> Answer | Invalid:
+    """The candidates that stand between two offsets of a turn, one a line."""
+    lines = [line for line in text[start:end].split("\n") if line.strip()]
+    if not lines:
+        return Invalid("empty <answer> block")
+    return Answer(tuple(read_candidate(line) for line in lines), (start, end))
 
 
 def read_candidate(line: str) -> Candidate:

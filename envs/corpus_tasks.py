@@ -11,15 +11,12 @@ from typing import Any
 from ..retrieval_index.errors import BerrypickError
 from .datasets import data_folder
 from .questions import EpisodeSpec
-from .task import Task, open_index
+from .task import UNLIMITED, Task, flag, open_index
 from .upstream import Dataset, read_dataset
 
 __all__ = ["RULES", "SETS", "PublicSet", "custom_task", "public_task"]
 
 _log = logging.getLogger(__name__)
-
-UNLIMITED = -1
-"""`search_budget=-1`: only `max_turns` limits the searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,8 @@ def public_task(title: str) -> Callable[..., Task]:
     def make(*, data: str = "", index: str = "bm25s", **rules: Any) -> Task:
         public = SETS[title]
         folder = Path(_text("data", data)) if data else _folder(public)
-        dataset = read_dataset(_file(folder, "questions"), _file(folder, "corpus"))
+        corpus = None if _is_elsewhere(index) and not _files(folder, "corpus") else _file(folder, "corpus")
+        dataset = read_dataset(_file(folder, "questions"), corpus, passages_elsewhere=_is_elsewhere(index))
         return _corpus_task(f"berrypick/{title}-v0", _only(dataset, public.name), index, **rules)
 
     make.__doc__ = f"{title} from the folder `data`, or from `{SETS[title].name}` below BERRYPICK_DATA."
@@ -91,10 +89,20 @@ def _folder(public: PublicSet) -> Path:
 
 def _file(folder: Path, stem: str) -> Path:
     """`stem` with whatever ending it has; the first by name where there are several."""
-    found = sorted(path for path in folder.glob(f"{stem}.*") if path.is_file())
+    found = _files(folder, stem)
     if not found:
-        raise BerrypickError(f"no {stem}.jsonl in {folder}; see docs/data.md for the layout")
+        other = ", or give index=URL of a server or index=FOLDER of an index" if stem == "corpus" else ""
+        raise BerrypickError(f"no {stem}.jsonl in {folder}; put one there, see docs/data.md for the layout{other}")
     return found[0]
+
+
+def _files(folder: Path, stem: str) -> list[Path]:
+    return sorted(path for path in folder.glob(f"{stem}.*") if path.is_file())
+
+
+def _is_elsewhere(index: object) -> bool:
+    """Whether `index` brings its own passages: a server, or the folder of an index."""
+    return isinstance(index, str) and (index.startswith(("http://", "https://")) or Path(index).is_dir())
 
 
 def custom_task(
@@ -102,7 +110,8 @@ def custom_task(
 ) -> Task:
     """Your questions and corpus: files in the layout of docs/data.md or in an upstream format, told by content.
 
-    `corpus` may be left out where the questions carry their passages (HotpotQA, 2WikiMultiHopQA, MuSiQue, IRCoT).
+    `corpus` may be left out where the questions carry their passages (HotpotQA, 2WikiMultiHopQA, MuSiQue, IRCoT), and
+    where `index` is a server or the folder of an index: then nothing is known of its passages, and no evidence either.
     """
     if not questions:
         raise BerrypickError(
@@ -111,7 +120,9 @@ def custom_task(
         )
     corpus_file = Path(_text("corpus", corpus)) if corpus else None
     skipped: list[str] | None = [] if skip_bad else None
-    dataset = read_dataset(Path(_text("questions", questions)), corpus_file, skipped=skipped)
+    dataset = read_dataset(
+        Path(_text("questions", questions)), corpus_file, skipped=skipped, passages_elsewhere=_is_elsewhere(index)
+    )
     if skipped:
         _log.warning("left out %d bad records; the first: %s", len(skipped), skipped[0])
     return _corpus_task("berrypick/Custom-v0", dataset, index, **rules)
@@ -136,6 +147,8 @@ def _corpus_task(
     turn_format: str = "tags",
     template: str = "instruct",
     max_observation_chars: int = 2000,
+    max_observation_tokens: int = UNLIMITED,
+    escape_special_tokens: bool | int = False,
 ) -> Task:
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -146,6 +159,8 @@ def _corpus_task(
         num_answers=num_answers,
         reward=reward,
         max_observation_chars=max_observation_chars,
+        max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
+        escape_special_tokens=flag(escape_special_tokens),
     )
     searcher = open_index(dataset.passages, index)
     return Task(env_id, dataset.questions, spec, searcher, passages=dataset.passages)

@@ -26,9 +26,15 @@ class DataGet:
 
     def run(self) -> int:
         """Downloads and prints the folder."""
-        from .downloads import get_dataset
+        from .downloads import SOURCES, get_dataset
 
-        sys.stdout.write(f"{get_dataset(self.name)}\n")
+        folder = get_dataset(self.name)
+        sys.stdout.write(f"{folder}\n")
+        if not SOURCES[self.name].carries_passages:
+            sys.stderr.write(
+                f"{self.name} is questions only: put a corpus.jsonl beside them, or give the environment index=URL of "
+                "a /retrieve server or index=FOLDER of an index\n"
+            )
         return 0
 
 

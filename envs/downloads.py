@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +37,7 @@ class HubSource:
 _FLASHRAG = "RUC-NLPIR/FlashRAG_datasets"
 SOURCES: Mapping[str, HubSource] = {
     "hotpotqa": HubSource("hotpotqa/hotpot_qa", "distractor", ("train", "validation"), True),
-    "2wikimultihopqa": HubSource(_FLASHRAG, "2wikimultihopqa", ("train", "dev"), False),
+    "2wikimultihopqa": HubSource(_FLASHRAG, "2wikimultihopqa", ("train", "dev"), True),
     "musique": HubSource("dgslibisey/MuSiQue", None, ("train", "validation"), True),
     "bamboogle": HubSource(_FLASHRAG, "bamboogle", ("test",), False),
     "strategyqa": HubSource(_FLASHRAG, "strategyqa", ("train",), False),
@@ -123,7 +124,11 @@ def _hub_rows(repository: str, configuration: str | None, split: str) -> Iterabl
         import datasets
     except ImportError as error:
         raise MissingExtraError("berrypick data get", "data", error) from error
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it logs each of its retries, twice
     try:
+        _ask_for(repository)
         rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(repository, configuration, split=split)
     except Exception as error:  # the library raises whatever its transport raises
         reason = (str(error).splitlines() or [""])[0]
@@ -131,7 +136,17 @@ def _hub_rows(repository: str, configuration: str | None, split: str) -> Iterabl
             f"cannot download {repository}: {type(error).__name__}: {reason}; "
             "check the network, or put the files below BERRYPICK_DATA as docs/data.md describes"
         ) from error
+    finally:
+        log.setLevel(level)
     return rows
+
+
+def _ask_for(repository: str) -> None:
+    """One request that fails at once; the library itself tries for half a minute and logs each attempt."""
+    from huggingface_hub import HfApi, constants
+
+    if not constants.HF_HUB_OFFLINE and not Path(repository).is_dir():
+        HfApi().dataset_info(repository, timeout=20)
 
 
 def _sha256(path: Path) -> str:

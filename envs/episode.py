@@ -14,6 +14,8 @@ from ..retrieval_index.errors import SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .actions import encodable
 from .answers import exact_match
+from .control_text import plain_hits
+from .observation_limit import LeadingChars, render_within
 from .question_searcher import QuestionSearcher
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
@@ -103,6 +105,7 @@ class Episode:
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
+    observation_unit: Literal["characters", "tokens"] = "characters"
 
     @property
     def done(self) -> bool:
@@ -186,7 +189,9 @@ def start(question: Question, spec: EpisodeSpec) -> Episode:
     return Episode(question, spec)
 
 
-def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher) -> list[StepResult]:
+def advance(
+    episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher, *, leading: LeadingChars | None = None
+) -> list[StepResult]:
     """Takes one turn in every episode with one `search()` call for all of them.
 
     A search that would exceed the budget is refused whole and costs nothing. A turn that cannot be parsed gets a
@@ -197,6 +202,7 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
         episodes: unfinished episodes; they are changed in place.
         drafts: one turn for each.
         searcher: answers all valid queries of the step.
+        leading: counts tokens, where the policy holds a tokenizer; `EpisodeSpec.max_observation_tokens` needs it.
     """
     if len(episodes) != len(drafts):
         raise ValueError(f"{len(episodes)} episodes but {len(drafts)} drafts")
@@ -222,7 +228,7 @@ def advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sear
         hits: tuple[tuple[Hit, ...], ...] = ()
         if isinstance(action, Search) and error is None:
             hits = tuple(tuple(next(found)[: episode.spec.top_k]) for _ in action.queries)
-        results.append(_take(episode, draft, action, hits, error))
+        results.append(_take(episode, draft, action, hits, error, leading))
     return results
 
 
@@ -252,18 +258,27 @@ def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
 
 
 def _take(
-    episode: Episode, draft: Draft, action: Action, hits: tuple[tuple[Hit, ...], ...], error: str | None
+    episode: Episode,
+    draft: Draft,
+    action: Action,
+    hits: tuple[tuple[Hit, ...], ...],
+    error: str | None,
+    leading: LeadingChars | None,
 ) -> StepResult:
+    spec = episode.spec
     first_number = len(episode.hits) + 1
     terminated = isinstance(action, Answer)
     truncated = not terminated and (len(episode.turns) + 1 >= episode.spec.max_turns or error == UNAVAILABLE)
     observation = ""
     if not isinstance(action, Answer):
-        turn_format = get_turn_format(episode.spec.turn_format)
+        turn_format = get_turn_format(spec.turn_format)
         note = turn_format.invalid_hint if isinstance(action, Invalid) else None
         if error is not None:
             note = turn_format.budget_hint if error == OVER_BUDGET else error
-        observation = turn_format.render(action, hits, first_number, note, episode.spec.max_observation_chars)
+        shown = plain_hits(hits) if spec.escape_special_tokens else hits
+        observation = render_within(turn_format, action, shown, first_number, note, spec, leading)
+        if leading is not None and spec.max_observation_tokens is not None:
+            episode.observation_unit = "tokens"
     episode.turns.append(Turn(draft, action, hits, observation, error))
     episode.terminated, episode.truncated = terminated, truncated
     if episode.done:

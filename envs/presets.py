@@ -34,8 +34,9 @@ class EvaluationPreset:
 
 EVALUATION_PRESETS: Mapping[str, EvaluationPreset] = {
     "search-r1": EvaluationPreset(
-        "Search-R1 (arXiv 2503.09516): its prompt and tags, top 3, four searches and a last turn, observations of 500 "
-        "tokens (here 2,000 characters), responses of 500 tokens, exact match",
+        "Search-R1 (arXiv 2503.09516): its prompt and tags, top 3, four searches and a last turn, observations cut to "
+        "500 tokens of the policy's tokenizer (2,000 characters where the policy has none), responses of 500 tokens, "
+        "exact match",
         {
             "turn_format": "search_r1",
             "template": "instruct",
@@ -43,6 +44,7 @@ EVALUATION_PRESETS: Mapping[str, EvaluationPreset] = {
             "max_turns": 5,
             "search_budget": -1,
             "max_observation_chars": 2000,
+            "max_observation_tokens": 500,
             "reward": "em",
         },
         500,

@@ -8,10 +8,12 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["MIN_OBSERVATION_CHARS", "EpisodeSpec", "Question"]
+__all__ = ["MIN_OBSERVATION_CHARS", "MIN_OBSERVATION_TOKENS", "EpisodeSpec", "Question"]
 
 MIN_OBSERVATION_CHARS = 100
 """Room for the tags around a cut observation."""
+
+MIN_OBSERVATION_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class EpisodeSpec:
         num_answers: candidates wanted in the answer block.
         reward: a reward spec, see `envs/rewards.py`.
         max_observation_chars: an observation longer than this is cut.
+        max_observation_tokens: where set, policies that hold a tokenizer cut observations to so many of its tokens,
+            instead of to characters. Records say which limit held, in `observation_limit`.
+        escape_special_tokens: breaks spellings of control tokens (`<|im_end|>`, `<tool_call>`, `[INST]`) in question
+            and passages by a space, for whoever encodes them with special tokens on; see `envs/control_text.py`.
 
     Raises:
         BerrypickError: a number out of range or of another type.
@@ -58,6 +64,8 @@ class EpisodeSpec:
     num_answers: int = 1
     reward: str = "em"
     max_observation_chars: int = 4000
+    max_observation_tokens: int | None = None
+    escape_special_tokens: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -66,11 +74,14 @@ class EpisodeSpec:
             ("search_budget", 0),
             ("num_answers", 1),
             ("max_observation_chars", MIN_OBSERVATION_CHARS),
+            ("max_observation_tokens", MIN_OBSERVATION_TOKENS),
         ):
             value = getattr(self, name)
-            if name == "search_budget" and value is None:
+            if name in ("search_budget", "max_observation_tokens") and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise BerrypickError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if not isinstance(self.escape_special_tokens, bool):
+            raise BerrypickError(f"escape_special_tokens must be true or false, got {self.escape_special_tokens!r}")
         if self.template not in ("instruct", "bare"):
             raise BerrypickError(f"template must be instruct or bare, got {self.template!r}")

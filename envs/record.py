@@ -106,6 +106,7 @@ class EpisodeRecord(_Row):
     reward_names: list[str] | None = None
     policy_tokens: int | None = None
     env_tokens: int | None = None
+    observation_limit: str | None = None
     terminated: bool = True
     truncated: bool = False
 

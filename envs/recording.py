@@ -58,10 +58,17 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         reward_vectors=vectors,
         reward_names=names,
         policy_tokens=sum(len(part.ids) for part in tokens) if tokens else None,
+        observation_limit=_observation_limit(episode),
         terminated=episode.terminated,
         truncated=episode.truncated,
         **run_facts,
     )
+
+
+def _observation_limit(episode: Episode) -> str:
+    """What cut long observations: "500 tokens" of the policy's tokenizer, or "2000 characters"."""
+    spec, unit = episode.spec, episode.observation_unit
+    return f"{spec.max_observation_tokens if unit == 'tokens' else spec.max_observation_chars} {unit}"
 
 
 def _turn(turn: Turn) -> TurnRecord:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..retrieval_index.searcher import Hit
-from .actions import Action, Answer, Candidate, Invalid, Search, first_block
+from .actions import Action, Answer, Candidate, Invalid, Search, first_block, read_query
+from .prompt_words import opening, question_words
 from .questions import EpisodeSpec, Question
 
 __all__ = ["SearchR1Format"]
@@ -41,10 +42,9 @@ class SearchR1Format:
 
     def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
         """The published user message; "bare" sends the question alone."""
-        text = question.text.strip()
-        if spec.template == "bare":
-            return [{"role": "user", "content": text}]
-        return [{"role": "user", "content": PROMPT.format(question=text if text.endswith("?") else f"{text}?")}]
+        text = question_words(question, spec).strip()
+        mark = "" if text.endswith("?") or spec.template == "bare" else "?"
+        return opening(question, spec, PROMPT, asked=text + mark)
 
     def cut(self, text: str) -> str:
         """Up to the first `</search>` if there is one, else up to the first `</answer>`."""
@@ -60,11 +60,9 @@ class SearchR1Format:
         if block is None:
             return Invalid("no complete <search> or <answer> block")
         tag, start, end = block
-        body = text[start:end]
         if tag == "answer":
-            return Answer((Candidate(body.strip()),), (start, end))
-        start += len(body) - len(body.lstrip())
-        return Search((body.strip(),), ((start, start + len(body.strip())),))
+            return Answer((Candidate(text[start:end].strip()),), (start, end))
+        return read_query(text, start, end)
 
     def render(
         self,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..retrieval_index.searcher import Hit
-from .actions import Action, Answer, Invalid, Search, cut_turn, first_block, read_candidate
+from .actions import Action, Invalid, Search, cut_turn, first_block, read_answer, read_query
+from .prompt_words import opening, passage_lines
 from .questions import EpisodeSpec, Question
-from .world_english import archive_words
 
-__all__ = ["BUDGET_HINT", "INVALID_HINT", "TagsFormat", "budget_words", "passage_lines", "several_words", "world_words"]
+__all__ = ["BUDGET_HINT", "INVALID_HINT", "TagsFormat"]
 
 INVALID_HINT = "invalid turn: write <search> query </search> or <answer> answer </answer>"
 BUDGET_HINT = "no searches left: write <answer> answer </answer>"
@@ -19,7 +19,8 @@ INSTRUCTIONS = (
     "Answer the question. Think inside <think> and </think> first, and again whenever you learn something. "
     "If you lack knowledge, search by writing <search> query </search>; the best passages come back between "
     "<information> and </information>. You may search {budget}. When you know enough, write the answer, short "
-    "and without explanation, inside <answer> and </answer>, for example <answer> Beijing </answer>.{several}"
+    "and without explanation, inside <answer> and </answer>, for example <answer> Beijing </answer>.{several}{world}\n"
+    "Question: {question}\n"
 )
 _CUT = " ... </information>\n"
 
@@ -40,10 +41,7 @@ class TagsFormat:
 
     def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
         """One user message; the template "bare" sends the question alone."""
-        if spec.template == "bare":
-            return [{"role": "user", "content": question.text}]
-        task = INSTRUCTIONS.format(budget=budget_words(spec), several=several_words(spec))
-        return [{"role": "user", "content": f"{task}{world_words(question)}\nQuestion: {question.text}\n"}]
+        return opening(question, spec, INSTRUCTIONS)
 
     def cut(self, text: str) -> str:
         """The turn up to and including the first closing tag."""
@@ -55,14 +53,9 @@ class TagsFormat:
         if block is None:
             return Invalid("no complete <search> or <answer> block")
         tag, start, end = block
-        body = text[start:end]
-        if not body.strip():
-            return Invalid(f"empty <{tag}> block")
         if tag == "answer":
-            return Answer(tuple(read_candidate(line) for line in body.split("\n") if line.strip()), (start, end))
-        lead = len(body) - len(body.lstrip())
-        query = body.strip()
-        return Search((query,), ((start + lead, start + lead + len(query)),))
+            return read_answer(text, start, end)
+        return read_query(text, start, end) if text[start:end].strip() else Invalid("empty <search> block")
 
     def render(
         self,
@@ -86,36 +79,3 @@ class TagsFormat:
     def message(self, observation: str) -> dict[str, str]:
         """The observation as a chat message."""
         return {"role": self.observation_role, "content": observation}
-
-
-def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]:
-    """ "[n] (Title: T) text" for each hit, numbered on."""
-    flat = [hit for ranking in hits for hit in ranking]
-    return [
-        f"[{number}] {f'(Title: {hit.title}) ' if hit.title else ''}{hit.text}"
-        for number, hit in enumerate(flat, first_number)
-    ]
-
-
-def world_words(question: Question) -> str:
-    """What the World's archive holds, for a question of the World; empty for others."""
-    world = question.metadata.get("world")
-    if world is None:
-        return ""
-    return "\n" + archive_words(world["kinds"], len(question.metadata.get("answers_by_path", ("one",))))
-
-
-def budget_words(spec: EpisodeSpec) -> str:
-    """How often one may search, in words."""
-    limit = spec.max_turns - 1 if spec.search_budget is None else spec.search_budget
-    return "once" if limit == 1 else f"{limit} times at most"
-
-
-def several_words(spec: EpisodeSpec) -> str:
-    """What is asked for where several answers are wanted; empty for one."""
-    if spec.num_answers == 1:
-        return ""
-    return (
-        f" Give {spec.num_answers} different answers in the one block, one a line, each with the numbers of "
-        "the passages that support it, for example: Beijing [2]."
-    )

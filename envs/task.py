@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..retrieval_index.corpus import Passage, corpus_sha256
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
@@ -13,7 +14,10 @@ from .datasets import cache_folder
 from .questions import EpisodeSpec, Question
 from .world_config import WorldConfig
 
-__all__ = ["Task", "open_index"]
+__all__ = ["UNLIMITED", "Task", "flag", "open_index"]
+
+UNLIMITED = -1
+"""`search_budget=-1`: only `max_turns` limits the searches; `max_observation_tokens=-1`: characters limit them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,20 @@ class Task:
         return next((name for name in ("train", *filled) if name in filled and name.startswith("train")), filled[0])
 
 
+def flag(value: object) -> Any:
+    """0 and 1, as command lines give them, as a truth value; anything else as it is."""
+    return bool(value) if value in (0, 1) else value
+
+
 def open_index(passages: Sequence[Passage], index: str) -> Searcher:
-    """A searcher over exactly these passages: a back end's name, or the folder of an index."""
+    """A searcher over exactly these passages: a back end's name, the folder of an index, or a server's address.
+
+    Without passages the folder or the server is taken as it is.
+    """
     if index.startswith(("http://", "https://")):
         from ..retrieval_index.remote import RemoteSearcher
 
-        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages))
+        return RemoteSearcher(index, expected_corpus_sha256=corpus_sha256(passages) if passages else None)
     if index == "bm25s":
         from ..retrieval_index.bm25s_index import Bm25sSearcher
 
@@ -72,4 +84,4 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
         raise BerrypickError(
             f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"
         )
-    return open_searcher(folder, expected_corpus_sha256=digest)
+    return open_searcher(folder, expected_corpus_sha256=digest if passages else None)

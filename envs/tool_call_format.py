@@ -10,9 +10,9 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from ..retrieval_index.searcher import Hit
-from .actions import Action, Answer, Invalid, Search, cut_turn, encodable, first_block, read_candidate
+from .actions import Action, Invalid, Search, cut_turn, encodable, first_block, read_answer
+from .prompt_words import opening, passage_lines
 from .questions import EpisodeSpec, Question
-from .tags_format import budget_words, passage_lines, several_words, world_words
 
 __all__ = ["SEARCH_TOOL", "ToolCallFormat"]
 
@@ -72,13 +72,7 @@ class ToolCallFormat:
 
     def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
         """The tools as a system message, then the task; "bare" sends the question alone."""
-        if spec.template == "bare":
-            return [{"role": "user", "content": question.text}]
-        task = _TASK.format(
-            budget=budget_words(spec), several=several_words(spec), world=world_words(question), question=question.text
-        )
-        system = _TOOLS.format(tool=json.dumps(SEARCH_TOOL))
-        return [{"role": "system", "content": system}, {"role": "user", "content": task}]
+        return opening(question, spec, _TASK, system=_TOOLS.format(tool=json.dumps(SEARCH_TOOL)))
 
     def cut(self, text: str) -> str:
         """The turn up to and including the first closing tag."""
@@ -90,12 +84,7 @@ class ToolCallFormat:
         if block is None:
             return Invalid("no complete <tool_call> or <answer> block")
         tag, start, end = block
-        body = text[start:end]
-        if tag == "tool_call":
-            return _read_call(body, start)
-        if not body.strip():
-            return Invalid("empty <answer> block")
-        return Answer(tuple(read_candidate(line) for line in body.split("\n") if line.strip()), (start, end))
+        return _read_call(text[start:end], start) if tag == "tool_call" else read_answer(text, start, end)
 
     def render(
         self,

@@ -28,7 +28,12 @@ class Dataset:
 
 
 def read_dataset(
-    questions: Path, corpus: Path | None = None, *, split: str = "test", skipped: list[str] | None = None
+    questions: Path,
+    corpus: Path | None = None,
+    *,
+    split: str = "test",
+    skipped: list[str] | None = None,
+    passages_elsewhere: bool = False,
 ) -> Dataset:
     """Reads a question file, with its corpus or with the passages that its records carry.
 
@@ -37,6 +42,7 @@ def read_dataset(
         corpus: JSONL or JSON; without one the records must carry their passages.
         split: of records that name none.
         skipped: where given, bad records are left out and their errors put here.
+        passages_elsewhere: the questions may come without any passage; what they say of their evidence is left out.
 
     Raises:
         QuestionError: with file and record, for an unknown format or a record that is not valid.
@@ -69,12 +75,21 @@ def read_dataset(
         lines.append((where, line))
         carried.update((passage.id, passage) for passage in own)
     passages = read_any_corpus(corpus, skipped=skipped) if corpus else tuple(carried[key] for key in sorted(carried))
-    if not passages:
+    if not passages and not passages_elsewhere:
         raise QuestionError(f"{questions}: these questions carry no passages; give their corpus too")
+    if not passages:
+        lines = [(where, _without_evidence(line)) for where, line in lines]
     titles = {passage.id: passage.title for passage in passages}
     if corpus and carried:
         _point_at(lines, carried, passages)
     return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name)
+
+
+def _without_evidence(line: dict[str, Any]) -> dict[str, Any]:
+    metadata = line["metadata"]
+    if not isinstance(metadata, dict):
+        return line  # refused later, with its place
+    return line | {"metadata": {key: value for key, value in metadata.items() if not key.startswith("supporting_ids")}}
 
 
 def _point_at(

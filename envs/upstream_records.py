@@ -151,7 +151,24 @@ def _trainer_row(record: Mapping[str, Any]) -> Converted:
 
 
 def _flashrag(record: Mapping[str, Any]) -> Converted:
-    return dict(record), []
+    """Our own layout, too. FlashRAG keeps HotpotQA's and 2WikiMultiHopQA's passages in the metadata, and StrategyQA's
+    answers as truth values."""
+    line = dict(record)
+    if isinstance(answers := line["golden_answers"], list):
+        spoken = {True: "yes", False: "no"}
+        line["golden_answers"] = [spoken[answer] if isinstance(answer, bool) else answer for answer in answers]
+    metadata = line.get("metadata")
+    context = metadata.get("context") if isinstance(metadata, Mapping) else None
+    if not isinstance(metadata, Mapping) or not isinstance(context, Mapping) or "title" not in context:
+        return line, []
+    facts = metadata.get("supporting_facts") or {"title": [], "sent_id": []}
+    sentences = context.get("sentences", context.get("content"))
+    found, passages = _titled(
+        {"question": line["question"], "answer": ""}, zip(context["title"], sentences, strict=True),
+        list(zip(facts["title"], facts["sent_id"], strict=True)), line.get("id"),
+    )  # fmt: skip
+    kept = {name: value for name, value in metadata.items() if name != "context" and value is not None}
+    return line | {"metadata": kept | found["metadata"]}, passages
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 from .questions import EpisodeSpec
-from .task import Task, open_index
+from .task import UNLIMITED, Task, flag, open_index
 from .world import SPLITS, WorldConfig, build_world
 
 __all__ = ["world_task"]
@@ -36,6 +36,8 @@ def world_task(
     template: str = "",
     top_k: int = 1,
     max_observation_chars: int = 4000,
+    max_observation_tokens: int = UNLIMITED,
+    escape_special_tokens: bool | int = False,
 ) -> Task:
     """The planted world; see `envs/world_config.py`.
 
@@ -51,7 +53,7 @@ def world_task(
         hops=hops,
         cue=cue,
         clauses=clauses,
-        aliases=bool(aliases) if aliases in (0, 1) else aliases,
+        aliases=flag(aliases),
         distractors=distractors,
         voice=voice,
         num_answers=num_answers,
@@ -70,6 +72,8 @@ def world_task(
         num_answers=num_answers,
         reward=reward,
         max_observation_chars=max_observation_chars,
+        max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
+        escape_special_tokens=flag(escape_special_tokens),
     )
     world = build_world(config)
     questions = {split: world.questions(split) for split in SPLITS}

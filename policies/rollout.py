@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..envs.episode import Draft, Episode, StepResult, Turn, advance, start
+from ..envs.observation_limit import LeadingChars
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.rewards import parse_reward
 from ..envs.turn_format import get_turn_format
@@ -84,9 +85,10 @@ def _play(
     session = policy.start(questions, spec, seeds, sampling)
     episodes = [start(question, spec) for question in questions]
     live = list(range(len(episodes)))
+    leading: LeadingChars | None = getattr(session, "leading_chars", None)  # of sessions that hold a tokenizer
     while live:
         drafts = session.act(live)
-        answers = _advance([episodes[row] for row in live], drafts, searcher)
+        answers = _advance([episodes[row] for row in live], drafts, searcher, leading)
         session.finish([row for row in live if episodes[row].done])
         going = [(row, text) for row, text in zip(live, answers) if not episodes[row].done]
         session.observe([row for row, _ in going], [text for _, text in going])
@@ -95,7 +97,9 @@ def _play(
     return episodes
 
 
-def _advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher) -> list[str]:
+def _advance(
+    episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher, leading: LeadingChars | None
+) -> list[str]:
     """One turn of each episode; returns the observations.
 
     An episode ends here when its context has no room for a turn, or when the searcher fails for its own query.
@@ -108,14 +112,14 @@ def _advance(episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Sea
             writing.append(at)
     out = [""] * len(episodes)
     try:
-        results = advance([episodes[at] for at in writing], [drafts[at] for at in writing], searcher)
+        results = advance([episodes[at] for at in writing], [drafts[at] for at in writing], searcher, leading=leading)
     except Exception as failure:  # whatever a back end raises; nothing has been changed yet
         if isinstance(failure, ValueError):
             raise
         logger.warning("a search failed (%s); its queries are tried one episode at a time", failure)
         # A server that has been waited for in vain is not waited for again, once an episode.
         again = _Gone(failure) if isinstance(failure, SearchUnavailableError) else searcher
-        results = [_advance_alone(episodes[at], drafts[at], again) for at in writing]
+        results = [_advance_alone(episodes[at], drafts[at], again, leading) for at in writing]
     for at, result in zip(writing, results):
         out[at] = result.observation
     return out
@@ -135,9 +139,9 @@ class _Gone:
         pass
 
 
-def _advance_alone(episode: Episode, draft: Draft, searcher: Searcher) -> StepResult:
+def _advance_alone(episode: Episode, draft: Draft, searcher: Searcher, leading: LeadingChars | None) -> StepResult:
     try:
-        (result,) = advance([episode], [draft], searcher)
+        (result,) = advance([episode], [draft], searcher, leading=leading)
     except Exception as failure:
         _end(episode, draft, f"{SEARCH_FAILED}: {failure}")
         result = StepResult("", episode.reward, False, True, {})

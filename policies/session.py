@@ -13,6 +13,7 @@ from tokenizers.decoders import DecodeStream
 from torch import Tensor
 
 from ..envs.episode import Draft, Tokens
+from ..envs.observation_limit import leading_chars
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.turn_format import get_turn_format
 from ..retrieval_index.errors import BerrypickError
@@ -127,6 +128,10 @@ class LanguageModelSession:
                 ids = encode(self._policy.tokenizer, text)
                 state.ids += ids
                 state.mask += [False] * len(ids)
+
+    def leading_chars(self, text: str, max_tokens: int) -> int:
+        """How many leading characters of a text are at most so many tokens."""
+        return leading_chars(self._policy.tokenizer, text, max_tokens)
 
     def finish(self, rows: Sequence[int]) -> None:
         """Drops rows; the cache is compacted before the next turn."""

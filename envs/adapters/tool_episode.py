@@ -10,6 +10,7 @@ from typing import Any
 
 from ...retrieval_index.errors import UnknownNameError
 from ..episode import Draft, Episode, advance, start
+from ..prompt_words import question_words
 from ..questions import Question
 from ..rewards import parse_reward
 from ..task import Task
@@ -21,13 +22,17 @@ ENDED = "the episode has ended"
 
 
 def shared_task(env_id: str, arguments: Mapping[str, Any]) -> Task:
-    """A task that all environments of a process share: its index is built once."""
+    """A task that all environments of a process share: its index is built once.
+
+    Whoever drives it encodes observations itself, so control spellings in questions and passages are broken
+    (`escape_special_tokens`) unless the arguments say otherwise.
+    """
     return _shared_task(env_id, json.dumps(dict(arguments), sort_keys=True))
 
 
 @lru_cache(maxsize=4)
 def _shared_task(env_id: str, arguments: str) -> Task:
-    return make_task(env_id, **json.loads(arguments))
+    return make_task(env_id, **{"escape_special_tokens": True} | json.loads(arguments))
 
 
 def question_by_id(task: Task, question_id: str) -> Question:
@@ -47,7 +52,7 @@ def tool_instruction(task: Task, question: Question) -> str:
     kinds = f" A query names one record kind ({', '.join(world['kinds'])}), relation and person." if world else ""
     return (
         f"Answer the question. Find passages with the tool search, {limit} queries at most.{kinds} "
-        f"When you know the answer, give it, short, with the tool answer.\nQuestion: {question.text}"
+        f"When you know the answer, give it, short, with the tool answer.\nQuestion: {question_words(question, spec)}"
     )
 
 

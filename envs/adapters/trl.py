@@ -7,9 +7,11 @@ Tried with trl 1.16. `environment_factory` lets TRL drive the turns with the mod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..episode import Draft, Episode, advance, start
+from ..observation_limit import leading_chars
 from ..task import Task
 from .tool_episode import ToolEpisode, question_by_id, shared_task, tool_instruction
 
@@ -149,9 +151,10 @@ def _take_turns(rows: Sequence[_Row], task: Task, trainer: Any, max_new_tokens: 
     for row, (ids, log_probs) in zip(rows, sampled):
         row.append(ids, log_probs, 1)
         drafts.append(Draft(tokenizer.decode(ids, skip_special_tokens=True)))
-    for row, result in zip(rows, advance([row.episode for row in rows], drafts, task.searcher)):
+    leading = partial(leading_chars, tokenizer)
+    for row, result in zip(rows, advance([row.episode for row in rows], drafts, task.searcher, leading=leading)):
         if not row.episode.done:
-            ids = tokenizer.encode(result.observation, add_special_tokens=False)
+            ids = tokenizer.encode(result.observation, add_special_tokens=False, split_special_tokens=True)
             row.append(ids, [0.0] * len(ids), 0)
 
 

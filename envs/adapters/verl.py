@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..answers import exact_match, f1
@@ -21,6 +21,7 @@ __all__ = ["compute_score", "search_tool", "verl_rows"]
 
 _OBSERVATION = re.compile(r"<(information|tool_response)>(.*?)</\1>", re.DOTALL)
 _PASSAGE = re.compile(r"(?:\[\d+\]|Doc \d+) ?\(Title: (.*?)\) (.*?)(?=\n(?:\[\d+\]|Doc \d+)|\Z)", re.DOTALL)
+_OPENING = re.compile(r"<(?:information|tool_response)>")
 _END = re.compile(r"</(?:information|tool_response)>")
 
 
@@ -31,8 +32,10 @@ def compute_score(
 
     Configured as `custom_reward_function` with path `pkg://berrypick.envs.adapters.verl` and name `compute_score`.
 
-    Only the text after the last observation is searched for an answer: no passage can give one. Group id, queries and
-    passages are JSON texts, which verl's dumps keep and its averages leave out.
+    Only the text after the last observation is searched for an answer. Rollouts of our tool class say what they
+    showed, so no passage and no hint can give one, under any chat template; in others' text, observations are what
+    stands in `<information>` or `<tool_response>`. Group id, queries and passages are JSON texts, which verl's dumps
+    keep and its averages leave out.
 
     Args:
         data_source: of the row.
@@ -46,12 +49,17 @@ def compute_score(
     info = dict(extra_info or {})
     truth = ground_truth["target"] if isinstance(ground_truth, Mapping) else ground_truth
     answers = [truth] if isinstance(truth, str) else [str(answer) for answer in truth]
-    ends = [match.end() for match in _END.finditer(solution_str)]
-    said = re.findall(r"<answer>(.*?)</answer>", solution_str[ends[-1] if ends else 0 :], re.DOTALL)
+    log = info.get("berrypick")
+    if isinstance(log, Mapping):  # from our tool class, exact
+        last = _after_observations(solution_str, log["observations"])
+        queries, passages = list(log["queries"]), list(log["passage_ids"])
+    else:
+        last = solution_str
+        queries = _queries(_OBSERVATION.sub("\n", solution_str))
+        passages = [passage for match in _OBSERVATION.finditer(solution_str) for passage in _passages(match.group(2))]
+    said = re.findall(r"<answer>(.*?)</answer>", _after_tags(last), re.DOTALL)
     answer = said[-1].strip() if said else ""
     em = exact_match(answer, answers) if said else 0.0
-    queries = _queries(_OBSERVATION.sub("\n", solution_str))
-    passages = [passage for match in _OBSERVATION.finditer(solution_str) for passage in _passages(match.group(2))]
     key = info.get("question_id", info.get("index", info.get("question", "")))
     return {
         "score": em,
@@ -63,6 +71,21 @@ def compute_score(
         "berrypick_passages": json.dumps(passages),
         "berrypick_num_queries": float(len(queries)),
     }
+
+
+def _after_observations(text: str, observations: Sequence[str]) -> str:
+    """What follows the last of the observations; one that verl cut or left out is passed over."""
+    end = 0
+    for observation in observations:
+        at = text.find(observation, end)
+        end = at + len(observation) if at >= 0 else end
+    return text[end:]
+
+
+def _after_tags(text: str) -> str:
+    """What follows the last closed observation, up to one that was cut off before it closed."""
+    ends = [match.end() for match in _END.finditer(text)]
+    return _OPENING.split(text[ends[-1] if ends else 0 :])[0]
 
 
 def _queries(policy_text: str) -> list[str]:

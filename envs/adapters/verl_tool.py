@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
@@ -15,16 +19,31 @@ from .tool_episode import ToolEpisode, question_by_id, shared_task
 __all__ = ["BerrypickSearchTool"]
 
 
+@dataclass(slots=True)
+class _Rollout:
+    """The episode of one rollout; calls that verl runs at a time take their turns in order."""
+
+    play: ToolEpisode
+    shown: list[str] = field(default_factory=list)
+    taking_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class BerrypickSearchTool(BaseTool):  # type: ignore[misc]
     """`search(query_list)`; rows of `verl_rows` tell it environment and question.
 
-    verl makes an instance for each call, so the budget of an episode is the loop's `max_assistant_turns`, not ours.
-    Metrics hold the queries and the ids of the passages found, which verl's own dumps lack.
+    verl makes and releases an instance for each call, and hands `execute` the `agent_data` of the rollout the call
+    belongs to: all calls of a rollout are turns of one episode, so its search budget, its turns and the numbers of its
+    passages go on from call to call. The episode is forgotten with its `agent_data`. Without one, as in a loop of your
+    own, an instance is an episode.
+
+    `agent_data.extra_fields["berrypick"]` holds question id, queries, passage ids and observations of the rollout so
+    far; verl passes it on to the reward function, and `compute_score` reads it.
     """
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None) -> None:
         super().__init__(config, tool_schema or self.get_openai_tool_schema())
-        self._open: dict[str, ToolEpisode] = {}
+        self._instances: dict[str, _Rollout | Mapping[str, Any]] = {}
+        self._rollouts: WeakKeyDictionary[Any, _Rollout] = WeakKeyDictionary()
 
     def get_openai_tool_schema(self) -> OpenAIFunctionToolSchema:
         """The schema of `search`."""
@@ -32,28 +51,49 @@ class BerrypickSearchTool(BaseTool):  # type: ignore[misc]
 
     async def create(self, instance_id: str | None = None, **kwargs: Any) -> tuple[str, ToolResponse]:
         """Opens an instance for the environment and question of `create_kwargs`."""
-        given = kwargs.get("create_kwargs", kwargs)
-        task = shared_task(given["env_id"], json.loads(given.get("arguments", "{}")))
         key = instance_id or str(uuid4())
-        self._open[key] = ToolEpisode(task, question_by_id(task, given["question_id"]))
+        self._instances[key] = kwargs.get("create_kwargs", kwargs)
         return key, ToolResponse()
 
     async def execute(
         self, instance_id: str, parameters: dict[str, Any], **kwargs: Any
     ) -> tuple[ToolResponse, float, dict[str, Any]]:
-        """Searches; the response is JSON with the numbered passages."""
-        play = self._open[instance_id]
-        before = len(play.episode.hits)
-        text = play.search(parameters.get("query_list"))
-        found = play.episode.hits[before:]
-        queries = list(parameters.get("query_list") or []) if found or play.episode.queries else []
-        metrics = {"queries": queries, "passage_ids": [hit.id for hit in found], "num_passages": len(found)}
+        """A search turn: the response is JSON with the numbered passages, or with a hint where it is refused."""
+        agent_data = kwargs.get("agent_data")
+        rollout = self._rollout(instance_id, agent_data)
+        asked = parameters.get("query_list") if isinstance(parameters, Mapping) else parameters
+        async with rollout.taking_turn:
+            episode = rollout.play.episode
+            queries, hits = len(episode.queries), len(episode.hits)
+            text = await asyncio.to_thread(rollout.play.search, asked)
+            found = [hit.id for hit in episode.hits]
+            rollout.shown.append(text)
+            if agent_data is not None:
+                agent_data.extra_fields["berrypick"] = {
+                    "question_id": episode.question.id, "queries": episode.queries, "passage_ids": found,
+                    "observations": list(rollout.shown),
+                }  # fmt: skip
+        metrics = {"queries": episode.queries[queries:], "passage_ids": found[hits:], "num_passages": len(found) - hits}
         return ToolResponse(text=text), 0.0, metrics
 
     async def calc_reward(self, instance_id: str, **kwargs: Any) -> float:
         """The reward spec without an answer, e.g. evidence recall."""
-        return self._open[instance_id].reward
+        return self._rollout(instance_id, kwargs.get("agent_data")).play.reward
 
     async def release(self, instance_id: str, **kwargs: Any) -> None:
-        """Forgets the instance."""
-        self._open.pop(instance_id, None)
+        """Forgets the instance; the rollout's episode stays."""
+        self._instances.pop(instance_id, None)
+
+    def _rollout(self, instance_id: str, agent_data: Any) -> _Rollout:
+        known = self._instances[instance_id] if agent_data is None else self._rollouts.get(agent_data)
+        if isinstance(known, _Rollout):
+            return known
+        given = self._instances[instance_id]
+        assert not isinstance(given, _Rollout)
+        task = shared_task(given["env_id"], json.loads(given.get("arguments", "{}")))
+        made = _Rollout(ToolEpisode(task, question_by_id(task, given["question_id"])))
+        if agent_data is None:
+            self._instances[instance_id] = made
+        else:
+            self._rollouts[agent_data] = made
+        return made

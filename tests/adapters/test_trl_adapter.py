@@ -1,7 +1,8 @@
-"""TRL's own GRPOTrainer trains two steps in our environment, both ways."""
+"""TRL's own GRPOTrainer trains two steps on turns that a tiny model sampled in our environment, both ways."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -15,139 +16,241 @@ pytestmark = [
 ]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
-WORLD = {"preset": "priced", "num_train": 16, "num_test": 4}
+WORLD = {"preset": "priced", "num_train": 16, "num_test": 4, "reward": "em + 0.2*format - 0.05*queries"}
 
 
 def block(name):
     return re.search(rf"```python {name}\n(.*?)```", DOCS.read_text(), re.DOTALL).group(1)
 
 
-@pytest.fixture
-def tokenizer():
-    """Bytes and Qwen's special tokens, with Qwen's chat template as TRL knows it."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-    from trl.chat_template_utils import qwen3_chat_template
+def overfit(model, episodes, *, steps=200, batch=8):
+    """Adam on whole episodes, [(ids, own)] with the loss on the policy's own tokens: weights that write turns."""
+    import torch
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
-    made = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    made.chat_template = qwen3_chat_template
-    return made
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(steps):
+        rows = [episodes[i] for i in torch.randperm(len(episodes), generator=generator)[:batch].tolist()]
+        width = max(len(ids) for ids, _ in rows)
+        ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
+        labels = torch.full_like(ids, -100)
+        for row, (one, own) in enumerate(rows):
+            labels[row, : len(one)] = torch.where(torch.tensor(own), torch.tensor(one), -100)
+        optimizer.zero_grad()
+        model(ids, labels=labels).loss.backward()  # padding stands on the right: causal attention never sees it
+        optimizer.step()
+    return model
 
 
-def make_model(tokenizer, script=None):
-    """A random tiny model; with a script it "samples" given texts, one a call, and still computes its own losses."""
+def encoded(tokenizer, parts):
+    """[(text, the policy wrote it)] to ids and mask, each part encoded alone."""
+    ids, own = [], []
+    for text, mine in parts:
+        piece = tokenizer.encode(text, add_special_tokens=False)
+        ids += piece
+        own += [mine] * len(piece)
+    return ids, own
+
+
+def tiny(tokenizer):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    class Scripted(LlamaForCausalLM):
-        calls = 0
-
-        def generate(self, input_ids=None, **kwargs):
-            texts = script[min(type(self).calls, len(script) - 1)]
-            type(self).calls += 1
-            rows = [tokenizer.encode(texts[i % len(texts)], add_special_tokens=False) for i in range(len(input_ids))]
-            width = max(map(len, rows))
-            padded = [row + [tokenizer.pad_token_id] * (width - len(row)) for row in rows]
-            return torch.cat([input_ids, torch.tensor(padded)], dim=1)
-
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, max_position_embeddings=8192, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    return (Scripted if script else LlamaForCausalLM)(config)
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=8192,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    ))  # fmt: skip
 
 
 def grpo_config(tmp_path, **more):
     from trl import GRPOConfig
 
     return GRPOConfig(
-        output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=4, num_generations=4, use_cpu=True,
+        output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=8, num_generations=8, use_cpu=True,
         report_to=[], logging_steps=1, max_completion_length=600, learning_rate=1e-3, save_strategy="no",
         disable_tqdm=True, seed=1, **more,
     )  # fmt: skip
 
 
-def run(name, scope):
+def train(name, scope, monkeypatch):
+    """Executes a block of the documentation; returns the trainer and, for each step, what it optimised."""
+    import torch
+    from trl import GRPOTrainer
+
+    steps = []
+    original = GRPOTrainer._generate_and_score_completions
+
+    def watched(self, inputs):
+        weights = torch.cat([p.detach().flatten().clone() for p in self.model.parameters()])
+        output = original(self, inputs)
+        plays = [env._play.episode for env in self.environments] if self.environments else []
+        steps.append({"weights": weights, "advantages": output["advantages"].clone(), "episodes": plays,
+                      "own": output["tool_mask"].clone(), "ids": output["completion_ids"].clone()})  # fmt: skip
+        return output
+
+    monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", watched)
     exec(compile(block(name), str(DOCS), "exec"), scope)
-    return scope["trainer"]
+    trainer = scope["trainer"]
+    weights = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+    return trainer, steps, [step["weights"] for step in steps] + [weights]
 
 
-def test_environment_factory_trains_two_steps_and_its_tools_are_called(tokenizer, tmp_path):
-    from berrypick.envs.adapters.tool_episode import shared_task
+def check_two_steps_learned(trainer, steps, weights):
+    """Rewards vary within each group, advantages are theirs, and each step moved the weights."""
+    assert trainer.state.global_step == 2 and len(steps) == 2
+    logs = [entry for entry in trainer.state.log_history if "reward_std" in entry]
+    assert len(logs) == 2
+    for entry, step in zip(logs, steps):
+        assert entry["reward_std"] > 0.01
+        advantages = step["advantages"]
+        assert float(advantages.abs().max()) > 0.5 and abs(float(advantages.mean())) < 1e-4
+        assert len({round(float(value), 4) for value in advantages}) > 1
+    for before, after in itertools.pairwise(weights):
+        assert float((after - before).abs().max()) > 1e-5
 
+
+@pytest.fixture(scope="module")
+def qwen():
+    """A byte-level tokenizer with merges learned from tool-call episodes, Qwen's special tokens and chat template, and
+    for each train question three such episodes as [(text, the policy wrote it)]."""
+    from berrypick.envs.adapters.tool_episode import question_by_id, shared_task
+    from berrypick.envs.adapters.trl import environment_factory, tool_rows
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+    from trl.chat_template_utils import get_training_chat_template, qwen3_chat_template
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     task = shared_task("berrypick/World-v0", WORLD)
-    call = json.dumps({"name": "search", "arguments": {"query_list": ["ledger founder kizunba"]}})
-    answers = [q.answers[0] for q in task.split("train")][:3]
-    finals = [json.dumps({"name": "answer", "arguments": {"text": text}}) for text in [*answers, "wrong"]]
-    script = [
-        [f"<tool_call>\n{call}\n</tool_call><|im_end|>"],
-        [f"<tool_call>\n{final}\n</tool_call><|im_end|>" for final in finals],
-        ["done<|im_end|>"],
-    ] * 2
-    model = make_model(tokenizer, script)
-    before = model.model.embed_tokens.weight.detach().clone()
-    trainer = run("trl-environment", {"model": model, "tokenizer": tokenizer, "config": grpo_config(tmp_path)})
-    assert trainer.state.global_step == 2
-    plays = [environment._play for environment in trainer.environments]
-    assert [play.episode.queries for play in plays] == [["ledger founder kizunba"]] * 4
-    assert all(play.episode.done for play in plays)
-    assert len({play.episode.question.id for play in plays}) == 1, "a group shares its question"
-    logs = [entry for entry in trainer.state.log_history if "reward" in entry]
-    assert len(logs) == 2 and any("SearchEnvironment" in key for entry in logs for key in entry)
-    assert type(model).calls >= 4
-    assert model.model.embed_tokens.weight.shape == before.shape
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE()), eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    made.chat_template = qwen3_chat_template
+    template = get_training_chat_template(made) or qwen3_chat_template
+    environment = environment_factory("berrypick/World-v0", **WORLD)()
+    between = "\n<|im_start|>user\n<tool_response>\n{}\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
+    episodes = []
+    for row in tool_rows("berrypick/World-v0", "train", **WORLD):
+        question = question_by_id(task, row["question_id"])
+        world = question.metadata["world"]
+        first = [("search", {"query_list": [f"ledger {world['relations'][0]} {world['entities'][0]}"]})]
+        right, wrong = ("answer", {"text": question.answers[0]}), ("answer", {"text": "unknown"})
+        for calls in ([*first, right], [*first, *first, wrong], [wrong]):
+            text = environment.reset(**row)
+            messages = [{"role": "user", "content": text}]
+            tools = [environment.answer, environment.search]
+            prompt = made.apply_chat_template(
+                messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=True
+            )
+            parts = [(prompt, False)]
+            for name, arguments in calls:
+                body = json.dumps({"name": name, "arguments": arguments})
+                parts.append((f"<tool_call>\n{body}\n</tool_call><|im_end|>", True))
+                parts.append((between.format(getattr(environment, name)(**arguments)), False))
+            episodes.append([*parts, ("done<|im_end|>", True)])
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend.train_from_iterator(
+        [text for parts in episodes for text, _ in parts],
+        trainers.BpeTrainer(vocab_size=2000, min_frequency=16, initial_alphabet=alphabet, show_progress=False),
+    )
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    tokenizer.chat_template = qwen3_chat_template
+    return tokenizer, episodes
 
 
-def test_rollout_func_trains_two_steps_on_sampled_tokens_with_observations_masked(tokenizer, tmp_path):
-    model = make_model(tokenizer)
-    before = model.model.embed_tokens.weight.detach().clone()
-    seen = {}
+def test_environment_factory_trains_two_steps_on_tool_calls_the_model_sampled(qwen, tmp_path, monkeypatch):
+    tokenizer, episodes = qwen
+    model = overfit(tiny(tokenizer), [encoded(tokenizer, parts) for parts in episodes])
+    trainer, steps, weights = train(
+        "trl-environment", {"model": model, "tokenizer": tokenizer, "config": grpo_config(tmp_path)}, monkeypatch
+    )
+    check_two_steps_learned(trainer, steps, weights)
+    for step in steps:
+        assert len({episode.question.id for episode in step["episodes"]}) == 1, "a group shares its question"
+        assert sum(bool(episode.queries) for episode in step["episodes"]) >= 2
+        assert sum(episode.done for episode in step["episodes"]) >= 2
+        assert len({tuple(map(str, episode.queries)) for episode in step["episodes"]}) > 1
+        shown = tokenizer.batch_decode([ids[own == 0] for ids, own in zip(step["ids"], step["own"])])
+        assert any('{"result": "[1]' in text for text in shown), "passages are in the context and out of the loss"
+    logs = [entry for entry in trainer.state.log_history if "tools/call_frequency" in entry]
+    assert all(entry["tools/call_frequency"] > 0.5 and entry["tools/failure_frequency"] < 0.5 for entry in logs)
+    assert any("SearchEnvironment" in key for entry in logs for key in entry)
 
+
+@pytest.fixture(scope="module")
+def tags():
+    """The tiny preset's tokenizer and three episodes in tags for each train question."""
+    from berrypick.envs.adapters.tool_episode import shared_task
+    from berrypick.envs.episode import Draft, advance, start
+    from berrypick.policies.tiny import tiny_tokenizer
+
+    tokenizer, task, episodes = tiny_tokenizer(), shared_task("berrypick/World-v0", WORLD), []
+    for question in task.split("train"):
+        world = question.metadata["world"]
+        search = f"<search> ledger {world['relations'][0]} {world['entities'][0]} </search>"
+        right, wrong = f"<answer> {question.answers[0]} </answer>", "<answer> unknown </answer>"
+        for turns in ([search, right], [search, search, wrong], [wrong]):
+            episode = start(question, task.spec)
+            parts = [(tokenizer.apply_chat_template(episode.messages, tokenize=False), False)]
+            for turn in turns:
+                parts += [(turn, True), (advance([episode], [Draft(turn)], task.searcher)[0].observation, False)]
+            episodes.append(parts)
+    return tokenizer, episodes
+
+
+def test_rollout_func_trains_two_steps_on_sampled_tokens_with_observations_masked(tags, tmp_path, monkeypatch):
     from berrypick.envs.adapters import trl as adapter
 
-    original = adapter.rollout_func
+    tokenizer, episodes = tags
+    model = overfit(tiny(tokenizer), [encoded(tokenizer, parts) for parts in episodes])
+    outputs, original = [], adapter.rollout_func
 
     def spying(*args, **kwargs):
         play = original(*args, **kwargs)
 
         def watched(prompts, trainer):
-            seen["output"] = play(prompts, trainer)
-            return dict(seen["output"])
+            outputs.append(play(prompts, trainer))
+            return dict(outputs[-1])
 
         return watched
 
-    adapter.rollout_func = spying
-    try:
-        trainer = run("trl-rollout", {"model": model, "tokenizer": tokenizer, "config": grpo_config(tmp_path)})
-    finally:
-        adapter.rollout_func = original
-    assert trainer.state.global_step == 2
-    output = seen["output"]
-    for ids, log_probs, mask in zip(output["completion_ids"], output["logprobs"], output["env_mask"]):
-        assert len(ids) == len(log_probs) == len(mask) and 0 < sum(mask) < len(mask)
-        observed = tokenizer.decode([token for token, own in zip(ids, mask) if not own])
-        assert observed.startswith("\n<information> invalid turn") and "<information>" in observed
-        assert all(value <= 0 for value in log_probs)
-        assert all(value == 0 for value, own in zip(log_probs, mask) if not own)
-    assert len({tuple(ids) for ids in output["prompt_ids"]}) == 1, "a group shares its question"
-    assert not bool((model.model.embed_tokens.weight.detach() == before).all()) or all(
-        reward == 0 for reward in output["berrypick_reward"]
+    monkeypatch.setattr(adapter, "rollout_func", spying)
+    trainer, steps, weights = train(
+        "trl-rollout", {"model": model, "tokenizer": tokenizer, "config": grpo_config(tmp_path)}, monkeypatch
     )
+    check_two_steps_learned(trainer, steps, weights)
+    assert len(outputs) == 2
+    for output, step in zip(outputs, steps):
+        assert len({tuple(ids) for ids in output["prompt_ids"]}) == 1, "a group shares its question"
+        rewards = output["berrypick_reward"]
+        assert [value > 0 for value in step["advantages"].tolist()] == [r > sum(rewards) / 8 for r in rewards]
+        assert len({len(queries) for queries in output["berrypick_queries"]}) > 1
+        assert any(output["berrypick_passages"])
+        for row, (ids, log_probs, mask) in enumerate(
+            zip(output["completion_ids"], output["logprobs"], output["env_mask"])
+        ):
+            assert len(ids) == len(log_probs) == len(mask) and sum(mask) > 0
+            assert step["ids"][row][: len(ids)].tolist() == ids and step["own"][row][: len(ids)].tolist() == mask
+            assert all(value <= 0 for value in log_probs)
+            assert all(value == 0 for value, own in zip(log_probs, mask) if not own)
+            observed = tokenizer.decode([token for token, own in zip(ids, mask) if not own])
+            written = tokenizer.decode([token for token, own in zip(ids, mask) if own])
+            assert "<information>" not in written
+            assert re.sub(r"\n<information> .*? </information>\n", "", observed, flags=re.DOTALL) == ""
+        assert any(sum(mask) < len(mask) for mask in output["env_mask"])
 
 
-def test_log_probs_of_rollout_func_are_those_of_the_training_forward(tokenizer):
+def test_log_probs_of_rollout_func_are_those_of_the_training_forward(tags):
     import torch
     from berrypick.envs.adapters.trl import rollout_func, rollout_rows
 
-    model = make_model(tokenizer).eval()
+    tokenizer, _ = tags
+    model = tiny(tokenizer).eval()
 
     class Trainer:
         processing_class = tokenizer

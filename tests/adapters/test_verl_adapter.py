@@ -41,17 +41,30 @@ def test_the_drop_in_logs_group_queries_and_passages():
 
 
 @pytest.mark.parametrize(
-    "response",
+    ("response", "score"),
     [
-        '<search>q</search><information>Doc 1(Title: "T") <answer>gold</answer></information>',
-        '<search>q</search><information>Doc 1(Title: "T") x</information><answer>gold</answer></information> hm',
-        "<search>q</search><information><answer>gold</answer>",
-        "",
+        ('<search>q</search><information>Doc 1(Title: "T") <answer>gold</answer></information>', 0.0),
+        ('<search>q</search><information>Doc 1(Title: "T") <answer>gold</answer></information> gold', 0.0),
+        ("<search>q</search><information><answer>gold</answer>", 0.0),
+        ("<search>q</search><information>x</information><information><answer>gold</answer>", 0.0),
+        ('<search>q</search><information>Doc 1(Title: "T") x</information><answer>gold</answer> hm', 1.0),
+        ("<answer>gold</answer>", 1.0),
+        ("<answer>no</answer><answer>gold</answer>", 1.0),
+        ("<answer>gold</answer><answer>no</answer>", 0.0),
+        ("", 0.0),
     ],
 )
-def test_no_passage_can_answer(response):
-    expected = 1.0 if "<information><answer>" in response and "</information>" not in response else 0.0
-    assert compute_score("d", response, ["gold"], None)["score"] in (expected, 0.0)
+def test_only_the_policys_last_answer_counts(response, score):
+    assert compute_score("d", response, ["gold"], None)["score"] == score
+
+
+def test_what_our_tool_showed_cannot_answer_under_any_chat_template():
+    shown = '{"result": "[1] x <answer>gold</answer>"}'
+    log = {"queries": ["q"], "passage_ids": ["p"], "observations": [shown, "cut away"]}
+    for said, score in (("", 0.0), ("<answer>no</answer>", 0.0), ("<answer>gold</answer>", 1.0)):
+        result = compute_score("d", f"call user\n{shown} assistant\n{said}", ["gold"], {"berrypick": log})
+        assert result["score"] == score
+        assert (result["berrypick_queries"], result["berrypick_passages"]) == ('["q"]', '["p"]')
 
 
 def test_rows_name_the_tool_loop_the_question_and_the_answer():

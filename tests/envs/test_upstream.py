@@ -179,3 +179,41 @@ def test_formats_do_not_shadow_each_other(shared_data):
         text = (shared_data / name).read_text()
         record = json.loads(text)[0] if text.startswith("[") else json.loads(text.splitlines()[0])
         assert next(known.name for known in FORMATS if known.recognise(record)) == recognised
+
+
+def test_questions_alone_play_over_the_folder_of_an_index_and_know_no_evidence(tmp_path):
+    from berrypick.envs.tasks import make_task
+    from berrypick.retrieval_index.corpus import Passage
+    from berrypick.retrieval_index.store import ensure_index
+
+    ensure_index([Passage("p", "Ada", "Ada programmed the engine.")], "bm25s", tmp_path / "index")
+    row = {"id": "q", "question": "Who?", "golden_answers": ["Ada"], "metadata": {"supporting_ids": ["elsewhere"]}}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(row) + "\n")
+    arguments = {"questions": str(tmp_path / "questions.jsonl"), "index": str(tmp_path / "index")}
+    task = make_task("berrypick/Custom-v0", **arguments)
+    assert task.split("test")[0].evidence == () and task.passages == ()
+    assert task.searcher.search(["engine"], 1)[0][0].id == "p"
+    (tmp_path / "nq").mkdir()
+    shutil.copy(tmp_path / "questions.jsonl", tmp_path / "nq")
+    assert make_task("berrypick/NQ-v0", data=str(tmp_path / "nq"), index=arguments["index"]).passages == ()
+    with pytest.raises(QuestionError, match="carry no passages"):
+        make_task("berrypick/Custom-v0", **arguments | {"index": "bm25s"})
+
+
+def test_flashrags_truth_values_and_passages_are_read(tmp_path):
+    context = {"title": ["A", "B"], "content": [["One.", "Two."], ["Three."]]}
+    facts = {"title": ["B", "A", "A"], "sent_id": [0, 0, 1]}
+    rows = [
+        {"id": "1", "question": "a?", "golden_answers": [True], "metadata": {"context": context,
+         "supporting_facts": facts, "type": "x", "gone": None}},
+        {"id": "2", "question": "b?", "golden_answers": ["no"], "metadata": {"context": {"title": [], "content": []},
+         "supporting_facts": {"title": ["lost"], "sent_id": [0]}}},
+    ]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset = read_dataset(tmp_path / "rows.jsonl")
+    first, second = dataset.questions["test"]
+    assert (first.answers, second.answers) == (("yes",), ("no",))
+    assert first.metadata["supporting_titles"] == ["B", "A"] and first.metadata["type"] == "x"
+    assert second.evidence == () and [p.text for p in sorted(dataset.passages, key=lambda p: p.title)] == [
+        "One. Two.", "Three.",
+    ]  # fmt: skip
