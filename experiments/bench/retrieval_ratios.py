@@ -6,13 +6,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.java import import_pyserini
 from ...retrieval_index.store import open_searcher, read_manifest
 from .http_load import Load, run_load
 from .running import reference, served
@@ -25,7 +25,7 @@ def lucene(folder: Path, questions: Sequence[str], rounds: int, k: int = 3) -> d
     if read_manifest(folder).backend != "lucene":
         raise BerrypickError("the part lucene needs --index of a lucene index")
     searcher = open_searcher(folder)
-    pyserini = import_module("pyserini.search.lucene")  # the raw baseline
+    pyserini = import_pyserini("pyserini.search.lucene")  # the raw baseline
     raw = pyserini.LuceneSearcher(str(folder / "lucene"))
     raw.set_bm25(0.9, 0.4)
     with_text = _with_raw_text(folder)
@@ -55,12 +55,12 @@ def _with_raw_text(folder: Path) -> Any:
 
     target = folder.parent / f"{folder.name}-raw"
     if not target.exists():
-        module = import_module("pyserini.index.lucene")
+        module = import_pyserini("pyserini.index.lucene")
         indexer = module.LuceneIndexer(args=["-index", str(target), "-threads", "1", "-optimize", "-storeRaw"])
         for passage in PassageTable.open(folder):
             indexer.add_doc_raw(json.dumps({"id": passage.id, "contents": passage.contents}))
         indexer.close()
-    searcher = import_module("pyserini.search.lucene").LuceneSearcher(str(target))
+    searcher = import_pyserini("pyserini.search.lucene").LuceneSearcher(str(target))
     searcher.set_bm25(0.9, 0.4)
     return searcher
 

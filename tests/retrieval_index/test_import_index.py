@@ -119,13 +119,12 @@ def test_the_command_takes_one_kind_of_source(
 
 @pytest.mark.lucene
 def test_a_lucene_folder_with_raw_documents_is_taken_over(tmp_path: Path) -> None:
-    from berrypick.retrieval_index.java import start_jvm
-
-    start_jvm()
-    from pyserini.index.lucene import LuceneIndexer
+    from berrypick.retrieval_index.java import import_pyserini
 
     def build(folder: Path, *flags: str) -> None:
-        indexer = LuceneIndexer(args=["-index", str(folder), *flags], append=False)
+        indexer = import_pyserini("pyserini.index.lucene").LuceneIndexer(
+            args=["-index", str(folder), *flags], append=False
+        )
         for key in IDS:
             indexer.add_doc_raw(json.dumps({"id": key, "contents": f'"Title {key}"\nripe berries'}))
         indexer.close()
