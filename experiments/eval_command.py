@@ -37,7 +37,7 @@ def run_eval(command: Eval) -> int:
         max_new_tokens = command.max_new_tokens or preset.max_new_tokens
     task = make_task(command.env, **arguments)
     questions = task.split(command.split)[: command.questions]
-    policy = open_policy(command.policy)
+    policy = open_policy(command.policy, device=command.device)
     config = {
         "command": "eval",
         "env": command.env,
