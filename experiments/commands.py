@@ -16,6 +16,7 @@ from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
+from .classifier_command import Classifier
 from .run_command import Run
 
 __all__ = ["parse_command"]
@@ -339,6 +340,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "index": Index,
         "serve": Serve,
         "data": Data,
+        "classifier": Classifier,
         "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
