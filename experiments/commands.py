@@ -16,6 +16,7 @@ from ..envs.tasks import Task, make_task
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
+from .classifier_command import Classifier
 from .run_command import Run
 
 __all__ = ["parse_command"]
@@ -100,7 +101,8 @@ class Train:
     env_arg: EnvArgs = ()
     """arguments of the environment, e.g. preset=priced index=lucene"""
     policy: str = "tiny"
-    """where the weights start: tiny, smollm2, a run folder, a folder of weights, a hub id"""
+    """where the weights start: tiny, smollm2, a run folder, a folder of weights, a hub id; vllm:ONE OF THEM lets vLLM
+    play the rollouts"""
     objective: str = "grpo"
     """RL objective, see berrypick list"""
     steps: int = 40
@@ -123,6 +125,14 @@ class Train:
     """demonstrations an SFT step"""
     demonstrations: int = 1
     """demonstrations a training question (World: of another world's 4,096 questions)"""
+    sft_packing: bool = False
+    """several demonstrations to a row, apart from each other"""
+    sft_validation: float = 0.0
+    """share of the demonstrated questions held out; SFT ends with the weights of the lowest loss on them"""
+    sft_validate_every: int = 20
+    """updates between validations, each a checkpoint"""
+    sft_patience: int = 0
+    """validations without a lower loss that end SFT early; 0 never"""
     max_new_tokens: int = 32
     """most tokens of one turn"""
     max_tokens: int = 4096
@@ -141,6 +151,10 @@ class Train:
     """rounds of further questions that replace groups of equal rewards"""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """of the weights"""
+    device: str = "auto"
+    """auto (this process's GPU, if any), cpu, cuda, cuda:1, ..."""
+    fsdp: bool = False
+    """shard weights, gradients and optimizer over the processes that accelerate or torchrun started"""
     lora_rank: int = 0
     """train LoRA matrices of this rank instead of all weights"""
     track: tuple[str, ...] = ("tensorboard",)
@@ -166,7 +180,7 @@ class Eval:
     env: str
     """environment id"""
     policy: str
-    """scripted policy, tiny, smollm2, run folder, folder of weights, hub id"""
+    """scripted policy, tiny, smollm2, run folder, folder of weights, hub id (each also behind vllm:), URL#MODEL"""
     out: Path
     """run folder; receives rollouts.jsonl and report.json"""
     env_arg: EnvArgs = ()
@@ -189,6 +203,8 @@ class Eval:
     """in the place of retrieval: empty, random, oracle (the question's evidence) or closed_book"""
     max_rows: int = 1024
     """most episodes played at a time"""
+    device: str = "auto"
+    """of weights: auto (the GPU, if any), cpu, cuda, cuda:1, ..."""
     seed: int = 0
     """of the rollouts"""
     resume: bool = False
@@ -326,6 +342,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "index": Index,
         "serve": Serve,
         "data": Data,
+        "classifier": Classifier,
         "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)

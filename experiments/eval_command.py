@@ -40,7 +40,7 @@ def run_eval(command: Eval) -> int:
     if command.control:
         task = controlled(task, command.control, seed=command.seed)
     questions = task.split(command.split)[: command.questions]
-    policy = open_policy(command.policy)
+    policy = open_policy(command.policy, device=command.device)
     config = {
         "command": "eval",
         "env": command.env,

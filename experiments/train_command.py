@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..envs.task import Task
 from ..envs.tasks import make_task
 from ..policies.language_model import LanguageModelPolicy
 from ..policies.lora import with_lora
 from ..policies.objectives.registry import get_objective
+from ..policies.players import Player
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
+from ..policies.vllm_engine import VllmPolicy
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .policies import open_policy
+from .policies import VLLM, open_policy
 from .report.live import LiveView
-from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
+from .training import WORLD_DEMONSTRATIONS, TrainConfig, TrainView, Validation, train
 
 if TYPE_CHECKING:
     from .commands import Train
 
-__all__ = ["prepare_training", "run_train"]
+__all__ = ["Prepared", "prepare_training", "run_train", "start_training"]
 
 SMALL_MODEL = 5_000_000
 """Models with fewer parameters are trained at the from-scratch preset's learning rates."""
@@ -27,12 +30,27 @@ SMALL_MODEL = 5_000_000
 
 def run_train(command: Train) -> None:
     """Checks the names first, then loads, then trains."""
-    config, policy, task = prepare_training(command)
+    prepared = prepare_training(command)
     with LiveView(f"train {command.out}", command.sft_steps + command.steps) as view:
-        train(config, policy, task, command.out, resume=command.resume, view=view, track=command.track)
+        start_training(command, prepared, view=view)
 
 
-def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, Task]:
+class Prepared(NamedTuple):
+    """What the flags of a run name."""
+
+    config: TrainConfig
+    policy: LanguageModelPolicy
+    task: Task
+    player: Player | None
+
+
+def start_training(command: Train, prepared: Prepared, *, view: TrainView | None = None) -> None:
+    """Trains what was prepared, in the command's folder."""
+    config, policy, task, player = prepared
+    train(config, policy, task, command.out, resume=command.resume, view=view, track=command.track, player=player)
+
+
+def prepare_training(command: Train) -> Prepared:
     """Flags to a configuration, with the policy and the task that it names."""
     from ..policies.scripted import SCRIPTED
     from .commands import parse_env_args
@@ -45,13 +63,15 @@ def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, 
     arguments = parse_env_args(command.env_arg)
     task = make_task(command.env, **arguments)
     task.split(command.split)
-    policy = open_policy(command.policy, seed=command.seed, dtype=command.dtype)
+    opened = open_policy(command.policy, seed=command.seed, dtype=command.dtype, device=command.device)
+    policy = opened.weights if isinstance(opened, VllmPolicy) else opened
     if not isinstance(policy, LanguageModelPolicy):
         raise BerrypickError(
-            f"policy {command.policy} is scripted; training needs weights: tiny, smollm2, a folder or a hub id"
+            f"policy {command.policy} cannot be trained; training needs weights: tiny, smollm2, a folder or a hub id"
         )
     if command.lora_rank:
         policy = with_lora(policy, command.lora_rank, seed=command.seed)
+    player = replace(opened, weights=policy) if isinstance(opened, VllmPolicy) else None
     is_small = policy.model.num_parameters() < SMALL_MODEL
     config = TrainConfig(
         env=command.env,
@@ -67,8 +87,9 @@ def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, 
             steps=command.sft_steps,
             batch_size=command.sft_batch_size,
             learning_rate=command.sft_learning_rate or (4e-3 if is_small else 2e-5),
-            copying_steps=command.sft_steps // 4 if command.policy == "tiny" else 0,
+            copying_steps=command.sft_steps // 4 if command.policy.removeprefix(VLLM) == "tiny" else 0,
             max_tokens=command.max_tokens,
+            packing=command.sft_packing,
             seed=command.seed,
         ),
         rl=RlConfig(
@@ -85,6 +106,8 @@ def prepare_training(command: Train) -> tuple[TrainConfig, LanguageModelPolicy, 
             max_tokens=command.max_tokens,
             seed=command.seed,
         ),
+        validation=Validation(command.sft_validation, command.sft_validate_every, command.sft_patience),
         checkpoint_every=command.checkpoint_every,
+        fsdp=command.fsdp,
     )
-    return config, policy, task
+    return Prepared(config, policy, task, player)

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from .objectives.losses import token_log_probs
 
-__all__ = ["MicroBatch", "TokenRows", "micro_batches", "score"]
+__all__ = ["MicroBatch", "TokenRows", "additive_mask", "micro_batches", "score", "used_length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,17 @@ class TokenRows:
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Right-padded rows. ids int64 [B, T]; policy bool [B, T - 1] over predicted tokens; rows index the data."""
+    """Right-padded rows. ids int64 [B, T]; policy bool [B, T - 1] over predicted tokens; rows index the data.
+
+    In a packed batch, segments int64 [B, T] tell the sequences of a row apart (-1 is padding) and positions int64
+    [B, T] count within them.
+    """
 
     rows: tuple[int, ...]
     ids: Tensor
     policy: Tensor
+    segments: Tensor | None = None
+    positions: Tensor | None = None
 
 
 _MAX_PADDING = 1 / 8
@@ -51,7 +57,7 @@ def micro_batches(data: TokenRows, max_tokens: int, device: torch.device | str =
 
     A row ends with its last policy token: what follows predicts nothing. Rows without policy tokens are left out.
     """
-    lengths = [_used_length(mask) for mask in data.masks]
+    lengths = [used_length(mask) for mask in data.masks]
     order = sorted((row for row, length in enumerate(lengths) if length), key=lambda row: (-lengths[row], row))
     at = 0
     while at < len(order):
@@ -63,7 +69,7 @@ def micro_batches(data: TokenRows, max_tokens: int, device: torch.device | str =
         yield _padded(data, tuple(rows), [lengths[row] for row in rows], device)
 
 
-def _used_length(mask: NDArray[np.bool_]) -> int:
+def used_length(mask: NDArray[np.bool_]) -> int:
     """Tokens up to the last policy token that is predicted, 0 where there is none."""
     at = np.flatnonzero(mask[1:])
     return int(at[-1]) + 2 if len(at) else 0
@@ -80,17 +86,38 @@ def _padded(data: TokenRows, rows: tuple[int, ...], lengths: Sequence[int], devi
 def score(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient: bool = False) -> tuple[Tensor, Tensor]:
     """The training forward.
 
-    Rows are padded on the right and attention is causal, so padding needs no mask; only positions that predict a
-    policy token go through the output embedding where the architecture allows it.
+    Rows are padded on the right and attention is causal, so padding needs no mask; packed sequences get one that keeps
+    them apart. Only positions that predict a policy token go through the output embedding where the architecture
+    allows it.
 
     Returns:
         Log-probabilities and entropies of the policy tokens, [N] in row-major order of `batch.policy`, nats.
     """
     context, targets = batch.ids[:, :-1], batch.ids[:, 1:][batch.policy]
     causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
-    if causal.config.model_type in _PLAIN_HEAD:
-        hidden = causal.base_model(input_ids=context, use_cache=False).last_hidden_state
+    apart = _apart(batch, causal.dtype)
+    sharded = hasattr(causal, "unshard")  # FSDP gathers weights in the whole model's forward
+    if causal.config.model_type in _PLAIN_HEAD and not sharded:
+        hidden = causal.base_model(input_ids=context, use_cache=False, **apart).last_hidden_state
         logits = causal.get_output_embeddings()(hidden[batch.policy])
     else:
-        logits = causal(input_ids=context, use_cache=False).logits[batch.policy]
+        logits = causal(input_ids=context, use_cache=False, **apart).logits[batch.policy]
     return token_log_probs(logits, targets, entropy_gradient=entropy_gradient)
+
+
+def _apart(batch: MicroBatch, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Attention mask and positions of packed sequences; nothing for rows of one sequence."""
+    if batch.segments is None or batch.positions is None:
+        return {}
+    segments = batch.segments[:, :-1]
+    same = segments[:, None, :] == segments[:, :, None]
+    return {
+        "attention_mask": additive_mask(same.tril()[:, None], dtype),
+        "position_ids": batch.positions[:, :-1],
+    }
+
+
+def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """Boolean visibility as a float mask, which eager and SDPA attention both read."""
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)

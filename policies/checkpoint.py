@@ -15,8 +15,20 @@ from transformers import PreTrainedModel
 
 from ..retrieval_index.errors import BerrypickError
 from .language_model import LanguageModelPolicy, load_language_model
+from .sharding import distributed_like
 
-__all__ = ["latest_checkpoint", "load_checkpoint", "reference_model", "save_checkpoint", "truncate_log"]
+__all__ = [
+    "PackedOptimizer",
+    "latest_checkpoint",
+    "load_checkpoint",
+    "load_weights",
+    "pack_optimizer",
+    "reference_model",
+    "save_checkpoint",
+    "truncate_log",
+]
+
+PackedOptimizer = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 _STATE = "state.json"
 _ADAPTER = "adapter.safetensors"
@@ -28,7 +40,9 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: dict[str, Any],
     *,
+    packed: PackedOptimizer | None = None,
     keep: int = 2,
+    spare: str = "",
 ) -> Path:
     """Writes `folder/PHASE-STEP` whole or not at all, then drops the oldest beyond `keep` of the phase.
 
@@ -39,7 +53,9 @@ def save_checkpoint(
         policy: its weights are written in the `transformers` layout.
         optimizer: AdamW-like; its tensors go into safetensors.
         state: JSON-able; must hold "phase" and "step".
+        packed: what `pack_optimizer` returned, where all processes had to take part in it.
         keep: checkpoints of this phase that stay.
+        spare: name of one that stays besides.
     """
     name = f"{state['phase']}-{state['step']:06d}"
     target, work = folder / name, folder / f".{name}.partial"
@@ -47,7 +63,7 @@ def save_checkpoint(
     try:
         work.mkdir(parents=True)
         policy.save(work)
-        tensors, scalars = _optimizer_tensors(optimizer)
+        tensors, scalars = packed or pack_optimizer(optimizer)
         save_file(tensors, work / "optimizer.safetensors")
         if hasattr(policy.model, "merge_and_unload"):
             save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
@@ -64,7 +80,8 @@ def save_checkpoint(
             "earlier checkpoints are intact"
         ) from error
     for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
-        _discard(old)
+        if old.name != spare:
+            _discard(old)
     return target
 
 
@@ -121,7 +138,7 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
     """
     try:
         state: dict[str, Any] = json.loads((path / _STATE).read_text())
-        _load_weights(path, policy)
+        load_weights(path, policy)
         tensors = load_file(path / "optimizer.safetensors")
         _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -133,8 +150,12 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
     return state
 
 
-def _load_weights(path: Path, policy: LanguageModelPolicy) -> None:
-    """Loads all weights, or LoRA's alone; only those that are tied to a loaded one may be absent."""
+def load_weights(path: Path, policy: LanguageModelPolicy) -> None:
+    """Loads all weights, or LoRA's alone; only those that are tied to a loaded one may be absent.
+
+    Raises:
+        ValueError: they are of another model.
+    """
     if hasattr(policy.model, "merge_and_unload"):
         ours, theirs = _trainable(policy), load_file(path / _ADAPTER)
         if ours.keys() != theirs.keys():
@@ -168,23 +189,32 @@ def truncate_log(path: Path, size: int) -> None:
             file.truncate(size)
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> PackedOptimizer:
+    """Tensors by slot, whole where they are sharded, and the rest; with shards, all processes call it together."""
     packed = optimizer.state_dict()
     tensors = {
-        f"{index}.{name}": value.detach().clone().contiguous()
+        f"{index}.{name}": _whole(value).detach().clone().contiguous()
         for index, slots in packed["state"].items()
         for name, value in slots.items()
     }
     return tensors, {"param_groups": packed["param_groups"]}
 
 
+def _whole(value: Any) -> torch.Tensor:
+    whole: torch.Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return whole
+
+
 def _restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], scalars: dict[str, Any]
 ) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
+        parameter = parameters[int(index)]
+        is_shard = hasattr(parameter, "full_tensor") and value.shape == parameter.shape
+        state.setdefault(int(index), {})[name] = distributed_like(parameter, value) if is_shard else value
     optimizer.load_state_dict({"state": state, "param_groups": scalars["param_groups"]})
 
 

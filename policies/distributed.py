@@ -7,13 +7,15 @@ process; playing and differentiating, the halves that cost time, are divided. A 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["OneProcess", "Processes", "TorchProcesses", "join_processes", "share"]
+from .batches import MicroBatch
+
+__all__ = ["OneProcess", "Processes", "TorchProcesses", "clip_gradients", "join_processes", "share"]
 
 T = TypeVar("T")
 
@@ -39,6 +41,10 @@ class Processes(Protocol):
         """Replaces each gradient by its sum over processes."""
         ...
 
+    def even(self, batches: Iterable[MicroBatch], device: torch.device) -> Iterable[MicroBatch]:
+        """This process's micro-batches; with some that have no rows where all must do equally many."""
+        ...
+
 
 class OneProcess:
     """The usual case."""
@@ -51,6 +57,10 @@ class OneProcess:
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Nothing to add."""
+
+    def even(self, batches: Iterable[MicroBatch], device: torch.device) -> Iterable[MicroBatch]:
+        """As they are."""
+        return batches
 
 
 class TorchProcesses:
@@ -74,14 +84,28 @@ class TorchProcesses:
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
             gradient.copy_(part.view_as(gradient))
 
+    def even(self, batches: Iterable[MicroBatch], device: torch.device) -> Iterable[MicroBatch]:
+        """As they are: processes meet after the last one."""
+        return batches
+
 
 def join_processes() -> Processes:
-    """The processes that `accelerate launch` started; one where there are no others."""
+    """The processes that `accelerate launch` or `torchrun` started; one where there are no others.
+
+    Without a GPU they meet over gloo, which `accelerate` does only when told so.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return OneProcess()
     from accelerate import PartialState  # type: ignore[import-untyped]
 
-    return TorchProcesses() if PartialState().num_processes > 1 else OneProcess()
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return TorchProcesses() if state.num_processes > 1 else OneProcess()
+
+
+def clip_gradients(parameters: Iterable[Tensor], most: float) -> float:
+    """Scales all gradients down to a norm of `most`; returns the norm they had, over all shards where there are any."""
+    norm: Any = torch.nn.utils.clip_grad_norm_(parameters, most)
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
 
 def share(items: Sequence[T], processes: Processes) -> list[T]:

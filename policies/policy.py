@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.episode import Draft
+from ..envs.episode import Draft, Episode
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["Policy", "Sampling", "Session"]
+__all__ = ["CompletesEpisodes", "Policy", "Sampling", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,13 @@ class Policy(Protocol):
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> Session:
         """Opens a session with one row for each question; row i draws from seeds[i] alone."""
+        ...
+
+
+@runtime_checkable
+class CompletesEpisodes(Protocol):
+    """A policy whose engine leaves something of a turn unknown, which it adds once the episodes have ended."""
+
+    def complete(self, episodes: Sequence[Episode]) -> None:
+        """Fills in what is missing, in place."""
         ...

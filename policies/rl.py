@@ -15,7 +15,7 @@ from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.searcher import Searcher
 from .distributed import Processes, share
 from .language_model import LanguageModelPolicy
-from .policy import Sampling
+from .policy import Policy, Sampling
 from .rl_update import ONE_PROCESS, rl_update
 from .rollout import rollout
 
@@ -87,7 +87,7 @@ def questions_of_step(questions: Sequence[Question], config: RlConfig, step: int
 
 
 def rl_rollout(
-    policy: LanguageModelPolicy,
+    policy: Policy,
     questions: Sequence[Question],
     spec: EpisodeSpec,
     searcher: Searcher,

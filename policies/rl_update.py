@@ -13,16 +13,15 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..envs.episode import Episode
-from ..envs.metrics.entropy import query_token_mask
-from ..envs.turn_format import Answer
 from ..retrieval_index.errors import BerrypickError
 from .batches import MicroBatch, TokenRows, micro_batches, score
-from .distributed import OneProcess, Processes, share
-from .language_model import LanguageModelPolicy, encode_episode
+from .distributed import OneProcess, Processes, clip_gradients, share
+from .language_model import LanguageModelPolicy
 from .objectives.bonuses import OutcomeCounts
 from .objectives.groups import groups_of
 from .objectives.losses import StepTokens, TokenBatch
-from .objectives.objective import Advantages, Objective
+from .objectives.objective import Objective
+from .step_rows import StepRows, step_rows
 
 if TYPE_CHECKING:
     from .rl import RlConfig
@@ -59,16 +58,6 @@ class RlState:
         self.coefficients = dict(state["coefficients"])
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The step's rollouts; per-token tensors [T_i] over each one's policy tokens, in order."""
-
-    data: TokenRows
-    old: Sequence[Tensor]
-    advantages: Sequence[Tensor]
-    reference: Sequence[Tensor] | None
-
-
 def rl_update(
     policy: LanguageModelPolicy,
     optimizer: torch.optim.Optimizer,
@@ -103,7 +92,7 @@ def rl_update(
     if objective.bonus is not None:
         state.counts.add(rewards, objective.bonus.key)
     flat = [episode for group in groups for episode in group]
-    rows = _rows(policy, flat, advantages, objective, reference, config)
+    rows = step_rows(policy, flat, advantages, objective, reference, config.max_tokens)
     policy.model.train()
     metrics: dict[str, float] = {}
     for rows_of_update in _mini_batches(len(flat), config, step):
@@ -123,61 +112,6 @@ def rl_update(
     }
 
 
-def _rows(
-    policy: LanguageModelPolicy,
-    episodes: Sequence[Episode],
-    advantages: Advantages,
-    objective: Objective,
-    reference: PreTrainedModel | None,
-    config: RlConfig,
-) -> _Rows:
-    encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
-    data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
-    if not data.num_policy_tokens:
-        raise BerrypickError("no rollout of the step wrote a token; check the prompt's length and --max-new-tokens")
-    per_token = []
-    for episode, base, bonus in zip(episodes, advantages.base.flatten(), advantages.bonus.flatten()):
-        everywhere = objective.bonus_on_answer_tokens
-        outside = torch.from_numpy(~_answer_tokens(episode)).double()
-        per_token.append(base + bonus * (torch.ones_like(outside) if everywhere else outside))
-    held = None
-    if objective.needs_reference:
-        if reference is None:
-            raise BerrypickError(f"objective {objective.name} holds on to a reference policy, but none was given")
-        held = _score_rows(reference, data, config.max_tokens)
-    return _Rows(data, [_sampled(episode, "log_probs") for episode in episodes], per_token, held)
-
-
-def _sampled(episode: Episode, name: str) -> Tensor:
-    parts = [getattr(turn.draft.tokens, name) for turn in episode.turns if turn.draft.tokens is not None]
-    return torch.from_numpy(np.concatenate(parts) if parts else np.zeros(0, np.float32))
-
-
-def _answer_tokens(episode: Episode) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which of a rollout's policy tokens write the final answer, bool [T]."""
-    parts = [np.zeros(0, np.bool_)]
-    for turn in episode.turns:
-        tokens = turn.draft.tokens
-        if tokens is None:
-            continue
-        if isinstance(turn.action, Answer):
-            parts.append(query_token_mask(tokens.char_starts, turn.draft.text, [turn.action.span]))
-        else:
-            parts.append(np.zeros(len(tokens.ids), np.bool_))
-    return np.concatenate(parts)
-
-
-def _score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list[Tensor]:
-    """Log-probabilities of each row's policy tokens under a fixed model."""
-    out = [torch.zeros(0)] * len(data.ids)
-    with torch.no_grad():
-        for micro in micro_batches(data, max_tokens, model.device):
-            log_probs, _ = score(model, micro)
-            for row, part in zip(micro.rows, log_probs.cpu().split(micro.policy.sum(1).tolist())):
-                out[row] = part
-    return out
-
-
 def _mini_batches(num_rows: int, config: RlConfig, step: int) -> Iterator[list[int]]:
     for epoch in range(config.epochs):
         order = np.arange(num_rows)
@@ -190,7 +124,7 @@ def _mini_batches(num_rows: int, config: RlConfig, step: int) -> Iterator[list[i
 def _update(
     policy: LanguageModelPolicy,
     optimizer: torch.optim.Optimizer,
-    rows: _Rows,
+    rows: StepRows,
     chosen: list[int],
     objective: Objective,
     config: RlConfig,
@@ -214,7 +148,11 @@ def _update(
     sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
         parameter.grad = torch.zeros_like(parameter)
-    for micro in micro_batches(data, config.max_tokens, policy.model.device):
+    device = policy.model.device
+    for micro in processes.even(micro_batches(data, config.max_tokens, device), device):
+        if not micro.rows:
+            score(policy.model, micro)[0].sum().backward()
+            continue
         at = [live[row] for row in micro.rows]
         log_probs, entropies = score(policy.model, micro, entropy_gradient=objective.needs_entropy_gradient)
         batch = _token_batch(rows, tokens, at, starts, log_probs, entropies, state)
@@ -229,10 +167,10 @@ def _update(
     parts = processes.gather(sums)
     sums = {name: sum(part[name] for part in parts) for name in sums}
     processes.sum_gradients(list(policy.model.parameters()))
-    norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
-    if not (math.isfinite(sums["loss"]) and math.isfinite(float(norm))):
+    norm = clip_gradients(policy.model.parameters(), config.max_grad_norm)
+    if not (math.isfinite(sums["loss"]) and math.isfinite(norm)):
         raise NonFiniteLossError(
-            f"RL step {step + 1}: loss {sums['loss']}, gradient norm {float(norm)}; the last checkpoint is good: "
+            f"RL step {step + 1}: loss {sums['loss']}, gradient norm {norm}; the last checkpoint is good: "
             "start from it with a lower --learning-rate in another --out"
         )
     optimizer.step()
@@ -240,12 +178,12 @@ def _update(
         "rl/loss": sums["loss"],
         "rl/clip_fraction": sums["clipped"] / total,
         "rl/kl_to_sampler_nats": sums["kl"] / total,
-        "rl/grad_norm": float(norm),
+        "rl/grad_norm": norm,
     }
 
 
 def _token_batch(
-    rows: _Rows,
+    rows: StepRows,
     tokens: StepTokens,
     at: Sequence[int],
     starts: Mapping[int, int],

@@ -14,7 +14,7 @@ from ..envs.turn_format import get_turn_format
 from ..retrieval_index.errors import BerrypickError, SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .counter_random import row_seed
-from .policy import Policy, Sampling
+from .policy import CompletesEpisodes, Policy, Sampling
 
 __all__ = ["SEARCH_FAILED", "WINDOW_FULL", "rollout"]
 
@@ -94,6 +94,8 @@ def _play(
         session.observe([row for row, _ in going], [text for _, text in going])
         live = [row for row, _ in going]
     _check_searcher(episodes)
+    if isinstance(policy, CompletesEpisodes):
+        policy.complete(episodes)
     return episodes
 
 

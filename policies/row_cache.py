@@ -12,6 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
+from .batches import additive_mask
+
 __all__ = ["RowCache", "forward_rows"]
 
 
@@ -100,7 +102,7 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
     causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
     out = causal(
         input_ids=tokens,
-        attention_mask=_additive(mask[:, None], causal.dtype),
+        attention_mask=additive_mask(mask[:, None], causal.dtype),
         position_ids=positions,
         use_cache=True,
         logits_to_keep=1,
@@ -115,8 +117,3 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
 def _cache_argument(forward: Callable[..., Any]) -> str:
     """What an architecture's forward calls its cache; newer releases of `transformers` renamed it."""
     return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
-
-
-def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Boolean visibility as a float mask, which eager and SDPA attention both read."""
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)

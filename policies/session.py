@@ -3,71 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers.decoders import DecodeStream
 from torch import Tensor
 
-from ..envs.episode import Draft, Tokens
-from ..envs.observation_limit import leading_chars
+from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.turn_format import get_turn_format
-from ..retrieval_index.errors import BerrypickError
+from .contexts import Contexts
 from .counter_random import uniforms
 from .policy import Sampling
 from .row_cache import RowCache, forward_rows
+from .turn_writer import TurnEnds, TurnWriter
 
 if TYPE_CHECKING:
     from .language_model import LanguageModelPolicy
 
 __all__ = ["LanguageModelSession", "sample_tokens"]
-
-
-@dataclass(slots=True)
-class _Row:
-    """The context of one episode; `ids[cached:]` has not been through the model yet."""
-
-    ids: list[int]
-    mask: list[bool]
-    seed: int
-    num_drawn: int = 0
-    full: bool = False
-
-
-@dataclass(slots=True)
-class _Turn:
-    """A turn being sampled."""
-
-    stream: Any
-    text: str = ""
-    ids: list[int] = field(default_factory=list)
-    log_probs: list[float] = field(default_factory=list)
-    entropies: list[float] = field(default_factory=list)
-    char_starts: list[int] = field(default_factory=list)
-    stopped_by: Literal["tag", "eos", "length"] = "length"
-
-    def next_piece(self, backend: Any, token: int) -> str:
-        """The characters a token completes; bytes before it that can never become one show as U+FFFD."""
-        try:
-            return self.stream.step(backend, token) or ""
-        except Exception:  # the decoder raises a bare Exception once the bytes it holds are no UTF-8
-            self.stream = DecodeStream(skip_special_tokens=False)
-            return "\ufffd" + (self.stream.step(backend, token) or "")
-
-    def draft(self) -> Draft:
-        if not np.isfinite(self.log_probs).all():
-            raise BerrypickError("the model returns non-finite probabilities; go back to an earlier checkpoint")
-        tokens = Tokens(
-            np.asarray(self.ids, np.int32),
-            np.asarray(self.log_probs, np.float32),
-            np.asarray(self.entropies, np.float32),
-            np.asarray(self.char_starts, np.int32),
-        )
-        return Draft(self.text, tokens, self.stopped_by)
 
 
 class LanguageModelSession:
@@ -81,57 +36,33 @@ class LanguageModelSession:
         seeds: Sequence[int],
         sampling: Sampling,
     ) -> None:
-        from .language_model import encode_prompt
-
         self._policy, self._sampling = policy, sampling
-        self._stop = get_turn_format(spec.turn_format).stop
-        self._longest_stop = max(map(len, self._stop), default=0)
-        prompts = {question.id: encode_prompt(policy.tokenizer, question, spec) for question in questions}
-        self._rows = [
-            _Row(list(prompts[question.id]), [False] * len(prompts[question.id]), seed)
-            for question, seed in zip(questions, seeds, strict=True)
-        ]
-        shortest = min((len(row.ids) for row in self._rows), default=0)
-        if shortest + sampling.max_new_tokens > policy.window:
-            raise BerrypickError(
-                f"all prompts ({shortest} tokens at least) and a turn of {sampling.max_new_tokens} exceed the window "
-                f"of {policy.window} of {policy.policy_id}; shorten the prompt or lower --max-new-tokens"
-            )
-        self._live = list(range(len(self._rows)))
+        self._contexts = Contexts(policy, questions, spec, seeds, sampling)
+        self._rows = self._contexts.rows
+        self._ends = TurnEnds(policy, get_turn_format(spec.turn_format).stop)
+        self._live = list(range(len(questions)))
         self._finished: set[int] = set()
-        self._cache = RowCache(torch.zeros(len(self._rows), dtype=torch.int64, device=policy.model.device))
-        self._eos = _eos_ids(policy)
+        self._cache = RowCache(torch.zeros(len(questions), dtype=torch.int64, device=policy.model.device))
 
     def act(self, rows: Sequence[int]) -> list[Draft]:
         """Samples the next turn of each row; a row whose window is full writes an empty turn."""
-        turns = {row: _Turn(DecodeStream(skip_special_tokens=False)) for row in rows}
-        for row in rows:
-            self._rows[row].full |= len(self._rows[row].ids) + self._sampling.max_new_tokens > self._policy.window
-        writing = [row for row in rows if not self._rows[row].full]
+        turns = {row: TurnWriter(self._ends) for row in rows}
+        writing = self._contexts.with_room(rows)
         if writing:
             self._compact()
             with torch.inference_mode():
                 self._write(writing, turns)
         for row in writing:
-            state, turn = self._rows[row], turns[row]
-            state.ids += turn.ids
-            state.mask += [True] * len(turn.ids)
+            self._contexts.append_turn(row, turns[row].ids)
         return [turns[row].draft() for row in rows]
 
     def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
         """Appends observations, each encoded alone."""
-        from .language_model import encode
-
-        for row, text in zip(rows, texts, strict=True):
-            state = self._rows[row]
-            if text and not state.full:
-                ids = encode(self._policy.tokenizer, text)
-                state.ids += ids
-                state.mask += [False] * len(ids)
+        self._contexts.observe(rows, texts)
 
     def leading_chars(self, text: str, max_tokens: int) -> int:
         """How many leading characters of a text are at most so many tokens."""
-        return leading_chars(self._policy.tokenizer, text, max_tokens)
+        return self._contexts.leading_chars(text, max_tokens)
 
     def finish(self, rows: Sequence[int]) -> None:
         """Drops rows; the cache is compacted before the next turn."""
@@ -139,7 +70,7 @@ class LanguageModelSession:
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Token ids int32 [T] and policy mask bool [T] of a row."""
-        return np.asarray(self._rows[row].ids, np.int32), np.asarray(self._rows[row].mask, np.bool_)
+        return self._contexts.token_ids(row)
 
     def _compact(self) -> None:
         keep = [at for at, row in enumerate(self._live) if row not in self._finished and not self._rows[row].full]
@@ -147,7 +78,7 @@ class LanguageModelSession:
             self._cache = self._cache.select(torch.tensor(keep, dtype=torch.int64, device=self._cache.lengths.device))
             self._live = [self._live[at] for at in keep]
 
-    def _write(self, rows: list[int], turns: dict[int, _Turn]) -> None:
+    def _write(self, rows: list[int], turns: dict[int, TurnWriter]) -> None:
         """Decodes one turn of each row; once half of the rows have stopped, only the others are computed."""
         device = self._cache.lengths.device
         place = {row: at for at, row in enumerate(self._live)}
@@ -197,27 +128,13 @@ class LanguageModelSession:
         device = cache.lengths.device
         return forward_rows(self._policy.model, cache, torch.tensor(last, device=device)[:, None], counts.to(device))
 
-    def _sample(self, rows: list[int], logits: Tensor, turns: dict[int, _Turn]) -> None:
+    def _sample(self, rows: list[int], logits: Tensor, turns: dict[int, TurnWriter]) -> None:
         seeds = np.array([self._rows[row].seed for row in rows], dtype=np.uint64)
         steps = np.array([self._rows[row].num_drawn for row in rows], dtype=np.int64)
         ids, log_probs, entropies = sample_tokens(logits, uniforms(seeds, steps), self._sampling)
-        backend = self._policy.tokenizer.backend_tokenizer
         for row, token, log_prob, entropy in zip(rows, ids, log_probs, entropies):
-            turn = turns[row]
             self._rows[row].num_drawn += 1
-            turn.char_starts.append(len(turn.text))
-            turn.ids.append(token)
-            turn.log_probs.append(log_prob)
-            turn.entropies.append(entropy)
-            if token in self._eos:
-                turn.stopped_by = "eos"
-                continue
-            piece = turn.next_piece(backend, token)
-            if piece:
-                searched_from = max(0, len(turn.text) - self._longest_stop)
-                turn.text += piece
-                if any(turn.text.find(tag, searched_from) >= 0 for tag in self._stop):
-                    turn.stopped_by = "tag"
+            turns[row].add(token, log_prob, entropy)
 
 
 def sample_tokens(
@@ -254,9 +171,3 @@ def _nucleus(weights: Tensor, top_p: float) -> Tensor:
     ordered, order = weights.sort(dim=-1, descending=True, stable=True)
     outside = ordered.cumsum(-1) - ordered >= top_p
     return weights.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
-
-
-def _eos_ids(policy: LanguageModelPolicy) -> frozenset[int]:
-    configured = getattr(policy.model.generation_config, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return frozenset(i for i in (*ids, policy.tokenizer.eos_token_id) if i is not None)

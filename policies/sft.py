@@ -10,8 +10,9 @@ import torch
 
 from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, micro_batches, score
-from .distributed import OneProcess, Processes, share
+from .distributed import OneProcess, Processes, clip_gradients, share
 from .language_model import LanguageModelPolicy
+from .packing import packed_micro_batches
 from .tiny import copying_rows
 
 ONE_PROCESS = OneProcess()
@@ -30,6 +31,7 @@ class SftConfig:
         copying_steps: for that many first updates half of each batch is syllable strings said twice, with the loss
             on the second half; for models that start from nothing.
         max_tokens: padded tokens of a micro-batch.
+        packing: put several demonstrations into one row, see `packing.py`.
     """
 
     steps: int = 520
@@ -39,6 +41,7 @@ class SftConfig:
     max_grad_norm: float = 1.0
     copying_steps: int = 0
     max_tokens: int = 4096
+    packing: bool = False
     seed: int = 0
 
 
@@ -98,7 +101,9 @@ def sft_update(
         parameter.grad = torch.zeros_like(parameter)
     mine = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)
     part = TokenRows([batch.ids[row] for row in mine], [batch.masks[row] for row in mine])
-    for micro in micro_batches(part, config.max_tokens, policy.model.device):
+    device = policy.model.device
+    cut = packed_micro_batches if config.packing else micro_batches
+    for micro in processes.even(cut(part, config.max_tokens, device), device):
         log_probs, entropies = score(policy.model, micro)
         loss = -log_probs.sum() / total
         loss.backward()
@@ -107,13 +112,13 @@ def sft_update(
     sums = processes.gather((loss_sum, entropy_sum))
     loss_sum, entropy_sum = sum(loss for loss, _ in sums), sum(entropy for _, entropy in sums)
     processes.sum_gradients(list(policy.model.parameters()))
-    norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
+    norm = clip_gradients(policy.model.parameters(), config.max_grad_norm)
     optimizer.step()
     policy.model.eval()
     return {
         "sft/loss": loss_sum,
         "sft/entropy_nats": entropy_sum / total,
-        "sft/grad_norm": float(norm),
+        "sft/grad_norm": norm,
         "sft/learning_rate": rate,
     }
 

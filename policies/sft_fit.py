@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -10,7 +10,36 @@ from .batches import TokenRows, micro_batches, score
 from .language_model import LanguageModelPolicy
 from .sft import SftConfig, sft_batch, sft_optimizer, sft_update
 
-__all__ = ["SftFit", "fit_sft", "validation_loss"]
+__all__ = ["EarlyStop", "SftFit", "fit_sft", "validation_loss"]
+
+
+@dataclass
+class EarlyStop:
+    """Validation losses, and whether the last `patience` of them brought nothing.
+
+    Attributes:
+        patience: checks without a better loss that end a fit; 0 never ends it.
+        checks: (update, nats a token) pairs.
+    """
+
+    patience: int
+    checks: list[tuple[int, float]] = field(default_factory=list)
+
+    def check(self, step: int, loss: float) -> bool:
+        """Adds a check; returns whether it is the best so far."""
+        self.checks.append((step, loss))
+        return self.best_step == step
+
+    @property
+    def best_step(self) -> int:
+        """The update of the lowest loss, the first of several; 0 before any check."""
+        return min(self.checks, key=lambda check: check[1])[0] if self.checks else 0
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop."""
+        since = [step for step, _ in self.checks if step > self.best_step]
+        return 0 < self.patience <= len(since)
 
 
 @dataclass(frozen=True)
@@ -49,22 +78,20 @@ def fit_sft(
     """
     optimizer = sft_optimizer(policy, config)
     losses: list[float] = []
-    checks: list[tuple[int, float]] = []
+    stop = EarlyStop(patience)
     best: dict[str, torch.Tensor] = {}
     config = replace(config, batch_size=min(config.batch_size, len(rows.ids)))
     for step in range(config.steps):
         losses.append(sft_update(policy, optimizer, sft_batch(rows, policy, config, step), config, step)["sft/loss"])
         if validation is None or ((step + 1) % validate_every and step + 1 < config.steps):
             continue
-        checks.append((step + 1, validation_loss(policy, validation, config.max_tokens)))
-        if checks[-1][1] == min(loss for _, loss in checks):
+        if stop.check(step + 1, validation_loss(policy, validation, config.max_tokens)):
             best = {name: value.detach().clone() for name, value in policy.model.state_dict().items()}
-        elif len(checks) - 1 - min(range(len(checks)), key=lambda i: checks[i][1]) >= patience:
+        elif stop.over:
             break
     if best:
         policy.model.load_state_dict(best)
-    best_step = min(checks, key=lambda check: check[1])[0] if checks else len(losses)
-    return SftFit(tuple(losses), tuple(checks), best_step)
+    return SftFit(tuple(losses), tuple(stop.checks), stop.best_step or len(losses))
 
 
 def validation_loss(policy: LanguageModelPolicy, rows: TokenRows, max_tokens: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from .bonuses import Batch, Bonus, Shuffled, Ucb, UcbCon, UcbMean
+from .equivalence import load_classifier
 from .estimates import DrGrpo, Estimate, Gdpo, Grpo, MaxRl, PassAtK, Rloo
 from .objective import Objective
 from .registry import register_objective
@@ -61,9 +62,13 @@ def _gdpo() -> Objective:
     return _of(Plain(), Gdpo())
 
 
-@register_objective("darling", "DARLING: reward times distance from the rollout's retrieval cluster, centred")
-def _darling(floor: float = 0.1) -> Objective:
-    return _of(Darling("retrieval", floor), DrGrpo())
+@register_objective(
+    "darling", "DARLING: reward times distance from the rollout's retrieval (or classifier=DIR) cluster, centred"
+)
+def _darling(floor: float = 0.1, classifier: str = "") -> Objective:
+    if not classifier:
+        return _of(Darling("retrieval", floor), DrGrpo())
+    return _of(Darling("query", floor, same=load_classifier(classifier)), DrGrpo())
 
 
 @register_objective("darling_oracle", "DARLING with clusters by evidence path: trains on the metric")

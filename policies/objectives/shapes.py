@@ -42,7 +42,7 @@ class Darling:
 
     r_i * max((n - |C(i)|) / (n - 1), floor). All rollouts are clustered, right and wrong ones. Differs from the
     paper in the clusters: retrieval equivalence (the same set of passages was shown) instead of a learned
-    classifier of equal meaning, which `same` brings back. Meant for an estimate that only centres.
+    classifier, which `same` brings back (`equivalence.py`). Meant for an estimate that only centres.
 
     Attributes:
         key: outcome whose equality makes a cluster.

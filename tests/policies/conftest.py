@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +42,13 @@ def babbler(
     )
     model = LlamaForCausalLM(config).to(dtype).eval()
     torch.set_rng_state(state)
-    bias = torch.zeros(len(tokenizer), dtype=dtype)
+    babble(model, tokenizer)
+    return LanguageModelPolicy(model, tokenizer, "babbler")
+
+
+def babble(model: Any, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Favours tags and the end token, in a hook that no checkpoint holds."""
+    bias = torch.zeros(len(tokenizer), dtype=model.dtype)
     for text, weight in {
         " <search>": 5.0,
         "<search>": 5.0,
@@ -48,9 +59,24 @@ def babbler(
     }.items():
         bias[tokenizer.encode(text, add_special_tokens=False)] = weight
     model.lm_head.register_forward_hook(lambda module, args, logits: logits + bias.to(logits.device))
-    return LanguageModelPolicy(model, tokenizer, "babbler")
 
 
 @pytest.fixture(scope="session")
 def make_babbler(tokenizer: PreTrainedTokenizerFast) -> Callable[..., LanguageModelPolicy]:
     return lambda **options: babbler(tokenizer, **options)
+
+
+@pytest.fixture(scope="module")
+def stand_in_vllm(tokenizer: PreTrainedTokenizerFast) -> Iterator[ModuleType]:
+    """`stand_in/vllm.py` under the name vllm; models of the babbler's size babble again once they are loaded."""
+    folder = str(Path(__file__).parent / "stand_in")
+    before = sys.modules.pop("vllm", None)
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    module = importlib.import_module("vllm")
+    module.ON_LOAD[:] = [lambda model: model.config.hidden_size == 32 and babble(model, tokenizer)]
+    yield module
+    sys.path.remove(folder)
+    del sys.modules["vllm"]
+    if before is not None:
+        sys.modules["vllm"] = before

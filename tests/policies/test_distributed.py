@@ -1,4 +1,4 @@
-"""Two processes under `accelerate launch` (gloo) do what one does: rewards, losses, weights, counts."""
+"""Two processes under `accelerate launch` (gloo) do what one does, with whole or sharded weights."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from berrypick.envs.tasks import Task
+from berrypick.experiments.training import TrainConfig, train
+from berrypick.policies.checkpoint import load_checkpoint
 from berrypick.policies.distributed import OneProcess, join_processes, share
+from berrypick.policies.language_model import LanguageModelPolicy, load_language_model
+from berrypick.policies.lora import with_lora
+from berrypick.policies.rl import RlConfig, rl_optimizer
+from berrypick.policies.sharding import shard
+from berrypick.policies.tiny import tiny_model
+from berrypick.retrieval_index.errors import BerrypickError
 from safetensors.torch import load_file
 
 RUN = """
 import sys
 import torch
 torch.set_num_threads(1)
+from dataclasses import replace
 from pathlib import Path
 from berrypick.envs.tasks import make_task
+from berrypick.policies.distributed import join_processes
 from berrypick.experiments.training import TrainConfig, train
 from berrypick.policies.language_model import load_language_model
 from berrypick.policies.rl import RlConfig
@@ -35,7 +46,8 @@ config = TrainConfig(
     checkpoint_every=2,
 )
 task = make_task("berrypick/World-v0", **args)
-train(config, load_language_model("tiny"), task, Path(sys.argv[1]), resume=True)
+train(replace(config, fsdp=sys.argv[2] == "fsdp"), load_language_model("tiny"), task, Path(sys.argv[1]), resume=True)
+print("processes:", join_processes().count)
 """
 
 
@@ -57,25 +69,53 @@ def test_without_a_launcher_there_is_one_process(monkeypatch: pytest.MonkeyPatch
     assert OneProcess().gather("x") == ["x"]
 
 
-@pytest.mark.slow
-def test_two_gloo_processes_train_as_one_does(tmp_path: Path) -> None:
-    script = tmp_path / "run.py"
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run by one process, by two, and by two that shard the weights."""
+    folder = tmp_path_factory.mktemp("distributed")
+    script = folder / "run.py"
     script.write_text(RUN, encoding="utf-8")
-    subprocess.run([sys.executable, str(script), str(tmp_path / "one")], check=True)
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    subprocess.run([sys.executable, str(script), str(folder / "one"), "plain"], check=True)
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     options = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    subprocess.run([sys.executable, *launch, *options, str(script), str(tmp_path / "two")], check=True)
+    for name, kind in (("two", "plain"), ("sharded", "fsdp")):
+        command = [sys.executable, *launch, *options, str(script), str(folder / name), kind]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert done.stdout.count("processes: 2") == 2, done.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["two", "sharded"])
+def test_two_gloo_processes_train_as_one_does(runs: Path, name: str) -> None:
     one, two = (
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        for name in ("one", "two")
+        [json.loads(line) for line in (runs / run / "metrics.jsonl").read_text().splitlines()] for run in ("one", name)
     )
     assert len(one) == 5
     for a, b in zip(one, two, strict=True):
         assert a.pop("phase") == b.pop("phase")
         assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
-    paths = [tmp_path / name / "checkpoints" / "rl-000003" for name in ("one", "two")]
+    paths = [runs / run / "checkpoints" / "rl-000003" for run in ("one", name)]
     states = [json.loads((path / "state.json").read_text())["memory"] for path in paths]
     assert states[0] == states[1]
-    first, second = (load_file(path / "model.safetensors") for path in paths)
-    for name, value in first.items():
-        assert float((value - second[name]).abs().max()) < 1e-4, name
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        first, second = (load_file(path / file) for path in paths)
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert float((value - second[key]).abs().max()) < 1e-4, key
+    assert json.loads((paths[0] / "config.json").read_text()) == json.loads((paths[1] / "config.json").read_text())
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_from_a_checkpoint_of_sharded_weights(runs: Path, world: Task) -> None:
+    sharded = load_language_model(str(runs / "sharded" / "checkpoints" / "rl-000003"))
+    state = load_checkpoint(runs / "sharded" / "checkpoints" / "rl-000003", sharded, rl_optimizer(sharded, RlConfig()))
+    assert (state["phase"], state["step"]) == ("rl", 3)
+
+
+def test_sharding_is_refused_where_it_cannot_be(tmp_path: Path, world: Task, tokenizer) -> None:
+    policy = LanguageModelPolicy(tiny_model(len(tokenizer), 0), tokenizer, "tiny")
+    with pytest.raises(BerrypickError, match="accelerate launch --multi_gpu --num_processes N -m berrypick train"):
+        train(TrainConfig("berrypick/World-v0", fsdp=True), policy, world, tmp_path, track=())
+    with pytest.raises(BerrypickError, match="leave one out"):
+        shard(with_lora(policy, 2))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,8 +30,10 @@ from berrypick.policies.rl import RlConfig, rl_optimizer, rl_update
 from berrypick.policies.rollout import SEARCH_FAILED, WINDOW_FULL, rollout
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.session import LanguageModelSession
+from berrypick.policies.vllm_engine import VllmPolicy, VllmSession
 from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError
 from berrypick.retrieval_index.searcher import Hit
+from transformers import PreTrainedTokenizerFast
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
 SAMPLING = Sampling(max_new_tokens=12)
@@ -41,14 +45,18 @@ class Watched:
 
     exact_tokens = True
 
-    def __init__(self, policy: LanguageModelPolicy) -> None:
-        self.policy, self.policy_id, self.sessions = policy, policy.policy_id, list[LanguageModelSession]()
+    def __init__(self, policy: LanguageModelPolicy | VllmPolicy) -> None:
+        self.policy, self.policy_id, self.sessions = policy, policy.policy_id, list[Any]()
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
-    ) -> LanguageModelSession:
+    ) -> LanguageModelSession | VllmSession:
         self.sessions.append(self.policy.start(questions, spec, seeds, sampling))
         return self.sessions[-1]
+
+    def complete(self, episodes: Sequence[Episode]) -> None:
+        if isinstance(self.policy, VllmPolicy):
+            self.policy.complete(episodes)
 
 
 def play(policy: LanguageModelPolicy | Watched, task: Task, questions: int = 6, samples: int = 4, **options: object):
@@ -61,9 +69,13 @@ def tokens_of(episode: Episode) -> list[int]:
     return [token for turn in episode.turns for token in turn.draft.tokens.ids.tolist()]
 
 
-@pytest.fixture(scope="module")
-def policy(make_babbler: MakeBabbler) -> LanguageModelPolicy:
-    return make_babbler()
+@pytest.fixture(scope="module", params=["in process", "vllm"])
+def policy(make_babbler: MakeBabbler, request: pytest.FixtureRequest) -> LanguageModelPolicy | VllmPolicy:
+    """Both back ends keep one contract; vLLM is its stand-in here."""
+    if request.param == "in process":
+        return make_babbler()
+    request.getfixturevalue("stand_in_vllm")
+    return VllmPolicy(make_babbler())
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +83,8 @@ def episodes(policy: LanguageModelPolicy, world: Task) -> list[Episode]:
     return play(policy, world)
 
 
-def assert_training_forward_agrees(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> None:
+def assert_training_forward_agrees(policy: LanguageModelPolicy | VllmPolicy, episodes: Sequence[Episode]) -> None:
+    policy = getattr(policy, "weights", policy)
     encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
     data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
     for batch in micro_batches(data, 2000):
@@ -136,44 +149,44 @@ def test_another_seed_gives_other_rollouts(policy: LanguageModelPolicy, world: T
 
 
 def test_a_session_holds_what_encode_episode_rebuilds(
-    policy: LanguageModelPolicy, world: Task, episodes: list[Episode]
+    tokenizer: PreTrainedTokenizerFast, policy: LanguageModelPolicy, world: Task, episodes: list[Episode]
 ) -> None:
     watched = Watched(policy)
     play(watched, world)
     (session,) = watched.sessions
     for row, episode in enumerate(episodes):
-        for held, rebuilt in zip(session.token_ids(row), encode_episode(policy.tokenizer, episode), strict=True):
+        for held, rebuilt in zip(session.token_ids(row), encode_episode(tokenizer, episode), strict=True):
             np.testing.assert_array_equal(held, rebuilt)
 
 
 def test_the_mask_covers_the_sampled_tokens_and_nothing_else(
-    policy: LanguageModelPolicy, episodes: list[Episode]
+    tokenizer: PreTrainedTokenizerFast, episodes: list[Episode]
 ) -> None:
     for episode in episodes:
-        ids, mask = encode_episode(policy.tokenizer, episode)
+        ids, mask = encode_episode(tokenizer, episode)
         assert ids[mask].tolist() == tokens_of(episode)
-        others = encode_prompt(policy.tokenizer, episode.question, episode.spec)
+        others = encode_prompt(tokenizer, episode.question, episode.spec)
         for turn in episode.turns[:-1]:
-            others = others + encode(policy.tokenizer, turn.observation)
+            others = others + encode(tokenizer, turn.observation)
         assert ids[~mask].tolist() == others
 
 
 def test_sampled_tokens_are_kept_although_their_text_would_be_encoded_otherwise(
-    policy: LanguageModelPolicy, episodes: list[Episode]
+    tokenizer: PreTrainedTokenizerFast, episodes: list[Episode]
 ) -> None:
     turns = [turn.draft for episode in episodes for turn in episode.turns]
-    assert any(encode(policy.tokenizer, draft.text) != draft.tokens.ids.tolist() for draft in turns)
+    assert any(encode(tokenizer, draft.text) != draft.tokens.ids.tolist() for draft in turns)
 
 
-def test_char_starts_locate_each_token_in_the_text(policy: LanguageModelPolicy, episodes: list[Episode]) -> None:
+def test_char_starts_locate_each_token_in_the_text(tokenizer: PreTrainedTokenizerFast, episodes: list[Episode]) -> None:
     checked = 0
     for draft in (turn.draft for episode in episodes for turn in episode.turns):
         starts = draft.tokens.char_starts.tolist()
         assert starts == sorted(starts)
         assert starts[0] == 0
-        pieces = policy.tokenizer.convert_ids_to_tokens(draft.tokens.ids.tolist())
+        pieces = tokenizer.convert_ids_to_tokens(draft.tokens.ids.tolist())
         for start, end, piece in zip(starts, [*starts[1:], len(draft.text)], pieces):
-            if not piece.startswith("<0x") and piece != policy.tokenizer.eos_token:
+            if not piece.startswith("<0x") and piece != tokenizer.eos_token:
                 assert draft.text[start:end].endswith(piece)
                 checked += draft.text[start:end] == piece
     assert checked > 100
@@ -192,8 +205,11 @@ def test_a_turn_ends_at_its_token_limit(episodes: list[Episode]) -> None:
         assert (draft.stopped_by == "length") <= (len(draft.tokens.ids) == SAMPLING.max_new_tokens)
 
 
-def test_contexts_never_outgrow_the_window_and_such_episodes_end(make_babbler: MakeBabbler, world: Task) -> None:
-    narrow = make_babbler(window=48)
+@pytest.mark.parametrize("back_end", ["in process", "vllm"])
+def test_contexts_never_outgrow_the_window_and_such_episodes_end(
+    make_babbler: MakeBabbler, world: Task, stand_in_vllm: ModuleType, back_end: str
+) -> None:
+    narrow = make_babbler(window=48) if back_end == "in process" else VllmPolicy(make_babbler(window=48))
     watched = Watched(narrow)
     ended = play(watched, world)
     assert all(episode.done for episode in ended)

@@ -1,0 +1,200 @@
+"""DARLING's learned partition: a classifier that says whether two rollouts did the same.
+
+The paper (arXiv 2509.02534) replaces lexical overlap by a classifier fine-tuned on annotated pairs and merges its
+verdicts by union-find. Here the pairs label themselves: rollouts of one question that were shown the same passages are
+equivalent. Differs from the paper: a text encoder that stays as it is with a logistic head over its pair features, in
+place of a fine-tuned language model; the text is the rollout's queries.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ...retrieval_index.errors import BerrypickError
+
+__all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
+
+_FORMAT = 1
+_HASHED = "hashed"
+_DIM = 2048
+Queries = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rollouts of one question, as their queries, and whether they were shown the same passages."""
+
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    same: bool
+
+
+def equivalent_pairs(queries: Sequence[Queries], shown: Sequence[frozenset[str]]) -> list[Pair]:
+    """All pairs of one question's rollouts whose queries differ; equal queries need no classifier.
+
+    Args:
+        queries: of each rollout, in order.
+        shown: the passages each was shown.
+    """
+    texts = [tuple(own) for own in queries]
+    return [
+        Pair(texts[i], texts[j], shown[i] == shown[j])
+        for i in range(len(texts))
+        for j in range(i)
+        if texts[i] != texts[j]
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class EquivalenceClassifier:
+    """`same(a, b)` for `Darling`: symmetric, true for equal queries, else by the head's probability.
+
+    Attributes:
+        encoder: "hashed" (words and pairs of neighbouring words, no weights) or what `load_encoder` takes.
+        weights: of |u - v| and u * v, float64 [2 * dim].
+        bias: of the head.
+        threshold: least probability of equivalence.
+    """
+
+    encoder: str
+    weights: Tensor
+    bias: float
+    threshold: float = 0.5
+    _vectors: dict[tuple[str, ...], Tensor] = field(default_factory=dict, repr=False)
+
+    def probability(self, first: Queries, second: Queries) -> float:
+        """That two rollouts with these queries are shown the same passages."""
+        u, v = self._embed(tuple(first)), self._embed(tuple(second))
+        return 1 / (1 + math.exp(-float(_features(u, v) @ self.weights) - self.bias))
+
+    def __call__(self, first: Hashable, second: Hashable) -> bool:
+        """Whether two outcomes of the key "query" are the same."""
+        assert isinstance(first, tuple) and isinstance(second, tuple), "outcomes of the key query are tuples"
+        return first == second or self.probability(first, second) >= self.threshold
+
+    def _embed(self, queries: tuple[str, ...]) -> Tensor:
+        if queries not in self._vectors:
+            if len(self._vectors) > 50_000:
+                self._vectors.clear()
+            self._vectors[queries] = _embed(self.encoder, [queries])[0]
+        return self._vectors[queries]
+
+    def save(self, folder: Path) -> None:
+        """Writes the head and the encoder's name, whole or not at all."""
+        work = folder.with_name(f".{folder.name}.partial")
+        try:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            save_file({"weights": self.weights}, work / "head.safetensors")
+            facts = {"format": _FORMAT, "encoder": self.encoder, "bias": self.bias, "threshold": self.threshold}
+            (work / "classifier.json").write_text(json.dumps(facts, indent=1) + "\n")
+            os.replace(work, folder)
+        except OSError as error:
+            raise BerrypickError(
+                f"cannot write {folder}: {error.strerror or error}; choose a new or empty folder"
+            ) from error
+
+
+def load_classifier(path: str | Path) -> EquivalenceClassifier:
+    """Opens a classifier that `save` wrote.
+
+    Raises:
+        BerrypickError: there is none, or it is damaged.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((Path(path) / "classifier.json").read_text())
+        if facts["format"] != _FORMAT:
+            raise ValueError(f"format {facts['format']}")
+        weights = load_file(Path(path) / "head.safetensors")["weights"]
+        return EquivalenceClassifier(str(facts["encoder"]), weights, float(facts["bias"]), float(facts["threshold"]))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BerrypickError(
+            f"no classifier at {path} ({reason}); train one: berrypick classifier ROLLOUTS --out {path}"
+        ) from error
+
+
+def fit_classifier(pairs: Sequence[Pair], *, encoder: str = _HASHED, penalty: float = 1e-3) -> EquivalenceClassifier:
+    """Logistic regression on labelled pairs, both labels weighing alike; deterministic.
+
+    Args:
+        pairs: of any questions, both labels among them.
+        encoder: see `EquivalenceClassifier`.
+        penalty: of the squared weights.
+    """
+    labels = torch.tensor([pair.same for pair in pairs], dtype=torch.float64)
+    if not 0 < float(labels.sum()) < len(pairs):
+        raise BerrypickError(
+            "the pairs are all equivalent or all different; give rollouts that differ, several to a question"
+        )
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
+    rows = dict(zip(texts, _embed(encoder, texts)))
+    features = torch.stack([_features(rows[pair.first], rows[pair.second]) for pair in pairs])
+    share = labels.mean()
+    importance = torch.where(labels == 1, 0.5 / share, 0.5 / (1 - share))
+    weights = torch.zeros(features.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights, bias], max_iter=100, line_search_fn="strong_wolfe")
+    loss_of = partial(torch.nn.functional.binary_cross_entropy_with_logits, target=labels, weight=importance)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss: Tensor = loss_of(features @ weights + bias) + penalty * weights.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return EquivalenceClassifier(encoder, weights.detach(), float(bias.detach()))
+
+
+def _features(u: Tensor, v: Tensor) -> Tensor:
+    """Symmetric features of a pair, [2 * dim]."""
+    return torch.cat([(u - v).abs(), u * v])
+
+
+def _embed(encoder: str, texts: Sequence[Queries]) -> Tensor:
+    """Unit vectors, float64 [texts, dim]."""
+    embed: Callable[[Sequence[str]], NDArray[Any]]
+    if encoder == _HASHED:
+        embed = _hashed
+    else:
+        embed = partial(_open_encoder(encoder).encode, is_query=True)
+    return torch.from_numpy(np.asarray(embed(["\n".join(queries) for queries in texts]), np.float64))
+
+
+@lru_cache(maxsize=2)
+def _open_encoder(name: str) -> Any:
+    """One copy of an encoder's weights for all classifiers of a process."""
+    from ...retrieval_index.encoder import load_encoder
+
+    return load_encoder(name)
+
+
+def _hashed(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Words and pairs of neighbouring words of each query, hashed to signed counts, then unit length."""
+    out = np.zeros((len(texts), _DIM))
+    for row, text in zip(out, texts):
+        for query in text.split("\n"):
+            words = query.lower().split()
+            for piece in (*words, *map(" ".join, pairwise(words))):
+                code = zlib.crc32(piece.encode())
+                row[code % _DIM] += 1 if code & (1 << 31) else -1
+        row /= max(float(np.linalg.norm(row)), 1e-12)
+    return out

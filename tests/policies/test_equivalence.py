@@ -1,0 +1,117 @@
+"""DARLING's learned classifier: pairs label themselves, held-out pairs are told apart, union-find makes clusters."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from berrypick.__main__ import main
+from berrypick.policies.objectives import Groups, get_objective
+from berrypick.policies.objectives.equivalence import (
+    EquivalenceClassifier,
+    Pair,
+    equivalent_pairs,
+    fit_classifier,
+    load_classifier,
+)
+from berrypick.retrieval_index.errors import BerrypickError
+
+TOPICS = ("founder", "owner", "mentor")
+# The order of words and "the" never matter, the topic does.
+LEARN = [
+    Pair((f"the {a} of {x}",), (f"{x} {b}",), a == b) for x in ("kana", "lumo", "zendo") for a in TOPICS for b in TOPICS
+]
+
+
+@pytest.fixture(scope="module")
+def classifier() -> EquivalenceClassifier:
+    return fit_classifier(LEARN)
+
+
+def groups_of_queries(queries: list[tuple[str, ...]]) -> Groups:
+    return Groups(("q",), torch.ones(1, len(queries), dtype=torch.float64), {"query": [queries]}, [queries])
+
+
+def test_pairs_are_labelled_by_what_was_shown_and_equal_queries_are_no_pairs() -> None:
+    shown = [frozenset("ab"), frozenset("ba"), frozenset("c"), frozenset("c")]
+    pairs = equivalent_pairs([["x"], ["y"], ["z"], ["z"]], shown)
+    assert Counter((*sorted((pair.first[0], pair.second[0])), pair.same) for pair in pairs) == {
+        ("x", "y", True): 1,
+        ("x", "z", False): 2,
+        ("y", "z", False): 2,
+    }
+
+
+def test_it_judges_an_entity_it_never_saw_and_is_symmetric(classifier: EquivalenceClassifier) -> None:
+    for a in TOPICS:
+        for b in TOPICS:
+            first, second = (f"the {a} of miravo",), (f"miravo {b}",)
+            assert classifier(first, second) == (a == b)
+            assert classifier.probability(first, second) == classifier.probability(second, first)
+
+
+def test_the_objective_clusters_by_it_through_union_find(tmp_path: Path, classifier: EquivalenceClassifier) -> None:
+    classifier.save(tmp_path / "c")
+    shape = get_objective(f"darling:classifier={tmp_path / 'c'},floor=0.1").shape
+    queries = [("the founder of miravo",), ("miravo founder",), ("miravo owner",), ("the owner of miravo",)]
+    assert shape(groups_of_queries(queries))[0].tolist() == pytest.approx([2 / 3] * 4)  # (4 - 2) / 3
+    vague = ("x y",)  # without a topic it passes for one of either, and chains them all
+    links = [classifier(vague, query) for query in queries]
+    assert any(links[:2]) and any(links[2:])
+    assert shape(groups_of_queries([*queries, vague]))[0].tolist() == [0.1] * 5
+
+
+def test_equal_queries_are_the_same_whatever_the_head_says(classifier: EquivalenceClassifier) -> None:
+    strict = EquivalenceClassifier("hashed", classifier.weights, classifier.bias, threshold=2.0)
+    assert not strict(("miravo founder",), ("founder miravo",))
+    assert strict(("miravo founder",), ("miravo founder",))
+
+
+def test_saved_and_loaded_it_says_the_same(tmp_path: Path, classifier: EquivalenceClassifier) -> None:
+    classifier.save(tmp_path / "c")
+    again = load_classifier(tmp_path / "c")
+    pairs = [(("kana founder",), ("the mentor of kana", "lumo")), (("a b",), ("b a",))]
+    assert [again.probability(*pair) for pair in pairs] == [classifier.probability(*pair) for pair in pairs]
+
+
+def test_training_is_deterministic() -> None:
+    assert torch.equal(fit_classifier(LEARN).weights, fit_classifier(LEARN).weights)
+
+
+def test_pairs_of_one_label_teach_nothing() -> None:
+    with pytest.raises(BerrypickError, match="all equivalent or all different"):
+        fit_classifier([pair for pair in LEARN if pair.same])
+
+
+def test_an_absent_or_damaged_classifier_names_the_command(tmp_path: Path, classifier: EquivalenceClassifier) -> None:
+    with pytest.raises(BerrypickError, match=r"berrypick classifier ROLLOUTS --out"):
+        get_objective(f"darling:classifier={tmp_path / 'none'}")
+    classifier.save(tmp_path / "c")
+    (tmp_path / "c" / "head.safetensors").write_bytes(b"x")
+    with pytest.raises(BerrypickError, match="no classifier at"):
+        load_classifier(tmp_path / "c")
+
+
+def test_on_world_rollouts_it_beats_chance_on_other_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = ["--env", "berrypick/World-v0", "--env-arg", "num_train=40", "num_validation=0", "num_test=1"]
+    rollouts = ["--split", "train", "--samples", "8", "--out", str(tmp_path / "r"), "--json"]
+    assert main(["eval", *world, "--policy", "random_order", *rollouts]) == 0
+    capsys.readouterr()
+    assert main(["classifier", str(tmp_path / "r"), "--out", str(tmp_path / "c"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["held_out_pairs"] > 100
+    assert found["balanced_accuracy"] > 0.8
+    assert main(["classifier", str(tmp_path / "r"), "--out", str(tmp_path / "c")]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_pretrained_encoder_under_the_head_learns_the_same(tmp_path: Path) -> None:
+    learned = fit_classifier(LEARN, encoder="minilm")
+    right = [learned((f"the {a} of miravo",), (f"miravo {b}",)) == (a == b) for a in TOPICS for b in TOPICS]
+    assert sum(right) >= 8
