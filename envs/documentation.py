@@ -7,6 +7,7 @@ import re
 import sys
 
 from . import wrappers
+from .controls import CONTROLS
 from .presets import EVALUATION_PRESETS
 from .rewards import REWARD_SUMMARIES
 from .search_env import SearchEnv
@@ -47,6 +48,8 @@ def environments_page() -> str:
     parts += ["## Turn formats", _table("name", formats), "## Presets of `berrypick eval --preset`"]
     parts.append(_table("name", {f"`{name}`": preset.summary for name, preset in EVALUATION_PRESETS.items()}))
     parts += [
+        "## Corpus controls: `CorpusControl`, `berrypick eval --control`, `berrypick run real_corpora`",
+        _table("name", {f"`{name}`": words for name, words in CONTROLS.items()}),
         "## Wrappers",
         _table("name", {f"`{name}`": _first(getattr(wrappers, name)) for name in wrappers.__all__}),
     ]
