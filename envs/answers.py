@@ -32,7 +32,11 @@ def sub_exact_match(prediction: str, answers: Iterable[str]) -> float:
 
 
 def f1(prediction: str, answers: Iterable[str]) -> float:
-    """Best token F1 over the accepted answers; yes, no and noanswer must match exactly (HotpotQA's rule)."""
+    """Best token F1 over the accepted answers.
+
+    yes, no and noanswer must match exactly (HotpotQA's rule, here for all sets); two answers of which nothing is left
+    are equal (MuSiQue's rule). Otherwise the official scripts of both agree with it on every pair.
+    """
     return max((_f1(normalize(prediction), normalize(answer)) for answer in answers), default=0.0)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from ..retrieval_index.errors import BerrypickError
 from .leaks import find_leaks
 from .questions import Question
 from .upstream import read_dataset
@@ -45,7 +46,7 @@ class DataCheck:
     questions: tyro.conf.Positional[tuple[Path, ...]]
     """question files, in any known format"""
     corpus: Path | None = None
-    """their corpus, where the questions carry no passages"""
+    """their corpus, where the questions carry no passages; without one their evidence is not compared"""
     skip_bad: bool = False
     """leave bad records out and list them"""
     json: bool = False
@@ -53,11 +54,13 @@ class DataCheck:
 
     def run(self) -> int:
         """Checks; the exit status is 1 where a question leaks."""
+        if not self.questions:
+            raise BerrypickError("give one question file at least, e.g. berrypick data check questions.jsonl")
         skipped: list[str] | None = [] if self.skip_bad else None
         sets: dict[str, tuple[Question, ...]] = {}
         formats = {}
         for path in self.questions:
-            dataset = read_dataset(path, self.corpus, skipped=skipped)
+            dataset = read_dataset(path, self.corpus, skipped=skipped, passages_elsewhere=self.corpus is None)
             formats[str(path)] = dataset.format
             sets |= {f"{path}:{split}": questions for split, questions in dataset.questions.items()}
         leaks = find_leaks(sets)

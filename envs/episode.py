@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..retrieval_index.errors import SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .actions import encodable
@@ -20,6 +17,7 @@ from .question_searcher import QuestionSearcher
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
 from .tags_format import BUDGET_HINT, INVALID_HINT
+from .turn import Draft, StepResult, Tokens, Turn
 from .turn_format import Action, Answer, Candidate, Invalid, Search, get_turn_format
 
 __all__ = [
@@ -42,57 +40,8 @@ _log = logging.getLogger(__name__)
 MAX_TURN_CHARS = 100_000
 """A longer turn is no action and is kept only so far; every honest turn is a hundredth of it."""
 
-OVER_BUDGET = "search budget exceeded"
-UNAVAILABLE = "search unavailable"
+OVER_BUDGET, UNAVAILABLE = "search budget exceeded", "search unavailable"
 """`Turn.error` of a refused search, and of one that the searcher did not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The sampled tokens of one turn; all arrays [T]; temperature 1, full softmax, nats.
-
-    Attributes:
-        ids: int32 token ids.
-        log_probs: float32 log-probability of each sampled token.
-        entropies: float32 entropy of the distribution each token was drawn from.
-        char_starts: int32 offset in the turn's text at which each token begins.
-    """
-
-    ids: NDArray[np.int32]
-    log_probs: NDArray[np.float32]
-    entropies: NDArray[np.float32]
-    char_starts: NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A turn as the policy wrote it."""
-
-    text: str
-    tokens: Tokens | None = None
-    stopped_by: Literal["tag", "eos", "length"] = "tag"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn and what came back: a row of the record."""
-
-    draft: Draft
-    action: Action
-    hits: tuple[tuple[Hit, ...], ...]
-    observation: str
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What a step returns, Gymnasium's five values."""
-
-    observation: str
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -129,6 +130,9 @@ def _parse_reward(spec: str) -> RewardSpec:
         sign, weight, name = match.groups()
         if name not in REWARD_TERMS:
             raise UnknownNameError("reward term", name, REWARD_TERMS)
-        weights.append((name, (-1.0 if sign == "-" else 1.0) * float(weight or 1)))
+        value = float(weight or 1)
+        if not math.isfinite(value):
+            raise BerrypickError(f"reward {spec!r}: the weight {weight} is not finite; give a smaller one")
+        weights.append((name, -value if sign == "-" else value))
         at = match.end()
     return RewardSpec(tuple(weights))

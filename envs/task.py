@@ -65,6 +65,8 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
 
     Without passages the folder or the server is taken as it is.
     """
+    if not isinstance(index, str):
+        raise BerrypickError(f"index must be bm25s, lucene, faiss, hybrid, a folder or an address, got {index!r}")
     if index.startswith(("http://", "https://")):
         from ..retrieval_index.remote import RemoteSearcher
 

@@ -280,6 +280,7 @@ class Index:
     """Build, check, search and evaluate indexes."""
 
     action: tyro.conf.OmitSubcommandPrefixes[_INDEX]  # type: ignore[valid-type]
+    """what to do"""
 
     def run(self) -> int:
         """Runs the index command."""
@@ -297,6 +298,7 @@ class Data:
     """Download question sets, check them for leaks."""
 
     action: tyro.conf.OmitSubcommandPrefixes[_DATA]  # type: ignore[valid-type]
+    """what to do"""
 
     def run(self) -> int:
         """Runs the data command."""

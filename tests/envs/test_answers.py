@@ -9,6 +9,8 @@ from collections import Counter
 
 import pytest
 from berrypick.envs.answers import exact_match, f1, normalize, sub_exact_match
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,31 @@ def official_musique_f1(prediction, truth):
         return 0.0
     precision, recall = shared / len(got), shared / len(wanted)
     return 2 * precision * recall / (precision + recall)
+
+
+WORDS = [
+    "the", "a", "an", "The", "A.", "yes", "no", "noanswer", "Yes.", "¡no!", "no-answer", "“naïve”", "naïve", "U.S.",
+    "it's", "don’t", "dont", "—", "-", "_", "東京", "x", "y", "10,000", "10000", "Ärger", "İ", "ß", "ⅷ", "\u00a0",
+    "theatre", "a.n",
+]  # fmt: skip
+ANSWERS = st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join)
+
+
+@given(ANSWERS, ANSWERS)
+@settings(max_examples=600, deadline=None)
+@example("yes", "yes it is")
+@example("noanswer", "no answer")
+@example("the a", "An")
+@example("“naïve”", "naïve")
+@example("a.n", "an")
+def test_scores_agree_with_the_official_rules_on_articles_closed_answers_and_unicode(said, truth):
+    got, wanted = official_normalize(said), official_normalize(truth)
+    assert normalize(said) == got and exact_match(said, [truth]) == float(got == wanted)
+    score, closed = f1(said, [truth]), {"yes", "no", "noanswer"}
+    if got or wanted:
+        assert score == official_hotpot_f1(said, truth)
+    if not {got, wanted} & closed:
+        assert score == official_musique_f1(said, truth)
 
 
 @pytest.mark.parametrize(("name", "official"), [("hotpotqa", official_hotpot_f1), ("musique", official_musique_f1)])

@@ -114,6 +114,19 @@ def test_data_check_reports_formats_counts_and_leaks(tmp_path, capsys, shared_da
     assert "0 leaks" in capsys.readouterr().out
 
 
+def test_data_check_needs_a_file_and_no_corpus(tmp_path, capsys):
+    assert main(["data", "check"]) == 2
+    assert "give one question file" in capsys.readouterr().err
+    rows = [{"id": str(n), "question": "Who?", "golden_answers": ["x"], "metadata": {"supporting_ids": ["p"],
+             "split": split}} for n, split in enumerate(("train", "dev"))]  # fmt: skip
+    (tmp_path / "alone.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["data", "check", str(tmp_path / "alone.jsonl")]) == 1
+    assert "same question" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["data", "--help"])
+    assert "ignore[" not in capsys.readouterr().out
+
+
 def test_the_real_sets_do_not_leak_between_their_splits(shared_data):
     from berrypick.envs.upstream import read_dataset
 

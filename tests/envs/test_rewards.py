@@ -66,3 +66,5 @@ def test_an_unknown_term_names_the_nearest_and_another_type_is_refused():
         parse_reward("em + evidence_recal")
     with pytest.raises(BerrypickError, match="must be a text"):
         parse_reward(1.0)
+    with pytest.raises(BerrypickError, match="not finite"):
+        parse_reward("em + 1e999*f1")
