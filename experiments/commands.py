@@ -199,7 +199,7 @@ class Eval:
     """most tokens of one turn; 32, or the preset's"""
     preset: str = ""
     """search-r1: prompt, tags, top-k, turns and observation cap as published"""
-    max_rows: int = 1024
+    max_rows: int = 512
     """most episodes played at a time"""
     device: str = "auto"
     """of weights: auto (the GPU, if any), cpu, cuda, cuda:1, ..."""
