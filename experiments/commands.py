@@ -201,7 +201,7 @@ class Eval:
     """search-r1: prompt, tags, top-k, turns and observation cap as published"""
     control: str = ""
     """in the place of retrieval: empty, random, oracle (the question's evidence) or closed_book"""
-    max_rows: int = 1024
+    max_rows: int = 512
     """most episodes played at a time"""
     device: str = "auto"
     """of weights: auto (the GPU, if any), cpu, cuda, cuda:1, ..."""

@@ -28,7 +28,7 @@ def evaluate(
     out: Path | None = None,
     policy_id: str | None = None,
     checkpoint_step: int | None = None,
-    max_rows: int = 1024,
+    max_rows: int = 512,
     on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
 ) -> list[EpisodeRecord]:
     """Rollouts of the first `num_questions` questions of a split, as records.

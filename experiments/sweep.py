@@ -32,6 +32,8 @@ class Sweep(Train):
     Takes the flags of `berrypick train`; each cell is such a run, resumed where it was interrupted.
     """
 
+    out: Path
+    """folder of the sweep; all machines of a cluster must see it"""
     objective: tyro.conf.Suppress[str] = "grpo"
     seed: tyro.conf.Suppress[int] = 0
     resume: tyro.conf.Suppress[bool] = True

@@ -60,6 +60,8 @@ def prepare_training(command: Train) -> Prepared:
         raise UnknownNameError("demonstrator", command.demonstrator, SCRIPTED)
     if command.steps < 0 or command.sft_steps < 0 or command.steps + command.sft_steps == 0:
         raise BerrypickError("nothing to train: give --steps or --sft-steps above 0")
+    if command.steps and command.group_size < 2:
+        raise BerrypickError("--group-size must be at least 2: an advantage compares rollouts of one question")
     arguments = parse_env_args(command.env_arg)
     task = make_task(command.env, **arguments)
     task.split(command.split)
@@ -86,7 +88,7 @@ def prepare_training(command: Train) -> Prepared:
         sft=SftConfig(
             steps=command.sft_steps,
             batch_size=command.sft_batch_size,
-            learning_rate=command.sft_learning_rate or (4e-3 if is_small else 2e-5),
+            learning_rate=_given(command.sft_learning_rate, 4e-3 if is_small else 2e-5),
             copying_steps=command.sft_steps // 4 if command.policy.removeprefix(VLLM) == "tiny" else 0,
             max_tokens=command.max_tokens,
             packing=command.sft_packing,
@@ -97,7 +99,7 @@ def prepare_training(command: Train) -> Prepared:
             steps=command.steps,
             questions_per_step=command.questions_per_step,
             group_size=command.group_size,
-            learning_rate=command.learning_rate or (1e-4 if is_small else 1e-6),
+            learning_rate=_given(command.learning_rate, 1e-4 if is_small else 1e-6),
             epochs=command.epochs,
             mini_batches=command.mini_batches,
             loss_mean=command.loss_mean,
@@ -111,3 +113,8 @@ def prepare_training(command: Train) -> Prepared:
         fsdp=command.fsdp,
     )
     return Prepared(config, policy, task, player)
+
+
+def _given(rate: float | None, default: float) -> float:
+    """The rate that was asked for, 0 included: a control that learns nothing."""
+    return default if rate is None else rate

@@ -99,6 +99,13 @@ class TrainConfig:
     checkpoint_every: int = 10
     fsdp: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("demonstrations", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise BerrypickError(f"training: {name} must be at least 1, got {getattr(self, name)}")
+        if self.lora_rank < 0:
+            raise BerrypickError(f"training: lora_rank must be at least 0, got {self.lora_rank}")
+
 
 def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) -> TokenRows:
     """Plays the demonstrator on the training questions and encodes its episodes as a session would hold them.

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +72,19 @@ class LanguageModelPolicy:
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
     """The live view draws its own; what `transformers` had set is put back."""
+    from transformers import modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    gguf: Any = modeling_gguf_pytorch_utils
+    shown, bar = logging.is_progress_bar_enabled(), getattr(gguf, "tqdm", None)
     logging.disable_progress_bar()
+    if bar is not None:  # reading GGUF asks nobody whether it may draw one
+        gguf.tqdm = partial(bar, disable=True)
     try:
         yield
     finally:
+        if bar is not None:
+            gguf.tqdm = bar
         if shown:
             logging.enable_progress_bar()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -58,6 +59,10 @@ class RlConfig:
         for name in ("questions_per_step", "group_size", "epochs", "mini_batches", "max_new_tokens", "max_tokens"):
             if getattr(self, name) < 1:
                 raise BerrypickError(f"RL: {name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.learning_rate < math.inf:
+            raise BerrypickError(f"RL: learning_rate must be at least 0, got {self.learning_rate}")
+        if self.dynamic_sampling < 0:
+            raise BerrypickError(f"RL: dynamic_sampling must be at least 0, got {self.dynamic_sampling}")
         if self.loss_mean not in ("token", "sequence"):
             raise BerrypickError(f'RL: loss_mean must be "token" or "sequence", got {self.loss_mean!r}')
 

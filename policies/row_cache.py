@@ -17,6 +17,9 @@ from .batches import additive_mask
 __all__ = ["RowCache", "forward_rows"]
 
 
+_SPARE = 32
+
+
 class RowCache(Cache):  # type: ignore[misc]
     """Dense keys and values: entry j of row r is its j-th token; what lies beyond `lengths[r]` is never attended.
 
@@ -29,10 +32,13 @@ class RowCache(Cache):  # type: ignore[misc]
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self._span = 0
+        self._level: int | None = None
 
     def place(self, num_tokens: int) -> int:
         """Announces a forward that brings up to `num_tokens` tokens a row; returns the key span it will attend."""
-        self._span = int(self.lengths.max()) + num_tokens
+        shortest, longest = (int(end) for end in torch.aminmax(self.lengths))
+        self._span = longest + num_tokens
+        self._level = longest if shortest == longest else None
         return self._span
 
     def update(
@@ -46,6 +52,9 @@ class RowCache(Cache):  # type: ignore[misc]
         for store, new in ((self.keys, key_states), (self.values, value_states)):
             if store[layer_idx].shape[2] < self._span:
                 store[layer_idx] = _grown(store[layer_idx], self._span)
+            if self._level is not None:  # rows of one length, as in the first prefill: a slice is much cheaper
+                store[layer_idx][:, :, self._level : self._level + num_tokens] = new
+                continue
             rows = torch.arange(new.shape[0], device=new.device)[:, None]
             at = self.lengths[:, None] + torch.arange(num_tokens, device=new.device)
             store[layer_idx][rows, :, at] = new.transpose(1, 2)
@@ -56,9 +65,9 @@ class RowCache(Cache):  # type: ignore[misc]
         return int(self.lengths.max()) if self.lengths.numel() else 0
 
     def select(self, rows: Tensor) -> RowCache:
-        """A copy of some rows, trimmed to the longest of them."""
+        """A copy of some rows, trimmed to the longest and a few tokens more, so that it need not grow at once."""
         out = RowCache(self.lengths[rows].clone())
-        span = out.get_seq_length()
+        span = out.get_seq_length() + _SPARE
         out.keys = [store[rows, :, :span] for store in self.keys]
         out.values = [store[rows, :, :span] for store in self.values]
         return out
@@ -78,8 +87,9 @@ class RowCache(Cache):  # type: ignore[misc]
 
 def _grown(store: Tensor, span: int) -> Tensor:
     capacity = max(span, store.shape[2] + store.shape[2] // 2, 64)
-    grown = store.new_zeros((*store.shape[:2], capacity, store.shape[3]))
+    grown = store.new_empty((*store.shape[:2], capacity, store.shape[3]))
     grown[:, :, : store.shape[2]] = store
+    grown[:, :, store.shape[2] :] = 0  # never attended, but 0 times a NaN would be one
     return grown
 
 

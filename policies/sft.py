@@ -44,6 +44,13 @@ class SftConfig:
     packing: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise BerrypickError(f"SFT: {name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.learning_rate < math.inf:
+            raise BerrypickError(f"SFT: learning_rate must be at least 0, got {self.learning_rate}")
+
 
 def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim.Optimizer:
     """AdamW over all trainable weights."""

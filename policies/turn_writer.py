@@ -23,6 +23,7 @@ class TurnEnds:
         configured = getattr(policy.model.generation_config, "eos_token_id", None)
         ids = configured if isinstance(configured, list) else [configured]
         self.tags, self.longest = tags, max(map(len, tags), default=0)
+        self.last = frozenset(tag[-1] for tag in tags)
         self.eos = frozenset(i for i in (*ids, policy.tokenizer.eos_token_id) if i is not None)
         self.backend: Any = policy.tokenizer.backend_tokenizer
 
@@ -53,6 +54,8 @@ class TurnWriter:
         if piece:
             searched_from = max(0, len(self.text) - self.ends.longest)
             self.text += piece
+            if self.ends.last.isdisjoint(piece):  # no tag can end here
+                return True
             if any(self.text.find(tag, searched_from) >= 0 for tag in self.ends.tags):
                 self.stopped_by = "tag"
                 return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +20,14 @@ from ...policies.objectives import get_objective
 from ...policies.policy import Sampling
 from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from ...policies.row_cache import RowCache, forward_rows
+from .train_memory import step_growth_mib
 
 if TYPE_CHECKING:
     from .train import BenchTrain
 
 __all__ = ["measure"]
+
+_MEMORY = "peak memory of two steps beyond the loaded model MiB"
 
 
 def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[str, float]:
@@ -76,10 +78,13 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
         "generate re-reading each turn s": times["generate"],
         "generate / rollout (bar 1.4)": times["generate"] / times["rollout"],
         "padding share of the training forward (bar .15)": _padding(data, config.max_tokens),
-        "peak memory of the process MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak memory of two steps beyond the loaded model MiB": step_growth_mib(
+            "ours", bench.policy, bench.env, config
+        ),
     }
     if bench.trl:
         out |= _trl(policy, task, questions, config, bench.rounds, times["rollout"] + times["update"])
+        out |= _trl_memory(bench, config, out[_MEMORY])
     return out
 
 
@@ -100,27 +105,30 @@ def _bare_decode(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> No
     tokenizer = policy.tokenizer
     contexts = [encode_prompt(tokenizer, episode.question, episode.spec) for episode in episodes]
     with torch.inference_mode():
-        cache = RowCache(torch.zeros(len(episodes), dtype=torch.int64, device=policy.model.device))
+        device = policy.model.device
+        cache = RowCache(torch.zeros(len(episodes), dtype=torch.int64, device=device))
         pending = [list(context) for context in contexts]
         live = list(range(len(episodes)))
         for number in range(max(len(episode.turns) for episode in episodes)):
             keep = [at for at, row in enumerate(live) if len(episodes[row].turns) > number]
             if len(keep) < len(live):
-                cache, live = cache.select(torch.tensor(keep)), [live[at] for at in keep]
+                cache, live = cache.select(torch.tensor(keep, device=device)), [live[at] for at in keep]
             turns = [episodes[row].turns[number] for row in live]
             tokens = [[] if turn.draft.tokens is None else turn.draft.tokens.ids.tolist() for turn in turns]
             _feed(policy, cache, [pending[row] for row in live])
             for step in range(max(len(ids) for ids in tokens) - 1):
                 column = torch.tensor([[ids[step] if step < len(ids) else 0] for ids in tokens])
-                forward_rows(policy.model, cache, column, torch.tensor([int(step + 1 < len(ids)) for ids in tokens]))
+                counts = torch.tensor([int(step + 1 < len(ids)) for ids in tokens])
+                forward_rows(policy.model, cache, column.to(device), counts.to(device))
             for row, turn, ids in zip(live, turns, tokens):
                 pending[row] = [*ids[-1:], *tokenizer.encode(turn.observation, add_special_tokens=False)]
 
 
 def _feed(policy: LanguageModelPolicy, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
     width = max(len(row) for row in rows)
-    padded = torch.tensor([[*row, *([0] * (width - len(row)))] for row in rows])
-    forward_rows(policy.model, cache, padded, torch.tensor([len(row) for row in rows]))
+    device = policy.model.device
+    padded = torch.tensor([[*row, *([0] * (width - len(row)))] for row in rows], device=device)
+    forward_rows(policy.model, cache, padded, torch.tensor([len(row) for row in rows], device=device))
 
 
 def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int], rounds: int) -> tuple[float, float]:
@@ -138,13 +146,14 @@ def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int
     ]
 
     def keep_going(module: Any, args: Any, logits: torch.Tensor) -> torch.Tensor:
-        return logits.index_fill(-1, torch.tensor(ending), -1e9)
+        return logits.index_fill(-1, torch.tensor(ending, device=logits.device), -1e9)
 
     def bare(rows: int) -> None:
         with torch.inference_mode():
-            cache = RowCache(torch.zeros(rows, dtype=torch.int64))
+            cache = RowCache(torch.zeros(rows, dtype=torch.int64, device=policy.model.device))
             _feed(policy, cache, [prompt] * rows)
             token, one = torch.full((rows, 1), 5), torch.ones(rows, dtype=torch.int64)
+            token, one = token.to(policy.model.device), one.to(policy.model.device)
             for _ in range(length - 1):
                 forward_rows(policy.model, cache, token, one)
 
@@ -202,8 +211,9 @@ def _generate_turns(policy: LanguageModelPolicy, episodes: Sequence[Episode], ma
             now = episode.turns[number].draft.tokens
             most = max(most, 0 if now is None else len(now.ids))
         width = max(map(len, contexts))
-        ids = torch.tensor([[pad] * (width - len(context)) + context for context in contexts])
-        mask = torch.tensor([[0] * (width - len(context)) + [1] * len(context) for context in contexts])
+        device = policy.model.device
+        ids = torch.tensor([[pad] * (width - len(context)) + context for context in contexts], device=device)
+        mask = torch.tensor([[0] * (width - len(context)) + [1] * len(context) for context in contexts], device=device)
         model: Any = policy.model
         model.generate(
             input_ids=ids,
@@ -230,3 +240,8 @@ def _trl(
     with tempfile.TemporaryDirectory() as folder:
         theirs = trl_step_seconds(policy, task, questions, config, rounds, folder)
     return {"TRL step s": theirs, "TRL / ours (bar 1.3)": theirs / ours}
+
+
+def _trl_memory(bench: BenchTrain, config: RlConfig, ours: float) -> dict[str, float]:
+    theirs = step_growth_mib("TRL", bench.policy, bench.env, config)
+    return {"TRL: the same MiB": theirs, "peak memory, ours / TRL (bar 1)": ours / theirs}

@@ -1,11 +1,18 @@
-"""Objectives by name, with options: "grpo", "darling:floor=0.2", "ucb_con:weight=0.1,key=evidence"."""
+"""Objectives by name, with options: "grpo", "darling:floor=0.2", "ucb_con:weight=0.1,key=evidence".
+
+Before a name, a file of yours that registers it: "my_objectives.py:few_queries:price=0.1".
+"""
 
 from __future__ import annotations
 
 import inspect
+import sys
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
@@ -50,13 +57,16 @@ def register_objective(name: str, summary: str) -> Callable[[Factory], Factory]:
 
 
 def get_objective(spec: str) -> Objective:
-    """Makes the objective of a spec, NAME or NAME:OPTION=VALUE,...
+    """Makes the objective of a spec, NAME, NAME:OPTION=VALUE,... or one of these behind FILE.py:
 
     Raises:
         UnknownNameError: no such objective or option; names the nearest.
         BerrypickError: a value its option cannot take.
     """
     name, _, options = spec.partition(":")
+    if name.endswith(".py"):
+        _load_file(name)
+        name, _, options = options.partition(":")
     if name not in OBJECTIVES:
         load_objectives()
     if name not in OBJECTIVES:
@@ -94,6 +104,23 @@ def _value(name: str, key: str, text: str, default: object) -> object:
         return float(text) if isinstance(default, float) else text
     except (ValueError, KeyError):
         raise BerrypickError(f"objective {name}: {key}={text} is no value; for example {key}={default}") from None
+
+
+def _load_file(name: str) -> None:
+    """Imports a user's file once; what it registers stays registered."""
+    path = Path(name).resolve()
+    module_name = f"berrypick_objectives_{zlib.crc32(str(path).encode()):08x}"
+    if module_name in sys.modules:
+        return
+    spec = spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise BerrypickError(f"there is no file {name}; write FILE.py:NAME, for example my_objectives.py:few_queries")
+    module = sys.modules[module_name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise BerrypickError(f"the objectives of {name} cannot be loaded ({error}); correct that file") from error
 
 
 def load_objectives() -> None:

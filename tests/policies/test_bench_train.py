@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from berrypick.experiments.bench.train import BenchTrain
+from berrypick.experiments.bench.train_memory import PeakRss
 from berrypick.retrieval_index.errors import BerrypickError
 
 
@@ -22,6 +24,14 @@ def test_the_bench_measures_and_keeps_its_command(tmp_path: Path, capsys: pytest
     assert numbers["GRPO step / bare (bar 1.5)"] == pytest.approx(step / bare)
     assert 0 <= numbers["padding share of the training forward (bar .15)"] < 1
     assert all(value >= 0 for value in numbers.values())
+    assert numbers["peak memory of two steps beyond the loaded model MiB"] > 0
+
+
+def test_growth_of_resident_memory_is_that_of_what_was_held() -> None:
+    with PeakRss() as peak:
+        held = np.ones(32 << 20, np.uint8)
+    del held
+    assert 30 < peak.growth_mib < 64
 
 
 def test_numbers_that_measure_nothing_are_refused(tmp_path: Path) -> None:

@@ -60,3 +60,25 @@ def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatc
 def test_a_name_that_is_taken_or_impossible_is_refused(name: str, message: str) -> None:
     with pytest.raises(BerrypickError, match=message):
         registry.register_objective(name, "mine")(lambda: get_objective("grpo"))
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_file_before_the_name_is_loaded_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CODE[0], encoding="utf-8")
+    objective = get_objective(f"{path}:few_queries:price=0.25")
+    assert (objective.shape.price, objective.name) == (0.25, f"{path}:few_queries:price=0.25")
+    path.unlink()
+    assert get_objective(f"{path}:few_queries").shape.price == 0.05
+
+
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BerrypickError, match=r"there is no file none\.py; write FILE\.py:NAME"):
+        get_objective("none.py:x")
+    broken = tmp_path / "broken.py"
+    broken.write_text("1 / 0\n")
+    with pytest.raises(BerrypickError, match=r"broken.py cannot be loaded \(division by zero\); correct that file"):
+        get_objective(f"{broken}:x")
+    broken.write_text("")
+    with pytest.raises(BerrypickError, match="unknown objective 'x'"):
+        get_objective(f"{broken}:x")

@@ -109,10 +109,13 @@ def test_log_probs_and_entropies_equal_the_training_forward(
 
 
 @pytest.mark.slow
-def test_log_probs_of_a_pretrained_model_equal_the_training_forward(shared_data: Path) -> None:
+def test_log_probs_of_a_pretrained_model_equal_the_training_forward(
+    shared_data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     from berrypick.envs.tasks import make_task
 
     pretrained = load_language_model("smollm2")
+    assert capfd.readouterr().err == ""  # reading GGUF draws no progress bar
     task = make_task("berrypick/HotpotQA-v0", data=str(shared_data / "hotpotqa"), max_turns=3, top_k=1)
     groups = rollout(
         pretrained,

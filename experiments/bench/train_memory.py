@@ -1,0 +1,101 @@
+"""Peak memory of a training step, ours and TRL's, each in a process of its own that has loaded what it needs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from types import TracebackType
+from typing import Literal
+
+import torch
+
+from ...envs.tasks import make_task
+from ...policies.language_model import LanguageModelPolicy
+from ...policies.objectives import get_objective
+from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
+from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ..policies import open_policy
+
+__all__ = ["PeakRss", "step_growth_mib"]
+
+Trainer = Literal["ours", "TRL"]
+
+
+class PeakRss:
+    """Growth of the process's resident memory while the context is open, sampled every few milliseconds.
+
+    Attributes:
+        growth_mib: the highest sample less that at the beginning.
+    """
+
+    def __init__(self, every_s: float = 0.003) -> None:
+        self.growth_mib = 0.0
+        self._every_s, self._over = every_s, threading.Event()
+
+    def __enter__(self) -> PeakRss:
+        self._first = _resident_mib()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.growth_mib = max(self.growth_mib, _resident_mib() - self._first)
+            if self._over.wait(self._every_s):
+                return
+
+
+def _resident_mib() -> float:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError as error:
+        raise BerrypickError("resident memory is read from /proc, which this system lacks; measure on Linux") from error
+
+
+def step_growth_mib(trainer: Trainer, policy: str, env: str, config: RlConfig) -> float:
+    """Memory that two training steps take at their peak beyond the loaded model, MiB.
+
+    Args:
+        trainer: "ours", or "TRL" for its GRPOTrainer as `train_trl.py` configures it.
+        policy: a name that `open_policy` takes; its model is loaded anew in the process that is measured.
+        env: environment id.
+        config: of a step.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_in_child, trainer, policy, env, config, torch.get_num_threads()).result()
+
+
+def _in_child(trainer: Trainer, name: str, env: str, config: RlConfig, threads: int) -> float:
+    torch.set_num_threads(threads)
+    policy, task = open_policy(name), make_task(env)
+    assert isinstance(policy, LanguageModelPolicy), "the bench has opened it before"
+    questions = next(iter(task.questions.values()))[: config.questions_per_step]
+    if trainer == "TRL":
+        from .train_trl import trl_step_seconds
+
+        try:  # what it imports is no memory of a step
+            for needed in ("trl", "datasets"):
+                import_module(needed)
+        except ImportError as error:
+            raise MissingExtraError("--trl", "trl", error) from error
+        with tempfile.TemporaryDirectory() as folder, PeakRss() as peak:
+            trl_step_seconds(policy, task, questions, config, 1, folder)
+        return peak.growth_mib
+    with PeakRss() as peak:
+        optimizer, objective = rl_optimizer(policy, config), get_objective(config.objective)
+        for step in range(2):
+            groups = rl_rollout(policy, questions, task.spec, task.searcher, config, step)
+            groups[0][0].reward, groups[0][-1].reward = 1.0, 0.0  # there is something to learn
+            rl_update(policy, optimizer, groups, objective, config, step=step)
+    return peak.growth_mib

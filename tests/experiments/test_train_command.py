@@ -1,0 +1,44 @@
+"""`berrypick train`: numbers that cannot be are refused in one line before a folder is made; 0 is a learning rate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from berrypick.__main__ import main
+
+WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=1"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--checkpoint-every", "0"], "checkpoint_every must be at least 1, got 0"),
+        (["--demonstrations", "0"], "demonstrations must be at least 1"),
+        (["--sft-batch-size", "0"], "SFT: batch_size must be at least 1"),
+        (["--sft-learning-rate", "-1"], "SFT: learning_rate must be at least 0, got -1"),
+        (["--learning-rate", "nan"], "RL: learning_rate must be at least 0, got nan"),
+        (["--group-size", "1"], "--group-size must be at least 2"),
+        (["--dynamic-sampling", "-1"], "dynamic_sampling must be at least 0"),
+        (["--lora-rank", "-2"], "rank of LoRA must be at least 1"),
+        (["--steps", "0"], "nothing to train"),
+        (["--split", "tain"], "did you mean train"),
+    ],
+)
+def test_a_number_that_cannot_be_is_one_line_and_leaves_nothing(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *WORLD, "--out", str(tmp_path / "x"), *flags]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("berrypick: ")]
+    assert message in line
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_learning_rate_0_is_0(tmp_path: Path) -> None:
+    small = ["--steps", "1", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3"]
+    assert (
+        main(["train", *WORLD, *small, "--learning-rate", "0", "--track", "tensorboard", "--out", str(tmp_path)]) == 0
+    )
+    assert json.loads((tmp_path / "config.json").read_text())["rl"]["learning_rate"] == 0
