@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..envs.controls import CONTROLS
+from ..policies.scripted import SCRIPTED
 from .diversity_tax_tables import markdown_table, plain, signed
 from .measures import MEASURES
+from .policies import MODELS
 
 __all__ = ["page", "report_text"]
 
@@ -48,6 +50,13 @@ def _sets(report: Report) -> list[str]:
     return list(dict.fromkeys(row["set"] for row in report["rows"]))
 
 
+def _policies(report: Report) -> str:
+    names = dict.fromkeys(row["policy"] for row in report["rows"])
+    known = {name: policy.summary for name, policy in SCRIPTED.items()} | MODELS
+    known["oracle"] += "; knows the answer, too, so its EM says nothing about retrieval"
+    return "\n".join(f"- {name}: {known.get(name, 'a language model')}" for name in names)
+
+
 def _state(report: Report) -> str:
     cells = report["cells"]
     lines = [f"{cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run."]
@@ -76,6 +85,7 @@ def page(report: Report) -> str:
         "No training: the same questions under BM25 and under the controls of retrieval. ± is half of the 95 % "
         "interval with questions resampled, brackets are whole ones; differences are paired by question.",
         f"Command: `{report['command']}`. {_state(report)}",
+        f"Policies, untrained and sampled at temperature 1:\n\n{_policies(report)}",
         f"Controls:\n\n{controls}",
         f"Measures:\n\n{meanings}\n- pass@4: some of 4 rollouts is right, unbiased",
         *_body(report),
