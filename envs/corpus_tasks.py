@@ -11,7 +11,7 @@ from typing import Any
 from ..retrieval_index.errors import BerrypickError
 from .datasets import data_folder
 from .questions import EpisodeSpec
-from .task import UNLIMITED, Task, flag, open_index
+from .task import BUILT_HERE, UNLIMITED, Task, flag, open_index
 from .upstream import Dataset, read_dataset
 
 __all__ = ["RULES", "SETS", "PublicSet", "custom_task", "public_task"]
@@ -102,7 +102,9 @@ def _files(folder: Path, stem: str) -> list[Path]:
 
 def _is_elsewhere(index: object) -> bool:
     """Whether `index` brings its own passages: a server, or the folder of an index."""
-    return isinstance(index, str) and (index.startswith(("http://", "https://")) or Path(index).is_dir())
+    if not isinstance(index, str) or index in BUILT_HERE:
+        return False
+    return index.startswith(("http://", "https://")) or Path(index).is_dir()
 
 
 def custom_task(

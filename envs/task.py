@@ -14,7 +14,10 @@ from .datasets import cache_folder
 from .questions import EpisodeSpec, Question
 from .world_config import WorldConfig
 
-__all__ = ["UNLIMITED", "Task", "flag", "open_index"]
+__all__ = ["BUILT_HERE", "UNLIMITED", "Task", "flag", "open_index"]
+
+BUILT_HERE = ("bm25s", "lucene", "faiss", "hybrid")
+"""Names of `index` for which an index of the task's passages is built; anything else is a folder or an address."""
 
 UNLIMITED = -1
 """`search_budget=-1`: only `max_turns` limits the searches; `max_observation_tokens=-1`: characters limit them."""
@@ -79,7 +82,7 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
 
     digest = corpus_sha256(passages)
     folder = Path(index)
-    if index in ("lucene", "faiss", "hybrid"):
+    if index in BUILT_HERE:
         folder = cache_folder() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
         ensure_index(passages, index, folder)
     elif not folder.exists():

@@ -153,21 +153,16 @@ def test_a_repository_with_a_split_less_says_so_in_one_line(hub, folders, capsys
     assert list((folders / "cache" / "data").iterdir()) == []
 
 
-def get_in_a_process(name, address, folder):
-    """The command with the hub at another address, which the library reads on import."""
-    environment = {key: value for key, value in os.environ.items() if not key.endswith("_OFFLINE")}
-    environment |= {"HF_ENDPOINT": address, "HF_HOME": str(folder), "BERRYPICK_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "berrypick", "data", "get", name]
-    return subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
+def test_without_a_network_the_real_library_gives_one_line(tmp_path, monkeypatch, capsys):
+    from huggingface_hub import constants
 
-
-def test_without_a_network_the_real_library_gives_one_line(tmp_path):
-    done = get_in_a_process("nq", "http://127.0.0.1:9", tmp_path)
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "refused" in done.stderr and "check the network" in done.stderr
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "get", "nq"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1, said.err
+    assert "refused" in said.err and "check the network" in said.err
 
 
 class HubHandler(BaseHTTPRequestHandler):
@@ -218,6 +213,16 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def get_in_a_process(name, address, folder):
+    """The command with the hub at another address, which the library reads on import."""
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_OFFLINE")}
+    environment |= {"HF_ENDPOINT": address, "HF_HOME": str(folder), "BERRYPICK_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", "berrypick", "data", "get", name]
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_over_http_the_real_library_downloads_a_set_that_plays(hub, tmp_path, monkeypatch):
