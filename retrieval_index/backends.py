@@ -20,6 +20,7 @@ __all__ = ["BACKENDS", "Backend", "BuildSettings"]
 
 Progress = Callable[[int], None]
 _RECALL_QUERIES = 200
+_ORDERED = "lucene-in-id-order"  # an empty file: it is in the checksums and not in the index id
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ def _write_lucene(
 ) -> dict[str, Any]:
     from .lucene_index import build_lucene
 
-    build_lucene(table, out / "lucene", progress)
+    if build_lucene(table, out / "lucene", progress):
+        (out / _ORDERED).touch()
     return {"k1": s.k1, "b": s.b}
 
 
@@ -91,7 +93,8 @@ def _open_lucene(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
 
     k1, b = parameters["k1"], parameters["b"]
     if "lucene" not in parameters:
-        return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b)
+        ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions are looked at
+        return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b, ordered=ordered)
     rows = {passage.id: row for row, passage in enumerate(table)}  # an imported folder knows its own ids
     return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=rows.__getitem__)
 
