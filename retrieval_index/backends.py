@@ -130,7 +130,7 @@ def _probe(title: str, text: str) -> str:
 
 def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
     from .encoder import load_encoder
-    from .faiss_index import FaissVectors, flat_index, load_faiss, on_gpu, read_graph
+    from .faiss_index import flat_index, graph_index, load_faiss, read_graph
     from .vectors import VECTORS, open_vectors
 
     load_faiss()
@@ -140,7 +140,7 @@ def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable
     if parameters["kind"] == "flat":
         index = flat_index(open_vectors(folder / VECTORS))
     else:
-        index = FaissVectors(on_gpu(read_graph(Path(parameters.get("index", folder / "index.faiss")))))
+        index = graph_index(read_graph(Path(parameters.get("index", folder / "index.faiss"))))
     ranks = folder / "id_rank.npy"  # imported indexes keep the order of their corpus file
     id_rank = np.load(ranks, mmap_mode="r", allow_pickle=False) if ranks.is_file() else None
     return DenseSearcher(index, table, index_id, encoder, id_rank)
@@ -176,9 +176,10 @@ def _write_milvus(
     table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress
 ) -> dict[str, Any]:
     from .encoder import load_encoder
-    from .milvus_index import write_milvus
+    from .milvus_index import reach_milvus, write_milvus
     from .vectors import encode_passages
 
+    reach_milvus(s.uri)  # before minutes of encoding
     encoder = load_encoder(s.encoder or "minilm", dtype=s.dtype, batch_size=s.batch_size)
     digest = corpus_sha256(table)
     vectors = encode_passages(table, encoder, scratch / "vectors", key=digest, progress=progress)
