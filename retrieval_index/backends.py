@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,12 @@ def _open_lucene(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
     if "lucene" not in parameters:
         ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions are looked at
         return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b, ordered=ordered)
-    rows = {passage.id: row for row, passage in enumerate(table)}  # an imported folder knows its own ids
-    return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=rows.__getitem__)
+
+    @cache
+    def rows() -> dict[str, int]:  # an imported folder knows its own ids; where it is in their order nobody asks
+        return {passage.id: row for row, passage in enumerate(table)}
+
+    return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=lambda key: rows()[key])
 
 
 def _write_faiss(table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress) -> dict[str, Any]:
