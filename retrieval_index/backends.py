@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["BACKENDS", "Backend", "BuildSettings"]
 
 Progress = Callable[[int], None]
 _RECALL_QUERIES = 200
+_ORDERED = "lucene-in-id-order"  # an empty file: it is in the checksums and not in the index id
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def _write_lucene(
 ) -> dict[str, Any]:
     from .lucene_index import build_lucene
 
-    build_lucene(table, out / "lucene", progress)
+    if build_lucene(table, out / "lucene", progress):
+        (out / _ORDERED).touch()
     return {"k1": s.k1, "b": s.b}
 
 
@@ -91,9 +94,14 @@ def _open_lucene(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
 
     k1, b = parameters["k1"], parameters["b"]
     if "lucene" not in parameters:
-        return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b)
-    rows = {passage.id: row for row, passage in enumerate(table)}  # an imported folder knows its own ids
-    return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=rows.__getitem__)
+        ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions are looked at
+        return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b, ordered=ordered)
+
+    @cache
+    def rows() -> dict[str, int]:  # an imported folder knows its own ids; where it is in their order nobody asks
+        return {passage.id: row for row, passage in enumerate(table)}
+
+    return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=lambda key: rows()[key])
 
 
 def _write_faiss(table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress) -> dict[str, Any]:
@@ -127,7 +135,7 @@ def _probe(title: str, text: str) -> str:
 
 def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable, index_id: str) -> Searcher:
     from .encoder import load_encoder
-    from .faiss_index import FaissVectors, flat_index, load_faiss, on_gpu, read_graph
+    from .faiss_index import flat_index, graph_index, load_faiss, read_graph
     from .vectors import VECTORS, open_vectors
 
     load_faiss()
@@ -137,7 +145,7 @@ def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable
     if parameters["kind"] == "flat":
         index = flat_index(open_vectors(folder / VECTORS))
     else:
-        index = FaissVectors(on_gpu(read_graph(Path(parameters.get("index", folder / "index.faiss")))))
+        index = graph_index(read_graph(Path(parameters.get("index", folder / "index.faiss"))))
     ranks = folder / "id_rank.npy"  # imported indexes keep the order of their corpus file
     id_rank = np.load(ranks, mmap_mode="r", allow_pickle=False) if ranks.is_file() else None
     return DenseSearcher(index, table, index_id, encoder, id_rank)
@@ -173,9 +181,10 @@ def _write_milvus(
     table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress
 ) -> dict[str, Any]:
     from .encoder import load_encoder
-    from .milvus_index import write_milvus
+    from .milvus_index import reach_milvus, write_milvus
     from .vectors import encode_passages
 
+    reach_milvus(s.uri)  # before minutes of encoding
     encoder = load_encoder(s.encoder or "minilm", dtype=s.dtype, batch_size=s.batch_size)
     digest = corpus_sha256(table)
     vectors = encode_passages(table, encoder, scratch / "vectors", key=digest, progress=progress)

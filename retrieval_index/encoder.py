@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,10 +143,11 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
     if name != "minilm" and Path(name).is_dir():
         name = str(Path(name).resolve())  # an index must find it again from any folder
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModel.from_pretrained(
-            path, use_safetensors=True, dtype=torch.float32 if dtype == "fp32" else torch.bfloat16
-        )
+        with _no_progress_bar():
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            model = AutoModel.from_pretrained(
+                path, use_safetensors=True, dtype=torch.float32 if dtype == "fp32" else torch.bfloat16
+            )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BerrypickError(
@@ -156,6 +158,20 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
     return HuggingFaceEncoder(
         name, _revision(Path(path), model), model, tokenizer, recipe(_model_name(name)), batch_size, longest
     )
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Loading small weights needs none, and in a pipe it is noise."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _model_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Iterator
@@ -20,18 +21,23 @@ __all__ = [
     "KINDS",
     "FaissVectors",
     "FlatVectors",
+    "GpuVectors",
     "build_graph",
     "fast_kernel",
     "flat_index",
+    "graph_index",
+    "has_gpu",
     "load_faiss",
-    "on_gpu",
     "read_graph",
     "recall_at",
     "write_graph",
 ]
 
+logger = logging.getLogger(__name__)
 KINDS = ("flat", "hnsw", "ivfpq")
 _CHUNK = 65536
+_GPU_MOST_HITS = 2048
+_GPU_SHARED_BYTES = 48 << 10  # of a block; IVF-PQ keeps its tables there
 _SMALL_BATCH = 3  # below this FAISS's one-by-one kernel is faster than a matrix product
 _KERNEL = threading.Lock()
 
@@ -130,23 +136,55 @@ def read_graph(path: Path) -> Any:
             raise BerrypickError(f"{path} is no FAISS index; give the file that faiss.write_index made") from error
 
 
-def on_gpu(index: Any) -> Any:
-    """The FAISS index on the first GPU where FAISS was built for one and there is one; else the index itself."""
-    faiss = load_faiss()
-    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() < 1:
-        return index
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+class GpuVectors:
+    """An index on the GPU; more hits than a GPU selects (2,048) are asked of the same index on the CPU."""
+
+    def __init__(self, gpu: Any, cpu: VectorIndex) -> None:
+        self._gpu, self._cpu = FaissVectors(gpu), cpu
+        self.d, self.ntotal = cpu.d, cpu.ntotal
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores float32 and rows int64, [queries, k], best first."""
+        return (self._gpu if k <= _GPU_MOST_HITS else self._cpu).search(queries, k)
+
+
+def graph_index(index: Any) -> VectorIndex:
+    """A FAISS index ready to search: on the first GPU where FAISS sees one and has the kind there, else on the CPU.
+
+    HNSW graphs stay on the CPU. CUDA_VISIBLE_DEVICES chooses the GPU, or hides it.
+    """
+    faiss, cpu = load_faiss(), FaissVectors(index)
+    if not has_gpu() or "HNSW" in type(index).__name__:
+        return cpu
+    options = faiss.GpuClonerOptions()
+    pq = getattr(index, "pq", None)
+    options.useFloat16 = pq is not None and pq.M * 256 * 4 > _GPU_SHARED_BYTES  # else its tables do not fit
+    try:
+        return GpuVectors(faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index, options), cpu)
+    except RuntimeError as error:
+        logger.warning("searching on the CPU, the GPU does not take this index: %s", str(error).splitlines()[-1])
+        return cpu
 
 
 def flat_index(vectors: NDArray[np.float32]) -> VectorIndex:
-    """Exact search: over the memory map on a CPU, over a copy on a GPU."""
+    """Exact search: over the memory map on a CPU, over a copy on a GPU if it fits there."""
+    faiss, cpu = load_faiss(), FlatVectors(vectors)
+    if not has_gpu():
+        return cpu
+    try:
+        gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, faiss.IndexFlatIP(vectors.shape[1]))
+        for at in range(0, len(vectors), _CHUNK):
+            gpu.add(np.ascontiguousarray(vectors[at : at + _CHUNK]))
+    except RuntimeError as error:
+        logger.warning("searching on the CPU, the GPU does not take these vectors: %s", str(error).splitlines()[-1])
+        return cpu
+    return GpuVectors(gpu, cpu)
+
+
+def has_gpu() -> bool:
+    """Whether FAISS was built for GPUs and sees one."""
     faiss = load_faiss()
-    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() < 1:
-        return FlatVectors(vectors)
-    index = on_gpu(faiss.IndexFlatIP(vectors.shape[1]))
-    for at in range(0, len(vectors), _CHUNK):
-        index.add(np.ascontiguousarray(vectors[at : at + _CHUNK]))
-    return FaissVectors(index)
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
 @contextmanager

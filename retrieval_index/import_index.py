@@ -74,7 +74,8 @@ def import_faiss(index: Path, corpus: Path, encoder: str, out: Path, *, overwrit
 def import_lucene(folder: Path, out: Path, *, k1: float = 0.9, b: float = 0.4, overwrite: bool = False) -> Manifest:
     """Takes over a Lucene folder that Anserini or Pyserini made with stored raw documents (-storeRaw).
 
-    The folder stays where it is; passages are read out of it once. Checked: every document has an id and raw text.
+    The folder stays where it is; passages are read out of it once. Checked: every document has an id of its own
+    and raw text, none was deleted.
 
     Args:
         folder: the Lucene index.
@@ -89,6 +90,11 @@ def import_lucene(folder: Path, out: Path, *, k1: float = 0.9, b: float = 0.4, o
     from .lucene_index import stored_passages
 
     passages = sorted(stored_passages(folder), key=lambda passage: passage.id)
+    for before, after in itertools.pairwise(passages):
+        if before.id == after.id:
+            raise CorpusError(
+                f"{folder}: two documents have the id {after.id!r}; index them again under ids of their own"
+            )
 
     def fill(work: Path) -> Manifest:
         write_passages(work, passages)

@@ -69,7 +69,7 @@ class IndexBuild:
             raise BerrypickError("--k1 must be at least 0, --b from 0 to 1")
         corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
         for line in corpus.skipped[:10]:
-            sys.stderr.write(f"skipped {safe_text(line)}\n")
+            sys.stderr.write(f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n")
         if corpus.skipped:
             sys.stderr.write(f"{len(corpus.skipped)} lines skipped\n")
         settings = BuildSettings(

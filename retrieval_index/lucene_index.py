@@ -30,13 +30,16 @@ def docid(row: int) -> str:
     return f"{row:010d}"
 
 
-def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[int], None] | None = None) -> None:
+def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[int], None] | None = None) -> bool:
     """Writes a Lucene index of the passages' contents, in id order, with Anserini's English analyzer.
 
     Args:
         passages: in id order.
         folder: of the Lucene index.
         progress: is told how many passages were added since the last call.
+
+    Returns:
+        Whether the documents' numbers ascend with the ids, as they should.
 
     Raises:
         BerrypickError: Lucene could not write, or left passages out.
@@ -46,11 +49,12 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
 
     try:
         indexer: Any = jnius.autoclass("io.anserini.index.SimpleIndexer")(["-index", str(folder), *_ARGUMENTS])
-        _keep_order(indexer.writer.getConfig())
+        _keep_order(indexer)
         for at in range(0, len(passages), _BATCH):
             batch = passages[at : at + _BATCH]
             for row, passage in enumerate(batch, at):
-                indexer.addRawDocument(json.dumps({"id": docid(row), "contents": passage.contents}))
+                document = json.dumps({"id": docid(row), "contents": passage.contents})
+                indexer.addRawDocument(document)  # see LuceneReader: nothing may be computed inside the call
             if progress is not None:
                 progress(len(batch))
         indexer.close(True)  # merges into one segment
@@ -60,16 +64,20 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
     reader.close()
     if reader.num_docs != len(passages):
         raise BerrypickError(f"Lucene took {reader.num_docs} of {len(passages)} passages; please report their ids")
+    return reader.ordered
 
 
-def _keep_order(config: Any) -> None:
+def _keep_order(indexer: Any) -> None:
     """Segments are merged with their neighbours only, so that documents stay in id order however many there are.
 
     Anserini's buffer of 2 GB would not fit into the heap beside what fills it.
     """
     import jnius
 
-    config.setMergePolicy(jnius.autoclass("org.apache.lucene.index.LogByteSizeMergePolicy")())
+    writer = indexer.writer
+    config = writer.getConfig()
+    policy = jnius.autoclass("org.apache.lucene.index.LogByteSizeMergePolicy")()
+    config.setMergePolicy(policy)
     config.setRAMBufferSizeMB(_BUFFER_MIB)
 
 
@@ -93,6 +101,7 @@ class LuceneSearcher:
         b: float = 0.4,
         threads: int | None = None,
         row_of: Callable[[str], int] = int,
+        ordered: bool | None = None,
     ) -> None:
         """Opens an index.
 
@@ -104,10 +113,11 @@ class LuceneSearcher:
             b: length normalisation.
             threads: of a batch; the machine's processors by default.
             row_of: Lucene's docid -> row; must keep the order.
+            ordered: whether document numbers ascend with the docids; None: look.
         """
         self.index_id = index_id
         self._passages, self._row_of = passages, row_of
-        self._reader = LuceneReader(folder, k1=k1, b=b)
+        self._reader = LuceneReader(folder, k1=k1, b=b, ordered=ordered)
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, "lucene") if self._threads > 1 else None
         self._in_order = self._reader.ordered and self._reader.num_docs == len(passages)

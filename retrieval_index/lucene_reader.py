@@ -31,13 +31,14 @@ class LuceneReader:
         ordered: whether the document numbers ascend with the ids.
     """
 
-    def __init__(self, folder: Path, *, k1: float = 0.9, b: float = 0.4) -> None:
+    def __init__(self, folder: Path, *, k1: float = 0.9, b: float = 0.4, ordered: bool | None = None) -> None:
         """Opens a folder.
 
         Args:
             folder: a Lucene index with Anserini's fields.
             k1: BM25's term-frequency saturation.
             b: BM25's length normalisation.
+            ordered: what is known of the documents' order; None: look.
 
         Raises:
             BerrypickError: Lucene cannot open it.
@@ -45,7 +46,8 @@ class LuceneReader:
         start_jvm()
         import jnius
 
-        for name in ("TopDocs", "TopFieldDocs", "ScoreDoc", "FieldDoc"):  # not for the first time in several threads
+        classes = ("TopDocs", "ScoreDoc") if ordered else ("TopDocs", "ScoreDoc", "TopFieldDocs", "FieldDoc")
+        for name in classes:  # not for the first time in several threads
             jnius.autoclass(f"org.apache.lucene.search.{name}")
         self._java_error: type[Exception] = jnius.JavaException
         self._generator: Any = jnius.autoclass("io.anserini.search.query.BagOfWordsQueryGenerator")()
@@ -58,8 +60,10 @@ class LuceneReader:
             ) from error
         self._analyzer, self._lucene = self._anserini.get_analyzer(), self._anserini.searcher
         self.num_docs = int(self._anserini.get_total_num_docs())
-        by_id, self._score_then_id = _order()
-        self.ordered = _is_ordered(self._anserini.reader, by_id)
+        self.ordered = True
+        if not ordered:
+            by_id, self._score_then_id = _order()
+            self.ordered = ordered is None and _is_ordered(self._anserini.reader, by_id)
 
     @property
     def has_deletions(self) -> bool:
@@ -73,7 +77,7 @@ class LuceneReader:
 
     def best_by_id(self, query: str, k: int) -> list[tuple[int, float]]:
         """(number, score) of the k best documents, by (-score, id): slower, see the class."""
-        return self._search(query, k, self._score_then_id, True)
+        return self.best(query, k) if self.ordered else self._search(query, k, self._score_then_id, True)
 
     def docid(self, number: int) -> str:
         """The id of a document."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -13,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dense import DenseSearcher
-from .errors import BerrypickError, MissingExtraError
+from .errors import BerrypickError, MissingExtraError, SearchUnavailableError
 
-__all__ = ["DATABASE", "MilvusSearcher", "MilvusVectors", "open_milvus", "write_milvus"]
+__all__ = ["DATABASE", "MilvusSearcher", "MilvusVectors", "open_milvus", "reach_milvus", "write_milvus"]
 
 DATABASE = "milvus.db"  # in the index folder; Milvus writes into it when it is opened, so it has no checksums
+_SCHEMES = ("http://", "https://", "tcp://", "unix:")
+_TIMEOUT_S = 30.0
 _BATCH = 1000
 _MOST_HITS = 16_384  # Milvus's limit on one search
 
@@ -34,14 +37,18 @@ class MilvusVectors:
         """Scores float32 and rows int64, [queries, k], best first; row -1 where Milvus gave fewer."""
         scores = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
-        with self._lock:
-            found = self._client.search(
-                self._collection,
-                data=queries.tolist(),
-                anns_field="vector",
-                limit=min(k, _MOST_HITS),
-                output_fields=["row"],
-            )
+        try:
+            with self._lock:
+                found = self._client.search(
+                    self._collection,
+                    data=queries.tolist(),
+                    anns_field="vector",
+                    limit=min(k, _MOST_HITS),
+                    output_fields=["row"],
+                    timeout=_TIMEOUT_S,
+                )
+        except _pymilvus().exceptions.MilvusException as error:
+            raise SearchUnavailableError(f"Milvus does not answer: {_reason(error)}; start it again") from error
         for at, hits in enumerate(found):
             for rank, hit in enumerate(hits):
                 scores[at, rank], rows[at, rank] = hit["distance"], hit["row"]
@@ -106,19 +113,36 @@ def open_milvus(folder: Path, parameters: Mapping[str, Any]) -> tuple[MilvusVect
     return MilvusVectors(client, collection, int(parameters["dim"])), lambda: _disconnect(client, uri)
 
 
+def reach_milvus(uri: str) -> None:
+    """Raises a clear error unless the server at an address answers; "" is the embedded one, which needs none."""
+    pymilvus = _pymilvus()
+    if uri:
+        _client(pymilvus, uri).close()
+
+
 def _client(pymilvus: Any, uri: str) -> Any:
+    """A connection; MILVUS_TOKEN, as "user:password" or an API key, goes to servers that ask for one."""
+    remote = uri.startswith(_SCHEMES)
+    if not remote and not uri.endswith(".db"):
+        raise BerrypickError(f"{uri!r} is no address of Milvus; give --uri http://HOST:19530, or leave --uri away")
+    more = {"token": os.environ.get("MILVUS_TOKEN", ""), "timeout": _TIMEOUT_S} if remote else {}
     try:
-        return pymilvus.MilvusClient(uri)
+        return pymilvus.MilvusClient(uri, **more)
     except pymilvus.exceptions.MilvusException as error:
-        raise BerrypickError(
-            f"cannot open Milvus at {uri}: {str(error).splitlines()[0]}; start the server, or close the other process"
-        ) from error
+        cure = (
+            "start the server, or mend --uri or MILVUS_TOKEN" if remote else "close the other process that has it open"
+        )
+        raise BerrypickError(f"cannot open Milvus at {uri}: {_reason(error)}; {cure}") from error
+
+
+def _reason(error: Any) -> str:
+    return str(getattr(error, "message", "") or error).splitlines()[0]
 
 
 def _disconnect(client: Any, uri: str) -> None:
     """Closes a connection; an embedded server would keep its database locked until the process ends."""
     client.close()
-    if not uri.startswith(("http://", "https://", "tcp://", "unix:")):
+    if not uri.startswith(_SCHEMES):
         import_module("milvus_lite.server_manager").server_manager_instance.release_server(uri)
 
 

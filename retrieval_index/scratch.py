@@ -30,6 +30,10 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     try:
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        if not [path for path in folder.iterdir() if path.name != _LOCK]:
+            shutil.rmtree(folder, ignore_errors=True)  # nothing to go on with
+        raise
     finally:
         os.close(descriptor)  # gives the lock back; a killed process gives it back too
 

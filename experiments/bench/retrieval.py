@@ -13,28 +13,46 @@ from rich.console import Console
 from rich.table import Table
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
-from ..run_folder import environment_facts, write_json
+from .kept import keep_rows, kept_parts, kept_rows, markdown, show_value
 
-__all__ = ["BenchRetrieval", "markdown"]
+__all__ = ["PARTS", "BenchRetrieval"]
 
-_FIRST = ("backend", "passages", "server", "vectors", "requests")  # columns that say what a row is about
-PARTS = ("growth", "lucene", "batch", "clients", "hnsw", "soak")
+# part -> the settings that belong into its command
+PARTS = {
+    "growth": ("sizes", "backends"),
+    "scale": ("sizes", "backends", "rounds"),
+    "first-hit": ("index", "questions", "rounds"),
+    "lucene": ("index", "questions", "rounds"),
+    "batch": ("index", "questions", "rounds"),
+    "clients": ("index", "questions", "rounds", "seconds"),
+    "hnsw": ("vectors", "queries", "rounds"),
+    "soak": ("index", "questions", "soak_seconds"),
+}
 
 
 @dataclass(frozen=True)
 class BenchRetrieval:
-    """Build time, disk, memory, queries a second and p99 per back end; ratios measured side by side in one run."""
+    """Build time, disk, memory, queries a second and p99 per back end; ratios measured side by side in one run.
+
+    bench.json keeps what other runs into the same folder measured, so that parts can be run one by one.
+    """
 
     out: Path = Path("runs/bench-retrieval")
-    """receives bench.json and the figure"""
+    """keeps bench.json, bench.md, the figure of growth"""
     parts: tuple[str, ...] = ("growth",)
-    """of growth, lucene, batch, clients, hnsw, soak"""
+    """of growth, scale, first-hit, lucene, batch, clients, hnsw, soak"""
     sizes: tuple[float, ...] = (1e4, 1e5)
-    """passages of the World corpora of growth"""
+    """passages of the World corpora of growth and scale"""
     backends: tuple[str, ...] = ("bm25s", "lucene")
-    """of growth; faiss runs up to 1e5 passages"""
+    """of growth and scale; faiss runs up to 1e5 passages"""
+    stages: tuple[str, ...] = ("build", "query")
+    """of growth: build the indexes, time the queries; indexes that stand are not built again"""
+    resume: bool = False
+    """leave out the cells of growth that bench.json holds, measured in this environment"""
+    work: Path = Path("runs/bench-retrieval-indexes")
+    """keeps the indexes of growth"""
     index: Path | None = None
-    """an index folder: lucene for the part lucene, any for batch and clients"""
+    """an index folder: lucene for the part lucene, any for first-hit, batch and clients"""
     questions: Path | None = None
     """JSONL with the questions that are asked of --index"""
     vectors: tuple[Path, ...] = ()
@@ -51,77 +69,91 @@ class BenchRetrieval:
     """one JSON document"""
 
     def run(self) -> int:
-        """Measures, prints, writes bench.json."""
-        for part in self.parts:
-            if part not in PARTS:
-                raise UnknownNameError("part", part, PARTS)
+        """Measures, prints, adds to bench.json."""
+        from .growth_figure import growth_figure
+        from .retrieval_growth import STAGES
+
+        for what, given, known in (("part", self.parts, PARTS), ("stage", self.stages, STAGES)):
+            for name in given:
+                if name not in known:
+                    raise UnknownNameError(what, name, known)
+        if min(self.sizes, default=0) < 1 or self.rounds < 1:
+            raise BerrypickError("--sizes and --rounds must be at least 1")
         self.out.mkdir(parents=True, exist_ok=True)
-        result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
+        kept_parts(self._file)  # a file that cannot be added to is found before minutes of work
         for part in self.parts:
-            result[part] = self._parts()[part]()
-            write_json(self.out / "bench.json", result)
+            self._measure()[part]()
+        parts = kept_parts(self._file)
+        (self.out / "bench.md").write_text(markdown(parts, tuple(PARTS)), encoding="utf-8")
+        if "growth" in self.parts and parts.get("growth"):
+            growth_figure(parts["growth"]["rows"], self.out / "growth.svg")
+        mine = {part: parts[part] for part in self.parts if part in parts}
         if self.json:
-            sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
+            sys.stdout.write(json.dumps(mine, indent=1, sort_keys=True) + "\n")
         else:
-            _print(result)
+            _print(mine)
         return 0
 
-    def _parts(self) -> dict[str, Callable[[], Any]]:
-        from . import retrieval_growth as growth
-        from . import retrieval_ratios as ratios
+    @property
+    def _file(self) -> Path:
+        return self.out / "bench.json"
+
+    def _measure(self) -> dict[str, Callable[[], None]]:
+        from . import retrieval_growth, retrieval_ratios
+        from .retrieval_first_hit import first_hit
         from .soak import soak
 
-        return {
-            "growth": lambda: growth.measure(self.out, [int(size) for size in self.sizes], self.backends),
-            "lucene": lambda: ratios.lucene(self._index(), self._questions(), self.rounds),
-            "batch": lambda: ratios.server_batch(self._index(), self._questions(), self.rounds),
-            "clients": lambda: ratios.clients(self._index(), self._questions(), self.seconds, self.rounds),
+        sizes = [int(size) for size in self.sizes]
+
+        def keep(part: str, rows: Any) -> None:
+            keep_rows(self._file, part, rows if isinstance(rows, list) else [rows], self._command(part))
+
+        def growth() -> None:
+            done = [(row["backend"], row["passages"]) for row in kept_rows(self._file, "growth")] if self.resume else []
+            retrieval_growth.growth(self.work, sizes, self.backends, self.stages, done, lambda row: keep("growth", row))
+
+        ratios = retrieval_ratios
+        works: dict[str, Callable[[], Any]] = {
+            "scale": lambda: retrieval_growth.scale(self.work, sizes, self.backends, self.rounds),
+            "first-hit": lambda: first_hit(*self._asked(), self.rounds),
+            "lucene": lambda: ratios.lucene(*self._asked(), self.rounds),
+            "batch": lambda: ratios.server_batch(*self._asked(), self.rounds),
+            "clients": lambda: ratios.clients(*self._asked(), self.seconds, self.rounds),
             "hnsw": lambda: ratios.hnsw(self.vectors, self.queries, self.rounds),
-            "soak": lambda: soak(self._index(), self._questions(), self.soak_seconds),
+            "soak": lambda: soak(*self._asked(), self.soak_seconds),
         }
+        return {"growth": growth, **{part: lambda p=part, w=work: keep(p, w()) for part, work in works.items()}}  # type: ignore[misc]
 
-    def _index(self) -> Path:
-        if self.index is None:
-            raise BerrypickError("this part needs --index FOLDER and --questions FILE")
-        return self.index
-
-    def _questions(self) -> list[str]:
+    def _asked(self) -> tuple[Path, list[str]]:
         from ...retrieval_index.corpus import read_jsonl
 
-        if self.questions is None:
+        if self.index is None or self.questions is None:
             raise BerrypickError("this part needs --index FOLDER and --questions FILE")
-        return [str(line.get("question", "")) for _, line in read_jsonl(self.questions)]
+        return self.index, [str(line.get("question", "")) for _, line in read_jsonl(self.questions)]
+
+    def _command(self, part: str) -> str:
+        """The command that measures a part again, without the places where things lie here."""
+        words = ["berrypick bench retrieval --parts", part]
+        for name in PARTS[part]:
+            value = getattr(self, name)
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{name.replace('_', '-')}", *(_public(one) for one in values)]
+        return " ".join(words)
 
 
-def markdown(kept: dict[str, Any]) -> str:
-    """The tables of the documentation, from results/retrieval/bench.json: part -> {"command", "rows"}."""
-    lines = []
-    for part in PARTS:
-        rows = kept[part]["rows"]
-        columns = sorted({name for row in rows for name in row}, key=lambda name: (name not in _FIRST, name))
-        lines += [f"`{kept[part]['command']}`", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-        lines += ["| " + " | ".join(_cell(row.get(name, "")) for name in columns) + " |" for row in rows] + [""]
-    return "\n".join(lines)
+def _public(value: object) -> str:
+    if isinstance(value, Path):
+        return "/".join(value.parts[-2:]) if value.is_file() else "INDEX"
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(parts: dict[str, Any]) -> None:
     console = Console(width=max(120, Console().width))  # a narrower table would cut its numbers
-    for part in PARTS:
-        rows = result.get(part)
-        if isinstance(rows, dict):
-            rows = [rows]
-        if not rows:
-            continue
+    for part, kept in parts.items():
         table = Table(title=part, title_justify="left")
-        columns = list(dict.fromkeys(name for row in rows for name in row))
+        columns = list(dict.fromkeys(name for row in kept["rows"] for name in row))
         for name in columns:
             table.add_column(name, justify="right")
-        for row in rows:
-            table.add_row(*(_cell(row.get(name, "")) for name in columns))
+        for row in kept["rows"]:
+            table.add_row(*(show_value(row.get(name, "")) for name in columns))
         console.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
-    return str(value)

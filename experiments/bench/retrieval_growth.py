@@ -1,14 +1,20 @@
-"""How each back end grows with the corpus: one process a cell, so that memory is its own."""
+"""How each back end grows with the corpus: one process a cell, so that memory is its own.
+
+A cell has two stages that may run at different times: "build" makes the index and keeps what it cost, "query" times
+searches on an index that was built.
+"""
 
 from __future__ import annotations
 
 import json
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +23,13 @@ from ...retrieval_index.corpus import Passage
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.store import build_index, open_searcher
 
-__all__ = ["measure", "world_passages"]
+__all__ = ["STAGES", "growth", "scale", "world_passages"]
 
+STAGES = ("build", "query")
 _DENSE_LIMIT = 100_000
 _BATCHES = (1, 64, 512)
 _QUERIES = 512
+_COSTS = "build.json"
 
 
 def world_passages(size: int) -> tuple[list[Passage], list[str]]:
@@ -33,56 +41,124 @@ def world_passages(size: int) -> tuple[list[Passage], list[str]]:
     return passages, [f"{word[0].rstrip(':')} {word[2]} {word[4]}" for word in words]
 
 
-def measure(out: Path, sizes: Sequence[int], backends: Sequence[str]) -> list[dict[str, Any]]:
-    """One row for each back end and size; draws the figure where matplotlib is installed."""
-    rows = []
+def growth(
+    out: Path,
+    sizes: Sequence[int],
+    backends: Sequence[str],
+    stages: Sequence[str],
+    done: Sequence[tuple[str, int]],
+    keep: Callable[[dict[str, Any]], None],
+) -> None:
+    """Runs the cells that are not done; an index that stands already is not built again.
+
+    Args:
+        out: holds the indexes.
+        sizes: passages.
+        backends: names; dense ones run up to 1e5 passages.
+        stages: of `STAGES`.
+        done: cells to leave out.
+        keep: is told each row as it is measured.
+    """
     for backend in backends:
         for size in sizes:
-            if backend not in ("bm25s", "lucene") and size > _DENSE_LIMIT:
+            if (backend, size) in done or (backend not in ("bm25s", "lucene") and size > _DENSE_LIMIT):
                 continue
-            command = [sys.executable, "-m", __spec__.name, backend, str(size), str(out / f"{backend}-{size}")]
-            ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-            if ended.returncode:
-                raise BerrypickError(f"the cell {backend} {size} failed; run it alone: {' '.join(command[1:])}")
-            rows.append(json.loads(ended.stdout.splitlines()[-1]))
-            sys.stderr.write(f"{rows[-1]}\n")
-    _figure(rows, out / "growth.svg")
-    return rows
+            cell = _cell_folder(out, backend, size)
+            if "build" in stages and not (cell / _COSTS).is_file():
+                _run("build", backend, size, out)
+            if "query" in stages:
+                keep(_run("query", backend, size, out))
 
 
-def _cell(backend: str, size: int, folder: Path) -> dict[str, Any]:
-    queries, row = _built(backend, size, folder)
-    began = time.perf_counter()
-    searcher = open_searcher(folder)
-    searcher.search(queries[:1], 3)
-    row["first_hit_s"] = time.perf_counter() - began
-    for batch in _BATCHES:
-        row[f"qps_{batch}"] = _rate(searcher, queries, batch)
-    singles = sorted(_seconds(lambda q=query: searcher.search([q], 3)) for query in queries)  # type: ignore[misc]
-    row["p99_ms"] = 1000 * singles[int(0.99 * len(singles))]
-    searcher.close()
+def scale(out: Path, sizes: Sequence[int], backends: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+    """How much longer a query takes in the largest corpus than in the smallest: in turn, in one process a back end."""
+    pairs = {backend: [size for size in sizes if _cell_folder(out, backend, size).is_dir()] for backend in backends}
+    return [
+        _run("scale", backend, *sorted(built)[:: len(built) - 1], out, rounds)
+        for backend, built in pairs.items()
+        if len(built) > 1
+    ]
+
+
+def _run(stage: str, backend: str, *arguments: Any) -> dict[str, Any]:
+    command = [sys.executable, "-m", __spec__.name, stage, backend, *map(str, arguments)]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if ended.returncode:
+        raise BerrypickError(f"the cell failed, see above; run it alone: {' '.join(command[1:])}")
+    row: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    sys.stderr.write(f"{stage} {row}\n")
     return row
 
 
-def _built(backend: str, size: int, folder: Path) -> tuple[list[str], dict[str, Any]]:
-    """Builds; the passages go when it returns."""
+def _build(backend: str, size: int, out: Path) -> dict[str, Any]:
     passages, queries = world_passages(size)
-    build_s = _seconds(lambda: build_index(passages, backend, folder, overwrite=True))
-    disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    row = {"backend": backend, "passages": len(passages), "build_s": build_s}
-    return queries, {**row, "build_mib": _peak_mib(), "disk_mib": disk / 2**20}
+    cell = _cell_folder(out, backend, size)
+    cell.mkdir(parents=True, exist_ok=True)
+    with _stopwatch(cell / "spent.json") as spent:
+        build_index(passages, backend, cell / "index", overwrite=True)
+    disk = sum(path.stat().st_size for path in (cell / "index").rglob("*") if path.is_file())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    row = {"backend": backend, "passages": size, "build_s": spent(), "build_mib": peak, "disk_mib": disk / 2**20}
+    (cell / "queries.json").write_text(json.dumps(queries), encoding="utf-8")
+    (cell / _COSTS).write_text(json.dumps(row), encoding="utf-8")
+    return row
 
 
-def _rate(searcher: Any, queries: Sequence[str], batch: int) -> float:
-    """Queries a second, the median of three rounds."""
-    asked = list(queries) if batch > 1 else list(queries)[:256]
+@contextmanager
+def _stopwatch(path: Path) -> Iterator[Callable[[], float]]:
+    """Seconds of a build, those of tries that were interrupted included: encoding goes on where it was stopped."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else 0.0
+    began = time.perf_counter()
+    try:
+        yield lambda: float(json.loads(path.read_text(encoding="utf-8")))
+    finally:
+        path.write_text(json.dumps(before + time.perf_counter() - began), encoding="utf-8")
 
+
+def _query(backend: str, size: int, out: Path) -> dict[str, Any]:
+    cell = _cell_folder(out, backend, size)
+    row = json.loads((cell / _COSTS).read_text(encoding="utf-8"))
+    began = time.perf_counter()
+    searcher, queries = _opened(cell)
+    searcher.search(queries[:1], 3)
+    row["first_hit_s"] = time.perf_counter() - began
+    for batch in _BATCHES:
+        once = _asker(searcher, queries, batch)
+        once()
+        row[f"qps_{batch}"] = len(queries) / statistics.median(_seconds(once) for _ in range(3))
+    singles = sorted(_seconds(lambda q=query: searcher.search([q], 3)) for query in queries)  # type: ignore[misc]
+    row["p99_ms"] = 1000 * singles[int(0.99 * len(singles))]
+    searcher.close()
+    return dict(row)
+
+
+def _scale(backend: str, small: int, large: int, out: Path, rounds: int) -> dict[str, Any]:
+    opened = [_opened(_cell_folder(out, backend, size)) for size in (small, large)]
+    row: dict[str, Any] = {"backend": backend, "passages": f"{large} / {small}"}
+    for batch in _BATCHES:
+        works = [_asker(searcher, queries, batch) for searcher, queries in opened]
+        for work in works:
+            work()
+        taken = [[_seconds(work) for work in works] for _ in range(rounds)]
+        row[f"time_ratio_{batch}"] = statistics.median(large_s / small_s for small_s, large_s in taken)
+    return row
+
+
+def _opened(cell: Path) -> tuple[Any, list[str]]:
+    queries: list[str] = json.loads((cell / "queries.json").read_text(encoding="utf-8"))
+    return open_searcher(cell / "index"), queries
+
+
+def _asker(searcher: Any, queries: Sequence[str], batch: int) -> Callable[[], None]:
     def once() -> None:
-        for at in range(0, len(asked), batch):
-            searcher.search(asked[at : at + batch], 3)
+        for at in range(0, len(queries), batch):
+            searcher.search(queries[at : at + batch], 3)
 
-    once()
-    return len(asked) / statistics.median(_seconds(once) for _ in range(3))
+    return once
+
+
+def _cell_folder(out: Path, backend: str, size: int) -> Path:
+    return out / f"{backend}-{size}"
 
 
 def _seconds(work: Any) -> float:
@@ -91,29 +167,14 @@ def _seconds(work: Any) -> float:
     return time.perf_counter() - began
 
 
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        sys.stderr.write('no figure: matplotlib is not installed; pip install "berrypick[plots]"\n')
-        return
-    figure = Figure(figsize=(9, 3))
-    panels = (("build_s", "build (s)"), ("disk_mib", "disk (MiB)"), ("qps_64", "queries/s, batch 64"))
-    for number, (name, label) in enumerate(panels, 1):
-        axes = figure.add_subplot(1, len(panels), number)
-        for backend in dict.fromkeys(row["backend"] for row in rows):
-            mine = [row for row in rows if row["backend"] == backend]
-            axes.loglog([row["passages"] for row in mine], [row[name] for row in mine], marker="o", label=backend)
-        axes.set_xlabel("passages")
-        axes.set_title(label, fontsize=9)
-        axes.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path)
+def _main(stage: str, backend: str, *rest: str) -> dict[str, Any]:
+    if stage == "scale":
+        small, large, out, rounds = rest
+        return _scale(backend, int(small), int(large), Path(out), int(rounds))
+    size, out = rest
+    return {"build": _build, "query": _query}[stage](backend, int(size), Path(out))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_cell(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))) + "\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped build notes the time it took
+    sys.stdout.write(json.dumps(_main(*sys.argv[1:])) + "\n")

@@ -65,7 +65,7 @@ def _with_raw_text(folder: Path) -> Any:
     return searcher
 
 
-def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int = 64, k: int = 3) -> dict[str, float]:
+def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int = 64, k: int = 3) -> dict[str, Any]:
     """Requests of 64 queries, one client, against the same searches in process."""
     searcher = open_searcher(folder)
     parts = [list(questions[at : at + size]) for at in range(0, len(questions) - size + 1, size)]
@@ -82,7 +82,8 @@ def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int 
 
         mine, http = _in_turn(rounds, in_process, over_http)
     count = sum(map(len, parts))
-    return {"in_process_qps": count / mine, "server_qps": count / http, "server_to_in_process": mine / http}
+    rates = {"in_process_qps": count / mine, "server_qps": count / http, "server_to_in_process": mine / http}
+    return {"backend": read_manifest(folder).backend, **rates}
 
 
 def clients(

@@ -131,7 +131,12 @@ class _Service:
         """Ready when the index is loaded; 503 before."""
         if self._searcher is None or self._batcher is None:
             return _json_response({"status": "loading"}, 503, {"Retry-After": "1"})
-        limits = {name: getattr(self._settings, name) for name in ("max_queries", "max_query_chars", "max_k")}
+        settings = self._settings
+        limits = {
+            "max_queries": settings.most_queries,
+            "max_query_chars": settings.max_query_chars,
+            "max_k": settings.max_k,
+        }
         ready = {"status": "ready", "index_id": self._searcher.index_id, "limits": limits}
         return _json_response({**ready, **self._about})
 
@@ -198,8 +203,8 @@ class _Service:
         k = settings.default_k if body.k is None else body.k
         if k > settings.max_k:
             raise Refused(422, f"at most {settings.max_k} hits a query")
-        if len(body.texts) > settings.max_queries:
-            raise Refused(413, f"at most {settings.max_queries} queries a request")
+        if len(body.texts) > settings.most_queries:
+            raise Refused(413, f"at most {settings.most_queries} queries a request")
         if any(len(text) > settings.max_query_chars for text in body.texts):
             raise Refused(413, f"a query may have {settings.max_query_chars} characters")
         if self._batcher is None:

@@ -40,6 +40,11 @@ class ServerSettings:
     max_pending: int = 4_096
     token: str | None = None
 
+    @property
+    def most_queries(self) -> int:
+        """Queries that a request may have: one with more than may wait would be told to come again for ever."""
+        return min(self.max_queries, self.max_pending)
+
     def check_host(self, host: str) -> None:
         """Refuses an address that others can reach without a token."""
         if not self.token and not is_loopback(host):

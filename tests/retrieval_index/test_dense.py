@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from berrypick.retrieval_index import encoder as encoder_module
+from berrypick.retrieval_index import faiss_index
 from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.dense import DenseSearcher
 from berrypick.retrieval_index.encoder import Recipe, load_encoder, recipe
@@ -18,6 +20,9 @@ from berrypick.retrieval_index.faiss_index import (
     FlatVectors,
     build_graph,
     fast_kernel,
+    flat_index,
+    graph_index,
+    has_gpu,
     load_faiss,
     read_graph,
     recall_at,
@@ -291,15 +296,78 @@ def test_the_bare_searchers_load_neither_torch_nor_java() -> None:
     assert ended.stderr == ""
 
 
-@pytest.mark.skipif(
-    not hasattr(load_faiss(), "StandardGpuResources") or load_faiss().get_num_gpus() < 1,
-    reason="no GPU, or a CPU FAISS",
-)
-def test_the_gpu_finds_what_the_cpu_finds() -> None:
-    from berrypick.retrieval_index.faiss_index import flat_index
-
+@pytest.mark.skipif(not has_gpu(), reason="no GPU, or a CPU FAISS")
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivfpq"])
+def test_the_gpu_finds_what_the_cpu_finds(kind: str) -> None:
     vectors, queries = clustered(3000), clustered(64, seed=2)
-    assert np.array_equal(flat_index(vectors).search(queries, 5)[1], FlatVectors(vectors).search(queries, 5)[1])
+    if kind == "flat":
+        cpu, ours = FlatVectors(vectors), flat_index(vectors)
+    else:
+        built = build_graph(vectors, kind)
+        cpu, ours = FaissVectors(built), graph_index(built)
+    for k in (5, 2500):
+        found, truth = ours.search(queries, k)[1], cpu.search(queries, k)[1]
+        assert np.mean(found == truth) >= (1.0 if kind == "flat" else 0.95)
+
+
+class FakeGpu:
+    """The CPU's faiss with a GPU that counts what it is given and takes no more than 2,048 hits."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self._real, self.moved, self.options = load_faiss(), [], SimpleNamespace(useFloat16=False)
+        self._refuses = refuses
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def StandardGpuResources(self) -> str:
+        return "resources"
+
+    def GpuClonerOptions(self) -> Any:
+        return self.options
+
+    def get_num_gpus(self) -> int:
+        return 1
+
+    def index_cpu_to_gpu(self, resources: str, device: int, index: Any, options: Any = None) -> Any:
+        if self._refuses:
+            raise RuntimeError("Error in GPU memory\nout of memory")
+        self.moved.append((resources, device, type(index).__name__))
+        return SimpleNamespace(d=index.d, ntotal=index.ntotal, add=index.add, search=self._limited(index))
+
+    def _limited(self, index: Any) -> Any:
+        def search(queries: Any, k: int) -> Any:
+            assert k <= 2048, "the GPU selects no more"
+            return index.search(queries, k)
+
+        return search
+
+
+def test_where_faiss_sees_a_gpu_flat_and_ivfpq_go_there_and_hnsw_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, queries = clustered(3000), clustered(8, seed=2)
+    graphs = {kind: build_graph(vectors, kind) for kind in ("hnsw", "ivfpq")}
+    gpu = FakeGpu()
+    monkeypatch.setattr(faiss_index, "load_faiss", lambda: gpu)
+    for index in (flat_index(vectors), graph_index(graphs["hnsw"]), graph_index(graphs["ivfpq"])):
+        assert (index.d, index.ntotal) == (32, 3000)
+        few, many = index.search(queries, 5)[1], index.search(queries, 2500)[1]
+        assert np.array_equal(few, many[:, :5])
+    assert gpu.moved == [("resources", 0, "IndexFlatIP"), ("resources", 0, "IndexIVFPQ")]
+    assert gpu.options.useFloat16 is False
+    monkeypatch.setattr(faiss_index, "_GPU_SHARED_BYTES", 1000)  # as of an encoder with many dimensions
+    graph_index(graphs["ivfpq"])
+    assert gpu.options.useFloat16 is True
+
+
+def test_an_index_the_gpu_does_not_take_is_searched_on_the_cpu_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors = clustered(700)
+    built = build_graph(vectors, "ivfpq")
+    monkeypatch.setattr(faiss_index, "load_faiss", lambda: FakeGpu(refuses=True))
+    for index in (flat_index(vectors), graph_index(built)):
+        assert index.search(vectors[:1], 3)[1].shape == (1, 3)
+    assert caplog.text.count("searching on the CPU") == 2 and "out of memory" in caplog.text
 
 
 @pytest.mark.slow

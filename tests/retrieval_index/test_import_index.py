@@ -121,11 +121,11 @@ def test_the_command_takes_one_kind_of_source(
 def test_a_lucene_folder_with_raw_documents_is_taken_over(tmp_path: Path) -> None:
     from berrypick.retrieval_index.java import import_pyserini
 
-    def build(folder: Path, *flags: str) -> None:
+    def build(folder: Path, *flags: str, ids: tuple[str, ...] = IDS) -> None:
         indexer = import_pyserini("pyserini.index.lucene").LuceneIndexer(
             args=["-index", str(folder), *flags], append=False
         )
-        for key in IDS:
+        for key in ids:
             indexer.add_doc_raw(json.dumps({"id": key, "contents": f'"Title {key}"\nripe berries'}))
         indexer.close()
 
@@ -140,5 +140,8 @@ def test_a_lucene_folder_with_raw_documents_is_taken_over(tmp_path: Path) -> Non
     build(tmp_path / "bare")
     with pytest.raises(BerrypickError, match="-storeRaw"):
         import_lucene(tmp_path / "bare", tmp_path / "j")
+    build(tmp_path / "twice", "-storeRaw", ids=("1", "2", "1"))
+    with pytest.raises(CorpusError, match="two documents have the id '1'"):
+        import_lucene(tmp_path / "twice", tmp_path / "j")
     with pytest.raises(BerrypickError, match="no Lucene index"):
         import_lucene(tmp_path, tmp_path / "j")

@@ -226,6 +226,17 @@ def test_too_many_waiting_queries_get_503_with_retry_after_and_none_is_lost(serv
     assert all(reply.headers["Retry-After"] == "1" for reply in found if reply.status == 503)
 
 
+def test_a_request_of_more_queries_than_may_wait_is_refused_for_good(serve: Serve) -> None:
+    """A 503 would send its client into retries that cannot end well."""
+    slow = Slow()
+    slow.go.set()
+    url = serve(slow, max_pending=4)
+    assert urllib3.request("GET", url + "/health").json()["limits"]["max_queries"] == 4
+    assert post(url + "/search", {"queries": ["q"] * 4}).status == 200
+    reply = post(url + "/search", {"queries": ["q"] * 5})
+    assert (reply.status, detail(reply)) == (413, "at most 4 queries a request")
+
+
 def test_a_search_that_takes_too_long_gets_503(serve: Serve) -> None:
     slow = Slow()
     url = serve(slow, search_timeout_s=0.2)

@@ -48,14 +48,6 @@ def test_the_manifest_says_what_was_built(corpus: list[Passage], tmp_path: Path)
     assert len(check_index(tmp_path / "i")) == len(read.files) + 1
 
 
-def test_building_is_deterministic_and_the_order_of_lines_changes_nothing(
-    corpus: list[Passage], tmp_path: Path
-) -> None:
-    build_index(corpus, "bm25s", tmp_path / "one")
-    build_index(corpus[::-1], "bm25s", tmp_path / "two")
-    assert tree(tmp_path / "one") == tree(tmp_path / "two")
-
-
 def test_parameters_and_corpus_decide_the_index_id(corpus: list[Passage], tmp_path: Path) -> None:
     ids = {
         build_index(corpus, "bm25s", tmp_path / "a").index_id,
@@ -162,27 +154,6 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(
     with pytest.raises(BerrypickError, match=r"No space left on device; free some space"):
         build_index(corpus, "bm25s", tmp_path / "i")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_two_builders_of_one_folder_do_not_mix(tmp_path: Path) -> None:
-    corpora = [[Passage(f"{name}{i}", "", f"{name} text {i}") for i in range(300)] for name in "xy"]
-    failures: list[BaseException] = []
-
-    def build(passages: list[Passage]) -> None:
-        try:
-            build_index(passages, "bm25s", tmp_path / "i")
-        except BerrypickError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=build, args=(passages,)) for passages in corpora]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    check_index(tmp_path / "i")
-    assert read_manifest(tmp_path / "i").corpus_sha256 in {corpus_sha256(passages) for passages in corpora}
-    assert len(failures) == 1 and isinstance(failures[0], IndexExistsError)
-    assert [path.name for path in tmp_path.iterdir()] == ["i"]
 
 
 def test_ensure_index_goes_on_with_the_winner_of_a_race(corpus: list[Passage], tmp_path: Path) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from berrypick.__main__ import main
-from berrypick.experiments.bench import retrieval
+from berrypick.experiments.bench import kept
+from berrypick.experiments.bench.kept import keep_rows, kept_parts
 from berrypick.experiments.bench.quality import markdown
+from berrypick.experiments.bench.retrieval import PARTS
 from berrypick.experiments.bench.retrieval_growth import world_passages
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.store import build_index
 
+BENCH = "berrypick bench retrieval"
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -27,10 +31,11 @@ def index(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "i", tmp_path / "q.jsonl"
 
 
-def bench(out: Path, *words: object) -> dict[str, object]:
-    assert main(["bench", "retrieval", "--out", str(out), *map(str, words)]) == 0
-    value: dict[str, object] = json.loads((out / "bench.json").read_text())
-    return value
+def bench(out: Path, *words: object) -> Any:
+    """part -> what bench.json keeps of it; None where there is no file."""
+    places = ["--out", str(out), "--work", str(out / "work")]
+    assert main(["bench", "retrieval", *places, *map(str, words)]) == 0
+    return json.loads((out / "bench.json").read_text()) if (out / "bench.json").is_file() else None
 
 
 def test_world_queries_find_their_own_passage_first() -> None:
@@ -40,16 +45,43 @@ def test_world_queries_find_their_own_passage_first() -> None:
     assert [ranking[0].id for ranking in found] == [passage.id for passage in passages]
 
 
-def test_growth_fills_its_row_and_draws_the_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = bench(tmp_path, "--sizes", "120", "--backends", "bm25s")["growth"]
-    assert [row["passages"] for row in rows] == [120]  # type: ignore[attr-defined]
-    assert all(
-        row[name] > 0
-        for row in rows
-        for name in ("build_s", "disk_mib", "build_mib", "first_hit_s", "p99_ms", "qps_1", "qps_512")
-    )  # type: ignore[attr-defined]
+def test_rows_about_the_same_thing_are_replaced_and_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    keep_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 1.23456}, {"backend": "a", "passages": 5}], "one")
+    keep_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 2.0}, {"backend": "b", "passages": 1000}], "two")
+    keep_rows(path, "soak", [{"requests": 7}], "three")
+    parts = kept_parts(path)
+    assert parts["growth"]["rows"] == [
+        {"backend": "a", "passages": 5},
+        {"backend": "b", "passages": 900, "x": 2.0},
+        {"backend": "b", "passages": 1000},
+    ]
+    assert parts["growth"]["commands"] == ["one", "two"]
+    keep_rows(path, "soak", [{"requests": 8}], "four")
+    assert kept_parts(path)["soak"]["commands"] == ["four"], "nothing is left of what the older command measured"
+    assert "| b | 900 | 2 |" in kept.markdown(kept_parts(path), ("growth", "soak"))
+
+
+def test_growth_builds_once_times_later_and_leaves_out_what_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--sizes", 60, "--backends", "bm25s")
+    assert bench(tmp_path, *words, "--stages", "build") is None
+    manifest = tmp_path / "work" / "bm25s-60" / "index" / "manifest.json"
+    built = manifest.stat().st_mtime_ns
+    parts = bench(tmp_path, *words)
     assert "qps_64" in capsys.readouterr().out
+    assert manifest.stat().st_mtime_ns == built
+    (row,) = parts["growth"]["rows"]
+    assert (row.pop("backend"), row["passages"]) == ("bm25s", 60)
+    numbers = ("build_s", "disk_mib", "build_mib", "first_hit_s", "p99_ms", "qps_1", "qps_64", "qps_512")
+    assert all(row[name] > 0 for name in numbers)
+    assert parts["growth"]["commands"] == ["berrypick bench retrieval --parts growth --sizes 60 --backends bm25s"]
     assert (tmp_path / "growth.svg").read_text().startswith("<?xml") or not (tmp_path / "growth.svg").exists()
+    assert (tmp_path / "bench.md").read_text().count("| bm25s | 60 |") == 1
+    capsys.readouterr()
+    bench(tmp_path, *words, "--resume")
+    assert "query" not in capsys.readouterr().err
 
 
 def test_hnsw_is_compared_with_the_exact_search(tmp_path: Path) -> None:
@@ -59,19 +91,24 @@ def test_hnsw_is_compared_with_the_exact_search(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", vectors)
     np.save(tmp_path / "q.npy", vectors[:64])
     row = bench(tmp_path, "--parts", "hnsw", "--vectors", tmp_path / "v.npy", "--queries", tmp_path / "q.npy")["hnsw"]
-    assert row["vectors"] == 400 and 0.9 <= row["recall_at_10"] <= 1.0  # type: ignore[index]
+    (row,) = row["rows"]
+    assert row["vectors"] == 400 and 0.9 <= row["recall_at_10"] <= 1.0
 
 
 @pytest.mark.slow
 def test_loads_on_real_servers_are_answered_right(index: tuple[Path, Path], tmp_path: Path) -> None:
     words = ("--index", index[0], "--questions", index[1], "--seconds", 0.3, "--soak-seconds", 2, "--rounds", 1)
     result = bench(tmp_path / "out", "--parts", "batch", "clients", "soak", *words)
-    assert result["batch"]["server_to_in_process"] > 0  # type: ignore[index]
-    assert [row["server"] for row in result["clients"]] == ["berrypick serve", "no-op endpoint", "Search-R1-style loop"]  # type: ignore[attr-defined]
-    assert all(row["p99_ms"] > 0 for row in result["clients"])  # type: ignore[attr-defined]
-    soak = result["soak"]
-    statuses = {int(status): count for status, count in json.loads(soak["statuses"]).items()}  # type: ignore[index]
-    assert soak["wrong"] == 0  # type: ignore[index]
+    rows = {part: made["rows"] for part, made in result.items()}
+    assert rows["batch"][0]["backend"] == "bm25s" and rows["batch"][0]["server_to_in_process"] > 0
+    assert {row["server"] for row in rows["clients"]} == {"berrypick serve", "no-op endpoint", "Search-R1-style loop"}
+    assert all(row["p99_ms"] > 0 for row in rows["clients"])
+    assert result["batch"]["commands"] == [
+        f"{BENCH} --parts batch --index INDEX --questions {tmp_path.name}/q.jsonl --rounds 1"
+    ]
+    (soak,) = rows["soak"]
+    statuses = {int(status): count for status, count in json.loads(soak["statuses"]).items()}
+    assert soak["wrong"] == 0
     assert statuses[200] > 0 and statuses[422] > 0 and set(statuses) <= {200, 422, 503}
 
 
@@ -81,12 +118,22 @@ def test_unknown_benches_and_parts_exit_2(tmp_path: Path, capsys: pytest.Capture
         assert "did you mean" in capsys.readouterr().err
     assert main(["bench", "retrieval", "--out", str(tmp_path), "--parts", "batch"]) == 2
     assert "--index FOLDER" in capsys.readouterr().err
+    for words, says in ((["--stages", "biuld"], "did you mean build"), (["--sizes", "0"], "at least 1")):
+        assert main(["bench", "retrieval", "--out", str(tmp_path), *words]) == 2
+        assert says in capsys.readouterr().err
     assert main(["bench"]) == 0
     assert "retrieval: " in capsys.readouterr().out
 
 
+def test_a_file_of_something_else_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bench.json").write_text('{"growth": [1]}')
+    assert main(["bench", "retrieval", "--out", str(tmp_path)]) == 2
+    assert "is no bench.json of this version" in capsys.readouterr().err
+    assert (tmp_path / "bench.json").read_text() == '{"growth": [1]}'
+
+
 def test_the_documented_tables_are_generated_from_the_kept_numbers() -> None:
     page = (ROOT / "docs" / "retrieval.md").read_text(encoding="utf-8")
-    kept = ROOT / "results" / "retrieval"
-    assert markdown(json.loads((kept / "quality.json").read_text())["rows"]) in page
-    assert retrieval.markdown(json.loads((kept / "bench.json").read_text())) in page
+    folder = ROOT / "results" / "retrieval"
+    assert markdown(json.loads((folder / "quality.json").read_text())["rows"]) in page
+    assert kept.markdown(kept_parts(folder / "bench.json"), tuple(PARTS)) in page

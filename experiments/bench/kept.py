@@ -1,0 +1,77 @@
+"""A bench.json that is filled part by part: a run replaces the rows it measured again and leaves the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.errors import BerrypickError
+from ..run_folder import environment_facts, write_json
+
+__all__ = ["KEYS", "keep_rows", "kept_parts", "kept_rows", "markdown", "show_value"]
+
+KEYS = ("backend", "passages", "way", "server", "vectors")  # columns that say what a row is about
+
+
+def kept_parts(path: Path) -> dict[str, Any]:
+    """part -> {"commands", "environment", "rows"}; empty where there is no file yet."""
+    if not path.is_file():
+        return {}
+    try:
+        parts = json.loads(path.read_text(encoding="utf-8"))
+        if all(isinstance(part["rows"], list) for part in parts.values()):
+            return dict(parts)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise BerrypickError(f"{path} is no bench.json of this version; choose another --out, or remove it")
+
+
+def kept_rows(path: Path, part: str) -> list[dict[str, Any]]:
+    """The rows of a part that were measured in this environment."""
+    kept = kept_parts(path).get(part, {})
+    return list(kept.get("rows", [])) if kept.get("environment") == environment_facts() else []
+
+
+def keep_rows(path: Path, part: str, rows: Sequence[dict[str, Any]], command: str) -> None:
+    """Puts rows into the file, in place of those about the same thing; numbers keep four digits."""
+    parts = kept_parts(path)
+    before = parts.get(part, {"commands": [], "rows": []})
+    fresh = {_key(row): {name: _short(value) for name, value in row.items()} for row in rows}
+    stays = any(_key(row) not in fresh for row in before["rows"])
+    merged = [fresh.pop(_key(row), row) for row in before["rows"]] + list(fresh.values())
+    merged.sort(key=lambda row: [str(row.get(name, "")).zfill(12) for name in KEYS])
+    commands = [*(known for known in before["commands"] if stays and known != command), command]
+    parts[part] = {"commands": commands, "environment": environment_facts(), "rows": merged}
+    write_json(path, parts)
+
+
+def markdown(parts: dict[str, Any], order: Sequence[str]) -> str:
+    """A table for each part, under the commands that made it."""
+    lines: list[str] = []
+    for name in order:
+        if name not in parts:
+            continue
+        rows = parts[name]["rows"]
+        columns = sorted({column for row in rows for column in row}, key=lambda column: (column not in KEYS, column))
+        lines += [f"`{command}`\n" for command in parts[name]["commands"]]
+        lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+        lines += ["| " + " | ".join(show_value(row.get(column, "")) for column in columns) + " |" for row in rows]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def show_value(value: Any) -> str:
+    """Three digits, and no exponent."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in KEYS)
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
