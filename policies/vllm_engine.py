@@ -63,7 +63,7 @@ def split_name(name: str) -> tuple[VllmOptions | None, str]:
     engine, *pairs = head.split(",")
     if not colon or engine != "vllm":
         return None, name
-    kinds = {option.name: type(option.default) for option in dataclasses.fields(VllmOptions)}
+    kinds: dict[str, Any] = {key: type(value) for key, value in dataclasses.asdict(VllmOptions()).items()}
     given: dict[str, Any] = {}
     for key, _, text in (pair.partition("=") for pair in pairs):
         if key not in kinds:
