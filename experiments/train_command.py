@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +32,9 @@ SMALL_MODEL = 5_000_000
 def run_train(command: Train) -> None:
     """Checks the names first, then loads, then trains."""
     prepared = prepare_training(command)
+    if os.environ.get("RANK", "0") != "0":  # of several processes one draws
+        start_training(command, prepared)
+        return
     with LiveView(f"train {command.out}", command.sft_steps + command.steps) as view:
         start_training(command, prepared, view=view)
 
