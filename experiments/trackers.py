@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..retrieval_index.errors import MissingExtraError, UnknownNameError
+from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 
 __all__ = ["Tracker", "check_trackers", "open_trackers"]
 
@@ -28,7 +28,8 @@ def check_trackers(names: Sequence[str]) -> dict[str, Any]:
 
     Raises:
         UnknownNameError: `accelerate` knows no such tracker.
-        MissingExtraError: it is not installed.
+        MissingExtraError: tensorboard is not installed.
+        BerrypickError: another one is not, which no extra of ours brings.
     """
     if not names:
         return {}
@@ -45,7 +46,9 @@ def check_trackers(names: Sequence[str]) -> dict[str, Any]:
         if name not in known:
             raise UnknownNameError("tracker", name, known)
         if name not in installed:
-            raise MissingExtraError(f"tracking with {name}", "train", f"the package {name} is not installed")
+            if name == "tensorboard":
+                raise MissingExtraError("tracking with tensorboard", "train", "tensorboard is not installed")
+            raise BerrypickError(f"{name} is not installed; install it: pip install {name}, or choose another --track")
     return {name: known[name] for name in names}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +14,9 @@ from ..policies.objectives.registry import get_objective
 from ..policies.players import Player
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
-from ..policies.vllm_engine import VllmPolicy
+from ..policies.vllm_engine import VllmPolicy, split_name
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .policies import VLLM, open_policy
+from .policies import open_policy
 from .report.live import LiveView
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, TrainView, Validation, train
 
@@ -31,6 +32,9 @@ SMALL_MODEL = 5_000_000
 def run_train(command: Train) -> None:
     """Checks the names first, then loads, then trains."""
     prepared = prepare_training(command)
+    if os.environ.get("RANK", "0") != "0":  # of several processes one draws
+        start_training(command, prepared)
+        return
     with LiveView(f"train {command.out}", command.sft_steps + command.steps) as view:
         start_training(command, prepared, view=view)
 
@@ -89,7 +93,7 @@ def prepare_training(command: Train) -> Prepared:
             steps=command.sft_steps,
             batch_size=command.sft_batch_size,
             learning_rate=_given(command.sft_learning_rate, 4e-3 if is_small else 2e-5),
-            copying_steps=command.sft_steps // 4 if command.policy.removeprefix(VLLM) == "tiny" else 0,
+            copying_steps=command.sft_steps // 4 if split_name(command.policy)[1] == "tiny" else 0,
             max_tokens=command.max_tokens,
             packing=command.sft_packing,
             seed=command.seed,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..envs.episode import Draft, Episode
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.turn_format import get_turn_format
-from ..retrieval_index.errors import BerrypickError, MissingExtraError
+from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from .contexts import Contexts
 from .counter_random import row_seed
 from .language_model import LanguageModelPolicy
@@ -31,7 +31,7 @@ from .policy import Sampling
 from .rescoring import fill_entropies
 from .turn_writer import TurnEnds, TurnWriter
 
-__all__ = ["VllmOptions", "VllmPolicy", "require_vllm"]
+__all__ = ["VllmOptions", "VllmPolicy", "require_vllm", "split_name"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,33 @@ class VllmOptions:
     gpu_memory_utilization: float = 0.5
     tensor_parallel_size: int = 1
     enforce_eager: bool = False
+
+
+def split_name(name: str) -> tuple[VllmOptions | None, str]:
+    """What stands before weights that vLLM plays, "vllm:" or "vllm,tensor_parallel_size=2:", and the weights' name.
+
+    Returns:
+        None and the name as it is, where it names no player.
+
+    Raises:
+        UnknownNameError: no such option.
+        BerrypickError: a value that it cannot take.
+    """
+    head, colon, weights = name.partition(":")
+    engine, *pairs = head.split(",")
+    if not colon or engine != "vllm":
+        return None, name
+    kinds: dict[str, Any] = {key: type(value) for key, value in dataclasses.asdict(VllmOptions()).items()}
+    given: dict[str, Any] = {}
+    for key, _, text in (pair.partition("=") for pair in pairs):
+        if key not in kinds:
+            raise UnknownNameError("option of vllm", key, kinds)
+        try:
+            given[key] = {"true": True, "false": False}[text] if kinds[key] is bool else kinds[key](text)
+        except (ValueError, KeyError):
+            example = getattr(VllmOptions(), key)
+            raise BerrypickError(f"vllm: {key}={text} is no value; for example {key}={str(example).lower()}") from None
+    return VllmOptions(**given), weights
 
 
 def require_vllm(feature: str) -> None:
@@ -130,8 +157,8 @@ class VllmPolicy:
         except (RuntimeError, ValueError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BerrypickError(
-                f"vLLM did not start ({reason}); it needs a CUDA GPU with room beside the model that trains: lower "
-                "gpu_memory_utilization, or leave the prefix vllm: out to play in process"
+                f"vLLM did not start ({reason}); it needs a CUDA GPU with room beside the model that trains: "
+                "give it less, vllm,gpu_memory_utilization=0.3:..., or leave vllm: out to play in process"
             ) from error
 
 

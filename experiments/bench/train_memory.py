@@ -84,9 +84,9 @@ def _in_child(trainer: Trainer, name: str, env: str, config: RlConfig, threads: 
     if trainer == "TRL":
         from .train_trl import trl_step_seconds
 
-        try:  # what it imports is no memory of a step
-            for needed in ("trl", "datasets"):
-                import_module(needed)
+        try:  # what it imports is no memory of a step; trl itself imports lazily
+            for module, needed in (("datasets", "Dataset"), ("trl", "GRPOConfig"), ("trl", "GRPOTrainer")):
+                getattr(import_module(module), needed)
         except ImportError as error:
             raise MissingExtraError("--trl", "trl", error) from error
         with tempfile.TemporaryDirectory() as folder, PeakRss() as peak:

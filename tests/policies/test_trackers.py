@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.experiments.trackers import open_trackers
-from berrypick.retrieval_index.errors import MissingExtraError, UnknownNameError
+from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -30,5 +30,5 @@ def test_no_trackers_need_nothing(tmp_path: Path) -> None:
 def test_an_unknown_or_absent_tracker_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="tensorboard"):
         open_trackers(["tensorbord"], tmp_path)
-    with pytest.raises(MissingExtraError, match="clearml is not installed"):
+    with pytest.raises(BerrypickError, match="clearml is not installed; install it: pip install clearml"):
         open_trackers(["clearml"], tmp_path)

@@ -19,7 +19,7 @@ from berrypick.policies.language_model import LanguageModelPolicy, load_language
 from berrypick.policies.objectives import get_objective
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
-from berrypick.policies.vllm_engine import VllmOptions, VllmPolicy
+from berrypick.policies.vllm_engine import VllmOptions, VllmPolicy, split_name
 from berrypick.retrieval_index.errors import BerrypickError, MissingExtraError
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
@@ -118,6 +118,20 @@ def test_without_vllm_the_prefix_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("berrypick.policies.vllm_engine.find_spec", lambda name: None if name == "vllm" else find(name))
     with pytest.raises(MissingExtraError, match=r'vllm:tiny needs the "vllm" extra .*berrypick\[vllm\]'):
         open_policy("vllm:tiny")
+
+
+def test_options_of_the_engine_stand_before_the_colon(stand_in_vllm: ModuleType) -> None:
+    policy = open_policy("vllm,gpu_memory_utilization=0.3,enforce_eager=true:tiny")
+    assert policy.options == VllmOptions(0.3, 1, True)
+    assert split_name("http://h:1/v1#vllm") == (None, "http://h:1/v1#vllm")
+    for name, message in (
+        ("vllm,gpu=0.3:tiny", "did you mean"),
+        ("vllm,tensor_parallel_size=two:tiny", "for example tensor_parallel_size=1"),
+        ("vllm,enforce_eager=yes:tiny", "for example enforce_eager=false"),
+        ("vllm,enforce_eager=true", "for example vllm:tiny"),
+    ):
+        with pytest.raises(BerrypickError, match=message):
+            open_policy(name)
 
 
 def test_only_weights_go_behind_the_prefix(stand_in_vllm: ModuleType) -> None:
