@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,18 +65,25 @@ def cell_document(experiment: Experiment, cell: Cell, result: Mapping[str, Any])
 
 
 def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path) -> None:
-    """Keeps finished cells as JSON lines, so that a run can go on elsewhere without computing them again."""
+    """Keeps finished cells as gzipped JSON lines, so that a run can go on elsewhere without computing them again."""
     done = [cell for cell in cells if cell.key in results.done]
     rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal cells give equal bytes
 
 
 def take_over(experiment: Experiment, out: Path, cells: Sequence[Cell], given: Path) -> None:
     """Puts finished cells of a file that `write_cells` made into a run folder that lacks them."""
     if not given.is_file():
-        raise BerrypickError(f"{given} is no file of cells; give the .jsonl that an earlier run left beside its report")
+        raise BerrypickError(
+            f"{given} is no file of cells; give the .jsonl.gz that an earlier run left beside its report"
+        )
     known = {cell.key: cell for cell in cells}
-    for number, line in enumerate(given.read_text().splitlines(), 1):
+    try:
+        text = gzip.decompress(given.read_bytes()).decode()
+    except (OSError, EOFError, ValueError) as error:
+        raise BerrypickError(f"{given} cannot be read ({error}); give a .jsonl.gz that an earlier run left") from error
+    for number, line in enumerate(text.splitlines(), 1):
         try:
             document = dict(json.loads(line))
             cell = known.get(document.pop("key"))

@@ -46,7 +46,6 @@ class DiversityTax:
     name: str = "diversity_tax"
     summary: str = "what training for diversity costs in single-shot pass@1, when, and why"
     version: int = 1
-    page: str = "findings.md"
     presets: tuple[str, ...] = tuple(PRESETS)
     cue_presets: tuple[str, ...] = tuple(f"{name}{CUE_SUFFIX}" for name in PRESETS)
     answer_presets: tuple[str, ...] = (f"priced{ANSWERS_SUFFIX}",)
@@ -108,14 +107,14 @@ class DiversityTax:
         if report["language_model"]:
             (out / "per_seed_language.csv").write_text(language_csv(results, cells))
             language = [cell for cell in cells if cell.config["policy"] != "tabular"]
-            write_cells(self, results, language, out / "language_cells.jsonl")
+            write_cells(self, results, language, out / "language_cells.jsonl.gz")
         write_tax_figures(report, out / "figures")
 
-    def page_text(self, report: Mapping[str, Any]) -> str:
-        """docs/findings.md."""
-        from .findings import findings
+    def pages(self, report: Mapping[str, Any]) -> Mapping[str, str]:
+        """docs/findings.md and the tables of all strengths."""
+        from .findings import findings, strengths
 
-        return findings(report)
+        return {"findings.md": findings(report), "findings_strengths.md": strengths(report)}
 
 
 EXPERIMENT = DiversityTax()

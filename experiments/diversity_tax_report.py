@@ -64,9 +64,9 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN: None, and floats of 7 digits."""
+    """JSON has no NaN: None, and floats of 6 digits."""
     if isinstance(value, float):
-        return None if math.isnan(value) else round(value, 7)
+        return None if math.isnan(value) else round(value, 6)
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -109,11 +109,11 @@ def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any
         "seeds": series.seeds,
         "missing": {str(seed): why for seed, why in sorted(series.missing.items())},
         "measures": {name: _row(estimate_of(list(series.values(name).values()))) for name in measures},
-        "start": {name: _row(estimate_of(list(series.values(name, step=0).values()))) for name in measures},
         "frontier_distance": _row(estimate_of([front.value(ones[s]) - manys[s] for s in series.seeds])),
         "avoidable_tax": _row(estimate_of([avoidable_tax(front, ones[s], manys[s]) for s in series.seeds])),
     }
     if (strength,) == ARMS[arm].middle:  # of what tables and pictures read along the way
+        out["start"] = {name: _row(estimate_of(list(series.values(name, step=0).values()))) for name in measures}
         out["trajectory"] = _trajectory(series)
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     if control is not None:

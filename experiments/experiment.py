@@ -65,11 +65,6 @@ class Experiment(Protocol):
         """Raised by every change that changes a number; results of another version are refused."""
         ...
 
-    @property
-    def page(self) -> str:
-        """Name of the document below `docs/` that is made of its report."""
-        ...
-
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """All cells of a scale."""
         ...
@@ -86,6 +81,6 @@ class Experiment(Protocol):
         """Pictures, per-seed values and whatever else stands beside report.json."""
         ...
 
-    def page_text(self, report: Mapping[str, Any]) -> str:
-        """The page, made of the report alone."""
+    def pages(self, report: Mapping[str, Any]) -> Mapping[str, str]:
+        """File names below `docs/` and their text, made of the report alone."""
         ...

@@ -18,7 +18,7 @@ from .diversity_tax_tables import (
 )
 from .diversity_tax_text import headline
 
-__all__ = ["findings"]
+__all__ = ["findings", "strengths"]
 
 Report = Mapping[str, Any]
 
@@ -53,6 +53,7 @@ def findings(report: Report) -> str:
         _scope(report),
         "![pass@1 against pass@k with the exact frontier](../results/diversity_tax/figures/tax_pass.png)",
         "![pass@1 against breadth](../results/diversity_tax/figures/tax_breadth.png)",
+        *_further_pictures(report),
         "## Claims and verdicts",
         "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run "
         "(experiments/diversity_tax_claims.py). Differences are paired by seed; brackets are 95 % t-intervals over "
@@ -67,9 +68,29 @@ def findings(report: Report) -> str:
             parts += [_ANSWERS, answer_table(report, condition)]
     for condition in report["language_model"]:
         parts += [f"## {condition}, language model", language_table(report, condition)]
-    parts += ["## Strengths", *(strength_table(report, condition) for condition in report["conditions"])]
+    parts += ["## Strengths", "All strengths of every arm: [findings_strengths.md](findings_strengths.md)."]
     parts += ["## Failures", _failures(report)]
     return "\n\n".join(parts) + "\n"
+
+
+def strengths(report: Report) -> str:
+    """The page of all strengths."""
+    parts = [
+        "# What training for diversity costs: all strengths",
+        "<!-- written by experiments/findings.py from results/diversity_tax/report.json; do not edit -->",
+        "[findings.md](findings.md) reads its claims at the middle strength of each arm.",
+        *(strength_table(report, condition) for condition in report["conditions"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _further_pictures(report: Report) -> list[str]:
+    folder, out = "../results/diversity_tax/figures", []
+    if any("-cue" in condition for condition in report["conditions"]):
+        out.append(f"![with a cue: pass@1 against pass@k]({folder}/tax_pass_cue.png)")
+    if report["language_model"]:
+        out.append(f"![language model: planned pass@1 against planned pass@k]({folder}/tax_language_pass.png)")
+    return out
 
 
 def _scope(report: Report) -> str:

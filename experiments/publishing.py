@@ -15,18 +15,18 @@ PUBLISHED = ("report.json", "environment.json", "config.json")
 
 
 def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
-    """Copies the report, per-seed values, pictures, settings and environment of a run, and writes its page.
+    """Copies the report, per-seed values, PNG pictures, settings and environment of a run, and writes its pages.
 
     Args:
         experiment: whose run it is.
         run: folder of `berrypick run NAME`.
-        project: gets `results/NAME/` and the experiment's page below `docs/`.
+        project: gets `results/NAME/` and the experiment's pages below `docs/`.
     """
     if not (run / "report.json").is_file():
         raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
     results = project / "results" / experiment.name
     files = [run / name for name in PUBLISHED]
-    for pattern in ("*.csv", "*_cells.jsonl", "figures/*"):
+    for pattern in ("*.csv", "*_cells.jsonl.gz", "figures/*.png"):
         files += sorted(run.glob(pattern))
     written = []
     for file in files:
@@ -34,7 +34,9 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
             to = results / file.relative_to(run)
             to.parent.mkdir(parents=True, exist_ok=True)
             written.append(Path(shutil.copyfile(file, to)))
-    page = project / "docs" / experiment.page
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(experiment.page_text(json.loads((results / "report.json").read_text())))
-    return [*written, page]
+    docs = project / "docs"
+    docs.mkdir(exist_ok=True)
+    for name, text in experiment.pages(json.loads((results / "report.json").read_text())).items():
+        (docs / name).write_text(text)
+        written.append(docs / name)
+    return written

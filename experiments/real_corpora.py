@@ -58,7 +58,6 @@ class RealCorpora:
     name: str = "real_corpora"
     summary: str = "accuracy, breadth and entropy on real corpora, against retrieval controls"
     version: int = 1
-    page: str = "real_corpora.md"
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """One cell a set, retrieval, policy and seed; `smoke` has scripted policies and few questions."""
@@ -131,11 +130,11 @@ class RealCorpora:
     def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
         """Nothing stands beside the report."""
 
-    def page_text(self, report: Mapping[str, Any]) -> str:
+    def pages(self, report: Mapping[str, Any]) -> Mapping[str, str]:
         """docs/real_corpora.md."""
         from .real_corpora_text import page
 
-        return page(report)
+        return {"real_corpora.md": page(report)}
 
 
 def _task(config: Mapping[str, Any]) -> Task:

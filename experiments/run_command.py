@@ -53,11 +53,11 @@ class Run:
     workers: int = 1
     """cells computed side by side"""
     given: Path | None = None
-    """cells that were computed before, e.g. results/diversity_tax/language_cells.jsonl"""
+    """cells that were computed before, e.g. results/diversity_tax/language_cells.jsonl.gz"""
     cell: str = ""
     """compute this one cell afresh and print it"""
     publish: Path | None = None
-    """project folder whose results/NAME and page below docs/ are written from the report"""
+    """project folder whose results/NAME and pages below docs/ are written from the report"""
     json: bool = False
     """print the report as one JSON document"""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -79,10 +80,16 @@ def environment_facts() -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON document whole or not at all; keys keep their order, which is that of a report's rows."""
+def write_json(path: Path, value: Any, *, rows: bool = False) -> None:
+    """Writes a JSON document whole or not at all; keys keep their order, which is that of a report's rows.
+
+    With `rows` the innermost objects and lists stand on one line each.
+    """
+    text = json.dumps(value, indent=1)
+    if rows:  # a line break in the text is never inside a string
+        text = re.sub(r"[{\[]\n[^{}\[\]]*[}\]]", lambda found: re.sub(r"\n *", " ", found[0]), text)
     work = path.with_name(f".{path.name}.partial")
-    work.write_text(json.dumps(value, indent=1) + "\n")
+    work.write_text(text + "\n")
     os.replace(work, path)
 
 

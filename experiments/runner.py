@@ -70,7 +70,7 @@ def run_experiment(
         "command": f"berrypick run {experiment.name} --scale {scale} --seeds {num_seeds} --out {out.name}",
         "environment": environment_facts(),
     }
-    write_json(out / "report.json", report)
+    write_json(out / "report.json", report, rows=True)
     experiment.write_files(results, report, out)
     return report
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from berrypick import BerrypickError
 from berrypick.experiments.diversity_tax import EXPERIMENT
-from berrypick.experiments.findings import findings
 from berrypick.experiments.publishing import publish
 from berrypick.experiments.runner import reproduce_cell, run_experiment
 
@@ -25,7 +24,8 @@ def report():
 
 
 def test_the_page_is_regenerated_from_the_report(report):
-    assert (ROOT / "docs" / "findings.md").read_text() == findings(report)
+    for name, text in EXPERIMENT.pages(report).items():
+        assert (ROOT / "docs" / name).read_text() == text
 
 
 def test_every_number_of_the_page_changes_with_the_report(report):
@@ -41,7 +41,7 @@ def test_every_number_of_the_page_changes_with_the_report(report):
                     one.update(difference={}, equal_entropy={})
     for verdict in emptied["verdicts"]:
         verdict.update(estimate=None, inside=None, p_supported=None)
-    decimals = re.findall(r"[+-]?\d\.\d{3}\b", findings(emptied))
+    decimals = re.findall(r"[+-]?\d\.\d{3}\b", "".join(EXPERIMENT.pages(emptied).values()))
     assert not decimals
 
 

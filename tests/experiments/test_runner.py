@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass, field
 
@@ -92,7 +93,7 @@ def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
     first = Toy()
     run(first, tmp_path / "a", seeds=2)
     cells = first.cells("smoke", 2)
-    kept = tmp_path / "cells.jsonl"
+    kept = tmp_path / "cells.jsonl.gz"
     write_cells(first, load_results(first, tmp_path / "a", cells), cells, kept)
     toy = Toy()
     report = run_experiment(toy, tmp_path / "b", scale="smoke", num_seeds=3, given=kept)
@@ -100,9 +101,12 @@ def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
     assert report["values"] == {"arm/seed-0": 0, "arm/seed-1": 1, "arm/seed-2": 4}
     with pytest.raises(BerrypickError, match="other settings"):
         run_experiment(Toy(factor=2), tmp_path / "c", scale="smoke", num_seeds=3, given=kept)
-    kept.write_text("[1]\n")
-    with pytest.raises(BerrypickError, match=r"cells.jsonl:1 is no cell"):
+    kept.write_bytes(gzip.compress(b"[1]\n"))
+    with pytest.raises(BerrypickError, match=r"cells.jsonl.gz:1 is no cell"):
         run_experiment(Toy(), tmp_path / "d", scale="smoke", num_seeds=3, given=kept)
+    kept.write_text("[1]")
+    with pytest.raises(BerrypickError, match="cannot be read"):
+        run_experiment(Toy(), tmp_path / "f", scale="smoke", num_seeds=3, given=kept)
     with pytest.raises(BerrypickError, match="is no file of cells"):
         run_experiment(Toy(), tmp_path / "e", scale="smoke", num_seeds=3, given=tmp_path / "no")
 
