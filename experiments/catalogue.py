@@ -12,12 +12,14 @@ from .run_command import EXPERIMENTS
 
 __all__ = ["catalogue", "print_catalogue"]
 
+_VLLM = {"vllm:POLICY": "its weights, played by vLLM (needs the vllm extra and a CUDA GPU)"}
+
 
 def catalogue() -> dict[str, dict[str, str]]:
     """Section -> name -> one line."""
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
-        "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS},
+        "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS, **_VLLM},
         "experiments": dict(EXPERIMENTS),
     }
     try:
