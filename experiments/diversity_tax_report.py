@@ -64,9 +64,9 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN: None, and floats of 6 digits."""
+    """JSON has no NaN: None, and floats of 5 digits."""
     if isinstance(value, float):
-        return None if math.isnan(value) else round(value, 6)
+        return None if math.isnan(value) else round(value, 5)
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
