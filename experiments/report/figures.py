@@ -44,7 +44,7 @@ def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     # no date and a fixed salt, so that equal reports give equal files
     with mpl.rc_context({"svg.hashsalt": "berrypick"}):
         for name, conditions, measure, label in pictures:
-            figure = _figure(conditions, measure, label)
+            figure = _figure(conditions, measure, label, "planned pass@1" if conditions is language else "pass@1")
             for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
                 out.append(folder / f"{name}.{suffix}")
                 figure.savefig(out[-1], dpi=110, metadata=metadata)
@@ -84,7 +84,7 @@ def _language_conditions(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _figure(conditions: Mapping[str, Any], measure: str, label: str) -> Any:
+def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str) -> Any:
     from matplotlib.figure import Figure
 
     starts = list(dict.fromkeys(condition.split("/")[1] for condition in conditions))
@@ -111,7 +111,7 @@ def _figure(conditions: Mapping[str, Any], measure: str, label: str) -> Any:
             axis.set_visible(f"{preset}/{start}" in conditions)
         row[0].set_ylabel(label, fontsize=8)
     for axis in axes[-1]:
-        axis.set_xlabel("pass@1", fontsize=8)
+        axis.set_xlabel(across, fontsize=8)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
     return figure
