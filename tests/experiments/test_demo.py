@@ -104,6 +104,11 @@ def test_demo_report_of_scripted_arms_puts_the_exact_rows_beside_them(tmp_path: 
     assert "best order" in rendered(report)
 
 
+def heed_interrupts() -> None:
+    """A shell that starts its tests in the background has them, and all they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.lucene
 @pytest.mark.slow
 def test_ctrl_c_with_lucene_loaded_leaves_a_run_that_resumes(tmp_path: Path) -> None:
@@ -112,7 +117,9 @@ def test_ctrl_c_with_lucene_loaded_leaves_a_run_that_resumes(tmp_path: Path) -> 
     command += ["--questions-per-step", "2", "--group-size", "2", "--steps", "120", "--checkpoint-every", "1"]
     command += ["--max-new-tokens", "4", "--out", str(tmp_path / "run")]
     environment = {**os.environ, "BERRYPICK_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path, preexec_fn=heed_interrupts
+    )
     deadline = time.monotonic() + 240
     while not list((tmp_path / "run" / "checkpoints").glob("rl-*/state.json")):
         assert process.poll() is None and time.monotonic() < deadline

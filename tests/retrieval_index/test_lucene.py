@@ -203,9 +203,17 @@ def test_standard_output_holds_nothing_of_java_and_the_environment_is_put_back(t
     assert "from Java" in ended.stderr
 
 
+def heed_interrupts() -> None:
+    """A shell that starts its tests in the background has them, and all they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_reaches_python_with_lucene_loaded(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(tmp_path / "i"), "wait"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "i"), "wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == '[["1"], []]\n'
