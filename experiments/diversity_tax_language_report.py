@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..envs.metrics.statistics import Estimate
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import FRONTIER_K, condition_frontier
-from .diversity_tax_series import Series, avoidable_tax, estimate_of, matched_difference, paired
+from .diversity_tax_series import Series, avoidable_tax, estimate_row, matched_difference, paired, trajectory
 
 __all__ = ["LANGUAGE_MEASURES", "language_rows"]
 
@@ -40,36 +38,22 @@ def _language_row(condition: str, arm: str, one: Series, control: Series | None)
     row: dict[str, Any] = {
         "seeds": one.seeds,
         "missing": {str(seed): why for seed, why in sorted(one.missing.items())},
-        "measures": {name: _row(estimate_of(list(one.values(name).values()))) for name in LANGUAGE_MEASURES},
-        "start": {name: _row(estimate_of(list(one.values(name, step=0).values()))) for name in LANGUAGE_MEASURES},
-        "frontier_distance": _row(estimate_of([front.value(ones[s]) - manys[s] for s in one.seeds])),
-        "avoidable_tax": _row(estimate_of([avoidable_tax(front, ones[s], manys[s]) for s in one.seeds])),
-        "greedy": _row(estimate_of([_greedy(one, seed) for seed in one.seeds])),
-        "trajectory": _trajectory(one),
+        "measures": {name: estimate_row(one.values(name)) for name in LANGUAGE_MEASURES},
+        "start": {name: estimate_row(one.values(name, step=0)) for name in LANGUAGE_MEASURES},
+        "frontier_distance": estimate_row([front.value(ones[s]) - manys[s] for s in one.seeds]),
+        "avoidable_tax": estimate_row([avoidable_tax(front, ones[s], manys[s]) for s in one.seeds]),
+        "greedy": estimate_row([_greedy(one, seed) for seed in one.seeds]),
+        "trajectory": trajectory(one, (PLAN, PLAN_K, "breadth", "kind_entropy", "query_token_entropy")),
     }
     if control is not None and control.seeds:
         differences = {name: paired(one.values(name), control.values(name)) for name in LANGUAGE_MEASURES}
         row["control"] = ARMS[arm].control
-        row["difference"] = {name: _row(estimate_of(list(d.values()))) for name, d in differences.items()}
-        row["matched"] = _row(estimate_of(list(matched_difference(one, control, PLAN).values())))
+        row["difference"] = {name: estimate_row(d) for name, d in differences.items()}
+        row["matched"] = estimate_row(matched_difference(one, control, PLAN))
     return row
-
-
-def _row(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else asdict(estimate)
 
 
 def _greedy(series: Series, seed: int) -> float:
     """Planned pass@1 of one greedy episode a question."""
     found = series.results[seed].get("temperatures", {}).get("0", {})
     return float(found.get(PLAN, np.nan))
-
-
-def _trajectory(series: Series) -> dict[str, dict[str, float]]:
-    """Means over seeds at every checkpoint."""
-    steps = sorted(map(int, series.results[series.seeds[0]]["checkpoints"]))
-    names = (PLAN, PLAN_K, "breadth", "kind_entropy", "query_token_entropy")
-    return {
-        str(step): {name: float(np.mean(list(series.values(name, step=step).values()))) for name in names}
-        for step in steps
-    }

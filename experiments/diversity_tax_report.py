@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..envs.metrics.statistics import Estimate
 from .claims import judge
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import ANSWERS_SUFFIX, FRONTIER_K, condition_frontier
@@ -21,11 +19,12 @@ from .diversity_tax_series import (
     Series,
     avoidable_tax,
     equal_entropy_difference,
-    estimate_of,
+    estimate_row,
     matched_difference,
     paired,
     read_grid,
     read_language,
+    trajectory,
 )
 from .diversity_tax_text import report_text
 from .experiment import Cell, Results, Scale
@@ -74,10 +73,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _row(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else asdict(estimate)
-
-
 def _condition(grid: Grid, condition: str) -> dict[str, Any]:
     preset = condition.split("/")[0]
     front = condition_frontier(preset, grid.sizes)
@@ -108,24 +103,24 @@ def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any
     out: dict[str, Any] = {
         "seeds": series.seeds,
         "missing": {str(seed): why for seed, why in sorted(series.missing.items())},
-        "measures": {name: _row(estimate_of(list(series.values(name).values()))) for name in measures},
-        "frontier_distance": _row(estimate_of([front.value(ones[s]) - manys[s] for s in series.seeds])),
-        "avoidable_tax": _row(estimate_of([avoidable_tax(front, ones[s], manys[s]) for s in series.seeds])),
+        "measures": {name: estimate_row(series.values(name)) for name in measures},
+        "frontier_distance": estimate_row([front.value(ones[s]) - manys[s] for s in series.seeds]),
+        "avoidable_tax": estimate_row([avoidable_tax(front, ones[s], manys[s]) for s in series.seeds]),
     }
     if (strength,) == ARMS[arm].middle:  # of what tables and pictures read along the way
-        out["start"] = {name: _row(estimate_of(list(series.values(name, step=0).values()))) for name in measures}
-        out["trajectory"] = _trajectory(series)
+        out["start"] = {name: estimate_row(series.values(name, step=0)) for name in measures}
+        out["trajectory"] = trajectory(series, ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy"))
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     if control is not None:
         differences = {name: paired(series.values(name), control.values(name)) for name in measures}
         out["control"] = ARMS[arm].control
-        out["difference"] = {name: _row(estimate_of(list(d.values()))) for name, d in differences.items()}
+        out["difference"] = {name: estimate_row(d) for name, d in differences.items()}
         for along, name in MATCHED:
-            out[name] = _row(estimate_of(list(matched_difference(series, control, along=along).values())))
+            out[name] = estimate_row(matched_difference(series, control, along=along))
         ladder = _entropy_ladder(grid, condition)
         if ladder:
             out["equal_entropy"] = {
-                name: _row(estimate_of(list(equal_entropy_difference(series, ladder, name).values())))
+                name: estimate_row(equal_entropy_difference(series, ladder, name))
                 for name in ("pass@1", f"pass@{FRONTIER_K}")
             }
         out["overtakes_at_k"] = _crossing(out["difference"])
@@ -147,17 +142,6 @@ def _crossing(difference: Mapping[str, Any]) -> int | None:
         if all(above[at:]):
             return k
     return None
-
-
-def _trajectory(series: Series) -> dict[str, dict[str, float]]:
-    if not series.seeds:
-        return {}
-    steps = sorted(map(int, series.results[series.seeds[0]]["checkpoints"]))
-    names = ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy")
-    return {
-        str(step): {name: float(np.mean(list(series.values(name, step=step).values()))) for name in names}
-        for step in steps
-    }
 
 
 def _means(series: Series, part: str) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -21,10 +21,12 @@ __all__ = [
     "avoidable_tax",
     "equal_entropy_difference",
     "estimate_of",
+    "estimate_row",
     "matched_difference",
     "paired",
     "read_grid",
     "read_language",
+    "trajectory",
 ]
 
 
@@ -123,6 +125,23 @@ def estimate_of(values: Sequence[float]) -> Estimate | None:
     if len(kept) == 1:
         return Estimate(kept[0], math.nan, math.nan, 1)
     return paired_t_interval(kept)
+
+
+def estimate_row(values: Mapping[int, float] | Sequence[float]) -> dict[str, Any] | None:
+    """`estimate_of` values, by seed or in order, as a JSON-able row."""
+    estimate = estimate_of(list(values.values()) if isinstance(values, Mapping) else values)
+    return None if estimate is None else asdict(estimate)
+
+
+def trajectory(series: Series, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Means over seeds at every checkpoint."""
+    if not series.seeds:
+        return {}
+    steps = sorted(map(int, series.results[series.seeds[0]]["checkpoints"]))
+    return {
+        str(step): {name: float(np.mean(list(series.values(name, step=step).values()))) for name in names}
+        for step in steps
+    }
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:

@@ -7,8 +7,10 @@ answer here, so breadth is the share of the one annotated path.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,7 @@ class RealCorpora:
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Plays and measures: {"columns": {measure: a value for each question, None where there is none}}."""
         config = cell.config
-        task = _task(config)
+        task = _task(config["set"], config["split"], json.dumps(config["env_args"]))
         control = config["retrieval"]
         records = evaluate(
             open_policy(config["policy"]),
@@ -101,7 +103,6 @@ class RealCorpora:
             seed=config["seed"],
             max_rows=256,
         )
-        task.searcher.close()
         table = question_table_of(records, ks=(1, SAMPLES))
         columns = {name: table.columns[name] for name in MEASURES if name in table.columns}
         return {
@@ -137,10 +138,12 @@ class RealCorpora:
         return {"real_corpora.md": page(report)}
 
 
-def _task(config: Mapping[str, Any]) -> Task:
-    task = make_task(f"berrypick/{config['set']}-v0", **config["env_args"])
-    if not any(question.evidence for question in task.split(config["split"])):
-        raise BerrypickError(f"{config['set']} has no annotated evidence; choose a set that has")
+@lru_cache(maxsize=1)
+def _task(name: str, split: str, env_args: str) -> Task:
+    """The set with its index, kept for the cells that follow; env_args is JSON."""
+    task = make_task(f"berrypick/{name}-v0", **json.loads(env_args))
+    if not any(question.evidence for question in task.split(split)):
+        raise BerrypickError(f"{name} has no annotated evidence; choose a set that has")
     return task
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...envs.world import WorldConfig, build_world
-from .groups import groups_of_table
 from .kinds import KindWorld, kind_probabilities
 from .losses import objective_loss
 from .training import Batch, TableConfig, train_table
@@ -90,7 +88,7 @@ def train_tabular(config: TabularConfig) -> TabularRun:
     loss = objective_loss(config.objective, reference=logits.detach().clone())
     rewards: list[float] = []
     discovered: list[int] = []
-    paths: set[tuple[str, Hashable]] = set()
+    paths: set[tuple[int, int]] = set()
 
     def watched(batch: Batch) -> Tensor:
         rewards.append(float(batch.rewards.mean()))
@@ -117,11 +115,9 @@ def train_tabular(config: TabularConfig) -> TabularRun:
     return TabularRun(config, checkpoints, tuple(rewards), tuple(discovered), kept[config.steps])
 
 
-def _right_paths(batch: Batch) -> set[tuple[str, Hashable]]:
-    groups = groups_of_table(batch)
-    return {
-        (question, outcome)
-        for question, outcomes, rewards in zip(groups.question_ids, groups.outcomes["evidence"], groups.rewards)
-        for outcome, reward in zip(outcomes, rewards.tolist())
-        if reward
-    }
+def _right_paths(batch: Batch) -> set[tuple[int, int]]:
+    """(question, relevant records shown) of the episodes that were rewarded."""
+    _, relevant = batch.decisions.outcome_masks(len(batch.world.kinds))
+    asked = np.repeat(batch.questions, batch.rewards.shape[1])
+    right = batch.rewards.reshape(-1).numpy() > 0
+    return set(zip(asked[right].tolist(), relevant[right].tolist()))
