@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError
 from .batches import MicroBatch
 from .distributed import TorchProcesses
 from .language_model import LanguageModelPolicy
-from .policy import Sampling, Session
+from .players import OwnWeights
 
 __all__ = ["ShardedProcesses", "WholeCopy", "distributed_like", "shard"]
 
@@ -41,23 +40,10 @@ class ShardedProcesses(TorchProcesses):
 
 
 @dataclass(frozen=True)
-class WholeCopy:
+class WholeCopy(OwnWeights):
     """A player whose weights are a whole copy of the sharded ones."""
 
-    sharded: LanguageModelPolicy
-    weights: LanguageModelPolicy
-    exact_tokens: bool = True
-
-    @property
-    def policy_id(self) -> str:
-        """That of the weights."""
-        return self.weights.policy_id
-
-    def start(
-        self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
-    ) -> Session:
-        """Opens a session of the whole copy."""
-        return self.weights.start(questions, spec, seeds, sampling)
+    sharded: LanguageModelPolicy = field(kw_only=True)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -98,7 +84,8 @@ def shard(policy: LanguageModelPolicy) -> WholeCopy:
         if isinstance(module, FSDPModule):  # losses are divided by the step's tokens already: gradients are summed
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
-    return WholeCopy(LanguageModelPolicy(model, policy.tokenizer, policy.policy_id), policy)
+    sharded = LanguageModelPolicy(model, policy.tokenizer, policy.policy_id)
+    return WholeCopy(policy, sharded=sharded)
 
 
 def distributed_like(parameter: Any, value: Tensor) -> Tensor:
