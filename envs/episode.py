@@ -249,7 +249,7 @@ def _info(episode: Episode, turn: Turn) -> dict[str, Any]:
         "messages": episode.messages,
         "retrieved_ids": [[hit.id for hit in ranking] for ranking in turn.hits],
         "retrieved_scores": [[hit.score for hit in ranking] for ranking in turn.hits],
-        "hops_hit": [[bool(hop & shown) for hop in path] for path in episode.question.evidence],
+        "hops_hit": [[not shown.isdisjoint(hop) for hop in path] for path in episode.question.evidence],
         "error": turn.error,
         "env/number_of_actions": num_turns,
         "env/number_of_valid_action": num_turns - episode.num_invalid,

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from .objectives.losses import token_log_probs
 
-__all__ = ["MicroBatch", "TokenRows", "additive_mask", "micro_batches", "score", "used_length"]
+__all__ = ["MicroBatch", "TokenRows", "additive_mask", "micro_batches", "score", "twins", "used_length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,19 @@ def micro_batches(data: TokenRows, max_tokens: int, device: torch.device | str =
         ]
         at += len(rows)
         yield _padded(data, tuple(rows), [lengths[row] for row in rows], device)
+
+
+def twins(data: TokenRows, rows: Sequence[int]) -> list[list[int]]:
+    """Rows that are the same token for token up to their last policy token: one forward serves them all.
+
+    Returns:
+        The given rows in groups, in the order of each group's first row.
+    """
+    alike: dict[tuple[bytes, bytes], list[int]] = {}
+    for row in rows:
+        used = used_length(data.masks[row])
+        alike.setdefault((data.ids[row][:used].tobytes(), data.masks[row][:used].tobytes()), []).append(row)
+    return list(alike.values())
 
 
 def used_length(mask: NDArray[np.bool_]) -> int:

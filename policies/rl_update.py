@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from ..envs.episode import Episode
 from ..retrieval_index.errors import BerrypickError
-from .batches import MicroBatch, TokenRows, micro_batches, score
+from .batches import TokenRows, micro_batches, score, twins
 from .distributed import OneProcess, Processes, clip_gradients, share
 from .language_model import LanguageModelPolicy
 from .objectives.bonuses import OutcomeCounts
@@ -143,8 +143,9 @@ def _update(
     total, sequences = sum(counts), sum(count > 0 for count in counts)
     # A rollout whose advantages are all 0 has no gradient; it counts in the mean all the same.
     live = [row for row in chosen if objective.terms or bool(rows.advantages[row].any())]
-    live = share(sorted(live, key=lambda row: (-len(rows.data.ids[row]), row)), processes)
-    data = TokenRows([rows.data.ids[row] for row in live], [rows.data.masks[row] for row in live])
+    live = sorted(live, key=lambda row: (-len(rows.data.ids[row]), row))
+    alike = share(twins(rows.data, live), processes)
+    data = TokenRows([rows.data.ids[same[0]] for same in alike], [rows.data.masks[same[0]] for same in alike])
     sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
         parameter.grad = torch.zeros_like(parameter)
@@ -153,8 +154,9 @@ def _update(
         if not micro.rows:
             score(policy.model, micro)[0].sum().backward()
             continue
-        at = [live[row] for row in micro.rows]
-        log_probs, entropies = score(policy.model, micro, entropy_gradient=objective.needs_entropy_gradient)
+        at = [row for place in micro.rows for row in alike[place]]
+        scored = score(policy.model, micro, entropy_gradient=objective.needs_entropy_gradient)
+        log_probs, entropies = (_for_each(values, micro.policy.sum(1), micro.rows, alike) for values in scored)
         batch = _token_batch(rows, tokens, at, starts, log_probs, entropies, state)
         loss, held = objective.token_loss(batch)
         if config.loss_mean == "token":
@@ -163,7 +165,7 @@ def _update(
             lengths = torch.tensor([len(rows.old[row]) for row in at], device=loss.device)
             mean = (loss / torch.repeat_interleave(lengths, lengths)).sum() / sequences
         mean.backward()
-        _sum(sums, micro, batch, mean, held)
+        _sum(sums, batch, mean, held)
     parts = processes.gather(sums)
     sums = {name: sum(part[name] for part in parts) for name in sums}
     processes.sum_gradients(list(policy.model.parameters()))
@@ -182,6 +184,12 @@ def _update(
     }
 
 
+def _for_each(values: Tensor, counts: Tensor, places: Sequence[int], alike: Sequence[Sequence[int]]) -> Tensor:
+    """Token values of the rows that were computed, [N], to those of all rows that are the same."""
+    parts = values.split(counts.tolist())
+    return torch.cat([part for place, part in zip(places, parts) for _ in alike[place]])
+
+
 def _token_batch(
     rows: StepRows,
     tokens: StepTokens,
@@ -196,7 +204,7 @@ def _token_batch(
     return TokenBatch(tokens, index, log_probs, entropies, reference, None, state.coefficients)
 
 
-def _sum(sums: dict[str, float], micro: MicroBatch, batch: TokenBatch, mean: Tensor, held: Tensor) -> None:
+def _sum(sums: dict[str, float], batch: TokenBatch, mean: Tensor, held: Tensor) -> None:
     difference = (batch.old_log_probs - batch.log_probs).detach()
     sums["loss"] += float(mean.detach())
     sums["clipped"] += float(held.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,12 +18,13 @@ __all__ = ["RowCache", "forward_rows"]
 
 
 _SPARE = 32
+"""Tokens a copied row may grow by before its storage does."""
 
 
 class RowCache(Cache):  # type: ignore[misc]
     """Dense keys and values: entry j of row r is its j-th token; what lies beyond `lengths[r]` is never attended.
 
-    `keys[layer]` and `values[layer]` are [rows, heads, capacity, dim].
+    `keys[layer]` and `values[layer]` are [at least rows, heads, capacity, dim].
     """
 
     def __init__(self, lengths: Tensor) -> None:
@@ -46,19 +47,18 @@ class RowCache(Cache):  # type: ignore[misc]
     ) -> tuple[Tensor, Tensor]:
         """Writes [rows, heads, T, dim] behind each row's last entry; returns views over the announced span."""
         if layer_idx == len(self.keys):
-            self.keys.append(key_states.new_zeros((*key_states.shape[:2], 0, key_states.shape[3])))
-            self.values.append(value_states.new_zeros((*value_states.shape[:2], 0, value_states.shape[3])))
-        num_tokens = key_states.shape[2]
-        for store, new in ((self.keys, key_states), (self.values, value_states)):
-            if store[layer_idx].shape[2] < self._span:
-                store[layer_idx] = _grown(store[layer_idx], self._span)
+            self.keys.append(key_states.new_zeros((0, key_states.shape[1], 0, key_states.shape[3])))
+            self.values.append(value_states.new_zeros((0, value_states.shape[1], 0, value_states.shape[3])))
+        num_rows, num_tokens = key_states.shape[0], key_states.shape[2]
+        for stores, new in ((self.keys, key_states), (self.values, value_states)):
+            stores[layer_idx] = store = _with_room(stores[layer_idx], num_rows, self._span)
             if self._level is not None:  # rows of one length, as in the first prefill: a slice is much cheaper
-                store[layer_idx][:, :, self._level : self._level + num_tokens] = new
+                store[:num_rows, :, self._level : self._level + num_tokens] = new
                 continue
-            rows = torch.arange(new.shape[0], device=new.device)[:, None]
+            rows = torch.arange(num_rows, device=new.device)[:, None]
             at = self.lengths[:, None] + torch.arange(num_tokens, device=new.device)
-            store[layer_idx][rows, :, at] = new.transpose(1, 2)
-        return self.keys[layer_idx][:, :, : self._span], self.values[layer_idx][:, :, : self._span]
+            store[rows, :, at] = new.transpose(1, 2)
+        return self.keys[layer_idx][:num_rows, :, : self._span], self.values[layer_idx][:num_rows, :, : self._span]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """The longest row."""
@@ -66,30 +66,56 @@ class RowCache(Cache):  # type: ignore[misc]
 
     def select(self, rows: Tensor) -> RowCache:
         """A copy of some rows, trimmed to the longest and a few tokens more, so that it need not grow at once."""
-        out = RowCache(self.lengths[rows].clone())
-        span = out.get_seq_length() + _SPARE
-        out.keys = [store[rows, :, :span] for store in self.keys]
-        out.values = [store[rows, :, :span] for store in self.values]
+        return RowCache.joined([(self, rows, self.lengths[rows])], _SPARE)
+
+    def branch(self, rows: Tensor) -> None:
+        """Appends copies of some rows, in their order."""
+        before, span = len(self.lengths), int(self.lengths[rows].max())
+        for stores in (self.keys, self.values):
+            for layer, store in enumerate(stores):
+                stores[layer] = store = _with_room(store, before + len(rows), store.shape[2])
+                store[before : before + len(rows), :, :span] = store[rows, :, :span]
+        self.lengths = torch.cat([self.lengths, self.lengths[rows]])
+
+    @staticmethod
+    def joined(parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int) -> RowCache:
+        """A copy of the beginnings of rows of several caches, one after another.
+
+        Args:
+            parts: a cache, int64 [n] rows of it, which may repeat, and int64 [n] how many tokens of each are kept.
+            spare: tokens that every row may grow by before its storage does.
+        """
+        out = RowCache(torch.cat([lengths for _, _, lengths in parts]))
+        filled = [(cache, rows) for cache, rows, _ in parts if cache.keys]
+        if not filled:
+            return out
+        span = out.get_seq_length()
+        for layer in range(len(filled[0][0].keys)):
+            for stores in ("keys", "values"):
+                like: Tensor = getattr(filled[0][0], stores)[layer]
+                store = like.new_zeros((len(out.lengths), like.shape[1], span + spare, like.shape[3]))
+                at = 0
+                for cache, rows, lengths in parts:
+                    if cache.keys:
+                        kept = int(lengths.max())
+                        store[at : at + len(rows), :, :kept] = getattr(cache, stores)[layer][rows, :, :kept]
+                    at += len(rows)
+                getattr(out, stores).append(store)
         return out
 
-    def write_back(self, rows: Tensor, part: RowCache) -> None:
-        """Puts rows that `select` took back, grown by what was written since."""
-        span = part.get_seq_length()
-        for mine, theirs in ((self.keys, part.keys), (self.values, part.values)):
-            for new in theirs[len(mine) :]:
-                mine.append(new.new_zeros((len(self.lengths), new.shape[1], 0, new.shape[3])))
-            for layer, store in enumerate(mine):
-                if store.shape[2] < span:
-                    mine[layer] = store = _grown(store, span)
-                store[rows, :, :span] = theirs[layer][:, :, :span]
-        self.lengths[rows] = part.lengths
 
-
-def _grown(store: Tensor, span: int) -> Tensor:
-    capacity = max(span, store.shape[2] + store.shape[2] // 2, 64)
-    grown = store.new_empty((*store.shape[:2], capacity, store.shape[3]))
-    grown[:, :, : store.shape[2]] = store
-    grown[:, :, store.shape[2] :] = 0  # never attended, but 0 times a NaN would be one
+def _with_room(store: Tensor, num_rows: int, span: int) -> Tensor:
+    """The same entries in storage of so many rows and tokens at least, grown by half where it has to grow."""
+    rows, capacity = store.shape[0], store.shape[2]
+    if num_rows <= rows and span <= capacity:
+        return store
+    if num_rows > rows > 0:
+        num_rows = max(num_rows, rows + rows // 2)
+    if span > capacity:
+        span = max(span, capacity + capacity // 2, 64)
+    # zeros: what lies behind a row is never attended, but 0 times a NaN would be one
+    grown = store.new_zeros((max(num_rows, rows), store.shape[1], max(span, capacity), store.shape[3]))
+    grown[:rows, :, :capacity] = store
     return grown
 
 

@@ -1,8 +1,13 @@
-"""Live rows of a language model: token in, token out, one KV cache across turns."""
+"""Live rows of a language model: token in, token out, keys and values kept across turns.
+
+Rows whose contexts are the same token for token, as the samples of one question are until they draw differently, are
+computed once: a distribution belongs to a context, a draw to a row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["LanguageModelSession", "sample_tokens"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where a row's first `length` tokens have been computed."""
+
+    cache: RowCache
+    at: int
+    length: int
+
+
 class LanguageModelSession:
     """One row for each question. Sampled tokens are never encoded again; observations are encoded alone."""
 
@@ -40,16 +54,13 @@ class LanguageModelSession:
         self._contexts = Contexts(policy, questions, spec, seeds, sampling)
         self._rows = self._contexts.rows
         self._ends = TurnEnds(policy, get_turn_format(spec.turn_format).stop)
-        self._live = list(range(len(questions)))
-        self._finished: set[int] = set()
-        self._cache = RowCache(torch.zeros(len(questions), dtype=torch.int64, device=policy.model.device))
+        self._kept: dict[int, _Kept] = {}
 
     def act(self, rows: Sequence[int]) -> list[Draft]:
         """Samples the next turn of each row; a row whose window is full writes an empty turn."""
         turns = {row: TurnWriter(self._ends) for row in rows}
         writing = self._contexts.with_room(rows)
         if writing:
-            self._compact()
             with torch.inference_mode():
                 self._write(writing, turns)
         for row in writing:
@@ -65,105 +76,142 @@ class LanguageModelSession:
         return self._contexts.leading_chars(text, max_tokens)
 
     def finish(self, rows: Sequence[int]) -> None:
-        """Drops rows; the cache is compacted before the next turn."""
-        self._finished.update(rows)
+        """Drops rows and what was computed of them."""
+        for row in rows:
+            self._kept.pop(row, None)
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Token ids int32 [T] and policy mask bool [T] of a row."""
         return self._contexts.token_ids(row)
 
-    def _compact(self) -> None:
-        keep = [at for at, row in enumerate(self._live) if row not in self._finished and not self._rows[row].full]
-        if len(keep) < len(self._live):
-            self._cache = self._cache.select(torch.tensor(keep, dtype=torch.int64, device=self._cache.lengths.device))
-            self._live = [self._live[at] for at in keep]
-
     def _write(self, rows: list[int], turns: dict[int, TurnWriter]) -> None:
-        """Decodes one turn of each row; once half of the rows have stopped, only the others are computed."""
-        device = self._cache.lengths.device
-        place = {row: at for at, row in enumerate(self._live)}
-        whole = sorted(rows) == sorted(self._live)
-        active = list(self._live) if whole else rows
-        at = torch.tensor([place[row] for row in active], dtype=torch.int64, device=device)
-        cache = self._cache if whole else self._cache.select(at)
-        self._prefill(active, cache)
-        last = [self._rows[row].ids[-1] for row in active]
-        stack: list[tuple[RowCache, Tensor, RowCache]] = []
-        if not whole:
-            stack.append((self._cache, at, cache))
-        running = list(range(len(active)))
-        for step in range(self._sampling.max_new_tokens):
-            logits = self._forward(cache, last, running)
-            self._sample([active[i] for i in running], logits[running], turns)
-            last = [turns[row].ids[-1] for row in active]
-            running = [i for i in running if turns[active[i]].stopped_by == "length"]
-            if not running or step + 1 == self._sampling.max_new_tokens:
+        """Decodes one turn of each row; once half of the contexts have stopped, only the others are computed."""
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for row in rows:
+            alike.setdefault(tuple(self._rows[row].ids), []).append(row)
+        going, cache = self._resumed(list(alike.values()))
+        self._prefill([members[0] for members in going], cache)
+        last = [self._rows[members[0]].ids[-1] for members in going]
+        lengths = [len(self._rows[members[0]].ids) - 1 for members in going]
+        for _ in range(self._sampling.max_new_tokens):
+            counts = [1 if members else 0 for members in going]
+            logits = self._forward(cache, last, counts)
+            lengths = [length + count for length, count in zip(lengths, counts)]
+            self._sample(going, logits, turns)
+            for at, members in enumerate(going):
+                for row in members:
+                    self._kept[row] = _Kept(cache, at, lengths[at])
+            going, branched = _told_apart(going, turns)
+            if branched:
+                cache.branch(self._index(branched))
+                lengths += [lengths[at] for at in branched]
+            running = [at for at, members in enumerate(going) if members]
+            if not running:
                 break
-            if len(running) * 2 <= len(active) and len(active) > 8:
-                keep = torch.tensor(running, dtype=torch.int64, device=device)
-                part = cache.select(keep)
-                stack.append((cache, keep, part))
-                cache, active, last = part, [active[i] for i in running], [last[i] for i in running]
-                running = list(range(len(active)))
-        for parent, kept, part in reversed(stack):
-            parent.write_back(kept, part)
+            if len(running) * 2 <= len(going) and len(going) > 8:
+                cache = cache.select(self._index(running))
+                going, lengths = [going[at] for at in running], [lengths[at] for at in running]
+            last = [turns[members[0]].ids[-1] if members else 0 for members in going]
 
-    def _prefill(self, active: list[int], cache: RowCache) -> None:
+    def _resumed(self, groups: list[list[int]]) -> tuple[list[list[int]], RowCache]:
+        """Rows of the same context, and a cache that holds of each what has been computed before."""
+        nothing = _Kept(RowCache(self._index([0])), 0, 0)
+        by_cache: dict[int, list[tuple[_Kept, list[int]]]] = {}
+        for members in groups:
+            longest = max((self._kept.get(row, nothing) for row in members), key=lambda kept: kept.length)
+            by_cache.setdefault(id(longest.cache), []).append((longest, members))
+        parts = [
+            (
+                found[0][0].cache,
+                self._index([kept.at for kept, _ in found]),
+                self._index([kept.length for kept, _ in found]),
+            )
+            for found in by_cache.values()
+        ]
+        ordered = [(kept, members) for found in by_cache.values() for kept, members in found]
+        missing = max(len(self._rows[members[0]].ids) - kept.length for kept, members in ordered)
+        cache = RowCache.joined(parts, missing + self._sampling.max_new_tokens)
+        return [members for _, members in ordered], cache
+
+    def _prefill(self, rows: list[int], cache: RowCache) -> None:
         """Brings all context but each row's last token into the cache."""
-        lengths = cache.lengths.tolist()
-        chunks = [self._rows[row].ids[done:-1] for row, done in zip(active, lengths)]
+        chunks = [self._rows[row].ids[done:-1] for row, done in zip(rows, cache.lengths.tolist())]
         longest = max(len(chunk) for chunk in chunks)
         if longest:
             pad = int(self._policy.tokenizer.pad_token_id or 0)
-            tokens = torch.tensor(
-                [chunk + [pad] * (longest - len(chunk)) for chunk in chunks], device=cache.lengths.device
-            )
-            counts = torch.tensor([len(chunk) for chunk in chunks], device=cache.lengths.device)
-            forward_rows(self._policy.model, cache, tokens, counts)
+            tokens = self._index([chunk + [pad] * (longest - len(chunk)) for chunk in chunks])
+            forward_rows(self._policy.model, cache, tokens, self._index([len(chunk) for chunk in chunks]))
 
-    def _forward(self, cache: RowCache, last: list[int], running: list[int]) -> Tensor:
-        """Logits after each row's last token; rows that have stopped do not grow."""
-        counts = torch.zeros(len(last), dtype=torch.int64)
-        counts[running] = 1
-        device = cache.lengths.device
-        return forward_rows(self._policy.model, cache, torch.tensor(last, device=device)[:, None], counts.to(device))
+    def _forward(self, cache: RowCache, last: list[int], counts: list[int]) -> Tensor:
+        """Logits after each context's last token; contexts that have stopped (count 0) do not grow."""
+        return forward_rows(self._policy.model, cache, self._index(last)[:, None], self._index(counts))
 
-    def _sample(self, rows: list[int], logits: Tensor, turns: dict[int, TurnWriter]) -> None:
+    def _sample(self, going: list[list[int]], logits: Tensor, turns: dict[int, TurnWriter]) -> None:
+        rows = [row for members in going for row in members]
+        running = [at for at, members in enumerate(going) if members]
+        of = self._index([place for place, at in enumerate(running) for _ in going[at]])
         seeds = np.array([self._rows[row].seed for row in rows], dtype=np.uint64)
         steps = np.array([self._rows[row].num_drawn for row in rows], dtype=np.int64)
-        ids, log_probs, entropies = sample_tokens(logits, uniforms(seeds, steps), self._sampling)
-        for row, token, log_prob, entropy in zip(rows, ids, log_probs, entropies):
+        drawn = sample_tokens(logits[running], uniforms(seeds, steps), self._sampling, of)
+        for row, token, log_prob, entropy in zip(rows, *drawn):
             self._rows[row].num_drawn += 1
             turns[row].add(token, log_prob, entropy)
 
+    def _index(self, values: list[int] | list[list[int]]) -> Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=self._policy.model.device)
 
-def sample_tokens(
-    logits: Tensor, draws: NDArray[np.float64], sampling: Sampling
-) -> tuple[list[int], list[float], list[float]]:
-    """Inverse-CDF sampling, one uniform a row.
 
-    Args:
-        logits: [rows, vocab].
-        draws: float64 [rows] in [0, 1).
-        sampling: temperature 0 is greedy; top_p cuts the tail.
+def _told_apart(going: list[list[int]], turns: dict[int, TurnWriter]) -> tuple[list[list[int]], list[int]]:
+    """The rows that write on, by context, after each has drawn a token.
 
     Returns:
-        Token ids, their log-probabilities and the entropies of their distributions: at temperature 1 over the full
-        softmax, nats, whatever the sampling.
+        Rows of every context, those that have split off appended, and which context each of the latter came from.
     """
+    out: list[list[int]] = [[] for _ in going]
+    branched: list[int] = []
+    for at, members in enumerate(going):
+        by_token: dict[int, list[int]] = {}
+        for row in members:
+            if turns[row].stopped_by == "length":
+                by_token.setdefault(turns[row].ids[-1], []).append(row)
+        for number, rows in enumerate(by_token.values()):
+            if number == 0:
+                out[at] = rows
+            else:
+                out.append(rows)
+                branched.append(at)
+    return out, branched
+
+
+def sample_tokens(
+    logits: Tensor, draws: NDArray[np.float64], sampling: Sampling, of: Tensor | None = None
+) -> tuple[list[int], list[float], list[float]]:
+    """Inverse-CDF sampling, one uniform a draw.
+
+    Args:
+        logits: [contexts, vocab].
+        draws: float64 [draws] in [0, 1).
+        sampling: temperature 0 is greedy; top_p cuts the tail.
+        of: int64 [draws], the context of each draw; without it draw i is from context i.
+
+    Returns:
+        Token ids, their log-probabilities and the entropies of their distributions, one a draw: at temperature 1 over
+        the full softmax, nats, whatever the sampling.
+    """
+    of = torch.arange(len(logits), device=logits.device) if of is None else of
     log_p = torch.log_softmax(logits.float(), dim=-1)
     p = log_p.exp()
     entropies = -(p * log_p).nan_to_num().sum(-1)
     if sampling.temperature == 0:
-        ids = logits.argmax(-1)
+        ids = logits.argmax(-1)[of]
     else:
         weights = p if sampling.temperature == 1 else torch.softmax(logits.float() / sampling.temperature, dim=-1)
         if sampling.top_p < 1:
             weights = _nucleus(weights, sampling.top_p)
-        cdf = weights.double().cumsum(-1)
+        cdf = weights.double().cumsum(-1)[of]
         at = torch.from_numpy(draws).to(cdf.device)[:, None] * cdf[:, -1:]
         ids = torch.searchsorted(cdf, at, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1)
-    return ids.tolist(), log_p.gather(1, ids[:, None])[:, 0].tolist(), entropies.tolist()
+    return ids.tolist(), log_p[of, ids].tolist(), entropies[of].tolist()
 
 
 def _nucleus(weights: Tensor, top_p: float) -> Tensor:

@@ -12,30 +12,36 @@ from berrypick.policies.row_cache import RowCache, forward_rows
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_ragged_appends_selections_and_write_backs_give_the_logits_of_a_plain_forward(
+def test_ragged_appends_branches_and_joined_beginnings_give_the_logits_of_a_plain_forward(
     make_babbler: Callable[..., LanguageModelPolicy], seed: int
 ) -> None:
     model = make_babbler().model
     generator = np.random.default_rng(seed)
-    rows = 5
-    contexts: list[list[int]] = [[] for _ in range(rows)]
-    cache = RowCache(torch.zeros(rows, dtype=torch.int64))
+    contexts: list[list[int]] = [[] for _ in range(5)]
+    cache = RowCache(torch.zeros(5, dtype=torch.int64))
+    earlier = (RowCache(torch.zeros(1, dtype=torch.int64)), [[]])
     with torch.inference_mode():
         for _ in range(8):
-            chosen = np.sort(generator.choice(rows, size=generator.integers(1, rows + 1), replace=False))
-            at = torch.from_numpy(chosen)
-            part = cache if len(chosen) == rows else cache.select(at)
             width = int(generator.integers(1, 7))
-            counts = generator.integers(0, width + 1, len(chosen))
-            tokens = generator.integers(0, 300, (len(chosen), width))
-            forward_rows(model, part, torch.from_numpy(tokens), torch.from_numpy(counts))
-            for row, count, new in zip(chosen, counts, tokens):
-                contexts[row] += new[:count].tolist()
-            if part is not cache:
-                cache.write_back(at, part)
+            counts = generator.integers(0, width + 1, len(contexts))
+            tokens = generator.integers(0, 300, (len(contexts), width))
+            forward_rows(model, cache, torch.from_numpy(tokens), torch.from_numpy(counts))
+            for context, count, new in zip(contexts, counts, tokens):
+                context += new[:count].tolist()
+            copied = generator.integers(0, len(contexts), int(generator.integers(1, 3)))
+            cache.branch(torch.from_numpy(copied))
+            contexts += [list(contexts[row]) for row in copied]
+            if generator.random() < 0.5:
+                rows = generator.integers(0, len(contexts), 4)
+                kept = np.array([generator.integers(0, len(contexts[row]) + 1) for row in rows])
+                parts = [(cache, torch.from_numpy(rows), torch.from_numpy(kept))]
+                parts.append((earlier[0], torch.tensor([0]), earlier[0].lengths[:1]))
+                joined = [contexts[row][:count] for row, count in zip(rows, kept)] + [list(earlier[1][0])]
+                earlier = (cache, contexts)
+                cache, contexts = RowCache.joined(parts, int(generator.integers(0, 9))), joined
             assert cache.lengths.tolist() == [len(context) for context in contexts]
-        probe = torch.full((rows, 1), 7)
-        logits = forward_rows(model, cache, probe, torch.ones(rows, dtype=torch.int64))
+        probe = torch.full((len(contexts), 1), 7)
+        logits = forward_rows(model, cache, probe, torch.ones(len(contexts), dtype=torch.int64))
         for row, context in enumerate(contexts):
             plain = model(torch.tensor([[*context, 7]]), use_cache=False).logits[0, -1]
             torch.testing.assert_close(logits[row], plain, atol=2e-4, rtol=1e-4)
