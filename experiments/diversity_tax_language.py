@@ -60,8 +60,8 @@ def language_cells(num_seeds: int) -> list[Cell]:
             },
         )
         for seed in range(num_seeds)
-        for preset in PRESETS
         for arm, objective in OBJECTIVES.items()
+        for preset in PRESETS  # innermost: two workers begin with different starts, none waits for the other's SFT
     ]
 
 

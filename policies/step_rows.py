@@ -15,7 +15,7 @@ from ..envs.episode import Episode
 from ..envs.metrics.entropy import query_token_mask
 from ..envs.turn_format import Answer
 from ..retrieval_index.errors import BerrypickError
-from .batches import TokenRows, micro_batches, score
+from .batches import TokenRows, micro_batches, score, twins
 from .language_model import LanguageModelPolicy, encode_episode
 from .objectives.objective import Advantages, Objective
 
@@ -80,9 +80,12 @@ def _answer_tokens(episode: Episode) -> np.ndarray[Any, np.dtype[np.bool_]]:
 def _score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list[Tensor]:
     """Log-probabilities of each row's policy tokens under a fixed model."""
     out = [torch.zeros(0)] * len(data.ids)
+    alike = twins(data, range(len(data.ids)))
+    distinct = TokenRows([data.ids[same[0]] for same in alike], [data.masks[same[0]] for same in alike])
     with torch.no_grad():
-        for micro in micro_batches(data, max_tokens, model.device):
+        for micro in micro_batches(distinct, max_tokens, model.device):
             log_probs, _ = score(model, micro)
-            for row, part in zip(micro.rows, log_probs.cpu().split(micro.policy.sum(1).tolist())):
-                out[row] = part
+            for place, part in zip(micro.rows, log_probs.cpu().split(micro.policy.sum(1).tolist())):
+                for row in alike[place]:
+                    out[row] = part
     return out

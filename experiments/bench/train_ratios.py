@@ -66,6 +66,7 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
     decoded, bare_decoded = _decoding(policy, task, bench.batch_sizes, bench.rounds)
     out = {
         "policy tokens a step": float(sampled),
+        "policy tokens / contexts computed once for rows that share them": sampled / _num_contexts(groups),
         "rollout s": times["rollout"],
         "update s": times["update"],
         "bare cached forwards s": times["bare decode"],
@@ -86,6 +87,20 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
         out |= _trl(policy, task, questions, config, bench.rounds, times["rollout"] + times["update"])
         out |= _trl_memory(bench, config, out[_MEMORY])
     return out
+
+
+def _num_contexts(groups: Sequence[Sequence[Episode]]) -> int:
+    """Contexts that a policy token of these rollouts was drawn from, each counted once."""
+    nodes: dict[tuple[Any, ...], int] = {}  # of the tree of contexts, by (node before, what follows it)
+    drawn_from: set[int] = set()
+    for episode in (episode for group in groups for episode in group):
+        node = nodes.setdefault((episode.question.id,), len(nodes))
+        for turn in episode.turns:
+            for token in () if turn.draft.tokens is None else turn.draft.tokens.ids.tolist():
+                drawn_from.add(node)
+                node = nodes.setdefault((node, token), len(nodes))
+            node = nodes.setdefault((node, turn.observation), len(nodes))
+    return len(drawn_from)
 
 
 def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -134,11 +149,13 @@ def _feed(policy: LanguageModelPolicy, cache: RowCache, rows: Sequence[Sequence[
 def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int], rounds: int) -> tuple[float, float]:
     """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
 
-    Turns are kept from ending, so that both decode the same number of tokens of the same rows.
+    Turns are kept from ending, and every row asks a question of its own, so that no two are the same context: both
+    decode the same number of tokens of the same rows.
     """
     length = 48
-    question = next(iter(task.questions.values()))[0]
-    prompt = encode_prompt(policy.tokenizer, question, task.spec)
+    questions = next(iter(task.questions.values()))
+    prompts = [encode_prompt(policy.tokenizer, question, task.spec) for question in questions[: max(batch_sizes)]]
+    sizes = sorted({min(rows, len(prompts)) for rows in batch_sizes})
     ending = [
         token
         for token in range(len(policy.tokenizer))
@@ -151,20 +168,20 @@ def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int
     def bare(rows: int) -> None:
         with torch.inference_mode():
             cache = RowCache(torch.zeros(rows, dtype=torch.int64, device=policy.model.device))
-            _feed(policy, cache, [prompt] * rows)
+            _feed(policy, cache, prompts[:rows])
             token, one = torch.full((rows, 1), 5), torch.ones(rows, dtype=torch.int64)
             token, one = token.to(policy.model.device), one.to(policy.model.device)
             for _ in range(length - 1):
                 forward_rows(policy.model, cache, token, one)
 
     def ours(rows: int) -> None:
-        session = policy.start([question] * rows, task.spec, range(rows), Sampling(max_new_tokens=length))
+        session = policy.start(questions[:rows], task.spec, range(rows), Sampling(max_new_tokens=length))
         session.act(range(rows))
 
     head: Any = policy.model.get_output_embeddings()
     hook = head.register_forward_hook(keep_going)
     work: dict[str, Callable[[], Any]] = {}
-    for rows in batch_sizes:
+    for rows in sizes:
         work[f"ours {rows}"], work[f"bare {rows}"] = partial(ours, rows), partial(bare, rows)
     seconds = _in_turn(work, rounds)
     hook.remove()

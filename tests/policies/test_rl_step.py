@@ -80,6 +80,25 @@ def test_loss_and_gradient_equal_a_hand_written_reference(
         assert float((value.grad - expected[key]).norm()) <= 1e-6 * size.item(), key
 
 
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo"])
+def test_rollouts_that_are_the_same_token_for_token_share_a_forward_and_keep_their_own_advantages(
+    make_babbler: MakeBabbler, groups: list[list[Episode]], name: str
+) -> None:
+    first, *others = groups[0]
+    same = [first, dataclasses.replace(first, reward=0.25), *others]
+    apart = make_babbler(dtype=torch.float64)
+    loss = hand_loss(apart, [same], name)
+    loss.backward()
+    policy = make_babbler(dtype=torch.float64)
+    rows: list[int] = []
+    policy.model.get_input_embeddings().register_forward_hook(lambda _, ids, __: rows.append(len(ids[0])))
+    metrics = rl_update(policy, rl_optimizer(policy, CONFIG), [same], get_objective(name), CONFIG)
+    assert sum(rows) == len(same) - 1
+    assert metrics["rl/loss"] == pytest.approx(loss.item(), rel=1e-6)
+    for (key, value), (_, expected) in zip(policy.model.named_parameters(), apart.model.named_parameters()):
+        assert float((value.grad - expected.grad).norm()) <= 1e-6 * metrics["rl/grad_norm"], key
+
+
 def test_off_policy_ratios_are_clipped_in_the_direction_of_the_advantage(
     make_babbler: MakeBabbler, groups: list[list[Episode]]
 ) -> None:

@@ -146,6 +146,28 @@ def test_a_rollout_does_not_depend_on_the_order_or_number_of_questions(
     assert got == [[tokens_of(episodes[i * 4 + j]) for j in range(2)] for i in (4, 1)]
 
 
+def test_rows_that_share_contexts_draw_what_each_draws_alone(
+    policy: LanguageModelPolicy | VllmPolicy, world: Task
+) -> None:
+    sampling = dataclasses.replace(SAMPLING, temperature=0.4)
+    together = play(policy, world, samples=12, sampling=sampling)
+    alone = play(policy, world, samples=12, sampling=sampling, max_rows=1)
+    assert [tokens_of(episode) for episode in together] == [tokens_of(episode) for episode in alone]
+    assert_training_forward_agrees(policy, together)
+    first = [tuple(episode.turns[0].draft.tokens.ids.tolist()) for episode in together]
+    assert len(set(first)) < len(first)  # some wrote the same turn
+    assert len({turn[:2] for turn in first}) < len(set(first))  # and some parted within one
+
+
+def test_a_context_that_several_rows_share_is_computed_once(make_babbler: MakeBabbler, world: Task) -> None:
+    policy = make_babbler()
+    widths: list[int] = []
+    policy.model.get_input_embeddings().register_forward_hook(lambda _, ids, __: widths.append(len(ids[0])))
+    greedy = play(policy, world, questions=2, samples=8, sampling=dataclasses.replace(SAMPLING, temperature=0.0))
+    assert len(greedy) == 16
+    assert max(widths) == 2
+
+
 def test_another_seed_gives_other_rollouts(policy: LanguageModelPolicy, world: Task, episodes: list[Episode]) -> None:
     again = play(policy, world, seed=4)
     assert all(tokens_of(a) != tokens_of(b) for a, b in zip(again, episodes))
