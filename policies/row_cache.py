@@ -24,12 +24,18 @@ _SPARE = 32
 class RowCache(Cache):  # type: ignore[misc]
     """Dense keys and values: entry j of row r is its j-th token; what lies beyond `lengths[r]` is never attended.
 
-    `keys[layer]` and `values[layer]` are [at least rows, heads, capacity, dim].
+    `keys[layer]` and `values[layer]` are [at least rows, heads, capacity, dim]. Rows in use hold numbers everywhere: what
+    lies behind their ends is never attended, but 0 times a NaN would be one.
+
+    Args:
+        lengths: int64 [rows].
+        room: rows that storage is made for at least; `branch` fills them.
     """
 
-    def __init__(self, lengths: Tensor) -> None:
+    def __init__(self, lengths: Tensor, room: int = 0) -> None:
         super().__init__(layer_class_to_replicate=DynamicLayer)
         self.lengths = lengths
+        self._room = room
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self._span = 0
@@ -46,12 +52,12 @@ class RowCache(Cache):  # type: ignore[misc]
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
         """Writes [rows, heads, T, dim] behind each row's last entry; returns views over the announced span."""
-        if layer_idx == len(self.keys):
-            self.keys.append(key_states.new_zeros((0, key_states.shape[1], 0, key_states.shape[3])))
-            self.values.append(value_states.new_zeros((0, value_states.shape[1], 0, value_states.shape[3])))
         num_rows, num_tokens = key_states.shape[0], key_states.shape[2]
         for stores, new in ((self.keys, key_states), (self.values, value_states)):
-            stores[layer_idx] = store = _with_room(stores[layer_idx], num_rows, self._span)
+            if layer_idx == len(stores):
+                shape = (max(num_rows, self._room), new.shape[1], max(self._span, _SPARE), new.shape[3])
+                stores.append(new.new_zeros(shape))
+            stores[layer_idx] = store = _with_room(stores[layer_idx], num_rows, num_rows, self._span)
             if self._level is not None:  # rows of one length, as in the first prefill: a slice is much cheaper
                 store[:num_rows, :, self._level : self._level + num_tokens] = new
                 continue
@@ -71,51 +77,54 @@ class RowCache(Cache):  # type: ignore[misc]
     def branch(self, rows: Tensor) -> None:
         """Appends copies of some rows, in their order."""
         before, span = len(self.lengths), int(self.lengths[rows].max())
+        new = slice(before, before + len(rows))
         for stores in (self.keys, self.values):
             for layer, store in enumerate(stores):
-                stores[layer] = store = _with_room(store, before + len(rows), store.shape[2])
-                store[before : before + len(rows), :, :span] = store[rows, :, :span]
+                stores[layer] = store = _with_room(store, before, new.stop, store.shape[2])
+                store[new, :, :span] = store[rows, :, :span]
+                store[new, :, span:] = 0
         self.lengths = torch.cat([self.lengths, self.lengths[rows]])
 
     @staticmethod
-    def joined(parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int) -> RowCache:
+    def joined(parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int, room: int = 0) -> RowCache:
         """A copy of the beginnings of rows of several caches, one after another.
 
         Args:
             parts: a cache, int64 [n] rows of it, which may repeat, and int64 [n] how many tokens of each are kept.
             spare: tokens that every row may grow by before its storage does.
+            room: rows that storage is made for at least.
         """
-        out = RowCache(torch.cat([lengths for _, _, lengths in parts]))
-        filled = [(cache, rows) for cache, rows, _ in parts if cache.keys]
+        out = RowCache(torch.cat([lengths for _, _, lengths in parts]), room)
+        filled = [cache for cache, _, _ in parts if cache.keys]
         if not filled:
             return out
-        span = out.get_seq_length()
-        for layer in range(len(filled[0][0].keys)):
+        num_rows, span = max(len(out.lengths), room), out.get_seq_length() + spare
+        for layer in range(len(filled[0].keys)):
             for stores in ("keys", "values"):
-                like: Tensor = getattr(filled[0][0], stores)[layer]
-                store = like.new_zeros((len(out.lengths), like.shape[1], span + spare, like.shape[3]))
+                like: Tensor = getattr(filled[0], stores)[layer]
+                store = like.new_empty((num_rows, like.shape[1], span, like.shape[3]))
                 at = 0
                 for cache, rows, lengths in parts:
-                    if cache.keys:
-                        kept = int(lengths.max())
-                        store[at : at + len(rows), :, :kept] = getattr(cache, stores)[layer][rows, :, :kept]
+                    kept = int(lengths.max()) if cache.keys else 0
+                    mine = store[at : at + len(rows)]
+                    if kept:
+                        mine[:, :, :kept] = getattr(cache, stores)[layer][rows, :, :kept]
+                    mine[:, :, kept:] = 0
                     at += len(rows)
                 getattr(out, stores).append(store)
         return out
 
 
-def _with_room(store: Tensor, num_rows: int, span: int) -> Tensor:
-    """The same entries in storage of so many rows and tokens at least, grown by half where it has to grow."""
+def _with_room(store: Tensor, used: int, num_rows: int, span: int) -> Tensor:
+    """The same `used` rows in storage of so many rows and tokens at least, grown by half where it has to grow."""
     rows, capacity = store.shape[0], store.shape[2]
     if num_rows <= rows and span <= capacity:
         return store
-    if num_rows > rows > 0:
-        num_rows = max(num_rows, rows + rows // 2)
-    if span > capacity:
-        span = max(span, capacity + capacity // 2, 64)
-    # zeros: what lies behind a row is never attended, but 0 times a NaN would be one
-    grown = store.new_zeros((max(num_rows, rows), store.shape[1], max(span, capacity), store.shape[3]))
-    grown[:rows, :, :capacity] = store
+    rows = rows if num_rows <= rows else max(num_rows, rows + rows // 2)
+    longer = capacity if span <= capacity else max(span, capacity + capacity // 2)
+    grown = store.new_empty((rows, store.shape[1], longer, store.shape[3]))
+    grown[:used, :, :capacity] = store[:used]
+    grown[:used, :, capacity:] = 0
     return grown
 
 

@@ -130,7 +130,8 @@ class LanguageModelSession:
         ]
         ordered = [(kept, members) for found in by_cache.values() for kept, members in found]
         missing = max(len(self._rows[members[0]].ids) - kept.length for kept, members in ordered)
-        cache = RowCache.joined(parts, missing + self._sampling.max_new_tokens)
+        most = min(sum(map(len, groups)), 2 * len(groups) + 8)  # contexts, once some have branched; more make it grow
+        cache = RowCache.joined(parts, missing + self._sampling.max_new_tokens, most)
         return [members for _, members in ordered], cache
 
     def _prefill(self, rows: list[int], cache: RowCache) -> None:
