@@ -13,6 +13,7 @@ from ..envs.presets import evaluation_preset
 from ..envs.tasks import Task, make_task
 from ..policies.policy import Policy, Sampling
 from ..retrieval_index.errors import BerrypickError
+from .env_arguments import parse_env_args
 from .evaluation import evaluate
 from .policies import open_policy
 from .report.compare import print_report, report_paths
@@ -20,15 +21,13 @@ from .report.live import LiveView
 from .run_folder import open_run_folder, write_json
 
 if TYPE_CHECKING:
-    from .commands import Eval
+    from .eval_flags import Eval
 
 __all__ = ["run_eval"]
 
 
 def run_eval(command: Eval) -> int:
     """Evaluates a policy and prints its measures."""
-    from .commands import parse_env_args
-
     if command.samples < 1:
         raise BerrypickError("--samples must be at least 1")
     arguments, max_new_tokens = parse_env_args(command.env_arg), command.max_new_tokens or 32

@@ -15,8 +15,8 @@ from typing import Any
 import tyro
 
 from ..retrieval_index.errors import BerrypickError, MissingExtraError
-from .commands import Train
 from .run_folder import write_json
+from .train_flags import Train
 
 __all__ = ["Sweep", "SweepCell", "run_cell", "run_sweep", "sweep_cells"]
 

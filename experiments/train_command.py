@@ -16,12 +16,13 @@ from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
 from ..policies.vllm_engine import VllmPolicy, split_name
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from .env_arguments import parse_env_args
 from .policies import open_policy
 from .report.live import LiveView
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, TrainView, Validation, train
 
 if TYPE_CHECKING:
-    from .commands import Train
+    from .train_flags import Train
 
 __all__ = ["Prepared", "prepare_training", "run_train", "start_training"]
 
@@ -57,7 +58,6 @@ def start_training(command: Train, prepared: Prepared, *, view: TrainView | None
 def prepare_training(command: Train) -> Prepared:
     """Flags to a configuration, with the policy and the task that it names."""
     from ..policies.scripted import SCRIPTED
-    from .commands import parse_env_args
 
     get_objective(command.objective)
     if command.demonstrator not in SCRIPTED:

@@ -14,7 +14,7 @@ from ..retrieval_index.errors import BerrypickError
 from .language_model import LanguageModelPolicy, encode, encode_prompt
 from .policy import Sampling
 
-__all__ = ["Context", "Contexts"]
+__all__ = ["Context", "ContextSession", "Contexts"]
 
 
 @dataclass(slots=True)
@@ -85,3 +85,22 @@ class Contexts:
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Token ids int32 [T] and policy mask bool [T] of a row."""
         return np.asarray(self.rows[row].ids, np.int32), np.asarray(self.rows[row].mask, np.bool_)
+
+
+class ContextSession:
+    """What the sessions of all engines do alike: they differ in how `act` samples and in what `finish` frees."""
+
+    def __init__(self, contexts: Contexts) -> None:
+        self._contexts = contexts
+
+    def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
+        """Appends observations, each encoded alone."""
+        self._contexts.observe(rows, texts)
+
+    def leading_chars(self, text: str, max_tokens: int) -> int:
+        """How many leading characters of a text are at most so many tokens."""
+        return self._contexts.leading_chars(text, max_tokens)
+
+    def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Token ids int32 [T] and policy mask bool [T] of a row."""
+        return self._contexts.token_ids(row)

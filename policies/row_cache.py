@@ -24,8 +24,8 @@ _SPARE = 32
 class RowCache(Cache):  # type: ignore[misc]
     """Dense keys and values: entry j of row r is its j-th token; what lies beyond `lengths[r]` is never attended.
 
-    `keys[layer]` and `values[layer]` are [at least rows, heads, capacity, dim]. Rows in use hold numbers everywhere: what
-    lies behind their ends is never attended, but 0 times a NaN would be one.
+    `keys[layer]` and `values[layer]` are [at least rows, heads, capacity, dim]. Rows in use hold numbers everywhere:
+    what lies behind their ends is never attended, but 0 times a NaN would be one.
 
     Args:
         lengths: int64 [rows].

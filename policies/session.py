@@ -18,7 +18,7 @@ from torch import Tensor
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.turn_format import get_turn_format
-from .contexts import Contexts
+from .contexts import Contexts, ContextSession
 from .counter_random import uniforms
 from .policy import Sampling
 from .row_cache import RowCache, forward_rows
@@ -39,7 +39,7 @@ class _Kept:
     length: int
 
 
-class LanguageModelSession:
+class LanguageModelSession(ContextSession):
     """One row for each question. Sampled tokens are never encoded again; observations are encoded alone."""
 
     def __init__(
@@ -50,8 +50,8 @@ class LanguageModelSession:
         seeds: Sequence[int],
         sampling: Sampling,
     ) -> None:
+        super().__init__(Contexts(policy, questions, spec, seeds, sampling))
         self._policy, self._sampling = policy, sampling
-        self._contexts = Contexts(policy, questions, spec, seeds, sampling)
         self._rows = self._contexts.rows
         self._ends = TurnEnds(policy, get_turn_format(spec.turn_format).stop)
         self._kept: dict[int, _Kept] = {}
@@ -67,22 +67,10 @@ class LanguageModelSession:
             self._contexts.append_turn(row, turns[row].ids)
         return [turns[row].draft() for row in rows]
 
-    def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """Appends observations, each encoded alone."""
-        self._contexts.observe(rows, texts)
-
-    def leading_chars(self, text: str, max_tokens: int) -> int:
-        """How many leading characters of a text are at most so many tokens."""
-        return self._contexts.leading_chars(text, max_tokens)
-
     def finish(self, rows: Sequence[int]) -> None:
         """Drops rows and what was computed of them."""
         for row in rows:
             self._kept.pop(row, None)
-
-    def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Token ids int32 [T] and policy mask bool [T] of a row."""
-        return self._contexts.token_ids(row)
 
     def _write(self, rows: list[int], turns: dict[int, TurnWriter]) -> None:
         """Decodes one turn of each row; once half of the contexts have stopped, only the others are computed."""

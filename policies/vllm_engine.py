@@ -17,14 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..envs.episode import Draft, Episode
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.turn_format import get_turn_format
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
-from .contexts import Contexts
+from .contexts import Contexts, ContextSession
 from .counter_random import row_seed
 from .language_model import LanguageModelPolicy
 from .policy import Sampling
@@ -162,11 +159,12 @@ class VllmPolicy:
             ) from error
 
 
-class VllmSession:
+class VllmSession(ContextSession):
     """One row for each question; contexts are kept here as token ids, keys and values by vLLM's prefix cache."""
 
     def __init__(self, engine: Any, contexts: Contexts, ends: TurnEnds, sampling: Sampling) -> None:
-        self._engine, self._contexts, self._ends, self._sampling = engine, contexts, ends, sampling
+        super().__init__(contexts)
+        self._engine, self._ends, self._sampling = engine, ends, sampling
 
     def act(self, rows: Sequence[int]) -> list[Draft]:
         """Samples the next turn of each row in one call; a row whose window is full writes an empty turn."""
@@ -179,20 +177,8 @@ class VllmSession:
                 self._take(row, output.outputs[0], turns[row])
         return [turns[row].draft() for row in rows]
 
-    def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """Appends observations, each encoded alone."""
-        self._contexts.observe(rows, texts)
-
-    def leading_chars(self, text: str, max_tokens: int) -> int:
-        """How many leading characters of a text are at most so many tokens."""
-        return self._contexts.leading_chars(text, max_tokens)
-
     def finish(self, rows: Sequence[int]) -> None:
         """Nothing to free: vLLM evicts prefixes that nobody asks for."""
-
-    def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Token ids int32 [T] and policy mask bool [T] of a row."""
-        return self._contexts.token_ids(row)
 
     def _params(self, row: int) -> Any:
         """Sampling of one row's turn; its seed is a function of the row's seed and how far it has come."""

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from berrypick.experiments.commands import Train
 from berrypick.experiments.sweep import run_cell, run_sweep, sweep_cells
+from berrypick.experiments.train_flags import Train
 from berrypick.retrieval_index.errors import BerrypickError
 
 
