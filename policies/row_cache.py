@@ -29,10 +29,10 @@ class RowCache(Cache):  # type: ignore[misc]
 
     Args:
         lengths: int64 [rows].
-        room: rows that storage is made for at least; `branch` fills them.
+        room: rows and tokens that storage is made for at least; `branch` fills such rows.
     """
 
-    def __init__(self, lengths: Tensor, room: int = 0) -> None:
+    def __init__(self, lengths: Tensor, room: tuple[int, int] = (0, 0)) -> None:
         super().__init__(layer_class_to_replicate=DynamicLayer)
         self.lengths = lengths
         self._room = room
@@ -55,8 +55,8 @@ class RowCache(Cache):  # type: ignore[misc]
         num_rows, num_tokens = key_states.shape[0], key_states.shape[2]
         for stores, new in ((self.keys, key_states), (self.values, value_states)):
             if layer_idx == len(stores):
-                shape = (max(num_rows, self._room), new.shape[1], max(self._span, _SPARE), new.shape[3])
-                stores.append(new.new_zeros(shape))
+                rows_made, tokens_made = max(num_rows, self._room[0]), max(self._span, self._room[1])
+                stores.append(new.new_zeros((rows_made, new.shape[1], tokens_made, new.shape[3])))
             stores[layer_idx] = store = _with_room(stores[layer_idx], num_rows, num_rows, self._span)
             if self._level is not None:  # rows of one length, as in the first prefill: a slice is much cheaper
                 store[:num_rows, :, self._level : self._level + num_tokens] = new
@@ -94,18 +94,19 @@ class RowCache(Cache):  # type: ignore[misc]
             spare: tokens that every row may grow by before its storage does.
             room: rows that storage is made for at least.
         """
-        out = RowCache(torch.cat([lengths for _, _, lengths in parts]), room)
+        lengths = torch.cat([kept for _, _, kept in parts])
+        num_rows, span = max(len(lengths), room), int(lengths.max()) + spare
+        out = RowCache(lengths, (num_rows, span))
         filled = [cache for cache, _, _ in parts if cache.keys]
         if not filled:
             return out
-        num_rows, span = max(len(out.lengths), room), out.get_seq_length() + spare
         for layer in range(len(filled[0].keys)):
             for stores in ("keys", "values"):
                 like: Tensor = getattr(filled[0], stores)[layer]
                 store = like.new_empty((num_rows, like.shape[1], span, like.shape[3]))
                 at = 0
-                for cache, rows, lengths in parts:
-                    kept = int(lengths.max()) if cache.keys else 0
+                for cache, rows, beginnings in parts:
+                    kept = int(beginnings.max()) if cache.keys else 0
                     mine = store[at : at + len(rows)]
                     if kept:
                         mine[:, :, :kept] = getattr(cache, stores)[layer][rows, :, :kept]

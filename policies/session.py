@@ -81,14 +81,19 @@ class LanguageModelSession(ContextSession):
         self._prefill([members[0] for members in going], cache)
         last = [self._rows[members[0]].ids[-1] for members in going]
         lengths = [len(self._rows[members[0]].ids) - 1 for members in going]
-        for _ in range(self._sampling.max_new_tokens):
+        for left in reversed(range(self._sampling.max_new_tokens)):
             counts = [1 if members else 0 for members in going]
             logits = self._forward(cache, last, counts)
             lengths = [length + count for length, count in zip(lengths, counts)]
-            self._sample(going, logits, turns)
+            if self._sample(going, logits, turns) and left:
+                last = [turns[row].ids[-1] for (row,) in going]  # every context is one row's and goes on
+                continue
             for at, members in enumerate(going):
                 for row in members:
-                    self._kept[row] = _Kept(cache, at, lengths[at])
+                    if not left or turns[row].stopped_by != "length":
+                        self._kept[row] = _Kept(cache, at, lengths[at])
+            if not left:
+                break
             going, branched = _told_apart(going, turns)
             if branched:
                 cache.branch(self._index(branched))
@@ -135,16 +140,21 @@ class LanguageModelSession(ContextSession):
         """Logits after each context's last token; contexts that have stopped (count 0) do not grow."""
         return forward_rows(self._policy.model, cache, self._index(last)[:, None], self._index(counts))
 
-    def _sample(self, going: list[list[int]], logits: Tensor, turns: dict[int, TurnWriter]) -> None:
+    def _sample(self, going: list[list[int]], logits: Tensor, turns: dict[int, TurnWriter]) -> bool:
+        """Draws a token for each row; returns whether each context is that of one row, which goes on."""
         rows = [row for members in going for row in members]
         running = [at for at, members in enumerate(going) if members]
-        of = self._index([place for place, at in enumerate(running) for _ in going[at]])
+        alone = len(rows) == len(running)
+        of = None if alone else self._index([place for place, at in enumerate(running) for _ in going[at]])
         seeds = np.array([self._rows[row].seed for row in rows], dtype=np.uint64)
         steps = np.array([self._rows[row].num_drawn for row in rows], dtype=np.int64)
-        drawn = sample_tokens(logits[running], uniforms(seeds, steps), self._sampling, of)
+        logits = logits if len(running) == len(going) else logits[running]
+        drawn = sample_tokens(logits, uniforms(seeds, steps), self._sampling, of)
+        going_on = 0
         for row, token, log_prob, entropy in zip(rows, *drawn):
             self._rows[row].num_drawn += 1
-            turns[row].add(token, log_prob, entropy)
+            going_on += turns[row].add(token, log_prob, entropy)
+        return going_on == len(rows) == len(going)
 
     def _index(self, values: list[int] | list[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._policy.model.device)
@@ -159,10 +169,13 @@ def _told_apart(going: list[list[int]], turns: dict[int, TurnWriter]) -> tuple[l
     out: list[list[int]] = [[] for _ in going]
     branched: list[int] = []
     for at, members in enumerate(going):
+        writing = [row for row in members if turns[row].stopped_by == "length"]
+        if len(writing) < 2:
+            out[at] = writing
+            continue
         by_token: dict[int, list[int]] = {}
-        for row in members:
-            if turns[row].stopped_by == "length":
-                by_token.setdefault(turns[row].ids[-1], []).append(row)
+        for row in writing:
+            by_token.setdefault(turns[row].ids[-1], []).append(row)
         for number, rows in enumerate(by_token.values()):
             if number == 0:
                 out[at] = rows
@@ -187,20 +200,25 @@ def sample_tokens(
         Token ids, their log-probabilities and the entropies of their distributions, one a draw: at temperature 1 over
         the full softmax, nats, whatever the sampling.
     """
-    of = torch.arange(len(logits), device=logits.device) if of is None else of
     log_p = torch.log_softmax(logits.float(), dim=-1)
     p = log_p.exp()
     entropies = -(p * log_p).nan_to_num().sum(-1)
     if sampling.temperature == 0:
-        ids = logits.argmax(-1)[of]
+        ids = _of_each(logits.argmax(-1), of)
     else:
         weights = p if sampling.temperature == 1 else torch.softmax(logits.float() / sampling.temperature, dim=-1)
         if sampling.top_p < 1:
             weights = _nucleus(weights, sampling.top_p)
-        cdf = weights.double().cumsum(-1)[of]
+        cdf = _of_each(weights.double().cumsum(-1), of)
         at = torch.from_numpy(draws).to(cdf.device)[:, None] * cdf[:, -1:]
         ids = torch.searchsorted(cdf, at, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1)
-    return ids.tolist(), log_p[of, ids].tolist(), entropies[of].tolist()
+    log_probs = log_p.gather(1, ids[:, None])[:, 0] if of is None else log_p[of, ids]
+    return ids.tolist(), log_probs.tolist(), _of_each(entropies, of).tolist()
+
+
+def _of_each(values: Tensor, of: Tensor | None) -> Tensor:
+    """Values of contexts to values of draws."""
+    return values if of is None else values[of]
 
 
 def _nucleus(weights: Tensor, top_p: float) -> Tensor:
