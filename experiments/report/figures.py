@@ -106,6 +106,11 @@ def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str
         for arm in _PICKED:
             if arm in content["arms"]:
                 _draw_arm(axis, arm, content["arms"][arm], measure, colours[arm])
+        seen = axis.get_xlim(), axis.get_ylim()
+        for arm in _PICKED:
+            if arm in content["arms"]:
+                _draw_interval(axis, content["arms"][arm], measure, colours[arm])
+        _keep_in_view(axis, *seen)
     for start, row in zip(starts, axes):
         for preset, axis in zip(presets, row):
             axis.set_visible(f"{preset}/{start}" in conditions)
@@ -118,9 +123,8 @@ def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str
 
 
 def _draw_arm(axis: Any, arm: str, strengths: Mapping[str, Any], measure: str, colour: str) -> None:
-    """The path of the middle strength from its start to its end with intervals, and the ends of the other strengths."""
-    keys = list(strengths)
-    middle = keys[len(keys) // 2]
+    """The path of the middle strength from its start to its end, and the ends of the other strengths."""
+    middle = _middle(strengths)
     for key, one in strengths.items():
         end = {name: one["measures"][name] for name in ("pass@1", measure)}
         if any(value is None for value in end.values()):
@@ -132,7 +136,25 @@ def _draw_arm(axis: Any, arm: str, strengths: Mapping[str, Any], measure: str, c
         steps = sorted(one["trajectory"], key=int)
         path = [(one["trajectory"][step]["pass@1"], one["trajectory"][step][measure]) for step in steps]
         axis.plot([a for a, _ in path], [b for _, b in path], "-", color=colour, linewidth=0.8, alpha=0.7)
-        if x["low"] is not None:
-            half_x, half_y = (x["high"] - x["low"]) / 2, (y["high"] - y["low"]) / 2
-            axis.errorbar(x["value"], y["value"], half_y, half_x, color=colour, linewidth=0.8)
         axis.plot(x["value"], y["value"], "o", color=colour, markersize=4, label=arm)
+
+
+def _draw_interval(axis: Any, strengths: Mapping[str, Any], measure: str, colour: str) -> None:
+    """The intervals of the middle strength's end."""
+    measures = strengths[_middle(strengths)]["measures"]
+    x, y = measures["pass@1"], measures[measure]
+    if x is not None and y is not None and x["low"] is not None:
+        half_x, half_y = (x["high"] - x["low"]) / 2, (y["high"] - y["low"]) / 2
+        axis.errorbar(x["value"], y["value"], half_y, half_x, color=colour, linewidth=0.8)
+
+
+def _middle(strengths: Mapping[str, Any]) -> str:
+    keys = list(strengths)
+    return keys[len(keys) // 2]
+
+
+def _keep_in_view(axis: Any, across: tuple[float, float], up: tuple[float, float]) -> None:
+    """Lets intervals double what the points span on each side, no more: those of two seeds may be wider than all."""
+    for (low, high), get, put in ((across, axis.get_xlim, axis.set_xlim), (up, axis.get_ylim, axis.set_ylim)):
+        wide_low, wide_high = get()
+        put(max(wide_low, low - (high - low)), min(wide_high, high + (high - low)))
