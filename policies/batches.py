@@ -29,6 +29,10 @@ class TokenRows:
         """Tokens the loss runs over; a token at position 0 has no prediction and never counts."""
         return int(sum(mask[1:].sum() for mask in self.masks))
 
+    def select(self, rows: Sequence[int]) -> TokenRows:
+        """Some of the rows, in the given order."""
+        return TokenRows([self.ids[row] for row in rows], [self.masks[row] for row in rows])
+
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from ..envs.episode import Episode
 from ..retrieval_index.errors import BerrypickError
-from .batches import TokenRows, micro_batches, score, twins
+from .batches import micro_batches, score, twins
 from .distributed import OneProcess, Processes, clip_gradients, share
 from .language_model import LanguageModelPolicy
 from .objectives.bonuses import OutcomeCounts
@@ -145,7 +145,7 @@ def _update(
     live = [row for row in chosen if objective.terms or bool(rows.advantages[row].any())]
     live = sorted(live, key=lambda row: (-len(rows.data.ids[row]), row))
     alike = share(twins(rows.data, live), processes)
-    data = TokenRows([rows.data.ids[same[0]] for same in alike], [rows.data.masks[same[0]] for same in alike])
+    data = rows.data.select([same[0] for same in alike])
     sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
         parameter.grad = torch.zeros_like(parameter)

@@ -80,30 +80,28 @@ class LanguageModelSession(ContextSession):
         going, cache = self._resumed(list(alike.values()))
         self._prefill([members[0] for members in going], cache)
         last = [self._rows[members[0]].ids[-1] for members in going]
-        lengths = [len(self._rows[members[0]].ids) - 1 for members in going]
         for left in reversed(range(self._sampling.max_new_tokens)):
             counts = [1 if members else 0 for members in going]
             logits = self._forward(cache, last, counts)
-            lengths = [length + count for length, count in zip(lengths, counts)]
             if self._sample(going, logits, turns) and left:
                 last = [turns[row].ids[-1] for (row,) in going]  # every context is one row's and goes on
                 continue
             for at, members in enumerate(going):
                 for row in members:
                     if not left or turns[row].stopped_by != "length":
-                        self._kept[row] = _Kept(cache, at, lengths[at])
+                        written = len(self._rows[row].ids) + len(turns[row].ids)
+                        self._kept[row] = _Kept(cache, at, written - 1)  # the last token was drawn, not read
             if not left:
                 break
             going, branched = _told_apart(going, turns)
             if branched:
                 cache.branch(self._index(branched))
-                lengths += [lengths[at] for at in branched]
             running = [at for at, members in enumerate(going) if members]
             if not running:
                 break
             if len(running) * 2 <= len(going) and len(going) > 8:
                 cache = cache.select(self._index(running))
-                going, lengths = [going[at] for at in running], [lengths[at] for at in running]
+                going = [going[at] for at in running]
             last = [turns[members[0]].ids[-1] if members else 0 for members in going]
 
     def _resumed(self, groups: list[list[int]]) -> tuple[list[list[int]], RowCache]:

@@ -81,7 +81,7 @@ def _score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> lis
     """Log-probabilities of each row's policy tokens under a fixed model."""
     out = [torch.zeros(0)] * len(data.ids)
     alike = twins(data, range(len(data.ids)))
-    distinct = TokenRows([data.ids[same[0]] for same in alike], [data.masks[same[0]] for same in alike])
+    distinct = data.select([same[0] for same in alike])
     with torch.no_grad():
         for micro in micro_batches(distinct, max_tokens, model.device):
             log_probs, _ = score(model, micro)
