@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from .objectives.losses import token_log_probs
 
-__all__ = ["MicroBatch", "TokenRows", "additive_mask", "micro_batches", "score", "twins", "used_length"]
+__all__ = ["MicroBatch", "TokenRows", "additive_mask", "micro_batches", "score", "score_rows", "twins", "used_length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,20 @@ def score(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient: bool =
     else:
         logits = causal(input_ids=context, use_cache=False, **apart).logits[batch.policy]
     return token_log_probs(logits, targets, entropy_gradient=entropy_gradient)
+
+
+def score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list[tuple[Tensor, Tensor]]:
+    """Log-probabilities and entropies of each row's policy tokens under a fixed model, [T_i] on the CPU, nats."""
+    out = [(torch.zeros(0), torch.zeros(0))] * len(data.ids)
+    alike = twins(data, range(len(data.ids)))
+    with torch.no_grad():
+        for micro in micro_batches(data.select([same[0] for same in alike]), max_tokens, model.device):
+            counts = micro.policy.sum(1).tolist()
+            parts = zip(*(values.cpu().split(counts) for values in score(model, micro)))
+            for place, part in zip(micro.rows, parts):
+                for row in alike[place]:
+                    out[row] = part
+    return out
 
 
 def _apart(batch: MicroBatch, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from ..envs.episode import Draft, Episode
-from .batches import TokenRows, micro_batches, score
+from .batches import TokenRows, score_rows
 from .language_model import LanguageModelPolicy, encode_episode
 
 __all__ = ["fill_entropies"]
@@ -26,11 +26,8 @@ def fill_entropies(policy: LanguageModelPolicy, episodes: Sequence[Episode], max
     """
     encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
     data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
-    with torch.no_grad():
-        for micro in micro_batches(data, max_tokens, policy.model.device):
-            _, entropies = score(policy.model, micro)
-            for row, part in zip(micro.rows, entropies.float().cpu().split(micro.policy.sum(1).tolist())):
-                _put(episodes[row], part)
+    for episode, (_, entropies) in zip(episodes, score_rows(policy.model, data, max_tokens)):
+        _put(episode, entropies.float())
 
 
 def _put(episode: Episode, entropies: torch.Tensor) -> None:

@@ -15,7 +15,7 @@ from ..envs.episode import Episode
 from ..envs.metrics.entropy import query_token_mask
 from ..envs.turn_format import Answer
 from ..retrieval_index.errors import BerrypickError
-from .batches import TokenRows, micro_batches, score, twins
+from .batches import TokenRows, score_rows
 from .language_model import LanguageModelPolicy, encode_episode
 from .objectives.objective import Advantages, Objective
 
@@ -54,7 +54,7 @@ def step_rows(
     if objective.needs_reference:
         if reference is None:
             raise BerrypickError(f"objective {objective.name} holds on to a reference policy, but none was given")
-        held = _score_rows(reference, data, max_tokens)
+        held = [log_probs for log_probs, _ in score_rows(reference, data, max_tokens)]
     return StepRows(data, [_sampled(episode, "log_probs") for episode in episodes], per_token, held)
 
 
@@ -75,17 +75,3 @@ def _answer_tokens(episode: Episode) -> np.ndarray[Any, np.dtype[np.bool_]]:
         else:
             parts.append(np.zeros(len(tokens.ids), np.bool_))
     return np.concatenate(parts)
-
-
-def _score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list[Tensor]:
-    """Log-probabilities of each row's policy tokens under a fixed model."""
-    out = [torch.zeros(0)] * len(data.ids)
-    alike = twins(data, range(len(data.ids)))
-    distinct = data.select([same[0] for same in alike])
-    with torch.no_grad():
-        for micro in micro_batches(distinct, max_tokens, model.device):
-            log_probs, _ = score(model, micro)
-            for place, part in zip(micro.rows, log_probs.cpu().split(micro.policy.sum(1).tolist())):
-                for row in alike[place]:
-                    out[row] = part
-    return out
