@@ -152,7 +152,7 @@ class LanguageModelSession(ContextSession):
         for row, token, log_prob, entropy in zip(rows, *drawn):
             self._rows[row].num_drawn += 1
             going_on += turns[row].add(token, log_prob, entropy)
-        return going_on == len(rows) == len(going)
+        return alone and going_on == len(rows) == len(going)
 
     def _index(self, values: list[int] | list[list[int]]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._policy.model.device)

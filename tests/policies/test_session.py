@@ -159,6 +159,20 @@ def test_rows_that_share_contexts_draw_what_each_draws_alone(
     assert len({turn[:2] for turn in first}) < len(set(first))  # and some parted within one
 
 
+def test_rows_that_stay_alike_write_on_when_another_has_stopped(
+    policy: LanguageModelPolicy | VllmPolicy, world: Task
+) -> None:
+    def first_turns(*seeds: int) -> list[list[int]]:
+        session = policy.start(world.split("train")[:1] * len(seeds), world.spec, seeds, SAMPLING)
+        return [draft.tokens.ids.tolist() for draft in session.act(range(len(seeds)))]
+
+    alone = [first_turns(seed)[0] for seed in range(12)]
+    longest = max(range(12), key=lambda seed: len(alone[seed]))
+    assert len(alone[longest]) > min(map(len, alone))
+    for seed in range(12):
+        assert first_turns(longest, longest, seed) == [alone[longest], alone[longest], alone[seed]]
+
+
 def test_a_context_that_several_rows_share_is_computed_once(make_babbler: MakeBabbler, world: Task) -> None:
     policy = make_babbler()
     widths: list[int] = []
