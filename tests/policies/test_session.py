@@ -33,6 +33,8 @@ from berrypick.policies.session import LanguageModelSession
 from berrypick.policies.vllm_engine import VllmPolicy, VllmSession
 from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError
 from berrypick.retrieval_index.searcher import Hit
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
@@ -76,6 +78,11 @@ def policy(make_babbler: MakeBabbler, request: pytest.FixtureRequest) -> Languag
         return make_babbler()
     request.getfixturevalue("stand_in_vllm")
     return VllmPolicy(make_babbler())
+
+
+@pytest.fixture(scope="module")
+def babbling(make_babbler: MakeBabbler) -> LanguageModelPolicy:
+    return make_babbler()
 
 
 @pytest.fixture(scope="module")
@@ -159,18 +166,38 @@ def test_rows_that_share_contexts_draw_what_each_draws_alone(
     assert len({turn[:2] for turn in first}) < len(set(first))  # and some parted within one
 
 
-def test_rows_that_stay_alike_write_on_when_another_has_stopped(
-    policy: LanguageModelPolicy | VllmPolicy, world: Task
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4)), min_size=1, max_size=10),
+    turns=st.lists(st.tuples(st.sets(st.integers(0, 9)), st.sampled_from(["", "ab", "a b c"])), min_size=1, max_size=3),
+    temperature=st.sampled_from([0.0, 0.3, 1.0]),
+)
+@example([(0, 3), (0, 3), (0, 0), (0, 1), (0, 2)], [(set(), "")], 1.0)
+@settings(max_examples=40, deadline=None)
+def test_a_row_writes_what_it_writes_alone_whatever_stands_beside_it(
+    babbling: LanguageModelPolicy,
+    world: Task,
+    rows: list[tuple[int, int]],
+    turns: list[tuple[set[int], str]],
+    temperature: float,
 ) -> None:
-    def first_turns(*seeds: int) -> list[list[int]]:
-        session = policy.start(world.split("train")[:1] * len(seeds), world.spec, seeds, SAMPLING)
-        return [draft.tokens.ids.tolist() for draft in session.act(range(len(seeds)))]
+    """Rows of one question and one seed stay alike for good; some rest while others write, and then catch up."""
 
-    alone = [first_turns(seed)[0] for seed in range(12)]
-    longest = max(range(12), key=lambda seed: len(alone[seed]))
-    assert len(alone[longest]) > min(map(len, alone))
-    for seed in range(12):
-        assert first_turns(longest, longest, seed) == [alone[longest], alone[longest], alone[seed]]
+    def written(rows: Sequence[tuple[int, int]], turns: Sequence[tuple[set[int], str]]) -> list[list[int]]:
+        questions = [world.split("train")[question] for question, _ in rows]
+        sampling = dataclasses.replace(SAMPLING, temperature=temperature)
+        session = babbling.start(questions, world.spec, [seed for _, seed in rows], sampling)
+        for resting, text in turns:
+            going = [row for row in range(len(rows)) if row not in resting]
+            if going:
+                session.act(going)
+                session.observe(going, [text] * len(going))
+        return [session.token_ids(row)[0].tolist() for row in range(len(rows))]
+
+    alone = [
+        written([row], [({0} if at in resting else set(), text) for resting, text in turns])
+        for at, row in enumerate(rows)
+    ]
+    assert written(rows, turns) == [tokens for (tokens,) in alone]
 
 
 def test_a_context_that_several_rows_share_is_computed_once(make_babbler: MakeBabbler, world: Task) -> None:
