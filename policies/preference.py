@@ -11,9 +11,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..envs.episode import Episode
-from .batches import micro_batches, score
+from ..retrieval_index.errors import BerrypickError
+from .batches import TokenRows, micro_batches, score, score_rows
+from .episode_rows import rows_of
 from .language_model import LanguageModelPolicy
-from .rejection import rows_of
 
 __all__ = ["DpoConfig", "dpo_update", "preference_pairs"]
 
@@ -59,18 +60,21 @@ def dpo_update(
 
     Returns:
         Mean loss, accuracy (the margin is right) and reward margin of the pairs, before the update.
+
+    Raises:
+        BerrypickError: there is no pair.
     """
-    flat = [episode for pair in pairs for episode in pair]
+    if not pairs:
+        raise BerrypickError("no pairs to learn from: in every group all rollouts have the same reward; sample more")
+    data = rows_of(policy, [episode for pair in pairs for episode in pair])
     policy.model.train()
-    with torch.no_grad():
-        fixed = _sequence_log_probs(reference, policy, flat, config)
-        now = _sequence_log_probs(policy.model, policy, flat, config)
+    fixed, now = (_sequence_log_probs(model, data, config.max_tokens) for model in (reference, policy.model))
     margin = config.beta * ((now - fixed)[::2] - (now - fixed)[1::2])
     # d loss / d log pi of the chosen; the rejected one's has the other sign.
     slope = -config.beta * torch.sigmoid(-margin) / len(pairs)
     slopes = torch.stack([slope, -slope], dim=1).flatten()
     optimizer.zero_grad(set_to_none=True)
-    for micro in micro_batches(rows_of(policy, flat), config.max_tokens, policy.model.device):
+    for micro in micro_batches(data, config.max_tokens, policy.model.device):
         log_probs, _ = score(policy.model, micro)
         weights = torch.repeat_interleave(slopes[list(micro.rows)].to(log_probs), micro.policy.sum(1))
         (weights * log_probs).sum().backward()
@@ -85,13 +89,6 @@ def dpo_update(
     }
 
 
-def _sequence_log_probs(
-    model: PreTrainedModel, policy: LanguageModelPolicy, episodes: Sequence[Episode], config: DpoConfig
-) -> Tensor:
-    """Summed log-probabilities of each episode's policy tokens, float64 [N]."""
-    out = torch.zeros(len(episodes), dtype=torch.float64)
-    for micro in micro_batches(rows_of(policy, episodes), config.max_tokens, model.device):
-        log_probs, _ = score(model, micro)
-        parts = log_probs.double().cpu().split(micro.policy.sum(1).tolist())
-        out[list(micro.rows)] = torch.stack([part.sum() for part in parts])
-    return out
+def _sequence_log_probs(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> Tensor:
+    """Summed log-probabilities of each row's policy tokens, float64 [N]."""
+    return torch.stack([log_probs.double().sum() for log_probs, _ in score_rows(model, data, max_tokens)])

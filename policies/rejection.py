@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..envs.episode import Episode
-from .batches import TokenRows
-from .language_model import LanguageModelPolicy, encode_episode
 
-__all__ = ["accepted_episodes", "rows_of"]
+__all__ = ["accepted_episodes"]
 
 
 def accepted_episodes(
@@ -30,9 +28,3 @@ def accepted_episodes(
         order = np.random.default_rng((seed, index)).permutation(len(right))
         out += [right[i] for i in sorted(order[:per_question])]
     return out
-
-
-def rows_of(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> TokenRows:
-    """Episodes as rows to imitate, token for token as they were sampled."""
-    encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
-    return TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])

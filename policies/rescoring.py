@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 
 from ..envs.episode import Draft, Episode
-from .batches import TokenRows, score_rows
-from .language_model import LanguageModelPolicy, encode_episode
+from .batches import score_rows
+from .episode_rows import rows_of
+from .language_model import LanguageModelPolicy
 
 __all__ = ["fill_entropies"]
 
@@ -24,9 +25,7 @@ def fill_entropies(policy: LanguageModelPolicy, episodes: Sequence[Episode], max
         episodes: with exact tokens.
         max_tokens: padded tokens of a micro-batch.
     """
-    encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
-    data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
-    for episode, (_, entropies) in zip(episodes, score_rows(policy.model, data, max_tokens)):
+    for episode, (_, entropies) in zip(episodes, score_rows(policy.model, rows_of(policy, episodes), max_tokens)):
         _put(episode, entropies.float())
 
 

@@ -16,7 +16,8 @@ from ..envs.metrics.entropy import query_token_mask
 from ..envs.turn_format import Answer
 from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, score_rows
-from .language_model import LanguageModelPolicy, encode_episode
+from .episode_rows import rows_of
+from .language_model import LanguageModelPolicy
 from .objectives.objective import Advantages, Objective
 
 __all__ = ["StepRows", "step_rows"]
@@ -41,8 +42,7 @@ def step_rows(
     max_tokens: int,
 ) -> StepRows:
     """Encodes ended episodes with exact tokens; a bonus keeps off the answer's tokens unless the objective wants it."""
-    encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
-    data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
+    data = rows_of(policy, episodes)
     if not data.num_policy_tokens:
         raise BerrypickError("no rollout of the step wrote a token; check the prompt's length and --max-new-tokens")
     per_token = []

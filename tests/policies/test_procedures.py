@@ -15,6 +15,7 @@ from berrypick.envs.questions import EpisodeSpec, Question
 from berrypick.envs.tasks import Task
 from berrypick.policies.checkpoint import load_checkpoint, reference_model, save_checkpoint
 from berrypick.policies.critique import CRITICS, CritiqueConfig, critique_round, leaks
+from berrypick.policies.episode_rows import rows_of
 from berrypick.policies.interpolation import interpolate
 from berrypick.policies.language_model import LanguageModelPolicy, encode_episode, load_language_model
 from berrypick.policies.lora import with_lora
@@ -22,7 +23,7 @@ from berrypick.policies.multiagent import DebateConfig, debate, split_data
 from berrypick.policies.objectives import get_objective
 from berrypick.policies.policy import Sampling
 from berrypick.policies.preference import DpoConfig, dpo_update, preference_pairs
-from berrypick.policies.rejection import accepted_episodes, rows_of
+from berrypick.policies.rejection import accepted_episodes
 from berrypick.policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
@@ -76,6 +77,12 @@ def test_dpo_equals_a_hand_written_reference(make_babbler: MakeBabbler, groups: 
     assert metrics["dpo/accuracy"] == float((margins > 0).double().mean())
     for name, value in policy.model.named_parameters():
         torch.testing.assert_close(value.grad, expected[name], atol=1e-10, rtol=1e-6)
+
+
+def test_dpo_without_a_pair_says_so(make_babbler: MakeBabbler, groups: list[list[Episode]]) -> None:
+    policy = make_babbler()
+    with pytest.raises(BerrypickError, match="all rollouts have the same reward"):
+        dpo_update(policy, policy.model, rl_optimizer(policy, CONFIG), preference_pairs(groups[1:]), DpoConfig())
 
 
 def test_rejection_sampling_keeps_at_most_so_many_right_rollouts_a_question(world: Task) -> None:
