@@ -7,15 +7,20 @@ Rules, the same for all experiments:
   *contradicted* if they lie below that smallest effect by the same kind of test;
 * an equivalence is *supported* by two one-sided tests against the margin, *contradicted* if the differences lie beyond
   the margin;
-* everything else is *inconclusive*; with fewer seeds than the claim asked for it stays so whatever the numbers say;
+* everything else is *inconclusive*; with fewer seeds than the claim asked for, or before its stopping rule is met, it
+  stays so whatever the numbers say, and counts in Holm with p = 1;
 * what this suite cannot measure is *not decidable here*, with the reason.
+
+Support and contradiction are two Holm families of 5 % each, so that some verdict of an experiment is wrong with
+probability 10 % at most. Seeds are what the tests are over: they speak of the questions at hand. Where an interval that
+resamples questions too tells less, the reason says so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +76,8 @@ class Evidence:
         missing: seed -> why it has no difference.
         undecidable: why the claim cannot be decided here; empty where it can.
         inside: interval of the mean difference by bootstrap over questions, seeds resampled too; None if not computed.
+        unfinished: why the stopping rule is not met yet; empty where it is.
+        caveat: what a reader must know beside a verdict.
     """
 
     differences: Sequence[float] = ()
@@ -78,11 +85,13 @@ class Evidence:
     missing: Mapping[int, str] | None = None
     undecidable: str = ""
     inside: Estimate | None = None
+    unfinished: str = ""
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A claim's row in the report; p-values are Holm-adjusted over the experiment's claims."""
+    """A claim's row in the report; p-values are Holm-adjusted over the experiment's claims, None without a test."""
 
     claim: Claim
     verdict: Literal["supported", "contradicted", "inconclusive", "not decidable here"]
@@ -111,8 +120,8 @@ def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Ver
     if len(set(ids)) != len(ids) or set(evidence) - set(ids):
         raise ValueError("claims need ids of their own, and evidence may name no other claim")
     found = [_clean(evidence.get(claim.id, Evidence())) for claim in claims]
-    tested = [_p_values(claim, part.differences) for claim, part in zip(claims, found)]
-    # a claim that was not run counts with p = 1, so that Holm's family is the registered one
+    tested = [_p_values(claim, part) for claim, part in zip(claims, found)]
+    # a claim that is not tested counts with p = 1, so that Holm's family is the registered one
     supported = holm([1.0 if pair is None else pair[0] for pair in tested])
     contradicted = holm([1.0 if pair is None else pair[1] for pair in tested])
     return [
@@ -130,14 +139,14 @@ def _clean(part: Evidence) -> Evidence:
             missing.setdefault(seed, "no value")
         else:
             kept.append((seed, float(value)))
-    return Evidence([value for _, value in kept], [seed for seed, _ in kept], missing, part.undecidable, part.inside)
+    return replace(part, differences=[value for _, value in kept], seeds=[seed for seed, _ in kept], missing=missing)
 
 
-def _p_values(claim: Claim, differences: Sequence[float]) -> tuple[float, float] | None:
-    """P-values for support and for contradiction, unadjusted."""
-    if len(differences) < 2:
+def _p_values(claim: Claim, part: Evidence) -> tuple[float, float] | None:
+    """P-values for support and for contradiction, unadjusted; None where it is too early to test."""
+    if len(part.differences) < claim.min_seeds or part.unfinished or part.undecidable:
         return None
-    d = np.asarray(differences) * (-1 if claim.expected == "decrease" else 1)
+    d = np.asarray(part.differences) * (-1 if claim.expected == "decrease" else 1)
     if claim.expected == "equivalent":
         beyond = min(one_sided_p(d.tolist(), claim.smallest_effect), one_sided_p((-d).tolist(), claim.smallest_effect))
         return equivalence_p(d.tolist(), claim.smallest_effect), min(1.0, 2 * beyond)
@@ -167,13 +176,29 @@ def _decide(
     if part.undecidable:
         return "not decidable here", part.undecidable
     if not part.seeds:
-        return "inconclusive", "not run" if not part.missing else "no seed has a value"
-    if len(part.seeds) < claim.min_seeds or estimate is None or adjusted is None:
+        reasons = sorted(set((part.missing or {}).values()) - {"not run"})
+        return "inconclusive", f"no seed has a value: {reasons[0]}" if reasons else "not run"
+    if len(part.seeds) < claim.min_seeds:
         return "inconclusive", f"{len(part.seeds)} seeds of the {claim.min_seeds} that were asked for"
+    if part.unfinished or estimate is None or adjusted is None:
+        return "inconclusive", part.unfinished
     signed = estimate.value * (-1 if claim.expected == "decrease" else 1)
     if adjusted[0] < LEVEL and (claim.expected == "equivalent" or signed >= claim.smallest_effect):
-        return "supported", ""
+        return "supported", "; ".join(filter(None, (_these_questions(claim, part.inside), part.caveat)))
     if adjusted[1] < LEVEL:
         beyond = "beyond the margin" if claim.expected == "equivalent" else "below the smallest effect of interest"
-        return "contradicted", f"the difference lies {beyond}"
+        return "contradicted", "; ".join(filter(None, (f"the difference lies {beyond}", part.caveat)))
     return "inconclusive", "the interval holds both answers"
+
+
+def _these_questions(claim: Claim, inside: Estimate | None) -> str:
+    """What support over seeds does not say about other questions; empty where both intervals say the same."""
+    if inside is None:
+        return ""
+    if claim.expected == "equivalent":
+        holds, told = max(abs(inside.low), abs(inside.high)) < claim.smallest_effect, "leaves the margin"
+    else:
+        holds, told = (inside.low > 0 if claim.expected == "increase" else inside.high < 0), "holds 0"
+    if holds:
+        return ""
+    return f"on these questions; resampled too, the interval [{inside.low:+.3f}, {inside.high:+.3f}] {told}"

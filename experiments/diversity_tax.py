@@ -9,7 +9,7 @@ resumable by the same runner. Claims and their endpoints: `diversity_tax_claims.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ GRID = TableConfig(learning_rate=3.0)
 """Learning rate: of .3, 1 and 3 the one whose GRPO (6 seeds apart from the grid's, priced, diverse start) ends nearest
 to the entropy of kinds that the language-model prototype of the World's specification had after 200 steps (.245)."""
 
+CONTROL_STEPS = (
+    *range(10), *range(10, 20, 2), *range(20, 40, 5), *range(40, 80, 10), 80, 100, 120, 140, 160, 180, 200,
+)  # fmt: skip
+"""Where controls are evaluated: arms are matched to points between them, and the way is curved, most at the start."""
+
 SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
 
 
@@ -41,6 +46,8 @@ class DiversityTax:
         arms: names in `diversity_tax_arms.ARMS`.
         sizes: questions of (training, test).
         first_seed: seeds are this one and those after it.
+        table: how the table of kinds is trained.
+        control_steps: at which controls are evaluated beside the checkpoints of all.
     """
 
     name: str = "diversity_tax"
@@ -54,13 +61,22 @@ class DiversityTax:
     sizes: tuple[int, int] = (256, 512)
     first_seed: int = 0
     table: TableConfig = field(default=GRID)
+    control_steps: tuple[int, ...] = CONTROL_STEPS
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The tabular grid, seed by seed, so that an interrupted run holds whole seeds; `full` adds language models."""
         smoke = scale == "smoke"
+        controls = {arm.control for arm in ARMS.values()}
+        closely = replace(self.table, checkpoints=tuple(sorted({*self.table.checkpoints, *self.control_steps})))
         table_cells = [
             TableCell(
-                preset, start, arm, strength, seed, (32, 64) if smoke else self.sizes, SMOKE if smoke else self.table
+                preset,
+                start,
+                arm,
+                strength,
+                seed,
+                (32, 64) if smoke else self.sizes,
+                SMOKE if smoke else closely if arm in controls else self.table,
             )
             for seed in range(self.first_seed, self.first_seed + num_seeds)
             for preset, start in self._conditions(smoke=smoke)

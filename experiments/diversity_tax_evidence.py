@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from .claims import Evidence
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import FRONTIER_K, condition_frontier, test_rows
 from .diversity_tax_claims import CONTRASTS, Contrast
-from .diversity_tax_series import Grid, Series, avoidable_tax, matched_difference, paired
+from .diversity_tax_language_report import broken_seeds
+from .diversity_tax_series import Grid, Series, avoidable_tax, estimate_of, matched_difference, paired
 
-__all__ = ["control_of", "gather_evidence"]
+__all__ = ["cells_not_run", "control_of", "gather_evidence", "question_bootstrap"]
 
 
 def control_of(grid: Grid, condition: str, arm: str) -> Series | None:
@@ -25,14 +27,22 @@ def control_of(grid: Grid, condition: str, arm: str) -> Series | None:
 def _language_contrast(contrast: Contrast, series: Mapping[tuple[str, str], Series]) -> Evidence | None:
     arm = series.get((contrast.condition, contrast.arm))
     control = series.get((contrast.condition, ARMS[contrast.arm].control))
-    if arm is None or control is None or not arm.seeds:
+    if arm is None or control is None:
         return None
     differences = paired(arm.values(contrast.measure), control.values(contrast.measure))
-    return Evidence(list(differences.values()), list(differences), {**control.missing, **arm.missing})
+    broken = {seed: lost for part in (arm, control) for seed, lost in broken_seeds(part).items() if seed in differences}
+    caveat = ""
+    if broken:
+        whole = estimate_of([value for seed, value in differences.items() if seed not in broken])
+        rest = "none is left" if whole is None else f"the others' mean is {whole.value:+.3f}"
+        caveat = f"in {len(broken)} of {len(differences)} seeds a policy broke and its plan says little; {rest}"
+    missing = {**control.missing, **arm.missing}
+    return Evidence(list(differences.values()), list(differences), missing, caveat=caveat)
 
 
 def gather_evidence(grid: Grid, language: Mapping[tuple[str, str], Series]) -> dict[str, Evidence]:
     """Claim id -> what the results say about it; claims without results are not in it."""
+    left = {"tabular": cells_not_run(grid.series.values()), "language model": cells_not_run(language.values())}
     out = {}
     for contrast in CONTRASTS:
         if contrast.undecidable:
@@ -41,8 +51,15 @@ def gather_evidence(grid: Grid, language: Mapping[tuple[str, str], Series]) -> d
         tabular = contrast.policy == "tabular"
         found = _contrast(grid, contrast) if tabular else _language_contrast(contrast, language)
         if found is not None:
-            out[contrast.claim.id] = found
+            waiting = left[contrast.policy]
+            unfinished = f"the grid goes on, {waiting} of its cells have not been run" if waiting else ""
+            out[contrast.claim.id] = replace(found, unfinished=unfinished)
     return out
+
+
+def cells_not_run(series: Iterable[Series]) -> int:
+    """Cells that nobody has started; those that failed have had their turn."""
+    return sum(why == "not run" for one in series for why in one.missing.values())
 
 
 def _contrast(grid: Grid, contrast: Contrast) -> Evidence | None:
@@ -64,7 +81,7 @@ def _contrast(grid: Grid, contrast: Contrast) -> Evidence | None:
     missing = {**(dict(other.missing) if other else {}), **arm.missing}
     inside = None
     if other is not None and contrast.against != "matched" and contrast.measure.startswith("pass@"):
-        inside = _inside(grid, contrast, arm, other)
+        inside = question_bootstrap(grid, contrast.condition, arm, other, int(contrast.measure[5:]))
     return Evidence(list(differences.values()), list(differences), missing, inside=inside)
 
 
@@ -87,12 +104,11 @@ def _other(grid: Grid, contrast: Contrast) -> Series | None:
     return None
 
 
-def _inside(grid: Grid, contrast: Contrast, arm: Series, other: Series) -> Estimate | None:
-    """Bootstrap over seeds and, inside, over questions."""
+def question_bootstrap(grid: Grid, condition: str, arm: Series, other: Series, k: int) -> Estimate | None:
+    """Arm minus other in pass@k with an interval over seeds, of each arm apart, and inside over questions."""
     seeds = sorted(set(arm.results) & set(other.results))
     if len(seeds) < 2:
         return None
-    k = int(contrast.measure[5:])
-    at = test_rows(contrast.condition.split("/")[0], grid.sizes).row_of_question
+    at = test_rows(condition.split("/")[0], grid.sizes).row_of_question
     arms = [1 - (1 - np.array([series.results[seed]["rows"] for seed in seeds])[:, at]) ** k for series in (other, arm)]
     return hierarchical_bootstrap(arms[0], arms[1], num_resamples=500)

@@ -11,7 +11,7 @@ from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import FRONTIER_K, condition_frontier
 from .diversity_tax_series import Series, avoidable_tax, estimate_row, matched_difference, paired, trajectory
 
-__all__ = ["LANGUAGE_MEASURES", "language_rows"]
+__all__ = ["BROKEN", "LANGUAGE_MEASURES", "PLAN", "PLAN_K", "broken_seeds", "language_rows"]
 
 PLAN, PLAN_K = "pass@1_plan", f"pass@{FRONTIER_K}_plan"
 LANGUAGE_MEASURES = (
@@ -20,6 +20,20 @@ LANGUAGE_MEASURES = (
 )  # fmt: skip
 QUESTIONS = (256, 512)
 """Training and test questions of the World's preset; its test questions are the frontier's."""
+
+
+BROKEN = 0.05
+"""Most pass@1 that may be lost to giving up and wrong execution while the plan still says what the policy does."""
+
+
+def broken_seeds(one: Series) -> dict[int, float]:
+    """Seed -> pass@1 lost between plan and success at the last checkpoint, where it is more than `BROKEN`.
+
+    What such a policy would have asked next is credited with a uniform order of kinds, so that its plan looks diverse.
+    """
+    give_up, execution = one.values("give_up_loss"), one.values("execution_loss")
+    lost = {seed: give_up[seed] + execution[seed] for seed in one.seeds}
+    return {seed: value for seed, value in lost.items() if value > BROKEN}
 
 
 def language_rows(series: Mapping[tuple[str, str], Series]) -> dict[str, Any]:
@@ -37,13 +51,14 @@ def _language_row(condition: str, arm: str, one: Series, control: Series | None)
     ones, manys = one.values(PLAN), one.values(PLAN_K)
     row: dict[str, Any] = {
         "seeds": one.seeds,
+        "broken": {str(seed): lost for seed, lost in broken_seeds(one).items()},
         "missing": {str(seed): why for seed, why in sorted(one.missing.items())},
         "measures": {name: estimate_row(one.values(name)) for name in LANGUAGE_MEASURES},
         "start": {name: estimate_row(one.values(name, step=0)) for name in LANGUAGE_MEASURES},
         "frontier_distance": estimate_row([front.value(ones[s]) - manys[s] for s in one.seeds]),
         "avoidable_tax": estimate_row([avoidable_tax(front, ones[s], manys[s]) for s in one.seeds]),
         "greedy": estimate_row([_greedy(one, seed) for seed in one.seeds]),
-        "trajectory": trajectory(one, (PLAN, PLAN_K, "breadth", "kind_entropy", "query_token_entropy")),
+        "trajectory": trajectory(one, (PLAN, PLAN_K, "breadth", "kind_entropy", "query_token_entropy"), one.steps),
     }
     if control is not None and control.seeds:
         differences = {name: paired(one.values(name), control.values(name)) for name in LANGUAGE_MEASURES}

@@ -26,6 +26,7 @@ from .diversity_tax_series import (
     read_language,
     trajectory,
 )
+from .diversity_tax_taxes import tax_rows
 from .diversity_tax_text import report_text
 from .experiment import Cell, Results, Scale
 
@@ -54,6 +55,7 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
             "language_model_done": sum(key in results.done for key in language),
             "language_model_cells": len(language),
         },
+        "taxes": tax_rows(grid, language_series),
         "conditions": {condition: _condition(grid, condition) for condition in grid.conditions},
         "language_model": language_rows(language_series),
         "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, gather_evidence(grid, language_series))],
@@ -76,14 +78,21 @@ def _plain(value: Any) -> Any:
 def _condition(grid: Grid, condition: str) -> dict[str, Any]:
     preset = condition.split("/")[0]
     front = condition_frontier(preset, grid.sizes)
+    here = [series for (name, _, _), series in grid.series.items() if name == condition and series.seeds]
+    names = measures_of(condition)
+    steps = sorted(set.intersection(*(set(series.steps) for series in here))) if here else []
     return {
+        "start": {name: estimate_row(here[0].values(name, step=0)) for name in names} if here else {},
         "frontier": {
             "k": front.k,
             "max_gap": front.max_gap,
             "points": [[point.pass_at_1, point.pass_at_k] for point in front.points],
         },
         "arms": {
-            arm: {f"{strength:g}": _arm(grid, condition, arm, strength) for strength in grid.strengths(condition, arm)}
+            arm: {
+                f"{strength:g}": _arm(grid, condition, arm, strength, steps)
+                for strength in grid.strengths(condition, arm)
+            }
             for arm in dict.fromkeys(a for c, a, _ in grid.series if c == condition)
         },
     }
@@ -94,7 +103,7 @@ def measures_of(condition: str) -> tuple[str, ...]:
     return (*MEASURES, *ANSWER_MEASURES) if condition.split("/")[0].endswith(ANSWERS_SUFFIX) else MEASURES
 
 
-def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any]:
+def _arm(grid: Grid, condition: str, arm: str, strength: float, steps: Sequence[int]) -> dict[str, Any]:
     series = grid.series[condition, arm, strength]
     control = control_of(grid, condition, arm)
     front = condition_frontier(condition.split("/")[0], grid.sizes)
@@ -108,8 +117,7 @@ def _arm(grid: Grid, condition: str, arm: str, strength: float) -> dict[str, Any
         "avoidable_tax": estimate_row([avoidable_tax(front, ones[s], manys[s]) for s in series.seeds]),
     }
     if (strength,) == ARMS[arm].middle:  # of what tables and pictures read along the way
-        out["start"] = {name: estimate_row(series.values(name, step=0)) for name in measures}
-        out["trajectory"] = trajectory(series, ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy"))
+        out["trajectory"] = trajectory(series, ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy"), steps)
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     if control is not None:
         differences = {name: paired(series.values(name), control.values(name)) for name in measures}
@@ -135,9 +143,9 @@ def _entropy_ladder(grid: Grid, condition: str) -> list[Series]:
 
 
 def _crossing(difference: Mapping[str, Any]) -> int | None:
-    """Smallest k from which on the arm's pass@k is above its control's; None if it never is."""
+    """Smallest k from which on the interval of arm minus control in pass@k lies above 0; None if it never does."""
     ks = sorted(int(name[5:]) for name in difference if name.startswith("pass@"))
-    above = [bool(difference[f"pass@{k}"]) and difference[f"pass@{k}"]["value"] > 0 for k in ks]
+    above = [bool(difference[f"pass@{k}"]) and difference[f"pass@{k}"]["low"] > 0 for k in ks]
     for at, k in enumerate(ks):
         if all(above[at:]):
             return k

@@ -47,6 +47,11 @@ class Series:
         """Seeds with a result."""
         return sorted(self.results)
 
+    @property
+    def steps(self) -> list[int]:
+        """Checkpoints that all its cells have."""
+        return sorted(set.intersection(*(set(map(int, one["checkpoints"])) for one in self.results.values())))
+
     def values(self, measure: str, *, step: int | None = None) -> dict[int, float]:
         """Seed -> the measure at a checkpoint, the last one by default; NaN where the checkpoint lacks it."""
         out = {}
@@ -133,11 +138,10 @@ def estimate_row(values: Mapping[int, float] | Sequence[float]) -> dict[str, Any
     return None if estimate is None else asdict(estimate)
 
 
-def trajectory(series: Series, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Means over seeds at every checkpoint."""
+def trajectory(series: Series, names: Sequence[str], steps: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Means over seeds at chosen checkpoints."""
     if not series.seeds:
         return {}
-    steps = sorted(map(int, series.results[series.seeds[0]]["checkpoints"]))
     return {
         str(step): {name: float(np.mean(list(series.values(name, step=step).values()))) for name in names}
         for step in steps
@@ -163,7 +167,7 @@ def matched_difference(
         by: what is held equal.
 
     Returns:
-        NaN where the control's curve never has the arm's value.
+        NaN where the control's curve never has the arm's value; where it has it several times, its best counts.
     """
     out = {}
     for seed, wanted in arm.values(by).items():
@@ -191,12 +195,18 @@ def equal_entropy_difference(arm: Series, ladder: Sequence[Series], measure: str
 
 
 def _where(widths: Sequence[float], values: Sequence[float], width: float) -> float:
-    """The value at the first crossing of a width along a polygon."""
+    """The largest value where a polygon has a width: breadth may rise before it falls, and is then had twice."""
+    found = []
     for (w0, v0), (w1, v1) in pairwise(zip(widths, values)):
-        if min(w0, w1) <= width <= max(w0, w1):
-            share = (width - w0) / (w1 - w0) if w1 != w0 else 0.0
-            return v0 + share * (v1 - v0)
-    return math.nan
+        if w0 == w1 == width:
+            found += [v0, v1]
+        elif min(w0, w1) <= width <= max(w0, w1):
+            found.append(v0 + (width - w0) / (w1 - w0) * (v1 - v0))
+    return max(found, default=math.nan)
+
+
+_ROUNDING = 1e-6
+"""Cells keep 7 digits."""
 
 
 def avoidable_tax(front: Frontier, one: float, many: float) -> float:
@@ -205,7 +215,7 @@ def avoidable_tax(front: Frontier, one: float, many: float) -> float:
     points = sorted((point.pass_at_1, point.pass_at_k) for point in front.points)
     for (x0, y0), (x1, y1) in pairwise(points):
         for x, y in ((x0, y0), (x1, y1)):
-            if y >= many:
+            if y >= many - _ROUNDING:
                 best = max(best, x)
         if (y0 - many) * (y1 - many) < 0:
             best = max(best, x0 + (many - y0) / (y1 - y0) * (x1 - x0))

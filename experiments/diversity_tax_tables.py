@@ -13,20 +13,30 @@ __all__ = [
     "middle_strength",
     "plain",
     "signed",
+    "tax_table",
     "verdict_table",
 ]
 
 Report = Mapping[str, Any]
 
 
-def signed(row: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """ "+.021 [+.010, +.032]", a dash for nothing."""
-    if row is None or row["value"] is None:
+def signed(row: Mapping[str, Any] | None, digits: int = 3, *, of: int | None = None) -> str:
+    """ "+.021 [+.010, +.032]", a dash for nothing.
+
+    Args:
+        row: value, low, high and n.
+        digits: behind the point.
+        of: seeds there are; a row of fewer says so, and one of less than half of them is no row: those that have a
+            value are then chosen by it.
+    """
+    if row is None or row["value"] is None or (of is not None and 2 * row["n"] < of):
         return "–"
     value = f"{row['value']:+.{digits}f}"
-    if row["low"] is None or row["high"] is None:
-        return f"{value} (1 seed)"
-    return f"{value} [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
+    if row["low"] is not None and row["high"] is not None:
+        value += f" [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
+    if of is not None and row["n"] < of:
+        return f"{value} ({row['n']} of {of})"
+    return value if row["low"] is not None else f"{value} (1 seed)"
 
 
 def plain(row: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -67,7 +77,7 @@ def arm_table(report: Report, condition: str) -> str:
                 arm + (f" ({strength})" if len(arms[arm]) > 1 else ""),
                 plain(one["measures"]["pass@1"]),
                 signed(difference.get("pass@1")),
-                signed(one.get("matched")),
+                signed(one.get("matched"), of=len(one["seeds"])),
                 plain(one["measures"][f"pass@{k}"]),
                 signed(difference.get(f"pass@{k}")),
                 plain(one["measures"]["breadth"]),
@@ -79,7 +89,7 @@ def arm_table(report: Report, condition: str) -> str:
         )
     header = [
         "arm", "pass@1", "minus control", "at matched breadth", f"pass@{k}", "minus control", "breadth",
-        "kind entropy", "below frontier", "avoidable pass@1", "seeds",
+        "kind entropy", "below frontier", "left of frontier", "seeds",
     ]  # fmt: skip
     return markdown_table(header, rows)
 
@@ -96,18 +106,49 @@ def verdict_table(report: Report) -> str:
                 claim["endpoint"],
                 f"{claim['expected']} {claim['smallest_effect']:g}",
                 signed(verdict["estimate"]),
-                "–" if verdict["p_supported"] is None else f"{verdict['p_supported']:.2g}",
+                _p_of(verdict),
                 verdict["verdict"] + (f": {verdict['reason']}" if verdict["reason"] else ""),
             ]
         )
     return markdown_table(["claim", "source", "endpoint", "expected", "ours", "p (Holm)", "verdict"], rows)
 
 
+def _p_of(verdict: Mapping[str, Any]) -> str:
+    """Of contradiction where that is the verdict, of support otherwise."""
+    p = verdict["p_contradicted" if verdict["verdict"] == "contradicted" else "p_supported"]
+    return "–" if p is None else "<1e-4" if p < 1e-4 else f"{p:.2g}"
+
+
+def tax_table(report: Report) -> str:
+    """What diversity training costs and gets in every condition, registered or not."""
+    k = report["group_k"]
+    rows = [
+        [
+            row["policy"] if row["policy"] == "language model" else "table of kinds",
+            row["condition"] + ("" if row["registered"] else " *"),
+            row["kind"],
+            signed(row["tax"]),
+            signed(row["gain"]),
+            plain(row["avoidable"]),
+            signed(row["matched"], of=row["seeds"]),
+            signed(row["resampled"]["tax"]) if "resampled" in row else "–",
+            signed(row["actual"]["tax"]) if "actual" in row else "–",
+            str(row["seeds"]) + (f", {len(row['broken'])} broken" if row.get("broken") else ""),
+        ]
+        for row in report["taxes"]
+    ]
+    header = [
+        "policy", "condition", "tax", "pass@1", f"pass@{k}", "avoidable", "pass@1 at matched breadth",
+        "pass@1, questions resampled too", "pass@1 as it was done", "seeds",
+    ]  # fmt: skip
+    return markdown_table(header, rows)
+
+
 def language_table(report: Report, condition: str) -> str:
     """The language model's arms, plan apart from giving up and execution; differences are to each arm's control."""
     names = {
-        "give_up_loss": "give-up loss", "execution_loss": "execution loss", "pass@1": "pass@1",
-        "query_token_entropy": "query entropy, a token", "policy_tokens": "policy tokens",
+        "give_up_loss": "give-up loss", "execution_loss": "execution loss",
+        "query_token_entropy": "query entropy, a token", "policy_tokens": "policy tokens", "pass@1": "pass@1",
     }  # fmt: skip
     k = report["group_k"]
     rows = []
@@ -118,7 +159,7 @@ def language_table(report: Report, condition: str) -> str:
                 arm,
                 plain(measures["pass@1_plan"]),
                 signed(difference.get("pass@1_plan")),
-                signed(one.get("matched")),
+                signed(one.get("matched"), of=len(one["seeds"])),
                 plain(measures[f"pass@{k}_plan"]),
                 signed(difference.get(f"pass@{k}_plan")),
                 plain(measures["breadth"]),
@@ -127,12 +168,15 @@ def language_table(report: Report, condition: str) -> str:
                 plain(one["avoidable_tax"]),
                 plain(one["greedy"]),
                 *(plain(measures[name]) for name in names),
-                str(len(one["seeds"])),
+                signed(difference.get("pass@1")),
+                plain(measures[f"pass@{k}"]),
+                str(len(one["seeds"])) + (f", {len(one['broken'])} broken" if one["broken"] else ""),
             ]
         )
     header = [
         "arm", "plan", "minus control", "at matched breadth", f"pass@{k} plan", "minus control", "breadth",
-        "kind entropy", "below frontier", "avoidable plan", "greedy plan", *names.values(), "seeds",
+        "kind entropy", "below frontier", "left of frontier", "greedy plan", *names.values(), "minus control",
+        f"pass@{k}", "seeds",
     ]  # fmt: skip
     return markdown_table(header, rows)
 

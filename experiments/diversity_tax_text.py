@@ -2,110 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .diversity_tax_tables import arm_table, language_table, middle_strength, plain, signed, verdict_table
+from .diversity_tax_tables import arm_table, language_table, plain, signed, tax_table, verdict_table
+from .diversity_tax_taxes import MARGIN
 
 __all__ = ["headline", "report_text"]
 
 Report = Mapping[str, Any]
-MARGIN = 0.02
-"""Differences of pass@1 within this are no tax; the equivalence margin of the claims."""
-FEW_SEEDS = 8
 
 
-def headline(report: Report, arm: str = "darling") -> str:
+def headline(report: Report) -> str:
     """One paragraph: where the tax of diversity training is zero, negative or real, and what of it was avoidable."""
-    k = report["group_k"]
-    language = {condition: arms[arm] for condition, arms in report.get("language_model", {}).items() if arm in arms}
-    tabular = {
-        condition: _middle(content, arm)
-        for condition, content in report["conditions"].items()
-        if arm in content["arms"]
-    }
-    parts = [
-        _taxes(f"the language model pays in planned pass@1 and gets in planned pass@{k}", language, "_plan", k),
-        _taxes(f"the table of kinds pays in pass@1 and gets in pass@{k}", tabular, "", k),
+    rows, k = report["taxes"], report["group_k"]
+    disagreements, language = _disagreements(report), _language(report)
+    if not rows:
+        return " ".join([*disagreements, "No condition has a seed of both the arm and its control.", *language])
+    arm, control = rows[0]["arm"], rows[0]["control"]
+    intro = (
+        f"Diversity training ({arm}) against the same training without its bonus ({control}). pass@1: one episode "
+        f"finds the answer; pass@{k}: one of {k} does. The tax is the pass@1 lost for the pass@{k} gained. Intervals "
+        f"are 95 % over training seeds, on the same {report['test_questions']} test questions."
+    )
+    tabular = [row for row in rows if row["policy"] == "tabular" and row["registered"]]
+    table = [f"The table of kinds, in pass@1 and pass@{k}:", *_kinds(tabular, k)] if tabular else []
+    return " ".join([*disagreements, intro, *table, *language])
+
+
+def _kinds(rows: Sequence[Mapping[str, Any]], k: int) -> list[str]:
+    """Conditions by the kind of their tax, a sentence a kind."""
+    return [
+        f"{text} in {'; '.join(_phrase(row, k) for row in rows if row['kind'] == kind)}."
+        for kind, text in _KINDS.items()
+        if any(row["kind"] == kind for row in rows)
     ]
-    if not any(parts):
-        return "No condition has an arm with at least two seeds: there is nothing to say yet."
-    intro = f"What {arm} costs against its control, by condition (preset/start)."
-    return " ".join([_language_note(report), intro, *filter(None, parts)])
 
 
-def _taxes(what: str, rows: Mapping[str, Any], suffix: str, k: int) -> str:
-    """Conditions by the kind of their tax; nothing without a condition of two seeds."""
-    found: dict[str, list[str]] = {}
-    seeds = []
-    for condition, one in rows.items():
-        difference = one.get("difference", {})
-        tax, gain = difference.get(f"pass@1{suffix}"), difference.get(f"pass@{k}{suffix}")
-        if tax is None or tax["low"] is None:
-            continue
-        found.setdefault(_kind_of_tax(tax), []).append(_phrase(condition, one, tax, gain))
-        seeds.append(len(one["seeds"]))
-    if not found:
-        return ""
-    few = f" With {min(seeds)} seeds nothing of this is a finding." if min(seeds) < FEW_SEEDS else ""
-    kinds = [f"{text} in {'; '.join(found[kind])}." for kind, text in _TAXES.items() if kind in found]
-    return " ".join([f"What {what}:{few}", *kinds])
-
-
-_TAXES = {
-    "real": "The tax is real",
-    "negative": "The tax is negative, diversity training has more pass@1,",
-    "zero": f"The tax is zero (within {MARGIN:g})",
+_KINDS = {
+    "real": f"The tax is real ({MARGIN:g} or more)",
+    "small": f"There is a tax of less than {MARGIN:g}",
+    "zero": f"The tax is zero (within {MARGIN:g}, no difference shown)",
+    "small negative": f"The tax is negative, if by less than {MARGIN:g},",
+    "negative": "The tax is negative",
     "undecided": "The tax is undecided",
+    "open": "Nothing is decided before all seeds and cells are in; so far",
 }
 
 
-def _kind_of_tax(tax: Mapping[str, Any]) -> str:
-    if tax["low"] > -MARGIN and tax["high"] < MARGIN:
-        return "zero"
-    if tax["high"] < 0:
-        return "real"
-    return "negative" if tax["low"] > 0 else "undecided"
-
-
-def _phrase(condition: str, one: Mapping[str, Any], tax: Mapping[str, Any], gain: Mapping[str, Any] | None) -> str:
-    matched, avoidable = one.get("matched"), one["avoidable_tax"]
-    text = f"{condition} ({signed(tax)}, {signed(gain)}"
-    if _kind_of_tax(tax) == "real" and avoidable is not None and avoidable["value"] is not None:
-        text += f"; avoidable, as the frontier has as much of the latter at more of the former: {plain(avoidable)}"
-    if _kind_of_tax(tax) == "real" and matched is not None and matched["value"] is not None:
-        text += f"; at the breadth its control passed through: {signed(matched)}"
+def _phrase(row: Mapping[str, Any], k: int) -> str:
+    text = f"{row['condition']} ({signed(row['tax'])} for {signed(row['gain'])}"
+    if row["avoidable"] is not None and row["avoidable"]["low"] is not None and row["avoidable"]["low"] > 0:
+        text += f"; avoidable, since an ideal policy has this pass@{k} without it: {plain(row['avoidable'])}"
+    if row["kind"] in ("real", "small") and row["matched"] is not None:
+        text += f"; where its control had the same breadth on its way: {signed(row['matched'], of=row['seeds'])}"
+    resampled = row.get("resampled", {}).get("tax")
+    if resampled is not None and row["kind"] not in ("real", "open", "undecided"):
+        text += f"; with other questions [{resampled['low']:+.3f}, {resampled['high']:+.3f}]"
+    if "actual" in row:
+        text += f"; as it was done {signed(row['actual']['tax'])} for {signed(row['actual']['gain'])}"
+    if row.get("broken"):
+        text += f"; {len(row['broken'])} of {row['seeds']} seeds broke, without them {signed(row['tax_of_whole'])}"
     return f"{text})"
 
 
-def _middle(content: Mapping[str, Any], arm: str) -> Any:
-    return content["arms"][arm][middle_strength(content["arms"], arm)]
+def _language(report: Report) -> list[str]:
+    """What is there of the language model."""
+    cells = report["cells"]
+    done, wanted = cells["language_model_done"], cells["language_model_cells"]
+    rows = [row for row in report["taxes"] if row["policy"] == "language model"]
+    if not done:
+        failed = sum(key.startswith("language/") for key in cells["failed"])
+        why = f"{failed} of {wanted} cells failed and none is done" if failed else "was not run"
+        return [f"The language-model grid {why}, so whether it agrees with the table of kinds is open."]
+    k = report["group_k"]
+    kinds = _kinds(rows, k)
+    named = f"The language model, {done} of {wanted} cells"
+    if not kinds:
+        return [f"{named}: no condition has both the arm and its control."]
+    seeds = " and ".join(sorted({str(row["seeds"]) for row in rows}))
+    return [f"{named}, {seeds} seeds, in planned pass@1 and pass@{k}:", *kinds]
 
 
 MIRRORED = tuple((name, f"lm-{name}") for name in ("priced-pass1", "free-pass1", "priced-pass8", "free-pass8"))
 """Claims that are asked of both policies."""
 
 
-def _language_note(report: Report) -> str:
-    """Where table and language model disagree, before anything else."""
-    cells = report["cells"]
-    done, wanted = cells["language_model_done"], cells["language_model_cells"]
-    if not done:
-        return "The language-model grid was not run, so whether it agrees with the table of kinds is open."
+def _disagreements(report: Report) -> list[str]:
+    """Where table and language model disagree, and where they agree."""
     verdicts = {verdict["claim"]["id"]: verdict for verdict in report["verdicts"]}
     notes = []
     for ours, theirs in MIRRORED:
         table, language = verdicts[ours], verdicts[theirs]
-        decided = {"supported", "contradicted"}
+        statement, decided = table["claim"]["statement"], {"supported", "contradicted"}
         if {table["verdict"], language["verdict"]} == decided:
             notes.append(
-                f"Table and language model disagree on the claim that {table['claim']['statement']}: "
+                f"Table and language model disagree on the claim that {statement}: "
                 f"{table['verdict']} ({signed(table['estimate'])}) against {language['verdict']} "
                 f"({signed(language['estimate'])})."
             )
         elif language["verdict"] in decided and language["verdict"] == table["verdict"]:
-            notes.append(f"Table and language model agree that the claim is {table['verdict']}: {theirs}.")
-    return " ".join([f"{done} of {wanted} language-model cells were run.", *notes])
+            notes.append(f"Table and language model agree: that {statement} is {table['verdict']}.")
+    return sorted(notes, key=lambda note: "disagree" not in note)
 
 
 def report_text(report: Report) -> str:
@@ -113,8 +111,10 @@ def report_text(report: Report) -> str:
     cells = report["cells"]
     parts = [
         f"diversity tax, scale {report['scale']}: {cells['done']} cells done, {len(cells['failed'])} failed, "
-        f"{cells['not_run']} not run; {report['test_questions']} test questions, evaluated exactly",
+        f"{cells['not_run']} not run; {report['test_questions']} test questions, on which the table of kinds is exact",
         headline(report),
+        tax_table(report),
+        "* not registered",
     ]
     for key, why in list(cells["failed"].items())[:20]:
         parts.append(f"failed: {key}: {why}")

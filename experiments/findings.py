@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..envs.world import PRESETS
 from .diversity_tax_arms import ARMS
+from .diversity_tax_language_report import BROKEN
 from .diversity_tax_tables import (
     answer_table,
     arm_table,
@@ -14,8 +16,10 @@ from .diversity_tax_tables import (
     middle_strength,
     plain,
     signed,
+    tax_table,
     verdict_table,
 )
+from .diversity_tax_taxes import MARGIN
 from .diversity_tax_text import headline
 
 __all__ = ["findings", "strengths"]
@@ -34,6 +38,24 @@ _SEEN_BEFORE = (
 )
 
 
+_TAXES = (
+    f"* not registered. Tax: real from {MARGIN:g} on, small below; zero where two one-sided tests place it within "
+    f"{MARGIN:g} and no difference shows; Holm over the conditions of a policy. Avoidable: the part of the pass@1 lost "
+    "that a policy on the exact frontier keeps at this pass@k. At matched breadth: against the control where it had "
+    "the arm's breadth on its way, at its best where it had it more than once. Questions resampled too: another draw "
+    "of questions and of seeds, those of each arm apart. Language model: pass@1 and pass@k are of its plan (kinds in "
+    "its order, read perfectly), beside them what it did; a seed is broken that loses more than "
+    f"{BROKEN:g} of pass@1 in between."
+)
+
+_CORRECTED = (
+    "After the first language-model cells the reading of the results was corrected: a control that has an arm's "
+    "breadth more than once is matched where it is best (its first passage had been taken), and it is evaluated at "
+    "more steps than the arms; the avoidable part is no more than what was paid; seeds whose language model broke are "
+    "marked; a claim that is not finished counts in Holm with p = 1; a row of fewer seeds says so."
+)
+
+
 _ANSWERS = (
     "Each record of the last hop states an answer of its own. An arm that trains on sets searches on for further "
     "answers while its budget lasts. choice@k is the best answer of k episodes to whoever weighs the answers by a draw "
@@ -48,18 +70,23 @@ def findings(report: Report) -> str:
         "# What training for diversity costs",
         "<!-- written by experiments/findings.py from results/diversity_tax/report.json; do not edit -->",
         headline(report),
-        f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
-        f"{cells['not_run']} not run; {report['seeds']} seeds of each arm, {report['test_questions']} test questions. "
-        "Values in results/diversity_tax/report.json, per seed in per_seed.csv.",
         _scope(report),
+        tax_table(report),
+        _TAXES,
+        f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
+        f"{cells['not_run']} not run; {report['seeds']} seeds of each arm of the table of kinds, "
+        f"{report['test_questions']} test questions. Values in results/diversity_tax/report.json, per seed in "
+        "per_seed.csv.",
         "![pass@1 against pass@k with the exact frontier](../results/diversity_tax/figures/tax_pass.png)",
         "![pass@1 against breadth](../results/diversity_tax/figures/tax_breadth.png)",
         *_further_pictures(report),
         "## Claims and verdicts",
         "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run "
         "(experiments/diversity_tax_claims.py). Differences are paired by seed; brackets are 95 % t-intervals over "
-        "seeds; p-values are Holm-adjusted over all claims of the table.",
+        "seeds. p is that of the verdict, Holm-adjusted over all claims: of contradiction where that is the verdict, "
+        "of support otherwise; each of the two is a family of 5 %.",
         _SEEN_BEFORE,
+        _CORRECTED,
         verdict_table(report),
         _inside(report),
     ]
@@ -101,11 +128,18 @@ def _scope(report: Report) -> str:
         if wanted
         else "The language-model grid is not in it: its claims stay inconclusive (not run)."
     )
+    presets = "; ".join(
+        f"{name}: {', '.join(f'{one:g}' for one in knobs['availability'])} and {knobs['budget']} queries"
+        for name, knobs in PRESETS.items()
+    )
     return (
-        "The policy of this grid is a table of kinds: it reads perfectly and never gives up, so plan and actual "
-        "success are one, and its values are exact on the test questions. It shows what the order of kinds is worth, "
-        "and nothing about reading. -cue: a word of each question favours a kind (rho .8). -answers: conflicting "
-        f"answers, one a kind, and a query more. {language}"
+        "A condition is a World and a start. A question has two hops, and each fact stands in a passage of each kind "
+        f"with a probability of its own ({presets}): what a policy learns is the order in which it asks kinds. A "
+        "diverse start imitates orders drawn at random, a narrow one a single order. The table of kinds is a policy "
+        "that reads perfectly and never gives up, so plan and actual success are one, and its values are exact on the "
+        "test questions; it shows what the order of kinds is worth, and nothing about reading. -cue: a word of each "
+        "question favours a kind (rho .8). -answers: conflicting answers, one a kind, and a query more. "
+        f"{language}"
     )
 
 
@@ -117,8 +151,10 @@ def _inside(report: Report) -> str:
     ]
     if not rows:
         return "No difference has a bootstrap over questions."
-    text = "The same differences with seeds and, inside, questions resampled (they also carry what another draw of "
-    return f"{text}questions would change):\n\n" + markdown_table(["endpoint", "over seeds", "over both"], rows)
+    text = "The same differences with seeds, of each arm apart, and inside them questions resampled (they also carry "
+    return f"{text}what another draw of questions would change):\n\n" + markdown_table(
+        ["endpoint", "over seeds", "over both"], rows
+    )
 
 
 def controls_table(report: Report, condition: str) -> str:
@@ -130,14 +166,15 @@ def controls_table(report: Report, condition: str) -> str:
         if "difference" not in one:
             continue
         entropy = one.get("equal_entropy", {})
+        of = len(one["seeds"])
         greedy = one["temperatures"].get("0", {}).get("pass@1")
         rows.append(
             [
                 arm,
                 one["control"],
-                *(signed(one[name]) for name in ("matched", "matched_by_temperature", "matched_by_mixing")),
-                signed(entropy.get("pass@1")),
-                signed(entropy.get(f"pass@{k}")),
+                *(signed(one[name], of=of) for name in ("matched", "matched_by_temperature", "matched_by_mixing")),
+                signed(entropy.get("pass@1"), of=of),
+                signed(entropy.get(f"pass@{k}"), of=of),
                 "–" if greedy is None else f"{greedy:.3f}",
                 "–" if one["overtakes_at_k"] is None else str(one["overtakes_at_k"]),
             ]
@@ -149,7 +186,8 @@ def controls_table(report: Report, condition: str) -> str:
     ]  # fmt: skip
     note = (
         "Differences to the control at equal breadth, along three curves of the control, and to GRPO with an entropy "
-        "bonus at equal entropy; a dash where the curve never has that breadth or entropy."
+        "bonus at equal entropy; a dash where the curve has that breadth or entropy in less than half of the seeds. "
+        "Above its control from k: the interval over seeds lies above 0 from this k on."
     )
     return f"{note}\n\n{markdown_table(header, rows)}"
 
@@ -164,7 +202,7 @@ def strength_table(report: Report, condition: str) -> str:
             plain(one["measures"]["pass@1"]),
             plain(one["measures"][f"pass@{k}"]),
             plain(one["measures"]["breadth"]),
-            signed(one.get("matched")),
+            signed(one.get("matched"), of=len(one["seeds"])),
         ]
         for arm, strengths in arms.items()
         if len(strengths) > 1

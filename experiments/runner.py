@@ -7,6 +7,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,7 +36,8 @@ def run_experiment(
 ) -> dict[str, Any]:
     """Computes the cells that are missing, then writes report.json and what belongs to it.
 
-    A crashed cell is kept as `failed/KEY.txt`, reported, and tried again by the next call. An interrupted run goes on.
+    A crashed cell, and one whose process was killed, is kept as `failed/KEY.txt`, reported, and tried again by the next
+    call. An interrupted run goes on.
 
     Args:
         experiment: what to run.
@@ -82,6 +84,29 @@ def _computed(experiment: Experiment, out: Path, cells: Sequence[Cell], workers:
             _compute(experiment, out, cell)
             yield cell
         return
+    left = list(cells)
+    while left:
+        ended = set()
+        try:
+            for cell in _side_by_side(experiment, out, left, workers):
+                ended.add(cell.key)
+                yield cell
+        except BrokenProcessPool:
+            suspects = [cell for cell in left if cell.key not in ended and _died(out, cell)]
+            if not suspects:  # no cell was being computed: the next processes would not come up either
+                raise
+            for cell in suspects:  # all processes went down with the one; each is tried alone
+                try:
+                    yield from _side_by_side(experiment, out, [cell], 1)
+                except BrokenProcessPool:
+                    logger.warning("cell %s failed: %s", cell.key, _DIED)
+                    yield cell
+            ended |= {cell.key for cell in suspects}
+        left = [cell for cell in left if cell.key not in ended]
+
+
+def _side_by_side(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
+    """Cells of several processes, each as it ends."""
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
     with ProcessPoolExecutor(workers, context, initializer=_use_threads, initargs=(threads,)) as pool:
@@ -111,17 +136,29 @@ def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale,
     return experiment.run_cell(known[key], work)
 
 
+_DIED = "the process that computed it was killed, perhaps for memory; run again with fewer --workers"
+
+
+def _died(out: Path, cell: Cell) -> bool:
+    """Whether a cell was begun and neither ended nor failed."""
+    path = failure_file(out, cell)
+    return not cell_file(out, cell).is_file() and path.is_file() and path.read_text().strip() == _DIED
+
+
 def _compute(experiment: Experiment, out: Path, cell: Cell) -> None:
     path, failure, work = cell_file(out, cell), failure_file(out, cell), out / "work" / cell.key
-    for folder in (path.parent, work):
+    for folder in (path.parent, work, failure.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    failure.write_text(f"{_DIED}\n")  # what stands there if nobody comes back to say more
     try:
         result = experiment.run_cell(cell, work)
     except Exception as error:
         # one crashed cell loses itself alone; the report says which seed is missing and why
         logger.warning("cell %s failed: %s", cell.key, error)
-        failure.parent.mkdir(parents=True, exist_ok=True)
         failure.write_text(f"{traceback.format_exc()}\n{type(error).__name__}: {error}\n")
         return
+    except BaseException:  # interrupted by hand: not run
+        failure.unlink()
+        raise
     write_json(path, cell_document(experiment, cell, result))
     failure.unlink(missing_ok=True)

@@ -74,6 +74,7 @@ def _language_conditions(report: Mapping[str, Any]) -> dict[str, Any]:
                 arm: {
                     "": {
                         "measures": renamed(row["measures"]),
+                        "broken": bool(row["broken"]),
                         "trajectory": {step: renamed(values) for step, values in row["trajectory"].items()},
                     }
                 }
@@ -86,6 +87,7 @@ def _language_conditions(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str) -> Any:
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     starts = list(dict.fromkeys(condition.split("/")[1] for condition in conditions))
     presets = list(dict.fromkeys(condition.split("/")[0] for condition in conditions))
@@ -118,6 +120,11 @@ def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str
     for axis in axes[-1]:
         axis.set_xlabel(across, fontsize=8)
     handles, labels = axes[0][0].get_legend_handles_labels()
+    if any(
+        one.get("broken") for content in conditions.values() for arm in content["arms"].values() for one in arm.values()
+    ):
+        handles.append(Line2D([], [], color="grey", marker="X", linestyle=""))
+        labels.append("a seed broke: its plan\nsays little")
     figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
     return figure
 
@@ -136,7 +143,7 @@ def _draw_arm(axis: Any, arm: str, strengths: Mapping[str, Any], measure: str, c
         steps = sorted(one["trajectory"], key=int)
         path = [(one["trajectory"][step]["pass@1"], one["trajectory"][step][measure]) for step in steps]
         axis.plot([a for a, _ in path], [b for _, b in path], "-", color=colour, linewidth=0.8, alpha=0.7)
-        axis.plot(x["value"], y["value"], "o", color=colour, markersize=4, label=arm)
+        axis.plot(x["value"], y["value"], "X" if one.get("broken") else "o", color=colour, markersize=4, label=arm)
 
 
 def _draw_interval(axis: Any, strengths: Mapping[str, Any], measure: str, colour: str) -> None:

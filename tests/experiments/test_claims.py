@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from berrypick.envs.metrics.statistics import Estimate
 from berrypick.experiments.claims import Claim, Evidence, judge
 
 
@@ -72,6 +73,39 @@ def test_what_was_not_run_is_inconclusive_and_what_cannot_be_measured_is_not_dec
     found = judge([claim("a"), claim("b")], {"b": Evidence(undecidable="no cue")})
     assert [(v.verdict, v.reason) for v in found] == [("inconclusive", "not run"), ("not decidable here", "no cue")]
     assert found[0].estimate is None
+
+
+def test_before_its_stopping_rule_is_met_a_claim_is_not_tested_and_weighs_on_the_others():
+    early = verdict_of(claim(), around(0.5), unfinished="3 cells to go")
+    assert (early.verdict, early.reason, early.p_supported) == ("inconclusive", "3 cells to go", None)
+    assert early.estimate is not None
+    differences = around(0.05, 6, spread=0.03)
+    alone = verdict_of(claim(), differences)
+    for other in (Evidence(around(0.9), range(8), unfinished="3 cells to go"), Evidence([0.9, 0.91], [0, 1])):
+        found = judge([claim(), claim("d")], {"c": Evidence(differences, range(6)), "d": other})[0]
+        assert found.p_supported == pytest.approx(2 * alone.p_supported)
+
+
+def test_support_that_other_questions_might_not_give_says_so():
+    told = verdict_of(claim(expected="equivalent"), around(0.01), inside=Estimate(0.01, -0.005, 0.031, 512))
+    assert told.verdict == "supported"
+    assert told.reason == "on these questions; resampled too, the interval [-0.005, +0.031] leaves the margin"
+    told = verdict_of(claim(expected="decrease"), around(-0.05), inside=Estimate(-0.05, -0.1, 0.01, 512))
+    assert told.reason == "on these questions; resampled too, the interval [-0.100, +0.010] holds 0"
+    silent = verdict_of(claim(expected="increase"), around(0.05), inside=Estimate(0.05, 0.01, 0.1, 512))
+    assert (silent.verdict, silent.reason) == ("supported", "")
+
+
+def test_a_caveat_stands_beside_the_verdict():
+    assert verdict_of(claim(), around(0.05), caveat="one broke").reason == "one broke"
+    found = verdict_of(claim(), around(-0.05), caveat="one broke")
+    assert found.reason == "the difference lies below the smallest effect of interest; one broke"
+
+
+def test_seeds_that_all_failed_give_their_reason():
+    found = verdict_of(claim(), [], missing={0: "not run", 1: "MemoryError: full"})
+    assert (found.verdict, found.reason) == ("inconclusive", "no seed has a value: MemoryError: full")
+    assert verdict_of(claim(), [], missing={0: "not run"}).reason == "not run"
 
 
 def test_holm_counts_claims_that_were_not_run():

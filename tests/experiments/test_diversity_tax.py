@@ -15,12 +15,17 @@ from berrypick.experiments.diversity_tax_arms import ARMS
 from berrypick.experiments.diversity_tax_cells import TableCell
 from berrypick.experiments.diversity_tax_claims import CLAIMS, CONTRASTS
 from berrypick.experiments.diversity_tax_language import language_cells
+from berrypick.experiments.diversity_tax_report import diversity_report
 from berrypick.experiments.diversity_tax_series import (
     Series,
     avoidable_tax,
     equal_entropy_difference,
     matched_difference,
 )
+from berrypick.experiments.diversity_tax_tables import signed
+from berrypick.experiments.diversity_tax_taxes import kind_of_tax
+from berrypick.experiments.diversity_tax_text import headline
+from berrypick.experiments.experiment import Results
 from berrypick.experiments.runner import run_experiment
 
 
@@ -83,7 +88,7 @@ def test_a_control_that_learns_nothing_stays_at_the_start(smoke):
     _, report = smoke
     for content in report["conditions"].values():
         (one,) = content["arms"]["no_learning"].values()
-        assert one["measures"] == one["start"]
+        assert one["measures"] == content["start"]
 
 
 def test_a_cell_is_reproduced_exactly_from_its_command(smoke, tmp_path, capsys):
@@ -181,25 +186,40 @@ def test_the_avoidable_tax_is_the_horizontal_distance_to_the_frontier():
     assert np.isfinite(avoidable_tax(front, 0.5, 0.8))
 
 
-def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_said_first(smoke):
-    from berrypick.experiments.diversity_tax_report import diversity_report
-    from berrypick.experiments.diversity_tax_text import headline
-    from berrypick.experiments.experiment import Results
-
-    cells = language_cells(8)
+def language_results(cells, **changes):
+    """Every cell at a plausible end; `changes` of the last checkpoint by arm."""
     results = Results()
     for cell in cells:
         tax = 0.05 if cell.config["arm"] == "darling" else 0.0
         noise = 0.001 * cell.config["seed"] * (1 + tax)
-        last = {"pass@1_plan": 0.55 - tax + noise, "pass@8_plan": 0.7, "pass@1": 0.5, "breadth": 0.8 + tax}
+        last = {
+            "pass@1_plan": 0.55 - tax + noise,
+            "pass@8_plan": 0.7,
+            "pass@1": 0.5,
+            "pass@8": 0.6,
+            "breadth": 0.8 + tax,
+            "give_up_loss": 0.0,
+            "execution_loss": 0.01,
+        }
         start = {**last, "pass@1_plan": 0.5, "breadth": 0.9}
+        last |= changes.get(cell.config["arm"], {}) if cell.config["seed"] < 2 else {}
         greedy = {"0": {"pass@1_plan": 0.6}}
         results.done[cell.key] = {"checkpoints": {"0": start, "200": last}, "temperatures": greedy}
+    return results
+
+
+def verdicts_of(report):
+    return {row["claim"]["id"]: row for row in report["verdicts"]}
+
+
+def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_said_first(smoke):
+    cells = language_cells(8)
+    results = language_results(cells)
     lost = next(cell.key for cell in cells if "free/darling/seed-03" in cell.key)
     results.done.pop(lost)
     results.failed[lost] = "RuntimeError: diverged"
     report = diversity_report(results, cells, "full")
-    verdicts = {row["claim"]["id"]: row for row in report["verdicts"]}
+    verdicts = verdicts_of(report)
     assert verdicts["lm-priced-pass1"]["verdict"] == "supported"
     assert verdicts["lm-priced-pass1"]["estimate"]["value"] == pytest.approx(-0.05, abs=1e-3)
     assert verdicts["lm-free-pass1"]["verdict"] == "inconclusive"
@@ -213,16 +233,93 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     # the control had .85 of breadth half way from .5 at .9 to .55 at .8
     assert darling["matched"]["value"] == pytest.approx(0.5 - 0.525, abs=0.005)
     assert darling["frontier_distance"]["value"] > 0
+    free, priced = (row for row in report["taxes"] if row["policy"] == "language model")
+    assert (free["kind"], free["seeds"], priced["kind"], priced["seeds"]) == ("open", 7, "real", 8)
+    # the frontier has a pass@8 of .7 at more pass@1 than was lost
+    assert priced["avoidable"]["value"] == pytest.approx(0.05, abs=1e-3)
+    assert priced["actual"]["tax"]["value"] == 0
 
     _, with_tables = smoke
     mixed = {**with_tables, "cells": report["cells"], "verdicts": list(report["verdicts"])}
+    mixed["taxes"] = [*report["taxes"], *with_tables["taxes"]]
     at = next(i for i, row in enumerate(mixed["verdicts"]) if row["claim"]["id"] == "priced-pass1")
     estimate = {"value": 0.0, "low": -0.001, "high": 0.001, "n": 24}
     mixed["verdicts"][at] = {**mixed["verdicts"][at], "verdict": "contradicted", "estimate": estimate}
-    assert headline(mixed).startswith("95 of 96 language-model cells were run. Table and language model disagree")
-    assert "With 2 seeds nothing of this is a finding." in headline(with_tables)
-    assert "the language model pays" not in headline(with_tables)
-    # not one interval of the language model lies inside the margin in both conditions: -.05 is a real tax
-    language = headline({**mixed, "language_model": report["language_model"]})
-    assert "the language model pays in planned pass@1 and gets in planned pass@8: With 7 seeds" in language
-    assert "The tax is real in free/diverse (-0.050" in language
+    assert headline(mixed).startswith("Table and language model disagree on the claim that with unequal kinds")
+    assert "Nothing is decided before all seeds and cells are in; so far in free/diverse" in headline(with_tables)
+    assert "in planned pass@1" not in headline(with_tables)
+    assert "95 of 96 cells, 7 and 8 seeds, in planned pass@1 and pass@8: The tax is real" in headline(mixed)
+
+
+def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
+    cells = language_cells(8)
+    results = language_results(cells)
+    last = next(cell.key for cell in cells if "entropy/seed-07" in cell.key)
+    results.done.pop(last)
+    results.not_run.append(last)
+    report = diversity_report(results, cells, "full")
+    found = verdicts_of(report)["lm-priced-pass1"]
+    assert (found["verdict"], found["reason"]) == ("inconclusive", "the grid goes on, 1 of its cells have not been run")
+    assert found["p_supported"] is None
+    assert {row["kind"] for row in report["taxes"]} == {"open"}
+
+
+def test_a_policy_that_broke_is_named_wherever_its_plan_is_shown():
+    cells = language_cells(8)
+    gone = {"pass@1": 0.0, "pass@8": 0.0, "give_up_loss": 0.5, "execution_loss": 0.0}
+    report = diversity_report(language_results(cells, darling=gone), cells, "full")
+    found = verdicts_of(report)["lm-priced-pass1"]
+    assert found["verdict"] == "supported"
+    assert found["reason"] == "in 2 of 8 seeds a policy broke and its plan says little; the others' mean is -0.050"
+    row = next(row for row in report["taxes"] if row["condition"] == "priced/diverse")
+    assert row["broken"] == [0, 1]
+    assert row["actual"]["tax"]["value"] == pytest.approx(-0.5 * 2 / 8)
+    assert "2 of 8 seeds broke, without them -0.050" in headline(report)
+    assert report["language_model"]["priced/diverse"]["darling"]["broken"] == {"0": 0.5, "1": 0.5}
+    assert report["text"].count("8, 2 broken") == 4  # both conditions, among the taxes and among the arms
+
+
+def test_language_model_cells_that_all_failed_are_not_said_to_be_missing():
+    cells = language_cells(8)
+    results = Results(failed={cell.key: "MemoryError: full" for cell in cells})
+    report = diversity_report(results, cells, "full")
+    assert "96 of 96 cells failed and none is done" in report["text"]
+    assert verdicts_of(report)["lm-priced-pass1"]["reason"] == "no seed has a value: MemoryError: full"
+
+
+@pytest.mark.parametrize(
+    ("mean", "differs", "within", "kind"),
+    [
+        (-0.036, True, False, "real"),
+        (-0.015, True, True, "small"),  # there, although equivalent within the margin
+        (0.014, True, True, "small negative"),
+        (0.03, True, False, "negative"),
+        (-0.001, False, True, "zero"),
+        (-0.03, False, False, "undecided"),
+    ],
+)
+def test_a_tax_is_called_what_both_of_its_tests_say(mean, differs, within, kind):
+    assert kind_of_tax(mean, differs=differs, within=within) == kind
+
+
+def test_a_row_of_fewer_seeds_says_so_and_one_of_less_than_half_is_none():
+    row = {"value": 0.1, "low": 0.05, "high": 0.15, "n": 5}
+    assert signed(row, of=5) == "+0.100 [+0.050, +0.150]"
+    assert signed(row, of=9) == "+0.100 [+0.050, +0.150] (5 of 9)"
+    assert signed(row, of=11) == "–"
+    assert signed({**row, "low": None, "n": 1}, of=2) == "+0.100 (1 of 2)"
+
+
+def test_a_control_that_has_a_breadth_twice_is_matched_where_it_is_best():
+    control = series(at=[(0.8, 0.40, 1.0), (1.0, 0.45, 1.1), (0.6, 0.65, 0.4)])
+    arm = series(at=[(0.8, 0.40, 1.0), (0.9, 0.50, 0.9)])
+    # on its way up it had .425, on its way down .5
+    assert matched_difference(arm, control) == {0: pytest.approx(0.0)}
+
+
+def test_controls_are_evaluated_closely_and_end_where_the_others_do():
+    cells = EXPERIMENT.cells("small", 1)
+    steps = {cell.config["arm"]: cell.config["table"]["checkpoints"] for cell in cells}
+    assert len(steps["dr_grpo"]) == len(steps["multi_rlvr"]) == 30
+    assert steps["darling"] == (0, 10, 20, 40, 80, 200)
+    assert set(steps["darling"]) < set(steps["dr_grpo"])

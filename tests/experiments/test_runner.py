@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from berrypick import BerrypickError
@@ -23,6 +25,7 @@ class Toy:
     factor: int = 1
     crash: set = field(default_factory=set)
     stop: set = field(default_factory=set)
+    die: set = field(default_factory=set)
     ran: list = field(default_factory=list)
 
     def cells(self, scale, num_seeds):
@@ -31,6 +34,8 @@ class Toy:
     def run_cell(self, cell, work):
         seed = cell.config["seed"]
         self.ran.append(seed)
+        if seed in self.die:
+            os._exit(9)
         if seed in self.stop:
             raise KeyboardInterrupt
         if seed in self.crash:
@@ -45,8 +50,8 @@ class Toy:
         assert (out / "report.json").is_file()
 
 
-def run(toy, out, seeds=3):
-    return run_experiment(toy, out, scale="smoke", num_seeds=seeds)
+def run(toy, out, seeds=3, **options):
+    return run_experiment(toy, out, scale="smoke", num_seeds=seeds, **options)
 
 
 def test_a_second_run_computes_nothing_and_reports_the_same(tmp_path):
@@ -67,6 +72,15 @@ def test_a_crashed_cell_loses_itself_alone_is_named_and_is_tried_again(tmp_path)
     toy.crash.clear()
     assert run(toy, tmp_path / "r")["failed"] == {}
     assert toy.ran == [0, 1, 2, 1]
+
+
+def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where the processes find this module
+    report = run(Toy(die={1}), tmp_path / "r", seeds=5, workers=2)
+    assert report["values"] == {f"arm/seed-{seed}": seed**2 for seed in (0, 2, 3, 4)}
+    assert list(report["failed"]) == ["arm/seed-1"]
+    assert "was killed" in report["failed"]["arm/seed-1"]
+    assert len(run(Toy(), tmp_path / "r", seeds=5, workers=2)["values"]) == 5
 
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
