@@ -57,6 +57,16 @@ def _policies(report: Report) -> str:
     return "\n".join(f"- {name}: {known.get(name, 'a language model')}" for name in names)
 
 
+def _no_width(report: Report) -> str:
+    """What ±0.000 does not say, by number of questions (the rule of three)."""
+    counts = sorted({row["questions"] for row in report["rows"]})
+    bounds = ", ".join(f"{3 / count:.2g} of {count}" for count in counts)
+    return (
+        "±0.000 says that all questions at hand gave one value, not that any other would: of further questions up to "
+        f"3 / n may give another, at 95 % ({bounds})."
+    )
+
+
 def _state(report: Report) -> str:
     cells = report["cells"]
     lines = [f"{cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run."]
@@ -85,6 +95,7 @@ def page(report: Report) -> str:
         "No training: the same questions under BM25 and under the controls of retrieval. ± is half of the 95 % "
         "interval with questions resampled, brackets are whole ones; differences are paired by question.",
         f"Command: `{report['command']}`. {_state(report)}",
+        _no_width(report),
         f"Policies, untrained and sampled at temperature 1:\n\n{_policies(report)}",
         f"Controls:\n\n{controls}",
         f"Measures:\n\n{meanings}\n- pass@4: some of 4 rollouts is right, unbiased",
