@@ -55,7 +55,7 @@ def _phrase(row: Mapping[str, Any], k: int) -> str:
     if row["avoidable"] is not None and row["avoidable"]["low"] is not None and row["avoidable"]["low"] > 0:
         text += f"; avoidable, since an ideal policy has this pass@{k} without it: {plain(row['avoidable'])}"
     if row["kind"] in ("real", "small") and row["matched"] is not None:
-        text += f"; where its control had the same breadth on its way: {signed(row['matched'], of=row['seeds'])}"
+        text += f"; against its control stopped early at that breadth: {signed(row['matched'], of=row['seeds'])}"
     resampled = row.get("resampled", {}).get("tax")
     if resampled is not None and row["kind"] not in ("real", "open", "undecided"):
         text += f"; with other questions [{resampled['low']:+.3f}, {resampled['high']:+.3f}]"
