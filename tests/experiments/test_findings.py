@@ -43,8 +43,13 @@ def test_every_number_of_the_page_changes_with_the_report(report):
         for row in arms.values():
             row.update(measures=dict.fromkeys(row["measures"]), difference={}, matched=None)
             row.update(dict.fromkeys(("frontier_distance", "avoidable_tax", "greedy")))
+    for row in emptied["taxes"]:
+        for name in ("tax", "gain", "avoidable", "matched", "tax_of_whole"):
+            row[name] = None
+        for name in {"resampled", "actual"} & set(row):
+            row[name] = {"tax": None, "gain": None}
     for verdict in emptied["verdicts"]:
-        verdict.update(estimate=None, inside=None, p_supported=None)
+        verdict.update(estimate=None, inside=None, p_supported=None, p_contradicted=None, reason="")
     decimals = re.findall(r"[+-]?\d\.\d{3}\b", "".join(EXPERIMENT.pages(emptied).values()))
     assert not decimals
 
