@@ -17,6 +17,7 @@ __all__ = [
     "cell_file",
     "failure_file",
     "load_results",
+    "read_cells",
     "stored_result",
     "take_over",
     "write_cells",
@@ -38,7 +39,11 @@ def stored_result(experiment: Experiment, out: Path, cell: Cell) -> dict[str, An
     path = cell_file(out, cell)
     if not path.is_file():
         return None
-    return _checked(experiment, cell, json.loads(path.read_text()), str(path))
+    try:
+        document = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise BerrypickError(f"{path} is damaged ({error}); delete it, and the next run computes it again") from error
+    return _checked(experiment, cell, document, str(path))
 
 
 def _checked(experiment: Experiment, cell: Cell, stored: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -72,8 +77,8 @@ def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell],
     path.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal cells give equal bytes
 
 
-def take_over(experiment: Experiment, out: Path, cells: Sequence[Cell], given: Path) -> None:
-    """Puts finished cells of a file that `write_cells` made into a run folder that lacks them."""
+def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> dict[str, dict[str, Any]]:
+    """Key -> document of a file that `write_cells` made; cells that the experiment does not have are left out."""
     if not given.is_file():
         raise BerrypickError(
             f"{given} is no file of cells; give the .jsonl.gz that an earlier run left beside its report"
@@ -83,16 +88,26 @@ def take_over(experiment: Experiment, out: Path, cells: Sequence[Cell], given: P
         text = gzip.decompress(given.read_bytes()).decode()
     except (OSError, EOFError, ValueError) as error:
         raise BerrypickError(f"{given} cannot be read ({error}); give a .jsonl.gz that an earlier run left") from error
+    found = {}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             document = dict(json.loads(line))
-            cell = known.get(document.pop("key"))
+            key = document.pop("key")
         except (ValueError, KeyError, TypeError) as error:
             raise BerrypickError(f"{given}:{number} is no cell of an experiment; give another file") from error
-        if cell is not None and not cell_file(out, cell).is_file():
-            _checked(experiment, cell, document, f"{given}:{number}")
-            cell_file(out, cell).parent.mkdir(parents=True, exist_ok=True)
-            write_json(cell_file(out, cell), document)
+        if key in known:
+            _checked(experiment, known[key], document, f"{given}:{number}")
+            found[key] = document
+    return found
+
+
+def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Puts cells that `read_cells` found into a run folder that lacks them."""
+    for cell in cells:
+        path = cell_file(out, cell)
+        if cell.key in documents and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, documents[cell.key])
 
 
 def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Results:

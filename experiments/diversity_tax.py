@@ -98,6 +98,9 @@ class DiversityTax:
         crossed = [(preset, start) for preset in (*self.presets, *self.cue_presets) for start in self.starts]
         return crossed + [(preset, "diverse") for preset in self.answer_presets]
 
+    def require(self, cells: Sequence[Cell]) -> None:
+        """Worlds are made, not read: nothing."""
+
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":

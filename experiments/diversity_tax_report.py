@@ -27,7 +27,7 @@ from .diversity_tax_series import (
     trajectory,
 )
 from .diversity_tax_taxes import tax_rows
-from .diversity_tax_text import report_text
+from .diversity_tax_terminal import report_text
 from .experiment import Cell, Results, Scale
 
 __all__ = ["diversity_report", "language_csv", "measures_of", "per_seed_csv"]

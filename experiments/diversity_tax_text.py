@@ -1,14 +1,14 @@
-"""The diversity-tax report in words: sentences made of its numbers, none typed by hand."""
+"""The diversity-tax report in one paragraph: sentences made of its numbers, none typed by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .diversity_tax_tables import arm_table, language_table, plain, signed, tax_table, verdict_table
+from .diversity_tax_tables import plain, signed
 from .diversity_tax_taxes import MARGIN
 
-__all__ = ["headline", "report_text"]
+__all__ = ["headline"]
 
 Report = Mapping[str, Any]
 
@@ -104,24 +104,3 @@ def _disagreements(report: Report) -> list[str]:
         elif language["verdict"] in decided and language["verdict"] == table["verdict"]:
             notes.append(f"Table and language model agree: that {statement} is {table['verdict']}.")
     return sorted(notes, key=lambda note: "disagree" not in note)
-
-
-def report_text(report: Report) -> str:
-    """The terminal text of a run."""
-    cells = report["cells"]
-    parts = [
-        f"diversity tax, scale {report['scale']}: {cells['done']} cells done, {len(cells['failed'])} failed, "
-        f"{cells['not_run']} not run; {report['test_questions']} test questions, on which the table of kinds is exact",
-        headline(report),
-        tax_table(report),
-        "* not registered",
-    ]
-    for key, why in list(cells["failed"].items())[:20]:
-        parts.append(f"failed: {key}: {why}")
-    for condition in report["conditions"]:
-        parts.append(f"{condition}, arms at their middle strength (± half of the 95 % t-interval over seeds)")
-        parts.append(arm_table(report, condition))
-    for condition in report["language_model"]:
-        parts += [f"{condition}, language model", language_table(report, condition)]
-    parts.append(verdict_table(report))
-    return "\n\n".join(parts)

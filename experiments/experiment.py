@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-__all__ = ["Cell", "Experiment", "Results", "Scale"]
+__all__ = ["Cell", "Experiment", "Results", "Scale", "failure_lines"]
 
 Scale = Literal["smoke", "small", "full"]
 
@@ -47,6 +47,17 @@ class Results:
     not_run: list[str] = field(default_factory=list)
 
 
+def failure_lines(failed: Mapping[str, str]) -> list[str]:
+    """A line a reason: the first cell that failed of it, and how many more."""
+    by_reason: dict[str, list[str]] = {}
+    for key, why in failed.items():
+        by_reason.setdefault(why, []).append(key)
+    return [
+        f"failed: {keys[0]}{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}: {why}"
+        for why, keys in by_reason.items()
+    ]
+
+
 class Experiment(Protocol):
     """One question, one file."""
 
@@ -67,6 +78,10 @@ class Experiment(Protocol):
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """All cells of a scale."""
+        ...
+
+    def require(self, cells: Sequence[Cell]) -> None:
+        """Raises BerrypickError, before the first cell, where what all of them need is not there."""
         ...
 
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from .diversity_tax_tables import (
 )
 from .diversity_tax_taxes import MARGIN
 from .diversity_tax_text import headline
+from .experiment import failure_lines
 
 __all__ = ["findings", "strengths"]
 
@@ -214,4 +215,4 @@ def strength_table(report: Report, condition: str) -> str:
 
 def _failures(report: Report) -> str:
     failed = report["cells"]["failed"]
-    return "\n".join(f"- {key}: {why}" for key, why in failed.items()) if failed else "No cell failed."
+    return "\n".join(f"- {line}" for line in failure_lines(failed)) if failed else "No cell failed."

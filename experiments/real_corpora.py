@@ -88,6 +88,12 @@ class RealCorpora:
     def _size(self, policy: str) -> int:
         return self.questions if policy in SCRIPTED else self.model_questions
 
+    def require(self, cells: Sequence[Cell]) -> None:
+        """Opens the set of the first cell, which keeps it."""
+        if cells:
+            config = cells[0].config
+            _task(config["set"], config["split"], json.dumps(config["env_args"]))
+
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Plays and measures: {"columns": {measure: a value for each question, None where there is none}}."""
         config = cell.config

@@ -8,6 +8,7 @@ from typing import Any
 from ..envs.controls import CONTROLS
 from ..policies.scripted import SCRIPTED
 from .diversity_tax_tables import markdown_table, plain, signed
+from .experiment import failure_lines
 from .measures import MEASURES
 from .policies import MODELS
 
@@ -70,7 +71,7 @@ def _no_width(report: Report) -> str:
 def _state(report: Report) -> str:
     cells = report["cells"]
     lines = [f"{cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run."]
-    return "\n".join([*lines, *(f"failed: {key}: {why}" for key, why in cells["failed"].items())])
+    return "\n".join([*lines, *failure_lines(cells["failed"])])
 
 
 def _body(report: Report) -> list[str]:

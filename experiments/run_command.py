@@ -63,6 +63,7 @@ class Run:
 
     def run(self) -> int:
         """Runs it."""
+        from .publishing import check_project, publish
         from .runner import reproduce_cell, run_experiment
 
         experiment = open_experiment(self.name)
@@ -70,6 +71,8 @@ class Run:
             result = reproduce_cell(experiment, self.cell, self.out, scale=self.scale, num_seeds=self.seeds)
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
             return 0
+        if self.publish is not None:
+            check_project(self.publish)
         report = run_experiment(
             experiment,
             self.out,
@@ -81,14 +84,12 @@ class Run:
             on_cell=None if self.json else _progress,
         )
         if self.publish is not None:
-            from .publishing import publish
-
             publish(experiment, self.out, self.publish)
         if self.json:
             sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
         else:
             sys.stdout.write(report["text"] + "\n")
-        return 0
+        return 1 if report["cells"]["failed"] else 0
 
 
 def _progress(done: int, total: int, key: str) -> None:

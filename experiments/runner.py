@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .cell_store import cell_document, cell_file, failure_file, load_results, stored_result, take_over
+from .cell_store import cell_document, cell_file, failure_file, load_results, read_cells, stored_result, take_over
 from .experiment import Cell, Experiment, Scale
 from .run_folder import environment_facts, open_run_folder, write_json
 
@@ -54,15 +54,16 @@ def run_experiment(
     """
     if num_seeds < 1 or workers < 1:
         raise BerrypickError(f"--seeds and --workers must be at least 1, got {num_seeds} and {workers}")
-    config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
-    open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
     cells = experiment.cells(scale, num_seeds)
     chosen = [cell for cell in cells if fnmatch(cell.key, only)]
     if not chosen:
         raise BerrypickError(f"no cell is like {only!r}; the first of {len(cells)} is {cells[0].key}")
-    if given is not None:
-        take_over(experiment, out, cells, given)
-    missing = [cell for cell in chosen if stored_result(experiment, out, cell) is None]
+    documents = {} if given is None else read_cells(experiment, cells, given)
+    missing = [cell for cell in chosen if cell.key not in documents and stored_result(experiment, out, cell) is None]
+    experiment.require(missing)
+    config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
+    open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
+    take_over(out, cells, documents)
     for number, cell in enumerate(_computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1):
         if on_cell:
             on_cell(number, len(chosen), cell.key)

@@ -12,13 +12,17 @@ class BerrypickError(Exception):
     """Base of all berrypick errors; the command line prints its message alone and exits with 2."""
 
 
+_MOST_NAMES = 30
+
+
 class UnknownNameError(BerrypickError):
     """A name nobody registered; the message offers the nearest known ones."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
-        super().__init__(f"unknown {what} {name!r}; did you mean {', '.join(near)}?")
+        more = f" or one of {len(near) - _MOST_NAMES} more" if len(near) > _MOST_NAMES else ""
+        super().__init__(f"unknown {what} {name!r}; did you mean {', '.join(near[:_MOST_NAMES])}{more}?")
 
 
 class MissingExtraError(BerrypickError):

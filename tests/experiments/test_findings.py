@@ -96,3 +96,23 @@ def test_published_results_are_small_and_hold_no_rollouts():
 def test_a_folder_without_a_report_is_refused(tmp_path):
     with pytest.raises(BerrypickError, match=r"holds no report.json"):
         publish(EXPERIMENT, tmp_path, tmp_path)
+
+
+def test_what_is_published_is_never_replaced_by_less_nor_what_others_wrote(report, tmp_path):
+    run, project = tmp_path / "run", tmp_path / "project"
+    run.mkdir()
+    (run / "report.json").write_text(json.dumps(report))
+    with pytest.raises(BerrypickError, match=r"has no pyproject.toml"):
+        publish(EXPERIMENT, run, project)
+    (project / "docs").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("")
+    (project / "docs" / "findings.md").write_text("my own words")
+    with pytest.raises(BerrypickError, match=r"findings.md was not written by a report"):
+        publish(EXPERIMENT, run, project)
+    (project / "docs" / "findings.md").unlink()
+    publish(EXPERIMENT, run, project)
+    less = {**report, "cells": {**report["cells"], "done": report["cells"]["done"] - 1}}
+    (run / "report.json").write_text(json.dumps(less))
+    with pytest.raises(BerrypickError, match=r"finish the run, or move"):
+        publish(EXPERIMENT, run, project)
+    assert json.loads((project / "results" / "diversity_tax" / "report.json").read_text()) == report

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from berrypick import BerrypickError
 from berrypick.experiments.publishing import publish
 from berrypick.experiments.real_corpora import EXPERIMENT, RETRIEVALS, RealCorpora
 from berrypick.experiments.real_corpora_text import page
@@ -84,18 +85,19 @@ def test_gains_are_differences_to_the_closed_book(run):
 
 def test_a_run_is_published_as_results_and_page(toy, run, tmp_path):
     out, report = run
+    (tmp_path / "pyproject.toml").write_text("")
     publish(toy, out, tmp_path)
     assert json.loads((tmp_path / "results" / "real_corpora" / "report.json").read_text()) == report
     assert (tmp_path / "docs" / "real_corpora.md").read_text() == page(report)
 
 
-def test_a_set_without_evidence_is_a_failed_cell_that_says_so(toy, tmp_path):
+def test_a_set_without_evidence_is_refused_before_the_first_cell(toy, tmp_path):
     questions = tmp_path / "q.jsonl"
     questions.write_text('{"id": "q", "question": "Who?", "golden_answers": ["Me"], "metadata": {"split": "dev"}}\n')
     bare = RealCorpora(sets="Custom", policies="question", env_args={**toy.env_args, "questions": str(questions)})
-    report = run_experiment(bare, tmp_path / "run", scale="smoke", num_seeds=1)
-    assert len(report["cells"]["failed"]) == len(RETRIEVALS)
-    assert "Custom has no annotated evidence" in report["text"]
+    with pytest.raises(BerrypickError, match="Custom has no annotated evidence"):
+        run_experiment(bare, tmp_path / "run", scale="smoke", num_seeds=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_small_scale_adds_the_language_model_with_fewer_questions():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from berrypick import BerrypickError
 from berrypick.experiments.cell_store import load_results, write_cells
-from berrypick.experiments.experiment import Cell
+from berrypick.experiments.experiment import Cell, failure_lines
 from berrypick.experiments.runner import reproduce_cell, run_experiment
 
 
@@ -26,10 +26,15 @@ class Toy:
     crash: set = field(default_factory=set)
     stop: set = field(default_factory=set)
     die: set = field(default_factory=set)
+    needs: str = ""
     ran: list = field(default_factory=list)
 
     def cells(self, scale, num_seeds):
         return [Cell(f"arm/seed-{seed}", {"seed": seed, "factor": self.factor}) for seed in range(num_seeds)]
+
+    def require(self, cells):
+        if self.needs:
+            raise BerrypickError(self.needs)
 
     def run_cell(self, cell, work):
         seed = cell.config["seed"]
@@ -155,6 +160,30 @@ def test_a_cell_is_reproduced_whatever_the_folder_holds(tmp_path):
     assert found == {"value": 4}
     with pytest.raises(BerrypickError, match="did you mean arm/seed-2"):
         reproduce_cell(toy, "arm/sed-2", tmp_path / "r", scale="smoke", num_seeds=3)
+
+
+def test_what_all_cells_need_is_asked_for_before_the_first_and_leaves_no_folder(tmp_path):
+    toy = Toy(needs="no corpus; set BERRYPICK_DATA")
+    with pytest.raises(BerrypickError, match="no corpus"):
+        run(toy, tmp_path / "r")
+    with pytest.raises(BerrypickError, match="no cell is like"):
+        run(Toy(), tmp_path / "r", only="nosuch")
+    with pytest.raises(BerrypickError, match="no file of cells"):
+        run(Toy(), tmp_path / "r", given=tmp_path / "nosuch")
+    assert toy.ran == []
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_damaged_cell_says_what_to_delete(tmp_path):
+    run(Toy(), tmp_path / "r")
+    (tmp_path / "r" / "cells" / "arm" / "seed-1.json").write_text("{")
+    with pytest.raises(BerrypickError, match=r"seed-1.json is damaged .*; delete it"):
+        run(Toy(), tmp_path / "r")
+
+
+def test_failures_of_one_reason_are_one_line():
+    failed = {"a": "no data", "b": "no data", "c": "no data", "d": "no memory"}
+    assert failure_lines(failed) == ["failed: a and 2 more: no data", "failed: d: no memory"]
 
 
 def test_no_seeds_are_refused(tmp_path):
