@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from .attention import attention_mask
 from .objectives.losses import token_log_probs
 
-__all__ = ["MicroBatch", "TokenRows", "additive_mask", "micro_batches", "score", "score_rows", "twins", "used_length"]
+__all__ = ["MicroBatch", "TokenRows", "micro_batches", "score", "score_rows", "twins", "used_length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def score(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient: bool =
     """
     context, targets = batch.ids[:, :-1], batch.ids[:, 1:][batch.policy]
     causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
-    apart = _apart(batch, causal.dtype)
+    apart = _apart(batch, causal)
     sharded = hasattr(causal, "unshard")  # FSDP gathers weights in the whole model's forward
     if causal.config.model_type in _PLAIN_HEAD and not sharded:
         hidden = causal.base_model(input_ids=context, use_cache=False, **apart).last_hidden_state
@@ -136,19 +137,11 @@ def score_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list
     return out
 
 
-def _apart(batch: MicroBatch, dtype: torch.dtype) -> dict[str, Tensor]:
+def _apart(batch: MicroBatch, causal: Any) -> dict[str, Any]:
     """Attention mask and positions of packed sequences; nothing for rows of one sequence."""
     if batch.segments is None or batch.positions is None:
         return {}
-    segments = batch.segments[:, :-1]
+    segments, positions = batch.segments[:, :-1], batch.positions[:, :-1]
     same = segments[:, None, :] == segments[:, :, None]
-    return {
-        "attention_mask": additive_mask(same.tril()[:, None], dtype),
-        "position_ids": batch.positions[:, :-1],
-    }
-
-
-def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """Boolean visibility as a float mask, which eager and SDPA attention both read."""
-    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return mask.masked_fill_(~visible, torch.finfo(dtype).min)
+    mask = attention_mask(causal, same.tril(), positions[:, :, None], positions[:, None, :])
+    return {"attention_mask": mask, "position_ids": positions}

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from .batches import additive_mask
+from .attention import attention_mask
 
 __all__ = ["RowCache", "forward_rows"]
 
@@ -133,7 +133,7 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
     """One cached forward over right-padded new tokens.
 
     Args:
-        model: any decoder-only causal language model of `transformers`.
+        model: a decoder-only causal language model of `transformers` that takes position ids.
         cache: one row for each row of `tokens`; its lengths grow by `counts`.
         tokens: int64 [rows, T].
         counts: int64 [rows], how many of the T are real.
@@ -144,11 +144,11 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
     num_tokens = tokens.shape[1]
     span = cache.place(num_tokens)
     positions = cache.lengths[:, None] + torch.arange(num_tokens, device=tokens.device)
-    mask = torch.arange(span, device=tokens.device) <= positions[:, :, None]
+    queries, keys = positions[:, :, None], torch.arange(span, device=tokens.device)
     causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
     out = causal(
         input_ids=tokens,
-        attention_mask=additive_mask(mask[:, None], causal.dtype),
+        attention_mask=attention_mask(causal, keys <= queries, queries, keys),
         position_ids=positions,
         use_cache=True,
         logits_to_keep=1,

@@ -14,7 +14,7 @@ import torch
 from berrypick.envs.tasks import Task, make_task
 from berrypick.policies.language_model import LanguageModelPolicy
 from berrypick.policies.tiny import TINY_CONFIG, tiny_tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 torch.set_num_threads(1)
 
@@ -64,6 +64,49 @@ def babble(model: Any, tokenizer: PreTrainedTokenizerFast) -> None:
 @pytest.fixture(scope="session")
 def make_babbler(tokenizer: PreTrainedTokenizerFast) -> Callable[..., LanguageModelPolicy]:
     return lambda **options: babbler(tokenizer, **options)
+
+
+_LLAMA_LIKE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.25,
+    "tie_word_embeddings": False,
+}
+_ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "mistral": {**_LLAMA_LIKE, "sliding_window": 24},
+    "gemma3_text": {
+        **_LLAMA_LIKE,
+        "head_dim": 8,
+        "sliding_window": 24,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512, "initializer_range": 0.1},
+    "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
+    "gpt_neo": {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]},
+}
+
+
+def babbler_of(tokenizer: PreTrainedTokenizerFast, architecture: str, **sizes: Any) -> LanguageModelPolicy:
+    """A babbler of another architecture, by the name that `transformers` gives it."""
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    options = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    config = AutoConfig.for_model(
+        architecture, vocab_size=len(tokenizer), **options, **{**_ARCHITECTURES[architecture], **sizes}
+    )
+    model = AutoModelForCausalLM.from_config(config).eval()
+    torch.set_rng_state(state)
+    babble(model, tokenizer)
+    return LanguageModelPolicy(model, tokenizer, architecture)
+
+
+@pytest.fixture(scope="session")
+def make_babbler_of(tokenizer: PreTrainedTokenizerFast) -> Callable[..., LanguageModelPolicy]:
+    return lambda architecture, **sizes: babbler_of(tokenizer, architecture, **sizes)
 
 
 @pytest.fixture(scope="module")

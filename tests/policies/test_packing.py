@@ -40,13 +40,15 @@ def test_bins_hold_everything_once_within_capacity_and_no_two_would_fit_together
     assert all(a + b > 20 for i, a in enumerate(loads) for b in loads[:i])
 
 
-@pytest.mark.parametrize("kind", ["plain head", "whole forward"])
+@pytest.mark.parametrize("kind", ["plain head", "whole forward", "mistral", "gemma3_text"])
 def test_every_token_has_the_log_prob_it_has_alone(
-    make_babbler: MakeBabbler, monkeypatch: pytest.MonkeyPatch, kind: str
+    make_babbler: MakeBabbler, make_babbler_of: MakeBabbler, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     if kind == "whole forward":
         monkeypatch.setattr("berrypick.policies.batches._PLAIN_HEAD", frozenset())
-    model, data = make_babbler().model, some_rows(LENGTHS)
+    windowed = kind in ("mistral", "gemma3_text")
+    model = (make_babbler_of(kind, sliding_window=8) if windowed else make_babbler()).model
+    data = some_rows(LENGTHS)
     packed = list(packed_micro_batches(data, 80))
     assert any(len(batch.rows) > len(batch.ids) for batch in packed)
     for batch in packed:

@@ -9,13 +9,24 @@ import pytest
 import torch
 from berrypick.policies.language_model import LanguageModelPolicy
 from berrypick.policies.row_cache import RowCache, forward_rows
+from berrypick.retrieval_index.errors import BerrypickError
+from transformers import PreTrainedModel
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral", "gemma3_text"])
+def model(
+    make_babbler: Callable[..., LanguageModelPolicy],
+    make_babbler_of: Callable[..., LanguageModelPolicy],
+    request: pytest.FixtureRequest,
+) -> PreTrainedModel:
+    """Full attention, a sliding window in all layers, in some; windows that the contexts below outgrow."""
+    return (make_babbler() if request.param == "llama" else make_babbler_of(request.param, sliding_window=8)).model
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_ragged_appends_branches_and_joined_beginnings_give_the_logits_of_a_plain_forward(
-    make_babbler: Callable[..., LanguageModelPolicy], seed: int
+    model: PreTrainedModel, seed: int
 ) -> None:
-    model = make_babbler().model
     generator = np.random.default_rng(seed)
     contexts: list[list[int]] = [[] for _ in range(5)]
     cache = RowCache(torch.zeros(5, dtype=torch.int64))
@@ -55,3 +66,14 @@ def test_a_selection_is_a_copy(make_babbler: Callable[..., LanguageModelPolicy])
         part = cache.select(torch.tensor([1]))
         part.keys[0].zero_()
     assert torch.equal(cache.keys[0], before)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"), [("bloom", "takes no position ids"), ("gpt_neo", "layers of local")]
+)
+def test_a_model_whose_attention_no_mask_of_ours_describes_is_refused(
+    make_babbler_of: Callable[..., LanguageModelPolicy], architecture: str, reason: str
+) -> None:
+    cache = RowCache(torch.zeros(1, dtype=torch.int64))
+    with torch.inference_mode(), pytest.raises(BerrypickError, match=f"{architecture} .*{reason}.*; choose one"):
+        forward_rows(make_babbler_of(architecture).model, cache, torch.tensor([[1, 2]]), torch.tensor([2]))
