@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .batches import MicroBatch
 
-__all__ = ["OneProcess", "Processes", "TorchProcesses", "clip_gradients", "join_processes", "share"]
+__all__ = ["ONE_PROCESS", "OneProcess", "Processes", "TorchProcesses", "clip_gradients", "join_processes", "share"]
 
 T = TypeVar("T")
 
@@ -63,6 +63,9 @@ class OneProcess:
         return batches
 
 
+ONE_PROCESS = OneProcess()
+
+
 class TorchProcesses:
     """Processes of an initialised `torch.distributed` group, as `accelerate launch` makes them (gloo or nccl)."""
 
@@ -95,11 +98,11 @@ def join_processes() -> Processes:
     Without a GPU they meet over gloo, which `accelerate` does only when told so.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return OneProcess()
+        return ONE_PROCESS
     from accelerate import PartialState  # type: ignore[import-untyped]
 
     state = PartialState(cpu=not torch.cuda.is_available())
-    return TorchProcesses() if state.num_processes > 1 else OneProcess()
+    return TorchProcesses() if state.num_processes > 1 else ONE_PROCESS
 
 
 def clip_gradients(parameters: Iterable[Tensor], most: float) -> float:

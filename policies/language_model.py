@@ -34,12 +34,18 @@ __all__ = ["LanguageModelPolicy", "encode", "encode_episode", "encode_prompt", "
 
 @dataclass(slots=True)
 class LanguageModelPolicy:
-    """Weights and their tokenizer; `start` opens a session that samples from them."""
+    """Weights and their tokenizer; `start` opens a session that samples from them.
+
+    The model stays in evaluation mode, in updates too: dropout would train another distribution than was sampled from.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     policy_id: str
     exact_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        self.model.eval()
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
@@ -165,7 +171,7 @@ def load_language_model(
         tokenizer.pad_token = tokenizer.eos_token
     if options:
         _forget_quantization(model)
-    return LanguageModelPolicy(model.to(place).eval(), tokenizer, Path(name).name if Path(name).exists() else name)
+    return LanguageModelPolicy(model.to(place), tokenizer, Path(name).name if Path(name).exists() else name)
 
 
 def find_device(name: str) -> torch.device:

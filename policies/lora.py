@@ -45,4 +45,4 @@ def with_lora(
             model: Any = get_peft_model(policy.model, config)
     finally:
         torch.set_rng_state(state)
-    return LanguageModelPolicy(model.eval(), policy.tokenizer, policy.policy_id)
+    return LanguageModelPolicy(model, policy.tokenizer, policy.policy_id)

@@ -15,6 +15,7 @@ from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, micro_batches, score, score_rows
 from .episode_rows import rows_of
 from .language_model import LanguageModelPolicy
+from .update_step import clear_gradients, take_step
 
 __all__ = ["DpoConfig", "dpo_update", "preference_pairs"]
 
@@ -56,36 +57,35 @@ def dpo_update(
     """One update in place: -log sigmoid(beta [(log pi - log pi_ref)(chosen) - (log pi - log pi_ref)(rejected)]).
 
     Sequence log-probabilities run over the policy's own tokens; retrieved text is masked. The gradient is accumulated
-    in two passes, so that only one micro-batch is in memory: the pair's weight is fixed by the first.
+    in two passes, so that only one micro-batch is in memory: the pair's weight is fixed by the first. Dropout is off.
 
     Returns:
         Mean loss, accuracy (the margin is right) and reward margin of the pairs, before the update.
 
     Raises:
         BerrypickError: there is no pair.
+        NonFiniteLossError: weights and optimizer are as they were.
     """
     if not pairs:
         raise BerrypickError("no pairs to learn from: in every group all rollouts have the same reward; sample more")
     data = rows_of(policy, [episode for pair in pairs for episode in pair])
-    policy.model.train()
     fixed, now = (_sequence_log_probs(model, data, config.max_tokens) for model in (reference, policy.model))
     margin = config.beta * ((now - fixed)[::2] - (now - fixed)[1::2])
     # d loss / d log pi of the chosen; the rejected one's has the other sign.
     slope = -config.beta * torch.sigmoid(-margin) / len(pairs)
     slopes = torch.stack([slope, -slope], dim=1).flatten()
-    optimizer.zero_grad(set_to_none=True)
+    clear_gradients(optimizer)
     for micro in micro_batches(data, config.max_tokens, policy.model.device):
         log_probs, _ = score(policy.model, micro)
         weights = torch.repeat_interleave(slopes[list(micro.rows)].to(log_probs), micro.policy.sum(1))
         (weights * log_probs).sum().backward()
-    norm = torch.nn.utils.clip_grad_norm_(policy.model.parameters(), config.max_grad_norm)
-    optimizer.step()
-    policy.model.eval()
+    loss = float(-torch.nn.functional.logsigmoid(margin).mean())
+    norm = take_step(policy.model, optimizer, loss, max_grad_norm=config.max_grad_norm, what="DPO")
     return {
-        "dpo/loss": float(-torch.nn.functional.logsigmoid(margin).mean()),
+        "dpo/loss": loss,
         "dpo/accuracy": float((margin > 0).double().mean()),
         "dpo/margin": float(margin.mean()),
-        "dpo/grad_norm": float(norm),
+        "dpo/grad_norm": norm,
     }
 
 

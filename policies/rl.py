@@ -14,10 +14,10 @@ from ..envs.episode import Episode
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.searcher import Searcher
-from .distributed import Processes, share
+from .distributed import ONE_PROCESS, Processes, share
 from .language_model import LanguageModelPolicy
 from .policy import Policy, Sampling
-from .rl_update import ONE_PROCESS, rl_update
+from .rl_update import rl_update
 from .rollout import rollout
 
 __all__ = ["RlConfig", "questions_of_step", "rl_optimizer", "rl_rollout", "rl_update"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,27 +12,20 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..envs.episode import Episode
-from ..retrieval_index.errors import BerrypickError
 from .batches import micro_batches, score, twins
-from .distributed import OneProcess, Processes, clip_gradients, share
+from .distributed import ONE_PROCESS, Processes, share
 from .language_model import LanguageModelPolicy
 from .objectives.bonuses import OutcomeCounts
 from .objectives.groups import groups_of
 from .objectives.losses import StepTokens, TokenBatch
 from .objectives.objective import Objective
 from .step_rows import StepRows, step_rows
+from .update_step import clear_gradients, take_step
 
 if TYPE_CHECKING:
     from .rl import RlConfig
 
-__all__ = ["NonFiniteLossError", "RlState", "rl_update"]
-
-
-ONE_PROCESS = OneProcess()
-
-
-class NonFiniteLossError(BerrypickError):
-    """The loss or its gradient is no number; nothing was updated."""
+__all__ = ["RlState", "rl_update"]
 
 
 @dataclass
@@ -70,7 +62,7 @@ def rl_update(
     reference: PreTrainedModel | None = None,
     processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
-    """One step's updates in place; returns its metrics. Retrieved text is masked.
+    """One step's updates in place; returns its metrics. Retrieved text is masked, dropout is off.
 
     Args:
         policy: trained in place.
@@ -84,20 +76,18 @@ def rl_update(
         processes: each was given all groups; the rollouts are divided among them.
 
     Raises:
-        NonFiniteLossError: weights and optimizer are as they were before the update that failed.
+        NonFiniteLossError: weights and optimizer are as they were before the update that failed, `state` as it was.
     """
     state = state or RlState()
     rewards = groups_of(groups, config.step_seed(step))
     advantages = objective.advantages(rewards, state.counts)
-    if objective.bonus is not None:
-        state.counts.add(rewards, objective.bonus.key)
     flat = [episode for group in groups for episode in group]
     rows = step_rows(policy, flat, advantages, objective, reference, config.max_tokens)
-    policy.model.train()
     metrics: dict[str, float] = {}
     for rows_of_update in _mini_batches(len(flat), config, step):
         metrics = _update(policy, optimizer, rows, rows_of_update, objective, config, step, state, processes)
-    policy.model.eval()
+    if objective.bonus is not None:
+        state.counts.add(rewards, objective.bonus.key)
     sampled = [turn.draft.tokens.entropies for e in flat for turn in e.turns if turn.draft.tokens is not None]
     entropy = float(np.mean(np.concatenate(sampled, dtype=np.float64)))
     for term in objective.terms:
@@ -147,8 +137,7 @@ def _update(
     alike = share(twins(rows.data, live), processes)
     data = rows.data.select([same[0] for same in alike])
     sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
-    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-        parameter.grad = torch.zeros_like(parameter)
+    clear_gradients(optimizer)
     device = policy.model.device
     for micro in processes.even(micro_batches(data, config.max_tokens, device), device):
         if not micro.rows:
@@ -168,14 +157,14 @@ def _update(
         _sum(sums, batch, mean, held)
     parts = processes.gather(sums)
     sums = {name: sum(part[name] for part in parts) for name in sums}
-    processes.sum_gradients(list(policy.model.parameters()))
-    norm = clip_gradients(policy.model.parameters(), config.max_grad_norm)
-    if not (math.isfinite(sums["loss"]) and math.isfinite(norm)):
-        raise NonFiniteLossError(
-            f"RL step {step + 1}: loss {sums['loss']}, gradient norm {norm}; the last checkpoint is good: "
-            "start from it with a lower --learning-rate in another --out"
-        )
-    optimizer.step()
+    norm = take_step(
+        policy.model,
+        optimizer,
+        sums["loss"],
+        max_grad_norm=config.max_grad_norm,
+        what=f"RL step {step + 1}",
+        processes=processes,
+    )
     return {
         "rl/loss": sums["loss"],
         "rl/clip_fraction": sums["clipped"] / total,

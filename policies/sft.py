@@ -10,12 +10,11 @@ import torch
 
 from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, micro_batches, score
-from .distributed import OneProcess, Processes, clip_gradients, share
+from .distributed import ONE_PROCESS, Processes, share
 from .language_model import LanguageModelPolicy
 from .packing import packed_micro_batches
 from .tiny import copying_rows
-
-ONE_PROCESS = OneProcess()
+from .update_step import clear_gradients, take_step
 
 __all__ = ["SftConfig", "sft_batch", "sft_optimizer", "sft_update"]
 
@@ -94,23 +93,27 @@ def sft_update(
     step: int,
     processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
-    """One update in place; returns its metrics. Each process is given the whole batch and takes a share."""
+    """One update in place, without dropout; returns its metrics.
+
+    Each process is given the whole batch and takes a share.
+
+    Raises:
+        BerrypickError: no token of the batch was written by a policy.
+        NonFiniteLossError: weights and optimizer are as they were.
+    """
     rate = config.learning_rate * _schedule(step, config.steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    policy.model.train()
     total, loss_sum, entropy_sum = batch.num_policy_tokens, 0.0, 0.0
     if not total:
         raise BerrypickError(
             f"SFT step {step}: no token of the batch was written by a policy; check the demonstrations"
         )
-    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-        parameter.grad = torch.zeros_like(parameter)
+    clear_gradients(optimizer)
     mine = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)
-    part = TokenRows([batch.ids[row] for row in mine], [batch.masks[row] for row in mine])
     device = policy.model.device
     cut = packed_micro_batches if config.packing else micro_batches
-    for micro in processes.even(cut(part, config.max_tokens, device), device):
+    for micro in processes.even(cut(batch.select(mine), config.max_tokens, device), device):
         log_probs, entropies = score(policy.model, micro)
         loss = -log_probs.sum() / total
         loss.backward()
@@ -118,10 +121,14 @@ def sft_update(
         entropy_sum += float(entropies.sum())
     sums = processes.gather((loss_sum, entropy_sum))
     loss_sum, entropy_sum = sum(loss for loss, _ in sums), sum(entropy for _, entropy in sums)
-    processes.sum_gradients(list(policy.model.parameters()))
-    norm = clip_gradients(policy.model.parameters(), config.max_grad_norm)
-    optimizer.step()
-    policy.model.eval()
+    norm = take_step(
+        policy.model,
+        optimizer,
+        loss_sum,
+        max_grad_norm=config.max_grad_norm,
+        what=f"SFT step {step + 1}",
+        processes=processes,
+    )
     return {
         "sft/loss": loss_sum,
         "sft/entropy_nats": entropy_sum / total,
