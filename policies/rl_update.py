@@ -62,7 +62,10 @@ def rl_update(
     reference: PreTrainedModel | None = None,
     processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
-    """One step's updates in place; returns its metrics. Retrieved text is masked, dropout is off.
+    """One step's updates in place; returns its metrics, of its last update where they are one's.
+
+    Retrieved text is masked, dropout is off. Rollouts that have no gradient are not computed: the loss and the clip
+    fraction are means over all policy tokens, the divergence from the sampler over those that were computed.
 
     Args:
         policy: trained in place.
@@ -84,7 +87,8 @@ def rl_update(
     flat = [episode for group in groups for episode in group]
     rows = step_rows(policy, flat, advantages, objective, reference, config.max_tokens)
     metrics: dict[str, float] = {}
-    for rows_of_update in _mini_batches(len(flat), config, step):
+    written = [row for row, tokens in enumerate(rows.old) if len(tokens)]
+    for rows_of_update in _mini_batches(written, config, step):
         metrics = _update(policy, optimizer, rows, rows_of_update, objective, config, step, state, processes)
     if objective.bonus is not None:
         state.counts.add(rewards, objective.bonus.key)
@@ -102,12 +106,12 @@ def rl_update(
     }
 
 
-def _mini_batches(num_rows: int, config: RlConfig, step: int) -> Iterator[list[int]]:
+def _mini_batches(rows: Sequence[int], config: RlConfig, step: int) -> Iterator[list[int]]:
     for epoch in range(config.epochs):
-        order = np.arange(num_rows)
+        order = np.asarray(rows)
         if config.mini_batches > 1:
-            order = np.random.default_rng((config.seed, 7, step, epoch)).permutation(num_rows)
-        for part in np.array_split(order, min(config.mini_batches, num_rows)):
+            order = np.random.default_rng((config.seed, 7, step, epoch)).permutation(order)
+        for part in np.array_split(order, min(config.mini_batches, len(order))):
             yield sorted(part.tolist())
 
 
@@ -122,7 +126,7 @@ def _update(
     state: RlState,
     processes: Processes,
 ) -> dict[str, float]:
-    """One optimizer update over some rollouts."""
+    """One optimizer update over some rollouts, all of which wrote tokens."""
     counts = [len(rows.old[row]) for row in chosen]
     starts = dict(zip(chosen, np.cumsum([0, *counts]).tolist()))
     tokens = StepTokens(
@@ -130,13 +134,13 @@ def _update(
         torch.cat([rows.advantages[row] for row in chosen]),
         config.step_seed(step),
     )
-    total, sequences = sum(counts), sum(count > 0 for count in counts)
+    total, sequences = sum(counts), len(counts)
     # A rollout whose advantages are all 0 has no gradient; it counts in the mean all the same.
     live = [row for row in chosen if objective.terms or bool(rows.advantages[row].any())]
     live = sorted(live, key=lambda row: (-len(rows.data.ids[row]), row))
     alike = share(twins(rows.data, live), processes)
     data = rows.data.select([same[0] for same in alike])
-    sums = dict.fromkeys(("loss", "clipped", "kl"), 0.0)
+    sums = dict.fromkeys(("loss", "clipped", "kl", "tokens"), 0.0)
     clear_gradients(optimizer)
     device = policy.model.device
     for micro in processes.even(micro_batches(data, config.max_tokens, device), device):
@@ -168,7 +172,7 @@ def _update(
     return {
         "rl/loss": sums["loss"],
         "rl/clip_fraction": sums["clipped"] / total,
-        "rl/kl_to_sampler_nats": sums["kl"] / total,
+        "rl/kl_to_sampler_nats": sums["kl"] / max(1.0, sums["tokens"]),
         "rl/grad_norm": norm,
     }
 
@@ -198,3 +202,4 @@ def _sum(sums: dict[str, float], batch: TokenBatch, mean: Tensor, held: Tensor) 
     sums["loss"] += float(mean.detach())
     sums["clipped"] += float(held.sum())
     sums["kl"] += float((difference.neg().exp() - 1 + difference).sum())
+    sums["tokens"] += len(difference)

@@ -160,3 +160,34 @@ def test_no_step_asks_a_question_twice_when_the_batch_does_not_divide_the_set(wo
 def test_a_policy_without_exact_tokens_is_not_trained(world: Task) -> None:
     with pytest.raises(BerrypickError, match="evaluated, not trained"):
         rl_rollout(scripted_policy("oracle"), world.split("train")[:1], world.spec, world.searcher, CONFIG, 0)
+
+
+def test_the_divergence_from_the_sampler_is_a_mean_over_the_rollouts_that_have_a_gradient(
+    make_babbler: MakeBabbler, groups: list[list[Episode]]
+) -> None:
+    def kl(chosen: list[list[Episode]]) -> float:
+        policy = make_babbler(dtype=torch.float64)
+        with torch.no_grad():
+            policy.model.lm_head.weight.mul_(1.1)
+        metrics = rl_update(policy, rl_optimizer(policy, CONFIG), chosen, get_objective("grpo"), CONFIG)
+        return metrics["rl/kl_to_sampler_nats"]
+
+    silent, live = groups[1], groups[0]
+    assert kl([live, silent]) == pytest.approx(kl([live]), rel=1e-6)
+    assert kl([live]) > 1e-4
+    assert kl([silent]) == 0
+
+
+@pytest.mark.parametrize("name", ["grpo", "entropy", "kl_cov"])
+def test_rollouts_that_wrote_nothing_are_dealt_to_no_mini_batch(
+    make_babbler: MakeBabbler, world: Task, name: str
+) -> None:
+    policy, (first, second) = make_babbler(), world.split("train")[:2]
+    endless = dataclasses.replace(second, text=second.text + " ledger founder kizunba" * 200)
+    config = dataclasses.replace(CONFIG, group_size=2, mini_batches=4)
+    groups = rl_rollout(policy, [first, endless], world.spec, world.searcher, config, 0)
+    assert not any(len(turn.draft.tokens.ids) for episode in groups[1] for turn in episode.turns)
+    optimizer = rl_optimizer(policy, config)
+    metrics = rl_update(policy, optimizer, groups, get_objective(name), config)
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert {int(slots["step"]) for slots in optimizer.state_dict()["state"].values()} == {2}
