@@ -87,13 +87,13 @@ def rl_update(
     flat = [episode for group in groups for episode in group]
     rows = step_rows(policy, flat, advantages, objective, reference, config.max_tokens)
     metrics: dict[str, float] = {}
-    written = [row for row, tokens in enumerate(rows.old) if len(tokens)]
-    for rows_of_update in _mini_batches(written, config, step):
-        metrics = _update(policy, optimizer, rows, rows_of_update, objective, config, step, state, processes)
-    if objective.bonus is not None:
-        state.counts.add(rewards, objective.bonus.key)
     sampled = [turn.draft.tokens.entropies for e in flat for turn in e.turns if turn.draft.tokens is not None]
     entropy = float(np.mean(np.concatenate(sampled, dtype=np.float64)))
+    written = [row for row, tokens in enumerate(rows.old) if len(tokens)]
+    for chosen in _mini_batches(written, config, step):
+        metrics = _update(policy, optimizer, rows, chosen, entropy, objective, config, step, state, processes)
+    if objective.bonus is not None:
+        state.counts.add(rewards, objective.bonus.key)
     for term in objective.terms:
         state.coefficients = term.next_coefficients(state.coefficients, entropy)
     silent = (advantages.base + advantages.bonus == 0).all(dim=1)
@@ -120,6 +120,7 @@ def _update(
     optimizer: torch.optim.Optimizer,
     rows: StepRows,
     chosen: list[int],
+    entropy: float,
     objective: Objective,
     config: RlConfig,
     step: int,
@@ -133,6 +134,7 @@ def _update(
         torch.cat([rows.old[row] for row in chosen]),
         torch.cat([rows.advantages[row] for row in chosen]),
         config.step_seed(step),
+        entropy,
     )
     total, sequences = sum(counts), len(counts)
     # A rollout whose advantages are all 0 has no gradient; it counts in the mean all the same.

@@ -20,11 +20,13 @@ class StepTokens:
         old_log_probs: of the policy that sampled, [M], nats.
         advantages: of each token, [M].
         seed: for terms that draw.
+        entropy: mean over the step's tokens of the distributions they were sampled from, nats.
     """
 
     old_log_probs: Tensor
     advantages: Tensor
     seed: int = 0
+    entropy: float = 0.0
 
     @cached_property
     def covariance(self) -> Tensor:

@@ -71,7 +71,8 @@ class Entropy(_Term):
 class AdaptiveEntropy(_Term):
     """Entropy bonus whose coefficient rises by `delta` after a step below the target and falls by it after one above.
 
-    The rule of TRL's adaptive entropy, after Skywork-OR1 (arXiv 2505.22312); the bonus acts only below the target.
+    The rule of TRL's adaptive entropy, after Skywork-OR1 (arXiv 2505.22312): the bonus acts only in steps whose sampled
+    entropy is at most the target.
     """
 
     target: float = 0.5
@@ -85,7 +86,9 @@ class AdaptiveEntropy(_Term):
         return True
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss less the entropy's share."""
+        """The loss less the entropy's share; the loss as it is in a step above the target."""
+        if batch.step.entropy > self.target:
+            return loss
         return loss - batch.coefficients.get("entropy", self.start) * batch.entropies
 
     def next_coefficients(self, coefficients: Mapping[str, float], entropy: float) -> dict[str, float]:

@@ -25,7 +25,7 @@ def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: boo
         collinear: every dimension of a reward vector is replaced by their mean.
     """
     objective, state = get_objective(spec), RlState()
-    counted: set[int] = set()
+    sampled: dict[int, float] = {}
 
     def loss(batch: Batch) -> Tensor:
         g = groups_of_table(batch)
@@ -35,7 +35,9 @@ def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: boo
         advantages = (base + bonus).reshape(-1)[batch.episode]
         log_p = batch.all_log_probs
         entropies = -(log_p.exp() * log_p.masked_fill(log_p.isinf(), 0.0)).sum(-1)
-        step = StepTokens(batch.old_log_probs, advantages, batch.seed)
+        first = batch.seed not in sampled
+        entropy = sampled.setdefault(batch.seed, float(entropies.detach().mean()))
+        step = StepTokens(batch.old_log_probs, advantages, batch.seed, entropy)
         held = None
         if reference is not None and objective.needs_reference:
             held = score(reference, batch.world, batch.decisions)[1].detach()
@@ -44,12 +46,11 @@ def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: boo
             step, torch.arange(len(advantages)), batch.log_probs, entropies, held, coefficients=coefficients
         )
         found = objective.token_loss(tokens)[0]
-        if batch.seed not in counted:  # once a step, after bonus and terms have read what was before
-            counted.add(batch.seed)
+        if first:  # once a step, after bonus and terms have read what was before
             if objective.bonus is not None:
                 state.counts.add(g, objective.bonus.key)
             for term in objective.terms:
-                state.coefficients = term.next_coefficients(state.coefficients, float(entropies.detach().mean()))
+                state.coefficients = term.next_coefficients(state.coefficients, entropy)
         return found
 
     return loss

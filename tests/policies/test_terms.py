@@ -80,6 +80,16 @@ def test_adaptive_entropy_walks_towards_its_target_and_stays_in_its_bounds() -> 
     assert path == pytest.approx([0.1, 0.15, 0.05, 0.0, 0.0])
 
 
+@pytest.mark.parametrize(("sampled", "acts"), [(0.9, True), (1.0, True), (1.1, False)])
+def test_adaptive_entropy_acts_only_in_steps_that_were_sampled_at_its_target_or_below(
+    batch: TokenBatch, sampled: float, acts: bool
+) -> None:
+    step = dataclasses.replace(batch.step, entropy=sampled)
+    at = dataclasses.replace(batch, step=step, coefficients={"entropy": 0.25})
+    found = AdaptiveEntropy(target=1.0)(at, torch.zeros(M, dtype=torch.float64))
+    torch.testing.assert_close(found, -0.25 * batch.entropies if acts else torch.zeros(M, dtype=torch.float64))
+
+
 def test_k3_is_nonnegative_and_k1_and_k3_estimate_the_same_divergence() -> None:
     logits, reference = numbers(7)[:4], numbers(8)[:4]
     p, q = torch.log_softmax(logits, -1), torch.log_softmax(reference, -1)
@@ -196,6 +206,21 @@ def test_adaptive_coefficients_are_state(make_babbler: MakeBabbler, world: Task)
     metrics = rl_update(policy, rl_optimizer(policy, CONFIG), groups, objective, CONFIG, state=state)
     assert state.coefficients == {"entropy": 0.25}
     assert metrics["rl/coefficient/entropy"] == 0.25
+
+
+def test_adaptive_entropy_above_its_target_moves_no_weight(make_babbler: MakeBabbler, world: Task) -> None:
+    policy, state = make_babbler(), RlState(coefficients={"entropy": 0.5})
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    for episode in (episode for group in groups for episode in group):
+        episode.reward = 0.0
+    norms = [
+        rl_update(policy, rl_optimizer(policy, CONFIG), groups, get_objective(name), CONFIG, state=state)[
+            "rl/grad_norm"
+        ]
+        for name in ("adaptive_entropy:target=0.01", "adaptive_entropy:target=99")
+    ]
+    assert norms[0] == 0
+    assert norms[1] > 0
 
 
 def test_a_reference_pulls_the_policy_towards_itself(make_babbler: MakeBabbler, world: Task) -> None:
