@@ -9,7 +9,8 @@ import numpy as np
 
 from ..envs.tasks import Task, make_task
 from ..policies.batches import TokenRows
-from ..policies.language_model import LanguageModelPolicy, encode_episode
+from ..policies.episode_rows import rows_of
+from ..policies.language_model import LanguageModelPolicy
 from ..policies.policy import Sampling
 from ..policies.rl import RlConfig
 from ..policies.rollout import rollout
@@ -124,8 +125,7 @@ def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) ->
         seed=config.sft.seed,
         max_rows=4096,
     )
-    encoded = [encode_episode(policy.tokenizer, episode) for group in groups for episode in group]
-    return TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
+    return rows_of(policy, [episode for group in groups for episode in group])
 
 
 def hold_out(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:
@@ -141,5 +141,4 @@ def hold_out(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows
     sides: tuple[list[int], list[int]] = ([], [])
     for row in range(len(rows.ids)):
         sides[row // config.demonstrations in held].append(row)
-    learn, validate = (TokenRows([rows.ids[row] for row in side], [rows.masks[row] for row in side]) for side in sides)
-    return learn, validate
+    return rows.select(sides[0]), rows.select(sides[1])

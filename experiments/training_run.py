@@ -22,6 +22,7 @@ from ..policies.checkpoint import (
     truncate_log,
 )
 from ..policies.distributed import Processes
+from ..policies.episode_rows import within_window
 from ..policies.group_metrics import group_metrics
 from ..policies.language_model import LanguageModelPolicy
 from ..policies.objectives.registry import get_objective
@@ -102,7 +103,8 @@ class TrainRun:
             return
         if self.view:
             self.view.begin(state["step"])
-        learn, held = hold_out(demonstrate(policy, self.task, config), config)
+        sides = hold_out(demonstrate(policy, self.task, config), config)
+        learn, held = (within_window(policy, side) for side in sides)
         stop = EarlyStop(config.validation.patience, [(step, loss) for step, loss in state.get("validation", [])])
         for step in range(state["step"], config.sft.steps):
             if stop.over:

@@ -146,10 +146,11 @@ def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts
     positions = cache.lengths[:, None] + torch.arange(num_tokens, device=tokens.device)
     queries, keys = positions[:, :, None], torch.arange(span, device=tokens.device)
     causal: Any = getattr(model, "get_base_model", lambda: model)()  # below LoRA, where there is one
+    last = (cache.lengths + counts - 1).clamp_min(0)  # padding stands there too: it may lie behind the last position
     out = causal(
         input_ids=tokens,
         attention_mask=attention_mask(causal, keys <= queries, queries, keys),
-        position_ids=positions,
+        position_ids=torch.minimum(positions, last[:, None]),
         use_cache=True,
         logits_to_keep=1,
         **{_cache_argument(type(causal).forward): cache},

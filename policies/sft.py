@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..retrieval_index.errors import BerrypickError
-from .batches import TokenRows, micro_batches, score
+from .batches import TokenRows, micro_batches, score, used_length
 from .distributed import ONE_PROCESS, Processes, share
 from .language_model import LanguageModelPolicy
 from .packing import packed_micro_batches
@@ -98,7 +98,7 @@ def sft_update(
     Each process is given the whole batch and takes a share.
 
     Raises:
-        BerrypickError: no token of the batch was written by a policy.
+        BerrypickError: no token of the batch was written by a policy, or one lies outside the policy's window.
         NonFiniteLossError: weights and optimizer are as they were.
     """
     rate = config.learning_rate * _schedule(step, config.steps)
@@ -107,7 +107,13 @@ def sft_update(
     total, loss_sum, entropy_sum = batch.num_policy_tokens, 0.0, 0.0
     if not total:
         raise BerrypickError(
-            f"SFT step {step}: no token of the batch was written by a policy; check the demonstrations"
+            f"SFT step {step + 1}: no token of the batch was written by a policy; check the demonstrations"
+        )
+    longest = max(map(used_length, batch.masks))
+    if longest > policy.window:
+        raise BerrypickError(
+            f"SFT step {step + 1}: a row of {longest} tokens exceeds the window of {policy.window} of "
+            f"{policy.policy_id}; leave such rows out (within_window)"
         )
     clear_gradients(optimizer)
     mine = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)

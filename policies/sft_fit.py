@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from ..retrieval_index.errors import BerrypickError
 from .batches import TokenRows, micro_batches, score
+from .episode_rows import within_window
 from .language_model import LanguageModelPolicy
 from .sft import SftConfig, sft_batch, sft_optimizer, sft_update
 
@@ -66,26 +68,30 @@ def fit_sft(
     validate_every: int = 10,
     patience: int = 3,
 ) -> SftFit:
-    """Fits in place.
+    """Fits in place, to the rows within the policy's window.
 
     Args:
         policy: trained.
         rows: to imitate.
         config: `steps` is the most updates.
-        validation: rows whose loss decides when to stop; the weights of the best check are put back at the end.
+        validation: rows whose loss decides when to stop; the weights of the best check are put back at the end. None of
+            them is no validation.
         validate_every: updates between checks.
         patience: checks without a better loss that end the fit.
     """
+    rows = within_window(policy, rows)
+    held = within_window(policy, TokenRows([], []) if validation is None else validation)
+    validates = held.num_policy_tokens > 0
     optimizer = sft_optimizer(policy, config)
     losses: list[float] = []
     stop = EarlyStop(patience)
     best: dict[str, torch.Tensor] = {}
-    config = replace(config, batch_size=min(config.batch_size, len(rows.ids)))
+    config = replace(config, batch_size=max(1, min(config.batch_size, len(rows.ids))))
     for step in range(config.steps):
         losses.append(sft_update(policy, optimizer, sft_batch(rows, policy, config, step), config, step)["sft/loss"])
-        if validation is None or ((step + 1) % validate_every and step + 1 < config.steps):
+        if not validates or ((step + 1) % validate_every and step + 1 < config.steps):
             continue
-        if stop.check(step + 1, validation_loss(policy, validation, config.max_tokens)):
+        if stop.check(step + 1, validation_loss(policy, held, config.max_tokens)):
             best = {name: value.detach().clone() for name, value in policy.model.state_dict().items()}
         elif stop.over:
             break
@@ -95,7 +101,13 @@ def fit_sft(
 
 
 def validation_loss(policy: LanguageModelPolicy, rows: TokenRows, max_tokens: int) -> float:
-    """Mean negative log-probability of the rows' policy tokens, nats."""
+    """Mean negative log-probability of the rows' policy tokens, nats.
+
+    Raises:
+        BerrypickError: there is no such token.
+    """
+    if not rows.num_policy_tokens:
+        raise BerrypickError("nothing to validate on: the rows hold no token of a policy; hold some demonstrations out")
     total = 0.0
     with torch.no_grad():
         for micro in micro_batches(rows, max_tokens, policy.model.device):

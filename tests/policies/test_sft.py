@@ -15,6 +15,7 @@ from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.sft import SftConfig, sft_batch, sft_optimizer, sft_update
+from berrypick.policies.sft_fit import fit_sft, validation_loss
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,3 +122,13 @@ def test_nothing_to_imitate_is_said(make_babbler: MakeBabbler) -> None:
     blank = TokenRows([np.arange(4, dtype=np.int32)], [np.zeros(4, np.bool_)])
     with pytest.raises(BerrypickError, match="written by a policy"):
         sft_update(make_babbler(), sft_optimizer(make_babbler(), CONFIG), blank, CONFIG, 0)
+
+
+def test_validating_on_nothing_is_said_and_fits_without_it(
+    make_babbler: MakeBabbler, demonstrations: TokenRows
+) -> None:
+    policy, nothing = make_babbler(), TokenRows([], [])
+    with pytest.raises(BerrypickError, match="nothing to validate on"):
+        validation_loss(policy, nothing, 100)
+    fit = fit_sft(policy, demonstrations, dataclasses.replace(CONFIG, steps=2), validation=nothing)
+    assert (len(fit.losses), fit.validation, fit.best_step) == (2, (), 2)
