@@ -104,19 +104,21 @@ def _advance(
 ) -> list[str]:
     """One turn of each episode; returns the observations.
 
-    An episode ends here when its context has no room for a turn, or when the searcher fails for its own query.
+    An episode ends here when its context has no room for a turn, or when the searcher fails for its own query,
+    whatever it raises; what fails once turns have been taken is no search and propagates.
     """
     writing = []
-    for at, (episode, draft) in enumerate(zip(episodes, drafts)):
+    for at, (episode, draft) in enumerate(zip(episodes, drafts, strict=True)):
         if draft.tokens is not None and not len(draft.tokens.ids):
             _end(episode, draft, WINDOW_FULL)
         else:
             writing.append(at)
     out = [""] * len(episodes)
+    num_turns = [len(episode.turns) for episode in episodes]
     try:
         results = advance([episodes[at] for at in writing], [drafts[at] for at in writing], searcher, leading=leading)
-    except Exception as failure:  # whatever a back end raises; nothing has been changed yet
-        if isinstance(failure, ValueError):
+    except Exception as failure:
+        if [len(episode.turns) for episode in episodes] != num_turns:
             raise
         logger.warning("a search failed (%s); its queries are tried one episode at a time", failure)
         # A server that has been waited for in vain is not waited for again, once an episode.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -330,25 +331,35 @@ class Failing:
 
     index_id = "failing"
 
-    def __init__(self, letter: str) -> None:
-        self.letter = letter
+    def __init__(self, letter: str, failure: Exception | None = None) -> None:
+        self.letter, self.failure = letter, failure or ConnectionError("no route")
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         if any(self.letter in query for query in queries):
-            raise ConnectionError("no route")
+            raise self.failure
         return [[Hit("p", "", "text", 1.0)] for _ in queries]
 
     def close(self) -> None:
         """Holds nothing."""
 
 
-def test_a_search_that_fails_ends_its_own_episode_and_is_counted(world: Task) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionError("no route"),
+        ValueError("no route"),
+        json.JSONDecodeError("no route", "", 0),
+        UnicodeDecodeError("utf-8", b"", 0, 1, "no route"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_search_that_fails_ends_its_own_episode_and_is_counted(world: Task, failure: Exception) -> None:
     name = world.split("train")[1].metadata["world"]["entities"][0]
     groups = rollout(
         scripted_policy("random_order"),
         world.split("train")[:4],
         world.spec,
-        Failing(name),
+        Failing(name, failure),
         num_samples=4,
         sampling=Sampling(),
         seed=0,
@@ -362,6 +373,15 @@ def test_a_search_that_fails_ends_its_own_episode_and_is_counted(world: Task) ->
         assert (episode in failed) == any(name in query for query in asked)
     assert all(episode.truncated and "no route" in episode.turns[-1].error for episode in failed)
     assert group_metrics(groups)["search/failed"] == len(failed) / 16
+
+
+def test_what_fails_after_the_search_is_not_put_on_the_searcher(world: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> Callable[[object], float]:
+        raise ValueError("no such reward")
+
+    monkeypatch.setattr("berrypick.envs.episode.parse_reward", broken)
+    with pytest.raises(ValueError, match="no such reward"):
+        play(scripted_policy("random_order"), world)
 
 
 def test_a_searcher_that_always_fails_stops_the_rollout(world: Task) -> None:
