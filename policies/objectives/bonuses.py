@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .groups import Groups
+from .ranges import finite
 
 __all__ = ["Batch", "Bonus", "OutcomeCounts", "Shuffled", "Ucb", "UcbCon", "UcbMean"]
 
@@ -104,6 +105,9 @@ class UcbCon:
 
     offset: float = 0.5
     key: str = "answer"
+
+    def __post_init__(self) -> None:
+        finite(offset=self.offset)
 
     def __call__(self, g: Groups, counts: OutcomeCounts) -> Tensor:
         """Bonuses, [Q, G]; never above 0 without an outcome."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...retrieval_index.errors import BerrypickError
 from .groups import Groups
+from .ranges import at_least
 
 __all__ = ["DrGrpo", "Estimate", "Gdpo", "Grpo", "MaxRl", "PassAtK", "Rloo"]
 
@@ -36,6 +37,9 @@ class Grpo:
 
     epsilon: float = 1e-6
     population: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(0, epsilon=self.epsilon)
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, [Q, G]; zero where a group has one rollout."""
@@ -84,6 +88,10 @@ class PassAtK:
     k: int = 4
     epsilon: float = 1e-6
 
+    def __post_init__(self) -> None:
+        at_least(1, k=self.k)
+        at_least(0, epsilon=self.epsilon)
+
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, [Q, G]; zero where all or no groups of k succeed. k is cut to the group's size."""
         if not bool(((shaped == 0) | (shaped == 1)).all()):
@@ -106,6 +114,9 @@ class MaxRl:
 
     epsilon: float = 1e-6
 
+    def __post_init__(self) -> None:
+        at_least(0, epsilon=self.epsilon)
+
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, [Q, G]; zero for a group without reward."""
         if bool((shaped < 0).any()):
@@ -124,6 +135,9 @@ class Gdpo:
     """
 
     epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        at_least(0, epsilon=self.epsilon)
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, [Q, G]."""

@@ -12,6 +12,7 @@ from .bonuses import Bonus, OutcomeCounts
 from .estimates import Estimate
 from .groups import Groups
 from .losses import TokenBatch, clipped_policy_loss
+from .ranges import finite
 from .shapes import Shape
 from .terms import TokenTerm
 
@@ -48,6 +49,11 @@ class Objective:
     bonus_on_answer_tokens: bool = False
     terms: tuple[TokenTerm, ...] = ()
     clip: tuple[float, float] = (0.2, 0.2)
+
+    def __post_init__(self) -> None:
+        finite(weight=self.bonus_weight)
+        if not all(side >= 0 for side in self.clip):
+            raise ValueError(f"a clip must be at least 0 on either side, got {self.clip[0]:g} and {self.clip[1]:g}")
 
     def advantages(self, g: Groups, counts: OutcomeCounts | None = None) -> Advantages:
         """Advantages of all rollouts.

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...retrieval_index.errors import BerrypickError
 from .groups import Groups
+from .ranges import at_least, positive
 
 __all__ = ["Darling", "Lexical", "MaxAtK", "MultiRlvr", "Plain", "Shape", "Vpo", "cluster_diversity", "linked_clusters"]
 
@@ -55,6 +56,10 @@ class Darling:
     floor: float = 0.1
     same: Callable[[Hashable, Hashable], bool] | None = None
     shuffle: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f"floor must lie in [0, 1], got {self.floor:g}")
 
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]; with one rollout a group there is nothing to differ from and the floor holds."""
@@ -100,6 +105,9 @@ class Lexical:
 
     n: int = 4
 
+    def __post_init__(self) -> None:
+        at_least(1, n=self.n)
+
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]."""
         shares = [_unseen_shares([_ngrams(queries, self.n) for queries in group]) for group in g.queries]
@@ -131,6 +139,10 @@ class MaxAtK:
 
     k: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.k is not None:
+            at_least(1, k=self.k)
+
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]; k is cut to the group's size."""
         n = g.size
@@ -154,6 +166,10 @@ class Vpo:
 
     num_weights: int = 100
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(1, num_weights=self.num_weights)
+        positive(alpha=self.alpha)
 
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .losses import TokenBatch
+from .ranges import at_least, finite, fraction
 
 __all__ = ["AdaptiveEntropy", "ClipCov", "Entropy", "KlCov", "KlK1", "KlK3", "TokenTerm"]
 
@@ -58,6 +59,9 @@ class Entropy(_Term):
 
     coefficient: float = 1e-3
 
+    def __post_init__(self) -> None:
+        finite(coefficient=self.coefficient)
+
     @property
     def needs_entropy_gradient(self) -> bool:
         return True
@@ -80,6 +84,11 @@ class AdaptiveEntropy(_Term):
     start: float = 0.0
     least: float = 0.0
     most: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(0, target=self.target, delta=self.delta)
+        finite(start=self.start, least=self.least)
+        at_least(self.least, most=self.most)
 
     @property
     def needs_entropy_gradient(self) -> bool:
@@ -104,6 +113,9 @@ class KlK3(_Term):
 
     beta: float = 1e-3
 
+    def __post_init__(self) -> None:
+        at_least(0, beta=self.beta)
+
     @property
     def needs_reference(self) -> bool:
         return True
@@ -122,6 +134,9 @@ class KlK1(_Term):
     """
 
     beta: float = 1e-3
+
+    def __post_init__(self) -> None:
+        at_least(0, beta=self.beta)
 
     @property
     def needs_reference(self) -> bool:
@@ -145,6 +160,10 @@ class KlCov(_Term):
     fraction: float = 2e-4
     coefficient: float = 1.0
 
+    def __post_init__(self) -> None:
+        fraction(fraction=self.fraction)
+        at_least(0, coefficient=self.coefficient)
+
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
         """The loss plus the penalty on the chosen tokens."""
         covariance = batch.step.covariance
@@ -164,6 +183,12 @@ class ClipCov(_Term):
     fraction: float = 2e-4
     low: float = 1.0
     high: float = 5.0
+
+    def __post_init__(self) -> None:
+        fraction(fraction=self.fraction)
+        finite(low=self.low)
+        if not self.high > self.low:
+            raise ValueError(f"high must be above low, got {self.high:g} and {self.low:g}")
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
         """The loss with the drawn tokens' set to zero."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -379,6 +380,38 @@ def test_options_reach_the_objective() -> None:
 )
 def test_a_wrong_spec_names_the_cure(spec: str, message: str) -> None:
     with pytest.raises(BerrypickError, match=message):
+        get_objective(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("grpo:epsilon=-1", "epsilon must lie in [0, inf)"),
+        ("pass_at_k:k=0", "k must lie in [1, inf)"),
+        ("max_at_k:k=0", "k must lie in [1, inf)"),
+        ("max_at_k:k=-1", "k must lie in [1, inf)"),
+        ("lexical:n=0", "n must lie in [1, inf)"),
+        ("vpo:num_weights=0", "num_weights must lie in [1, inf)"),
+        ("vpo:alpha=0", "alpha must lie in (0, inf)"),
+        ("darling:floor=-1", "floor must lie in [0, 1]"),
+        ("darling_random:floor=nan", "floor must lie in [0, 1]"),
+        ("ucb:weight=nan", "weight must be a finite number"),
+        ("ucb_con:offset=inf", "offset must be a finite number"),
+        ("entropy:coefficient=nan", "coefficient must be a finite number"),
+        ("adaptive_entropy:target=-1", "target must lie in [0, inf)"),
+        ("adaptive_entropy:delta=inf", "delta must lie in [0, inf)"),
+        ("kl:beta=-1", "beta must lie in [0, inf)"),
+        ("kl_k1:beta=nan", "beta must lie in [0, inf)"),
+        ("kl_cov:fraction=2", "fraction must lie in (0, 1]"),
+        ("kl_cov:coefficient=-1", "coefficient must lie in [0, inf)"),
+        ("clip_cov:fraction=0", "fraction must lie in (0, 1]"),
+        ("clip_cov:low=6", "high must be above low"),
+        ("clip_higher:low=-1", "a clip must be at least 0"),
+        ("clip_higher:high=nan", "a clip must be at least 0"),
+    ],
+)
+def test_an_option_outside_its_range_is_refused_with_the_range(spec: str, message: str) -> None:
+    with pytest.raises(BerrypickError, match=f"{re.escape(f'objective {spec!r}: {message}')}.* got .*; change that"):
         get_objective(spec)
 
 
