@@ -70,7 +70,7 @@ class LanguageModelPolicy:
         model: Any = self.model
         if hasattr(model, "merge_and_unload"):
             model = copy.deepcopy(model).merge_and_unload()
-        with _no_progress_bars():
+        with _no_progress_bars(), _writable_generation_config(model):
             model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
@@ -93,6 +93,29 @@ def _no_progress_bars() -> Iterator[None]:
             gguf.tqdm = bar
         if shown:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def _writable_generation_config(model: Any) -> Iterator[None]:
+    """While a model is written, a copy that says `do_sample` where its generation config sets a temperature without it.
+
+    Such configs are published and load; `transformers` refuses to write them.
+    """
+    own = getattr(model, "generation_config", None)
+    if own is None:
+        yield
+        return
+    try:
+        own.validate(strict=True)
+        written = own
+    except ValueError:
+        written = copy.deepcopy(own)
+        written.do_sample = True
+    model.generation_config = written
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

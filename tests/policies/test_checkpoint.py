@@ -75,6 +75,19 @@ def test_a_step_after_loading_is_the_step_that_would_have_been_taken(
     assert_equal(step(policy, optimizer), step(other, other_optimizer))
 
 
+def test_a_model_whose_generation_config_sets_a_temperature_alone_is_written(
+    tmp_path: Path, make_pair: Callable[[int], Pair]
+) -> None:
+    policy, optimizer = make_pair(0)
+    config = policy.model.generation_config
+    config.temperature, config.top_p = 0.6, 0.9
+    path = save_checkpoint(tmp_path, policy, optimizer, {"phase": "rl", "step": 1})
+    written = load_language_model(str(path)).model.generation_config
+    assert (written.temperature, written.top_p, written.do_sample) == (0.6, 0.9, True)
+    assert policy.model.generation_config is config
+    assert config.do_sample is not True
+
+
 def test_a_checkpoint_opens_as_a_policy(tmp_path: Path, make_pair: Callable[[int], Pair]) -> None:
     policy, optimizer = make_pair(0)
     path = save_checkpoint(tmp_path, policy, optimizer, {"phase": "sft", "step": 1})
