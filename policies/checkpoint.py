@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from transformers import PreTrainedModel
 from ..retrieval_index.errors import BerrypickError
 from .language_model import LanguageModelPolicy, load_language_model
 from .sharding import distributed_like
+from .whole_folder import discard, sweep, whole_folder
 
 __all__ = [
     "PackedOptimizer",
@@ -46,8 +45,6 @@ def save_checkpoint(
 ) -> Path:
     """Writes `folder/PHASE-STEP` whole or not at all, then drops the oldest beyond `keep` of the phase.
 
-    Everything goes into a temporary folder, is fsynced, `state.json` last, and is renamed into place.
-
     Args:
         folder: the run's `checkpoints/`.
         policy: its weights are written in the `transformers` layout.
@@ -58,30 +55,19 @@ def save_checkpoint(
         spare: name of one that stays besides.
     """
     name = f"{state['phase']}-{state['step']:06d}"
-    target, work = folder / name, folder / f".{name}.partial"
-    _sweep(folder)
-    try:
-        work.mkdir(parents=True)
+    target = folder / name
+    sweep(folder)
+    cure = "free some space or choose another --out, earlier checkpoints are intact"
+    with whole_folder(target, cure, replaces=True) as work:
         policy.save(work)
         tensors, scalars = packed or pack_optimizer(optimizer)
         save_file(tensors, work / "optimizer.safetensors")
         if hasattr(policy.model, "merge_and_unload"):
             save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
         (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
-        for path in (*sorted(work.iterdir()), work):
-            _fsync(path)
-        _discard(target)
-        os.replace(work, target)
-        _fsync(folder)
-    except OSError as error:
-        shutil.rmtree(work, ignore_errors=True)
-        raise BerrypickError(
-            f"cannot write checkpoint {target}: {error.strerror or error}; free some space or choose another --out, "
-            "earlier checkpoints are intact"
-        ) from error
     for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
         if old.name != spare:
-            _discard(old)
+            discard(old)
     return target
 
 
@@ -91,32 +77,12 @@ def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedMode
     Written whole or not at all, so a run that is resumed finds the same one.
     """
     if not folder.is_dir():
-        work = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        policy.save(work)
-        for path in (*sorted(work.iterdir()), work):
-            _fsync(path)
-        os.replace(work, folder)
+        with whole_folder(folder, "free some space or choose another --out") as work:
+            policy.save(work)
     dtype = str(policy.model.dtype).removeprefix("torch.")
     model: Any = load_language_model(str(folder), dtype=dtype).model
     fixed: PreTrainedModel = model.to(policy.model.device).requires_grad_(False)
     return fixed
-
-
-def _discard(path: Path) -> None:
-    """Removes a checkpoint; it loses its name first, so that none is ever seen half removed."""
-    if path.exists():
-        doomed = path.with_name(f".{path.name}.old.partial")
-        shutil.rmtree(doomed, ignore_errors=True)
-        os.replace(path, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Removes what a killed save or removal left."""
-    for left in folder.glob(".*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -216,11 +182,3 @@ def _restore_optimizer(
         is_shard = hasattr(parameter, "full_tensor") and value.shape == parameter.shape
         state.setdefault(int(index), {})[name] = distributed_like(parameter, value) if is_shard else value
     optimizer.load_state_dict({"state": state, "param_groups": scalars["param_groups"]})
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import zlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...retrieval_index.errors import BerrypickError
+from ..whole_folder import whole_folder
 
 __all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
 
@@ -98,18 +97,10 @@ class EquivalenceClassifier:
 
     def save(self, folder: Path) -> None:
         """Writes the head and the encoder's name, whole or not at all."""
-        work = folder.with_name(f".{folder.name}.partial")
-        try:
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir(parents=True)
+        with whole_folder(folder, "choose a new or empty folder") as work:
             save_file({"weights": self.weights}, work / "head.safetensors")
             facts = {"format": _FORMAT, "encoder": self.encoder, "bias": self.bias, "threshold": self.threshold}
             (work / "classifier.json").write_text(json.dumps(facts, indent=1) + "\n")
-            os.replace(work, folder)
-        except OSError as error:
-            raise BerrypickError(
-                f"cannot write {folder}: {error.strerror or error}; choose a new or empty folder"
-            ) from error
 
 
 def load_classifier(path: str | Path) -> EquivalenceClassifier:

@@ -77,6 +77,14 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path, classifier: Equivalen
     assert [again.probability(*pair) for pair in pairs] == [classifier.probability(*pair) for pair in pairs]
 
 
+def test_a_folder_that_holds_files_is_not_overwritten(tmp_path: Path, classifier: EquivalenceClassifier) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "thesis.tex").write_text("mine")
+    with pytest.raises(BerrypickError, match="choose a new or empty folder"):
+        classifier.save(tmp_path / "c")
+    assert [path.name for path in tmp_path.rglob("*")] == ["c", "thesis.tex"]
+
+
 def test_training_is_deterministic() -> None:
     assert torch.equal(fit_classifier(LEARN).weights, fit_classifier(LEARN).weights)
 
