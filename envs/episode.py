@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -71,6 +71,13 @@ class Episode:
             if turn.observation:
                 out.append(turn_format.message(turn.observation))
         return out
+
+    @property
+    def token_turns(self) -> Iterator[tuple[Turn, Tokens]]:
+        """The turns whose tokens are known, with them."""
+        for turn in self.turns:
+            if turn.draft.tokens is not None:
+                yield turn, turn.draft.tokens
 
     @property
     def queries(self) -> list[str]:

@@ -29,7 +29,7 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
     prediction = episode.prediction
     shown = episode.shown_ids
     group = hashlib.sha256(f"{question.id}|{seed}".encode()).hexdigest()[:16]
-    tokens = [turn.draft.tokens for turn in episode.turns if turn.draft.tokens is not None]
+    tokens = [part for _, part in episode.token_turns]
     names, vectors = None, None
     if episode.spec.num_answers > 1:
         names, vectors = list(vector_names(question)), candidate_vectors(episode)

@@ -67,9 +67,8 @@ def _query_entropies(episodes: Sequence[Episode]) -> list[float]:
     """Entropies of all tokens inside query spans."""
     values: list[float] = []
     for episode in episodes:
-        for turn in episode.turns:
-            tokens = turn.draft.tokens
-            if tokens is not None and isinstance(turn.action, Search):
+        for turn, tokens in episode.token_turns:
+            if isinstance(turn.action, Search):
                 inside = query_token_mask(tokens.char_starts, turn.draft.text, turn.action.spans)
                 values += tokens.entropies[: len(inside)][inside].tolist()
     return values

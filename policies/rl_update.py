@@ -87,7 +87,7 @@ def rl_update(
     flat = [episode for group in groups for episode in group]
     rows = step_rows(policy, flat, advantages, objective, reference, config.max_tokens)
     metrics: dict[str, float] = {}
-    sampled = [turn.draft.tokens.entropies for e in flat for turn in e.turns if turn.draft.tokens is not None]
+    sampled = [tokens.entropies for episode in flat for _, tokens in episode.token_turns]
     entropy = float(np.mean(np.concatenate(sampled, dtype=np.float64)))
     written = [row for row, tokens in enumerate(rows.old) if len(tokens)]
     for chosen in _mini_batches(written, config, step):

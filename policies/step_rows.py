@@ -55,21 +55,18 @@ def step_rows(
         if reference is None:
             raise BerrypickError(f"objective {objective.name} holds on to a reference policy, but none was given")
         held = [log_probs for log_probs, _ in score_rows(reference, data, max_tokens)]
-    return StepRows(data, [_sampled(episode, "log_probs") for episode in episodes], per_token, held)
+    return StepRows(data, [_sampled_log_probs(episode) for episode in episodes], per_token, held)
 
 
-def _sampled(episode: Episode, name: str) -> Tensor:
-    parts = [getattr(turn.draft.tokens, name) for turn in episode.turns if turn.draft.tokens is not None]
+def _sampled_log_probs(episode: Episode) -> Tensor:
+    parts = [tokens.log_probs for _, tokens in episode.token_turns]
     return torch.from_numpy(np.concatenate(parts) if parts else np.zeros(0, np.float32))
 
 
 def _answer_tokens(episode: Episode) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which of a rollout's policy tokens write the final answer, bool [T]."""
     parts = [np.zeros(0, np.bool_)]
-    for turn in episode.turns:
-        tokens = turn.draft.tokens
-        if tokens is None:
-            continue
+    for turn, tokens in episode.token_turns:
         if isinstance(turn.action, Answer):
             parts.append(query_token_mask(tokens.char_starts, turn.draft.text, [turn.action.span]))
         else:
