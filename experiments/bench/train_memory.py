@@ -47,12 +47,14 @@ class PeakRss:
     ) -> None:
         self._over.set()
         self._thread.join()
+        self._sample()  # what is held at the end was held, however rarely the thread came to look
 
     def _watch(self) -> None:
-        while True:
-            self.growth_mib = max(self.growth_mib, _resident_mib() - self._first)
-            if self._over.wait(self._every_s):
-                return
+        while not self._over.wait(self._every_s):
+            self._sample()
+
+    def _sample(self) -> None:
+        self.growth_mib = max(self.growth_mib, _resident_mib() - self._first)
 
 
 def _resident_mib() -> float:
