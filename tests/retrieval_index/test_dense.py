@@ -396,3 +396,5 @@ def test_an_encoder_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
         load_encoder(str(tmp_path))
     with pytest.raises(BerrypickError, match="fp32 or bf16"):
         load_encoder("minilm", dtype="fp8")
+    with pytest.raises(BerrypickError, match="batch size must be at least 1, got 0"):
+        load_encoder("minilm", batch_size=0)

@@ -117,6 +117,9 @@ def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path
         (("--backend", "lucen"), "did you mean lucene"),
         (("--backend", "bm25s", "--b", "2"), "--b from 0 to 1"),
         (("--backend", "bm25s", "--k1", "-1"), "--k1 must be at least 0"),
+        (("--backend", "bm25s", "--k1", "nan"), "--k1 must be at least 0"),
+        (("--backend", "faiss", "--batch-size", "-3"), "--batch-size must be at least 1, got -3"),
+        (("--backend", "faiss", "--batch-size", "0"), "--batch-size must be at least 1, got 0"),
     ],
 )
 def test_bad_build_flags_exit_2_before_the_corpus_is_read(
@@ -125,6 +128,7 @@ def test_bad_build_flags_exit_2_before_the_corpus_is_read(
     (tmp_path / "c.jsonl").write_text("not read")
     status, _, err = run("index", "build", "--corpus", tmp_path / "c.jsonl", "--out", tmp_path / "i", *words)
     assert status == 2 and says in err and err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c.jsonl"]
 
 
 def test_bad_numbers_and_missing_indexes_exit_2_with_one_line(run: Run, index: Path, tmp_path: Path) -> None:
@@ -135,6 +139,7 @@ def test_bad_numbers_and_missing_indexes_exit_2_with_one_line(run: Run, index: P
         ("check", tmp_path),
         ("search", tmp_path / "none", "q"),
         ("import", "--out", tmp_path / "j"),
+        ("import", "--lucene", tmp_path, "--out", tmp_path / "j", "--b", "1.5"),
         ("build", "--corpus", tmp_path / "none.jsonl", "--backend", "bm25s", "--out", tmp_path / "j"),
         ("build", "--corpus", tmp_path / "none.jsonl", "--backend", "bm25s", "--out", index),
     ):

@@ -1,0 +1,31 @@
+"""Numbers that have a least value, refused before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .errors import BerrypickError
+
+__all__ = ["at_least", "check_bm25", "check_seeds"]
+
+MOST_SEED = 2**63 - 1
+
+
+def at_least(least: int, numbers: Mapping[str, float]) -> None:
+    """Refuses the first of the named numbers that lies below `least`, is infinite or is no number."""
+    for name, number in numbers.items():
+        if not least <= number < float("inf"):
+            raise BerrypickError(f"{name} must be at least {least}, got {number}")
+
+
+def check_bm25(k1: float, b: float) -> None:
+    """Refuses parameters that BM25 does not have."""
+    if not (0 <= k1 < float("inf") and 0 <= b <= 1):
+        raise BerrypickError(f"--k1 must be at least 0, --b from 0 to 1, got {k1} and {b}")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuses seeds that a generator does not take."""
+    for seed in seeds:
+        if not 0 <= seed <= MOST_SEED:
+            raise BerrypickError(f"a seed must be a whole number from 0 to {MOST_SEED}, got {seed}")
