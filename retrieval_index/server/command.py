@@ -14,6 +14,7 @@ from typing import Any
 
 import tyro
 
+from ..bounds import at_least
 from ..errors import BerrypickError, MissingExtraError
 from ..store import open_searcher, read_manifest
 from .settings import ServerSettings
@@ -55,7 +56,7 @@ class Serve:
                 raise MissingExtraError("berrypick serve", "serve", f"{module} is not installed")
         settings = ServerSettings(
             default_k=self.topk,
-            max_k=max(self.topk, self.max_topk),
+            max_k=self.max_topk,
             max_queries=self.max_queries,
             max_pending=self.max_pending,
             max_wait_s=self.max_wait_ms / 1000,
@@ -67,8 +68,14 @@ class Serve:
 
     def _check(self, settings: ServerSettings) -> None:
         settings.check_host(self.host)
-        if min(self.topk, self.max_queries, self.max_pending) < 1 or self.timeout_s <= 0 or self.max_wait_ms < 0:
-            raise BerrypickError("--topk, --max-queries, --max-pending and --timeout-s must be above 0")
+        at_least(1, {"--topk": self.topk, "--max-queries": self.max_queries, "--max-pending": self.max_pending})
+        at_least(0, {"--max-wait-ms": self.max_wait_ms, "--timeout-s": self.timeout_s, "--cache": self.cache})
+        if not self.timeout_s:
+            raise BerrypickError("--timeout-s must be above 0: no search answers in no time")
+        if self.topk > self.max_topk:
+            raise BerrypickError(f"--topk {self.topk} is more than a query may ask for; give --max-topk {self.topk}")
+        if not 0 <= self.port <= 65535:
+            raise BerrypickError(f"--port must lie between 0 and 65535, got {self.port}; 0 takes a free one")
         if self.log_level not in ("debug", "info", "warning"):
             raise BerrypickError(f"--log-level {self.log_level!r} is not known; give debug, info or warning")
         read_manifest(self.folder)

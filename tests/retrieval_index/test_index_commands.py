@@ -153,7 +153,13 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
     for words, says in (
         ((index, "--host", "0.0.0.0"), "BERRYPICK_TOKEN"),
         ((tmp_path,), "no berrypick index"),
-        ((index, "--topk", 0), "above 0"),
+        ((index, "--topk", 0), "--topk must be at least 1"),
+        ((index, "--topk", 500), "give --max-topk 500"),
+        ((index, "--cache", -1), "--cache must be at least 0"),
+        ((index, "--timeout-s", 0), "--timeout-s must be above 0"),
+        ((index, "--max-wait-ms", "nan"), "--max-wait-ms must be at least 0"),
+        ((index, "--port", -1), "--port must lie between 0 and 65535"),
+        ((index, "--port", 99999999), "--port must lie between 0 and 65535"),
         ((index, "--log-level", "loud"), "debug, info or warning"),
     ):
         status, _, err = run("serve", *words)
