@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...envs.world import WorldConfig, build_world
+from ...retrieval_index.bounds import at_least, check_seeds
+from ...retrieval_index.errors import BerrypickError
 from .kinds import KindWorld, kind_probabilities
 from .losses import objective_loss
 from .training import Batch, TableConfig, train_table
@@ -35,6 +37,9 @@ class TabularConfig:
         learning_rate: of gradient descent on the logits, which start at 0.
         ks: the k of pass@k; the largest is also the group of breadth.
         checkpoints: steps at which the policy is measured; step 0 and the last always are.
+
+    Raises:
+        BerrypickError: a number out of range.
     """
 
     objective: str = "grpo"
@@ -48,6 +53,15 @@ class TabularConfig:
     ks: tuple[int, ...] = (1, 2, 4, 8, 16)
     checkpoints: tuple[int, ...] = (10, 20, 40, 80, 120, 160)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(0, {"steps": self.steps, "learning_rate": self.learning_rate})
+        at_least(1, {"questions_per_step": self.questions_per_step, "group_size": self.group_size})
+        at_least(1, {"each k of ks": min(self.ks, default=0)})
+        at_least(0, {"each of checkpoints": min(self.checkpoints, default=0)})
+        check_seeds([self.seed])
+        if self.tables not in ("question", "shared"):
+            raise BerrypickError(f"tables must be question or shared, got {self.tables!r}")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...retrieval_index.bounds import at_least
 from .kinds import Decisions, KindWorld, kind_probabilities, play, untried
 
 __all__ = [
@@ -43,6 +44,9 @@ class TableConfig:
         steps: RL steps.
         epochs: updates on each step's rollouts.
         checkpoints: RL steps at which the table is kept; 0 is the start.
+
+    Raises:
+        BerrypickError: a number out of range.
     """
 
     questions_per_step: int = 16
@@ -53,6 +57,12 @@ class TableConfig:
     steps: int = 200
     epochs: int = 1
     checkpoints: tuple[int, ...] = (0, 10, 20, 40, 80, 200)
+
+    def __post_init__(self) -> None:
+        for name in ("questions_per_step", "group_size", "epochs"):
+            at_least(1, {name: getattr(self, name)})
+        for name in ("learning_rate", "sft_learning_rate", "sft_steps", "steps"):
+            at_least(0, {name: getattr(self, name)})
 
 
 @dataclass(frozen=True, slots=True)

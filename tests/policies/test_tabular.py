@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,6 +104,33 @@ def test_a_run_follows_from_its_configuration() -> None:
     assert list(first.checkpoints) == [0, 2, 5]
     assert np.array_equal(first.logits, second.logits)
     assert first.rewards != train_tabular(TabularConfig("darling", steps=5, seed=1)).rewards
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"questions_per_step": 0}, "questions_per_step must be at least 1, got 0"),
+        ({"group_size": 0}, "group_size must be at least 1, got 0"),
+        ({"steps": -1}, "steps must be at least 0, got -1"),
+        ({"ks": ()}, "each k of ks must be at least 1"),
+        ({"ks": (0, 8)}, "each k of ks must be at least 1"),
+        ({"checkpoints": (-1,)}, "each of checkpoints must be at least 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be at least 0"),
+        ({"seed": -1}, "a seed must be a whole number from 0"),
+        ({"tables": "one"}, "question or shared"),
+    ],
+)
+def test_numbers_that_no_run_can_have_are_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(BerrypickError, match=says):
+        TabularConfig(**options)
+
+
+def test_a_table_without_rollouts_is_refused() -> None:
+    for name in ("questions_per_step", "group_size", "epochs"):
+        with pytest.raises(BerrypickError, match=f"{name} must be at least 1"):
+            TableConfig(**{name: 0})
+    with pytest.raises(BerrypickError, match="sft_steps must be at least 0"):
+        TableConfig(sft_steps=-1)
 
 
 def test_tables_of_their_own_let_training_questions_be_known_by_heart() -> None:
