@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol
 import tyro
 
 from ..envs.data_commands import DataCheck, DataGet
+from ..retrieval_index.bounds import at_least, check_seeds
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
@@ -57,6 +58,8 @@ class Demo:
 
     def run(self) -> int:
         """Runs the demo."""
+        for name in ("steps", "sft_steps", "questions", "samples", "seeds"):
+            at_least(1, {f"--{name.replace('_', '-')}": getattr(self, name)})
         from .policies import require_training
 
         require_training("berrypick demo")
@@ -199,8 +202,18 @@ def _parse_bench(name: str, arguments: Sequence[str]) -> Command:
     return parsed
 
 
+def _with_seeds_checked(command: Command) -> Command:
+    seeds = getattr(command, "seeds", ())  # how many, or which
+    check_seeds([getattr(command, "seed", 0), *(seeds if isinstance(seeds, tuple) else ())])
+    return command
+
+
 def parse_command(arguments: Sequence[str] | None) -> Command:
-    """Parses a command line; an unknown command or flag exits with 2 and names the nearest."""
+    """Parses a command line; an unknown command or flag exits with 2 and names the nearest.
+
+    Raises:
+        BerrypickError: a seed that no generator takes, an unknown bench.
+    """
     from .sweep import Sweep
 
     commands: dict[str, Any] = {
@@ -228,7 +241,7 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         args=given or ["--help"],
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
-    return parsed
+    return _with_seeds_checked(parsed)
 
 
 def _write_json(value: Any) -> None:

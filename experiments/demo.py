@@ -77,8 +77,8 @@ class DemoConfig:
 def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> dict[str, Any]:
     """Trains and measures all arms, writes report.json and prints the screen; returns the report."""
     fresh = {"command": "demo", **asdict(config)}
-    open_run_folder(out, fresh, resume=resume)
     task = make_task(ENV, **config.env_args)
+    open_run_folder(out, fresh, resume=resume)
     base = load_language_model("tiny", seed=config.seed)
     _measure("untrained", base, task, config, out)
     sft = _trained("SFT", config.sft(), base, task, out / "sft")

@@ -149,6 +149,16 @@ def test_report_compares_several_runs_paired_by_question(tmp_path: Path, capsys:
         (["eval", "--env", "berrypick/HotpotQA-v0", "--policy", "oracle", "--out", "run"], "BERRYPICK_DATA"),
         (["eval", "--env", "berrypick/Custom-v0", "--policy", "oracle", "--out", "run"], "corpus=FILE"),
         (["eval", "--env", "berrypick/World-v0", "--policy", "no/such-model", "--out", "run"], "hub id"),
+        (["eval", *WORLD, "--policy", "oracle", "--seed", "-1", "--out", "run"], "a whole number from 0"),
+        (["train", *WORLD, "--seed", "-1", "--steps", "1", "--out", "run"], "a whole number from 0"),
+        (["play", "--seed", "-1"], "a whole number from 0"),
+        (["demo", "--seed", "-1", "--out", "run"], "a whole number from 0"),
+        (["demo", "--steps", "-1", "--out", "run"], "--steps must be at least 1, got -1"),
+        (["demo", "--sft-steps", "0", "--out", "run"], "--sft-steps must be at least 1, got 0"),
+        (["demo", "--questions", "0", "--out", "run"], "--questions must be at least 1, got 0"),
+        (["demo", "--seeds", "0", "--out", "run"], "--seeds must be at least 1, got 0"),
+        (["demo", "--samples", "0", "--out", "run"], "--samples must be at least 1, got 0"),
+        (["demo", "--index", "nowhere", "--out", "run"], "give bm25s"),
     ],
 )
 def test_bad_input_gets_one_line_with_the_cure_and_leaves_nothing(
