@@ -21,6 +21,7 @@ from ...envs.episode import Draft, Episode, advance, start
 from ...envs.task import Task
 from ...envs.tasks import make_task
 from ...envs.vector_env import SearchVectorEnv
+from ...retrieval_index.bounds import at_least
 from ...retrieval_index.errors import UnknownNameError
 from ...retrieval_index.searcher import Hit, Searcher
 from ..run_folder import environment_facts, write_json
@@ -58,6 +59,8 @@ class BenchEnvs:
         for part in self.parts:
             if part not in parts:
                 raise UnknownNameError("part", part, PARTS)
+        at_least(1, {"--num-envs": self.num_envs, "--rounds": self.rounds})
+        at_least(6, {"--passages": self.passages})
         self.out.mkdir(parents=True, exist_ok=True)
         result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
         for part in self.parts:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.corpus import read_corpus
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ...retrieval_index.evaluation import evaluate_index
-from ...retrieval_index.store import ensure_index, open_searcher
+from ...retrieval_index.store import BACKENDS, ensure_index, open_searcher
 from ..run_folder import environment_facts, write_json
 
 __all__ = ["BenchQuality", "markdown"]
@@ -37,6 +37,7 @@ class BenchQuality:
 
     def run(self) -> int:
         """Builds what is missing, evaluates, writes the table."""
+        self._check()
         self.out.mkdir(parents=True, exist_ok=True)
         rows = [self._row(name, backend) for name in self.sets for backend in self.backends]
         result = {"environment": environment_facts(), "rows": rows}
@@ -45,10 +46,16 @@ class BenchQuality:
         sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n" if self.json else markdown(rows))
         return 0
 
+    def _check(self) -> None:
+        for backend in self.backends:
+            if backend not in BACKENDS:
+                raise UnknownNameError("index backend", backend, BACKENDS)
+        for file in (self.data / name / part for name in self.sets for part in ("corpus.jsonl.gz", "questions.jsonl")):
+            if not file.is_file():
+                raise BerrypickError(f"no {file}; give --data the folder that holds the data sets")
+
     def _row(self, name: str, backend: str) -> dict[str, Any]:
         folder = self.data / name
-        if not (folder / "corpus.jsonl.gz").is_file():
-            raise BerrypickError(f"no {folder / 'corpus.jsonl.gz'}; give --data the folder that holds the data sets")
         passages = read_corpus(folder / "corpus.jsonl.gz").passages
         index = self.out / f"{name}-{backend}"
         manifest = ensure_index(passages, backend, index)

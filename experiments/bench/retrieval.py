@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ...retrieval_index.bounds import at_least
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from .kept import keep_rows, kept_parts, kept_rows, markdown, show_value
 
@@ -77,8 +78,8 @@ class BenchRetrieval:
             for name in given:
                 if name not in known:
                     raise UnknownNameError(what, name, known)
-        if min(self.sizes, default=0) < 1 or self.rounds < 1:
-            raise BerrypickError("--sizes and --rounds must be at least 1")
+        at_least(1, {"--sizes": min(self.sizes, default=0), "--rounds": self.rounds})
+        at_least(0, {"--seconds": self.seconds, "--soak-seconds": self.soak_seconds})
         self.out.mkdir(parents=True, exist_ok=True)
         kept_parts(self._file)  # a file that cannot be added to is found before minutes of work
         for part in self.parts:

@@ -55,9 +55,10 @@ class BenchTrain:
         policy = open_policy(self.policy)
         if not isinstance(policy, LanguageModelPolicy):
             raise BerrypickError(f"policy {self.policy} has no weights to train; give tiny, smollm2 or a run folder")
+        task = make_task(self.env)
         self.out.mkdir(parents=True, exist_ok=True)
         result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
-        result["train"] = measure(policy, make_task(self.env), self)
+        result["train"] = measure(policy, task, self)
         write_json(self.out / "bench.json", result)
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
