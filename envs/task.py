@@ -85,7 +85,7 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
     if index in BUILT_HERE:
         folder = cache_folder() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
         ensure_index(passages, index, folder)
-    elif not folder.exists():
+    elif not index or not folder.exists():
         raise BerrypickError(
             f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"
         )

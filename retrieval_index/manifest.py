@@ -101,9 +101,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise IndexFolderError(
                 f"{folder} was being replaced by a build that was killed; get it back: mv {aside} {folder}"
             )
-        raise IndexFolderError(
-            f"{folder} is no berrypick index (no {MANIFEST}); build one: {_command(folder, 'bm25s')}"
-        )
+        raise IndexFolderError(f"{folder} is no berrypick index (no {MANIFEST}); build one: {_first_build(folder)}")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, dict):
@@ -166,4 +164,17 @@ def _refused(folder: Path, backend: str, reason: str) -> IndexFolderError:
 
 
 def _command(folder: Path, backend: str) -> str:
-    return f"berrypick index build --corpus FILE --backend {backend} --out {folder} --overwrite"
+    return f"{_build(folder, backend)} --overwrite"
+
+
+def _first_build(folder: Path) -> str:
+    """The command that builds where there is no index; what lies in the way is never written over."""
+    if not folder.exists():
+        return _build(folder, "bm25s")
+    if folder.is_dir() and not any(folder.iterdir()):
+        return _command(folder, "bm25s")
+    return _build("NEW_FOLDER", "bm25s")
+
+
+def _build(folder: Path | str, backend: str) -> str:
+    return f"berrypick index build --corpus FILE --backend {backend} --out {folder}"

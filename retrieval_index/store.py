@@ -153,10 +153,10 @@ def check_target(backend: str, out: Path, *, overwrite: bool) -> None:
         raise UnknownNameError("index backend", backend, BACKENDS)
     if not out.exists():
         return
-    if not overwrite:
-        raise IndexExistsError(f"{out} exists; choose another --out, or add --overwrite")
     if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):
         raise IndexExistsError(f"{out} is no berrypick index and is not overwritten; choose another --out")
+    if not overwrite:
+        raise IndexExistsError(f"{out} exists; choose another --out, or add --overwrite")
 
 
 def manifest_of(

@@ -43,6 +43,7 @@ def test_unknown_names_name_the_nearest(env_id, arguments, message):
         ({"num_test": -1}, "cannot be negative"),
         ({"world_seed": -1}, "seed"),
         ({"index": "no/such/folder"}, "no index at 'no/such/folder'"),
+        ({"index": ""}, "no index at ''; give bm25s"),
         ({"index": 3}, "index must be bm25s, lucene"),
         ({"reward": 3}, "reward must be a text"),
     ],

@@ -148,6 +148,22 @@ def test_bad_numbers_and_missing_indexes_exit_2_with_one_line(run: Run, index: P
         assert err.startswith("berrypick: ") and err.count("\n") == 1, (words, err)
 
 
+@pytest.mark.parametrize("what", ["missing", "empty", "other files"])
+def test_the_command_that_check_names_builds_an_index(run: Run, corpus_file: Path, tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "i"
+    if what != "missing":
+        folder.mkdir()
+    if what == "other files":
+        (folder / "thesis.tex").write_text("years of work")
+    status, _, err = run("index", "check", folder)
+    assert status == 2 and f"{folder} is no berrypick index" in err
+    command = err.partition("build one: berrypick ")[2]
+    made = tmp_path / "new" if what == "other files" else folder
+    words = [{"FILE": str(corpus_file), "NEW_FOLDER": str(made)}.get(word, word) for word in command.split()]
+    assert ("--overwrite" in words) == (what == "empty")
+    assert run(*words)[0] == 0 and run("index", "check", made)[0] == 0
+
+
 def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BERRYPICK_TOKEN", raising=False)
     for words, says in (
