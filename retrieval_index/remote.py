@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import random
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -29,7 +30,7 @@ class RemoteSearcher:
     """`Searcher` over HTTP with a pool of connections, time-outs and retries.
 
     A server that is busy or restarting is asked again, after what its Retry-After says or a growing pause, each with
-    jitter, until `patience_s` has passed. Thread-safe.
+    jitter, until `patience_s` has passed; one that nobody can reach at the start is given up sooner. Thread-safe.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class RemoteSearcher:
         token: str | None = None,
         timeout_s: float = 30.0,
         patience_s: float = 120.0,
+        start_patience_s: float = 5.0,
         pool_size: int = 8,
         expected_corpus_sha256: str | None = None,
     ) -> None:
@@ -49,21 +51,29 @@ class RemoteSearcher:
             token: of the server; BERRYPICK_TOKEN by default.
             timeout_s: of one request.
             patience_s: until a server that cannot be reached, or is busy, is given up.
+            start_patience_s: until a server is given up that cannot be reached now; one that loads is waited for.
             pool_size: connections kept open.
             expected_corpus_sha256: refuses a berrypick server with another corpus.
 
         Raises:
-            SearchUnavailableError: no answer within `patience_s`.
+            SearchUnavailableError: no answer in time.
             BerrypickError: an answer that is not a retrieval server's, a wrong token, another corpus.
         """
         base = url.rstrip("/")
         self._search_r1 = base.endswith("/retrieve")
         self._base = base.removesuffix("/retrieve")
+        try:
+            self._address = urllib3.util.parse_url(self._base)
+        except urllib3.exceptions.HTTPError as error:
+            raise BerrypickError(f"{url} is no address; give one such as http://127.0.0.1:8000") from error
         self._token = token or os.environ.get("BERRYPICK_TOKEN")
         self._timeout_s, self._patience_s = timeout_s, patience_s
         self._pool = urllib3.PoolManager(maxsize=pool_size, block=True, retries=False)
         self._jitter = random.Random()  # its own, so that nobody's seed is disturbed
-        health = {} if self._search_r1 else self._call("GET", "/health", None)
+        away_s = min(start_patience_s, patience_s)
+        if self._search_r1:  # such servers have no page that costs nothing
+            self._knock(away_s)
+        health = {} if self._search_r1 else self._call("GET", "/health", None, away_s=away_s)
         digest = health.get("corpus_sha256")
         if expected_corpus_sha256 is not None and digest not in (None, expected_corpus_sha256):
             raise BerrypickError(f"the server at {self._base} indexes another corpus; serve the index of this one")
@@ -100,11 +110,32 @@ class RemoteSearcher:
             self._not_a_server()
         return [_ordered(ranking, k) for ranking in hits]
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        deadline = time.monotonic() + self._patience_s
-        attempt = 0
+    def _knock(self, away_s: float) -> None:
+        """Opens a connection and closes it; raises where nobody listens."""
+        host = (self._address.host or "").strip("[]")
+        port = self._address.port or (443 if self._address.scheme == "https" else 80)
+        deadline = time.monotonic() + away_s
         while True:
-            reason, pause_s = "", 0.0
+            try:
+                socket.create_connection((host, port), timeout=5.0).close()
+                return
+            except OSError as error:
+                if time.monotonic() + 0.5 > deadline:
+                    raise self._away(away_s, error.strerror or str(error)) from error
+            time.sleep(0.5)
+
+    def _away(self, waited_s: float, reason: str) -> SearchUnavailableError:
+        return SearchUnavailableError(
+            f"no answer from the retrieval server at {self._base} for {waited_s:g} s ({reason}); "
+            "start it with `berrypick serve`, or give its right address"
+        )
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None, *, away_s: float | None = None
+    ) -> dict[str, Any]:
+        began, attempt = time.monotonic(), 0
+        while True:
+            reason, pause_s, patience_s = "", 0.0, self._patience_s
             try:
                 reply = self._send(method, path, body)
                 if reply.status == 200:
@@ -115,14 +146,14 @@ class RemoteSearcher:
                 pause_s = _seconds(reply.headers.get("Retry-After"))
             except urllib3.exceptions.HTTPError as error:
                 reason = _short(error)
+                patience_s = self._patience_s if away_s is None else away_s
             pause_s = max(pause_s, min(5.0, 0.1 * 2.0**attempt)) * self._jitter.uniform(0.75, 1.25)
-            if time.monotonic() + pause_s > deadline:
-                raise SearchUnavailableError(
-                    f"no answer from the retrieval server at {self._base} for {self._patience_s:g} s ({reason}); "
-                    "start it with `berrypick serve`, or give its right address"
-                )
+            if time.monotonic() + pause_s > began + patience_s:
+                raise self._away(patience_s, reason)
             if attempt == 0:
-                logger.warning("retrieval server at %s: %s; trying again", self._base, reason)
+                logger.warning(
+                    "retrieval server at %s: %s; trying again for %g s at most", self._base, reason, patience_s
+                )
             time.sleep(pause_s)
             attempt += 1
 

@@ -92,6 +92,27 @@ def test_a_server_that_stays_away_is_given_up_with_the_cure() -> None:
         RemoteSearcher("http://127.0.0.1:9", patience_s=0.3)
 
 
+@pytest.mark.parametrize("path", ["", "/retrieve"])
+def test_at_the_start_a_server_that_nobody_reaches_is_given_up_within_seconds(path: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(SearchUnavailableError, match=r"127\.0\.0\.1:9 for 5 s .*berrypick serve"):
+        make_task("berrypick/World-v0", index=f"http://127.0.0.1:9{path}", num_train=1, num_validation=0, num_test=0)
+    assert time.monotonic() - began < 10
+
+
+def test_what_is_no_address_is_refused_at_once() -> None:
+    for url in ("http://127.0.0.1:99999", "http://[::1/retrieve"):
+        with pytest.raises(BerrypickError, match="is no address; give one such as"):
+            RemoteSearcher(url)
+
+
+def test_at_the_start_a_server_that_loads_is_waited_for(scripted: Any, caplog: pytest.LogCaptureFixture) -> None:
+    url, seen = scripted((503, {"Retry-After": "0.3"}, {}), (503, {"Retry-After": "0.3"}, {}), READY)
+    RemoteSearcher(url, patience_s=20, start_patience_s=0.1)
+    assert len(seen) == 3
+    assert ["trying again for 20 s at most" in record.message for record in caplog.records] == [True]
+
+
 def test_refusals_are_not_tried_again_and_carry_the_reason(scripted: Any) -> None:
     for answer, message in (
         ((422, {}, {"detail": "at most 100 hits a query"}), r"\(422\): at most 100 hits"),
