@@ -76,10 +76,14 @@ class DataCheck:
         for file, recognised in formats.items():
             sys.stdout.write(f"{file}: {recognised}\n")
         for name, questions in sets.items():
-            sys.stdout.write(f"{name}: {len(questions)} questions\n")
+            sys.stdout.write(f"{name}: {_count(len(questions), 'question')}\n")
         for line in skipped or []:
             sys.stdout.write(f"left out: {line}\n")
         for leak in leaks:
             sys.stdout.write(f"{leak.kind}: {' '.join(leak.first)} and {' '.join(leak.second)}\n")
-        sys.stdout.write(f"{len(leaks)} leaks\n")
+        sys.stdout.write(f"{_count(len(leaks), 'leak')}\n")
         return 1 if leaks else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

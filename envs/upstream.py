@@ -55,9 +55,8 @@ def read_dataset(
         try:
             if upstream is None:
                 fields = ", ".join(sorted(map(str, record))[:8])
-                raise QuestionError(
-                    f"{where}: a record of no known question format (fields {fields}); see docs/data.md"
-                )
+                has = f"fields {fields}" if fields else "it has no fields"
+                raise QuestionError(f"{where}: a record of no known question format ({has}); see docs/data.md")
             line, own = upstream.convert(record)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, QuestionError) as error:
             message = (

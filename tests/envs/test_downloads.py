@@ -110,6 +110,8 @@ def test_data_check_reports_formats_counts_and_leaks(tmp_path, capsys, shared_da
     report = json.loads(capsys.readouterr().out)
     assert sorted(report["questions"].values()) == [21, 30] and len(report["leaks"]) == 1
     assert set(report["formats"].values()) == {"HotpotQA / 2WikiMultiHopQA"}
+    assert main(["data", "check", str(tmp_path / "train.json"), str(tmp_path / "dev.json")]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 leak"
     assert main(["data", "check", str(source)]) == 0
     assert "0 leaks" in capsys.readouterr().out
 

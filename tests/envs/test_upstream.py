@@ -134,6 +134,7 @@ def test_search_r1_rows_without_the_question_field_are_read_from_their_prompt(tm
     ("text", "reason"),
     [
         ('[{"foo": 1}]', r"\[0\]: a record of no known question format \(fields foo\)"),
+        ("[{}]", r"\[0\]: a record of no known question format \(it has no fields\)"),
         ('[{"context": [["t", ["s"]]], "supporting_facts": [["t", 0]], "answer": "a"}]', "HotpotQA .* cannot be read"),
         ('[{"context": 3, "supporting_facts": [], "answer": "a", "question": "q"}]', "cannot be read"),
         ('[{"id": "1", "paragraphs": [{}], "question_decomposition": [], "answer": "a", "question": "q"}]', "MuSiQue"),
