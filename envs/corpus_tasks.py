@@ -120,6 +120,9 @@ def custom_task(
             "berrypick/Custom-v0 needs questions=FILE, and corpus=FILE where the questions carry no passages; "
             "see docs/data.md for their layout"
         )
+    skip_bad = flag(skip_bad)
+    if not isinstance(skip_bad, bool):
+        raise BerrypickError(f"skip_bad must be true or false, got {skip_bad!r}")
     corpus_file = Path(_text("corpus", corpus)) if corpus else None
     skipped: list[str] | None = [] if skip_bad else None
     dataset = read_dataset(

@@ -94,8 +94,10 @@ class WorldConfig:
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
                 raise BerrypickError(f"World: {name} must be numbers, got {value!r}")
-        if not isinstance(self.voice, str) or not isinstance(self.aliases, bool):
-            raise BerrypickError("World: voice must be a name and aliases true or false; change that argument")
+        if not isinstance(self.voice, str):
+            raise BerrypickError(f"World: voice must be {' or '.join(VOICES)}, got {self.voice!r}")
+        if not isinstance(self.aliases, bool):
+            raise BerrypickError(f"World: aliases must be true or false, got {self.aliases!r}")
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> WorldConfig:
