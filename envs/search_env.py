@@ -63,9 +63,8 @@ class SearchEnv(gym.Env[str, str]):
         if render_mode not in (None, "ansi"):
             raise UnknownNameError("render mode", str(render_mode), ["ansi"])
         self.task = task
-        self.split = task.default_split if split is None else split
+        self.split = task.split_to_ask(split)
         self.render_mode = render_mode
-        task.split(self.split)
         self.action_space = UnicodeText()
         self.observation_space = UnicodeText()
         self._by_id = {question.id: question for questions in task.questions.values() for question in questions}

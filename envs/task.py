@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from .questions import EpisodeSpec, Question
 from .world_config import WorldConfig
 
 __all__ = ["BUILT_HERE", "UNLIMITED", "Task", "flag", "open_index"]
+
+_log = logging.getLogger(__name__)
 
 BUILT_HERE = ("bm25s", "lucene", "faiss", "hybrid")
 """Names of `index` for which an index of the task's passages is built; anything else is a folder or an address."""
@@ -55,11 +58,28 @@ class Task:
     def default_split(self) -> str:
         """ "train" or its like where there is one, else the first split that has questions."""
         filled = [name for name, questions in self.questions.items() if questions]
+        if not filled:
+            raise BerrypickError(f"{self.env_id} has no questions; choose sizes above 0")
         return next((name for name in ("train", *filled) if name in filled and name.startswith("train")), filled[0])
+
+    def split_to_ask(self, name: str | None) -> str:
+        """The named split, or the default; a default that is not the usual one, because that is empty, is logged.
+
+        Raises:
+            BerrypickError: the split is unknown or empty.
+        """
+        if name is None:
+            name = self.default_split
+            if not name.startswith("train") and "train" in self.questions:
+                _log.warning("%s has no training questions: asks split %r; split=NAME chooses", self.env_id, name)
+        self.split(name)
+        return name
 
 
 def flag(value: object) -> Any:
-    """0 and 1, as command lines give them, as a truth value; anything else as it is."""
+    """0 and 1, "true" and "false", as command lines give them, as a truth value; anything else as it is."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower(), value)
     return bool(value) if value in (0, 1) else value
 
 

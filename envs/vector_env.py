@@ -52,8 +52,7 @@ class SearchVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], NDArr
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {"render_modes": ["ansi"], "render_fps": 1, "autoreset_mode": self.autoreset_mode}
         self.task, self.num_envs, self.render_mode = task, num_envs, render_mode
-        self.split = task.default_split if split is None else split
-        task.split(self.split)
+        self.split = task.split_to_ask(split)
         self.single_action_space = self.single_observation_space = UnicodeText()
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -117,6 +116,8 @@ class SearchVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], NDArr
 
     def step(self, actions: Sequence[str]) -> VectorStep:
         """One turn in every episode, with one search call; ended ones follow the autoreset mode."""
+        if isinstance(actions, str):
+            raise BerrypickError(f"actions are one text; give a sequence of {self.num_envs} texts, one an environment")
         drafts = [Draft(check_action(action)) for action in self._spread("actions", actions)]
         episodes = [episode for episode in self._episodes if episode is not None]
         if len(episodes) < self.num_envs:

@@ -46,6 +46,8 @@ def test_unknown_names_name_the_nearest(env_id, arguments, message):
         ({"index": ""}, "no index at ''; give bm25s"),
         ({"index": 3}, "index must be bm25s, lucene"),
         ({"reward": 3}, "reward must be a text"),
+        ({"aliases": "maybe"}, "World: aliases must be true or false, got 'maybe'$"),
+        ({"voice": 3}, "World: voice must be closed or english, got 3$"),
     ],
 )
 def test_values_that_cannot_be_are_refused_with_the_cure(arguments, message):
@@ -73,6 +75,25 @@ def test_an_empty_split_is_refused_and_the_default_split_has_questions():
     assert task.default_split == "test"
     env = gym.make("berrypick/World-v0", num_train=0, num_validation=0, num_test=4)
     assert "test" in env.reset(seed=0)[1]["question_id"]
+    with pytest.raises(BerrypickError, match="has no questions; choose sizes above 0"):
+        gym.make("berrypick/World-v0", num_train=0, num_validation=0, num_test=0)
+
+
+def test_a_world_without_training_questions_says_which_it_asks(caplog):
+    sizes = {"num_validation": 2, "num_test": 2}
+    gym.make("berrypick/World-v0", num_train=0, **sizes)
+    (line,) = [record.message for record in caplog.records]
+    assert line == "berrypick/World-v0 has no training questions: asks split 'validation'; split=NAME chooses"
+    caplog.clear()
+    gym.make("berrypick/World-v0", num_train=0, split="test", **sizes)
+    gym.make("berrypick/World-v0", num_train=2, **sizes)
+    assert not caplog.records
+
+
+def test_true_and_false_are_texts_of_a_command_line():
+    sizes = {"num_train": 1, "num_validation": 0, "num_test": 0}
+    for text, value in (("true", True), ("False", False), (1, True)):
+        assert make_task("berrypick/World-v0", aliases=text, **sizes).world.aliases is value
 
 
 @pytest.fixture
