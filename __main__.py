@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("berrypick").setLevel(logging.INFO)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each retry of each connection is no news
+    logging.getLogger("huggingface_hub").propagate = False  # it writes its lines itself
     try:
         return parse_command(arguments).run()
     except BerrypickError as error:

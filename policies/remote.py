@@ -63,7 +63,8 @@ class RemotePolicy:
         retry = urllib3.Retry(
             self.retries, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None
         )
-        return _RemoteSession(self, rows, turn_format.stop, sampling, urllib3.PoolManager(self.workers, retries=retry))
+        pool = urllib3.PoolManager(maxsize=self.workers, retries=retry)
+        return _RemoteSession(self, rows, turn_format.stop, sampling, pool)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from berrypick.__main__ import main
 from berrypick.envs.tasks import Task
 from berrypick.policies.policy import Sampling
 from berrypick.policies.remote import RemotePolicy, open_remote
@@ -113,6 +114,25 @@ def test_an_answer_that_is_no_completion_is_said(serve, world: Task) -> None:
         play(RemotePolicy(url, "m"), world)
     with pytest.raises(BerrypickError, match=r"no answer from .* start its server"):
         play(RemotePolicy("http://127.0.0.1:9/v1", "m", retries=0), world)
+
+
+def test_as_many_connections_are_kept_as_there_are_workers(
+    serve, world: Task, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, got = serve(text_of)
+    play(RemotePolicy(url, "m", workers=4), world, samples=8)
+    assert len(got) == 32
+    assert [record.message for record in caplog.records if record.name.startswith("urllib3")] == []
+
+
+def test_a_server_that_nobody_reaches_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["eval", "--env", "berrypick/World-v0", "--env-arg", "num_train=0", "num_validation=0", "num_test=4"]
+    assert main([*words, "--policy", "http://127.0.0.1:9/v1#m", "--samples", "1", "--out", str(tmp_path / "x")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("berrypick: no answer from http://127.0.0.1:9/v1") and err.count("\n") == 1
+    assert not caplog.records
 
 
 def test_a_name_is_an_address_and_a_model() -> None:
