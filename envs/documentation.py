@@ -26,8 +26,9 @@ _HEAD = """# Environments
 import berrypick, gymnasium as gym
 
 env = gym.make("berrypick/World-v0", preset="priced")
-observation, info = env.reset(seed=0)
-observation, reward, terminated, truncated, info = env.step("<search> ledger founder kizunba </search>")
+observation, info = env.reset(seed=0)  # the cook of the mentor of pendugo ?
+observation, reward, terminated, truncated, info = env.step("<search> ledger mentor pendugo </search>")
+print(observation, info["search/budget_left"])  # ... ledger: the mentor of pendugo is fitulo. ... 2
 envs = gym.make_vec("berrypick/World-v0", num_envs=8, vectorization_mode="vector_entry_point")
 ```
 

@@ -45,13 +45,19 @@ class SearchEnv(gym.Env[str, str]):
 
     Reset
         `reset(seed=s)` asks a question that is a function of the seed and the split; a group is a repeated seed.
-        `options={"question_id": ...}` asks that question, `options={"split": ...}` chooses another split.
+        `options={"question_id": ...}` asks that question, `options={"split": ...}` chooses another split for once. The
+        split of an environment is `gym.make(..., split=NAME)`; by default "train", and where that has no questions the
+        first split that has some: a World that was made without training questions logs which it asks.
 
     Info
-        `question_id`, `messages`, `retrieved_ids` and `retrieved_scores` [query][rank], `hops_hit` [path][hop], `error`
-        of the turn or None, and counters over the episode: `env/number_of_actions`, `env/number_of_valid_action`,
-        `env/number_of_valid_search` (queries), `env/ratio_of_valid_action`, `env/finish_ratio`,
-        `env/search_unavailable`, `search/num_distinct_passages`, `search/budget_left` (None: unlimited).
+        After `reset`: `question_id` and `messages`, nothing else. After every `step` also `retrieved_ids` and
+        `retrieved_scores` [query][rank], `hops_hit` [path][hop], `error` of the turn or None, and counters of the whole
+        episode (`env/number_of_actions`, `env/number_of_valid_action`, `env/number_of_valid_search` for queries,
+        `env/ratio_of_valid_action`, `env/finish_ratio`, `env/search_unavailable`, `search/num_distinct_passages`,
+        `search/budget_left`, where None is unlimited).
+
+    Rendering
+        `gym.make(..., render_mode="ansi")`: `render` returns the conversation so far as text, a line for each message.
 
     Version history
         v0: first version.

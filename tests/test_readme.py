@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,14 @@ COMMANDS = re.findall(r"^    (berrypick [a-z]+(?: .*?)?)(?:\s{2,}#.*)?$", README
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_python_blocks_run(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.strip()
+def test_python_blocks_run_and_say_what_their_comments_say(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    printed = capsys.readouterr().out.strip()
+    asked, answered = re.findall(r"  # (.*)", code)
+    assert names["question"].strip() == asked
+    passage, left = answered.removeprefix("... ").split(" ... ")
+    assert passage in printed and printed.endswith(left)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import gymnasium as gym
 from berrypick.envs.documentation import environments_page
 from berrypick.envs.episode import Draft, advance, start
 from berrypick.envs.rewards import REWARD_SUMMARIES, REWARD_TERMS
@@ -26,8 +27,19 @@ def test_the_page_names_every_id_term_and_info_key():
     assert all(f"`{key}`" in text for key in info)
 
 
-def test_the_first_lines_run():
+def test_a_reset_tells_the_keys_that_the_page_says():
+    env = gym.make("berrypick/World-v0", num_train=2, num_test=2)
+    assert set(env.reset(seed=0)[1]) == {"question_id", "messages"}
+    assert "After `reset`: `question_id` and `messages`, nothing else." in PAGE.read_text()
+
+
+def test_the_first_lines_run_and_find_what_their_comments_say(capsys):
     code = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL).group(1)
     scope = {}
     exec(compile(code, str(PAGE), "exec"), scope)
     assert scope["envs"].num_envs == 8 and not scope["terminated"]
+    asked, answered = re.findall(r"  # (.*)", code)
+    passage, left = answered.removeprefix("... ").split(" ... ")
+    assert scope["info"]["messages"][0]["content"].strip() == asked
+    printed = capsys.readouterr().out
+    assert passage in printed and printed.strip().endswith(left)

@@ -124,7 +124,7 @@ def test_an_empty_corpus_and_a_folder_in_the_way_are_refused_before_anything_is_
         build_index([], "bm25s", tmp_path / "i")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(IndexExistsError, match="choose another --out$"):
+    with pytest.raises(IndexExistsError, match=r"not overwritten; choose another --out$"):
         build_index([Passage("1", "", "x")], "bm25s", tmp_path / "mine")
     with pytest.raises(IndexExistsError, match="not overwritten"):
         build_index([Passage("1", "", "x")], "bm25s", tmp_path / "mine", overwrite=True)
