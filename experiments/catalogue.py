@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +19,7 @@ _VLLM = {"vllm:POLICY": "its weights, played by vLLM (needs the vllm extra and a
 
 
 def catalogue() -> dict[str, dict[str, str]]:
-    """Section -> name -> one line."""
+    """Section -> name -> one line; "objective_options" has what may follow an objective's name."""
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
         "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS, **_VLLM},
@@ -29,14 +32,26 @@ def catalogue() -> dict[str, dict[str, str]]:
     else:
         load_objectives()
         sections["objectives"] = {name: objective.summary for name, objective in OBJECTIVES.items()}
+        sections["objective_options"] = {name: _options(objective.make) for name, objective in OBJECTIVES.items()}
     return sections
+
+
+def _options(make: Callable[..., object]) -> str:
+    """An objective's options with their defaults, as they are written after its name; those without one in capitals."""
+    defaults = {option: parameter.default for option, parameter in inspect.signature(make).parameters.items()}
+    shown = {option: option.upper() if default in (None, "") else default for option, default in defaults.items()}
+    return ",".join(f"{option}={str(value).lower() if value is False else value}" for option, value in shown.items())
 
 
 def print_catalogue() -> None:
     """Prints the catalogue to standard output."""
     console = Console()
-    for section, rows in catalogue().items():
+    sections = catalogue()
+    options = sections.pop("objective_options", {})
+    for section, rows in sections.items():
         table = Table(title=section, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, summary in rows.items():
             table.add_row(f"[bold]{name}[/bold]", summary)
+            if section == "objectives" and options.get(name):
+                table.add_row("", f"[dim]:{options[name]}[/dim]")
         console.print(table)

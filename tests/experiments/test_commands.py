@@ -188,8 +188,10 @@ def test_list_names_every_environment_policy_and_objective(capsys: pytest.Captur
     assert set(sections["environments"]) == set(TASKS)
     assert set(SCRIPTED) <= set(sections["policies"])
     assert set(sections["objectives"]) == set(OBJECTIVES)
+    assert sections["objective_options"]["ucb_con"] == "weight=0.2,offset=0.5,key=answer,on_answer=false"
     assert main(["list"]) == 0
-    assert "berrypick/World-v0" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "berrypick/World-v0" in out and ":floor=0.1,classifier=CLASSIFIER" in out
 
 
 def test_play_answers_queries_and_says_whether_the_answer_was_right(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -33,6 +34,27 @@ def test_every_shipped_part_is_on_the_page() -> None:
         parts = [part for part in module.__all__ if part[0].isupper() and part not in {"Shape", "Estimate", "Bonus"}]
         missing = [part for part in parts if f"`{part}`" not in text and part not in {"OutcomeCounts", "TokenTerm"}]
         assert not missing
+
+
+def test_the_table_has_every_option_with_its_default() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+` ?)+) \| `(\w+)` \| (.+?) \| .{10,}\|$", text, re.MULTILINE)
+    table = {(name, option): default for names, option, default in rows for name in re.findall(r"\w+", names)}
+    shipped = {name: kind for name, kind in OBJECTIVES.items() if kind.make.__module__.startswith("berrypick.")}
+    options = {
+        (name, parameter.name): parameter.default
+        for name, kind in shipped.items()
+        for parameter in inspect.signature(kind.make).parameters.values()
+    }
+    assert set(table) == set(options)
+    words = {None: "half the group", "": "none", False: "false"}
+    for key, default in options.items():
+        if isinstance(default, str | bool | None):
+            assert table[key] == words.get(default, default), key
+        else:
+            assert float(table[key]) == default, key
+    (bare,) = re.findall(r"^(`.*) have none\.$", text, re.MULTILINE)
+    assert set(re.findall(r"\w+", bare)) - {"and"} == set(shipped) - {name for name, _ in options}
 
 
 @pytest.mark.usefixtures("registered")
