@@ -43,7 +43,7 @@ class DataGet:
 class DataCheck:
     """Reads question files and reports questions that leak between their splits or between the files."""
 
-    questions: tyro.conf.Positional[tuple[Path, ...]]
+    questions: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="(one at least)")]
     """question files, in any known format"""
     corpus: Path | None = None
     """their corpus, where the questions carry no passages; without one their evidence is not compared"""

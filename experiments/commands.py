@@ -12,11 +12,12 @@ from typing import Annotated, Any, Protocol
 import tyro
 
 from ..envs.data_commands import DataCheck, DataGet
-from ..retrieval_index.bounds import at_least, check_seeds
+from ..retrieval_index.bounds import check_seeds
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
 from .classifier_command import Classifier
+from .demo_flags import Demo
 from .env_arguments import EnvArgs, open_task
 from .eval_flags import Eval
 from .run_command import Run
@@ -31,48 +32,6 @@ class Command(Protocol):
     def run(self) -> int:
         """Does it; returns the exit status."""
         ...
-
-
-@dataclass(frozen=True)
-class Demo:
-    """The main job on the embedded world: index, SFT, RL, measures, report."""
-
-    out: Path = Path("runs/demo")
-    """run folder"""
-    seed: int = 0
-    """of the whole run"""
-    steps: int = 40
-    """RL steps of each arm"""
-    sft_steps: int = 520
-    """SFT steps"""
-    questions: int = 256
-    """test questions"""
-    samples: int = 8
-    """rollouts a test question"""
-    index: str = "lucene"
-    """lucene (needs the lucene extra) or bm25s"""
-    seeds: int = 1
-    """how many seeds, one whole run each; above 1 also measures the training questions and pools the seeds"""
-    resume: bool = False
-    """go on with an interrupted demo"""
-
-    def run(self) -> int:
-        """Runs the demo."""
-        for name in ("steps", "sft_steps", "questions", "samples", "seeds"):
-            at_least(1, {f"--{name.replace('_', '-')}": getattr(self, name)})
-        from .policies import require_training
-
-        require_training("berrypick demo")
-        from .demo import DemoConfig, run_demo
-
-        config = DemoConfig(self.seed, self.steps, self.sft_steps, self.questions, self.samples, self.index)
-        if self.seeds > 1:
-            from .demo_seeds import run_demo_seeds
-
-            run_demo_seeds(config, self.seeds, self.out, resume=self.resume)
-        else:
-            run_demo(config, self.out, resume=self.resume)
-        return 0
 
 
 @dataclass(frozen=True)
@@ -180,6 +139,18 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Version:
+    """The version, of `berrypick --version`."""
+
+    def run(self) -> int:
+        """Prints it."""
+        from .. import __version__
+
+        sys.stdout.write(f"berrypick {__version__}\n")
+        return 0
+
+
+@dataclass(frozen=True)
 class Bench:
     """Side-by-side timings: berrypick bench NAME; without a name, the list."""
 
@@ -192,14 +163,32 @@ class Bench:
         return 0
 
 
-def _parse_bench(name: str, arguments: Sequence[str]) -> Command:
+_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+_ABOUT = "Search-agent RL environments: train a search policy, measure breadth, query entropy and accuracy."
+
+
+def _parse_one(kind: Any, prog: str, arguments: Sequence[str]) -> Command:
+    parsed: Command = tyro.cli(kind, prog=prog, args=list(arguments), config=_CONFIG)
+    return parsed
+
+
+def _parse_one_of(kinds: dict[str, Any], prog: str, about: str, arguments: Sequence[str]) -> Command:
+    parsed: Command = tyro.extras.subcommand_cli_from_dict(
+        kinds, prog=prog, description=about, args=list(arguments), config=_CONFIG
+    )
+    return parsed
+
+
+def _parse_bench(arguments: Sequence[str]) -> Command:
     from .bench import BENCHES
 
-    if name not in BENCHES:
-        raise UnknownNameError("bench", name, BENCHES)
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    parsed: Command = tyro.cli(BENCHES[name], prog=f"berrypick bench {name}", args=list(arguments), config=config)
-    return parsed
+    if not arguments:
+        return Bench()
+    if arguments[0].startswith("-"):
+        return _parse_one_of(BENCHES, "berrypick bench", Bench.__doc__ or "", arguments)
+    if arguments[0] not in BENCHES:
+        raise UnknownNameError("bench", arguments[0], BENCHES)
+    return _parse_one(BENCHES[arguments[0]], f"berrypick bench {arguments[0]}", arguments[1:])
 
 
 def _with_seeds_checked(command: Command) -> Command:
@@ -232,16 +221,14 @@ def parse_command(arguments: Sequence[str] | None) -> Command:
         "bench": Bench,
     }
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["bench"] and len(given) > 1 and not given[1].startswith("-"):
-        return _parse_bench(given[1], given[2:])
-    parsed: Command = tyro.extras.subcommand_cli_from_dict(
-        commands,
-        prog="berrypick",
-        description="Search-agent RL environments: train a search policy, measure breadth, query entropy and accuracy.",
-        args=given or ["--help"],
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
-    return _with_seeds_checked(parsed)
+    first = given[0] if given else "--help"
+    if first == "--version":
+        return Version()
+    if first == "bench":
+        return _with_seeds_checked(_parse_bench(given[1:]))
+    if first in commands:
+        return _with_seeds_checked(_parse_one(commands[first], f"berrypick {first}", given[1:]))
+    return _parse_one_of(commands, "berrypick", f"{_ABOUT} --version says which this is.", given or [first])
 
 
 def _write_json(value: Any) -> None:

@@ -13,7 +13,7 @@ from ..retrieval_index.errors import BerrypickError
 
 __all__ = ["EnvArgs", "open_task", "parse_env_args"]
 
-EnvArgs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="K=V ...")]
+EnvArgs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="K=V ...", help_behavior_hint="(default: none)")]
 
 
 def open_task(env: str, env_arg: Sequence[str]) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import berrypick
 import pytest
 from berrypick.__main__ import main
 
@@ -47,6 +48,47 @@ def test_an_unknown_command_or_flag_exits_2_and_names_the_nearest(
         main(arguments)
     assert stopped.value.code == 2
     assert offered in capsys.readouterr().err
+
+
+def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    shown = capsys.readouterr()
+    return shown.out + shown.err
+
+
+def test_a_wrong_value_or_flag_points_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--env", "e", "--policy", "p", "--out", "o"]
+    assert "berrypick eval --help" in printed(["eval", *words, "--samples", "many"], capsys)
+    assert "berrypick play --help" in printed(["play", "--sed", "3"], capsys)
+    assert "berrypick index --help" in printed(["index", "biuld"], capsys)
+
+
+def test_help_shows_no_empty_default_and_no_none_as_a_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (
+        ["eval"],
+        ["train"],
+        ["play"],
+        ["sweep"],
+        ["index", "import"],
+        ["data", "check"],
+        ["bench", "train"],
+    ):
+        text = printed([*command, "--help"], capsys)
+        assert "{None}" not in text and "(default: )" not in text, command
+
+
+def test_the_help_of_bench_names_every_bench(capsys: pytest.CaptureFixture[str]) -> None:
+    from berrypick.experiments.bench import BENCHES
+
+    text = printed(["bench", "--help"], capsys)
+    assert "berrypick bench NAME" in text and all(f"• {name} " in text for name in BENCHES)
+
+
+def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"berrypick {berrypick.__version__}\n"
+    assert "--version" in printed(["--help"], capsys)
 
 
 def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
