@@ -53,6 +53,7 @@ class LiveView:
         self._history: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
         self._episode = ""
         self._started = self._last_line = time.monotonic()
+        self._written = -1
         self._first = 0
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
@@ -78,7 +79,7 @@ class LiveView:
         if self._live:
             self._live.update(self._render())
             self._live.stop()
-        elif kind is None:
+        elif kind is None and self._written != self._total:
             self._line(self._total)
 
     def begin(self, step: int) -> None:
@@ -100,7 +101,7 @@ class LiveView:
             self._line(step)
 
     def _line(self, step: int) -> None:
-        self._last_line = time.monotonic()
+        self._last_line, self._written = time.monotonic(), step
         seconds = self._last_line - self._started
         done = step - self._first
         left = seconds / done * (self._total - step) if done > 0 else 0.0
