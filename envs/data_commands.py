@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.plain_text import counted
 from .leaks import find_leaks
 from .questions import Question
 from .upstream import read_dataset
@@ -76,14 +77,10 @@ class DataCheck:
         for file, recognised in formats.items():
             sys.stdout.write(f"{file}: {recognised}\n")
         for name, questions in sets.items():
-            sys.stdout.write(f"{name}: {_count(len(questions), 'question')}\n")
+            sys.stdout.write(f"{name}: {counted(len(questions), 'question')}\n")
         for line in skipped or []:
             sys.stdout.write(f"left out: {line}\n")
         for leak in leaks:
             sys.stdout.write(f"{leak.kind}: {' '.join(leak.first)} and {' '.join(leak.second)}\n")
-        sys.stdout.write(f"{_count(len(leaks), 'leak')}\n")
+        sys.stdout.write(f"{counted(len(leaks), 'leak')}\n")
         return 1 if leaks else 0
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

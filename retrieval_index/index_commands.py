@@ -19,7 +19,7 @@ from .bounds import at_least, check_bm25
 from .corpus import read_corpus
 from .errors import BerrypickError
 from .evaluation import evaluate_index
-from .plain_text import safe_text
+from .plain_text import counted, safe_text
 from .store import (
     BuildSettings,
     Manifest,
@@ -72,7 +72,7 @@ class IndexBuild:
         for line in corpus.skipped[:10]:
             sys.stderr.write(f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n")
         if corpus.skipped:
-            sys.stderr.write(f"{len(corpus.skipped)} lines skipped\n")
+            sys.stderr.write(f"{counted(len(corpus.skipped), 'line')} skipped\n")
         settings = BuildSettings(
             self.k1, self.b, self.encoder, self.kind, dtype=self.dtype, batch_size=self.batch_size, uri=self.uri
         )
@@ -193,9 +193,9 @@ class IndexEval:
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
             return 0
-        table = Table(
-            title=f"{result['num_questions']} questions, {result['num_without_support']} without support left out"
-        )
+        questions = counted(result["num_questions"], "question")
+        sys.stdout.write(f"{questions}, {result['num_without_support']} without support left out\n")
+        table = Table()
         for name in ("k", "recall", "all support"):
             table.add_column(name, justify="right")
         for k in self.k:
@@ -215,4 +215,6 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _tell(out: Path, manifest: Manifest) -> None:
-    sys.stdout.write(f"{out}: {manifest.num_passages} passages, {manifest.backend}, id {manifest.index_id[:16]}\n")
+    sys.stdout.write(
+        f"{out}: {counted(manifest.num_passages, 'passage')}, {manifest.backend}, id {manifest.index_id[:16]}\n"
+    )

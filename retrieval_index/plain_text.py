@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["safe_text"]
+__all__ = ["counted", "safe_text"]
 
 
 def safe_text(text: str) -> str:
@@ -19,3 +19,8 @@ def safe_text(text: str) -> str:
         else:
             out.append(f"\\u{ord(char):04x}" if category != "Zl" and category != "Zp" else " ")
     return "".join(out)
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 leak", "2 leaks"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

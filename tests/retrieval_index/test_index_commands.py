@@ -91,6 +91,7 @@ def test_eval_prints_recall_by_hand(run: Run, index: Path, tmp_path: Path) -> No
     assert (value["num_questions"], value["num_without_support"]) == (2, 1)
     status, out, _ = run("index", "eval", index, "--questions", tmp_path / "q.jsonl", "--k", 1, 2)
     assert status == 0 and "0.250" in out and "0.500" in out
+    assert out.splitlines()[0] == "2 questions, 1 without support left out"
 
 
 def test_eval_of_a_foreign_index_is_refused(run: Run, index: Path, tmp_path: Path) -> None:
@@ -107,8 +108,8 @@ def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path
     assert err == (f"berrypick: {tmp_path / 'c.jsonl'}:2: duplicate id '1'; give each passage its own id\n")
     assert [path.name for path in tmp_path.iterdir()] == ["c.jsonl"]
     status, out, err = run(*words, "--skip-bad")
-    assert status == 0 and "1 passages" in out
-    assert f"skipped {tmp_path / 'c.jsonl'}:2: " in err and "1 lines skipped" in err
+    assert status == 0 and "1 passage," in out
+    assert f"skipped {tmp_path / 'c.jsonl'}:2: " in err and "1 line skipped" in err
 
 
 @pytest.mark.parametrize(
