@@ -215,6 +215,5 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _tell(out: Path, manifest: Manifest) -> None:
-    sys.stdout.write(
-        f"{out}: {counted(manifest.num_passages, 'passage')}, {manifest.backend}, id {manifest.index_id[:16]}\n"
-    )
+    passages = counted(manifest.num_passages, "passage")
+    sys.stdout.write(f"{out}: {passages}, {manifest.backend}, id {manifest.index_id[:16]}\n")
