@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..envs.metrics.statistics import paired_t_interval
-from .demo import ARMS, DemoConfig, run_demo
+from .demo import ARMS, DemoConfig, demo_console, run_demo
 from .report.frontier_figure import draw_frontier
 from .run_folder import environment_facts, write_json
 
@@ -42,7 +42,7 @@ def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: boo
     if find_spec("matplotlib"):
         title = f"World, preset priced: held-out questions, {num_seeds} seeds"
         draw_frontier(list(reports.values()), out / "figures", title=title)
-    print_pooled(pooled, Console(width=100))
+    print_pooled(pooled, demo_console())
 
 
 def pool_seeds(reports: Mapping[int, Report]) -> dict[str, Any]:
@@ -90,10 +90,13 @@ def _minus(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[float]:
 
 
 def print_pooled(pooled: Report, console: Console) -> None:
-    """Means of each arm, then the seed-paired differences."""
+    """Means of each arm, then the seed-paired differences; 80 columns are enough."""
     seeds = ", ".join(map(str, pooled["seeds"]))
-    table = Table(box=box.SIMPLE_HEAD, title=f"means over seeds {seeds}", title_justify="left", width=100)
-    for label in ("", "train reward", "pass@1", "plan", "pass@8", "kind | hop", "breadth", "to frontier"):
+    note = "training: reward on the training questions; frontier: distance to it"
+    console.print(f"means over seeds {seeds} ({note})", style="italic", highlight=False)
+    width = min(100, console.width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width)
+    for label in ("", "training", "pass@1", "plan", "pass@8", "kind | hop", "breadth", "frontier"):
         table.add_column(label, justify="left" if not label else "right", no_wrap=True)
     for name, row in pooled["arms"].items():
         table.add_row(name, *(f"{row[key]['mean']:.3f}" if key in row else "—" for key in SHOWN))

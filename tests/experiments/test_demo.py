@@ -16,6 +16,7 @@ from berrypick.experiments.demo import ARMS, DemoConfig, demo_report, print_demo
 from berrypick.experiments.demo_seeds import pool_seeds, print_pooled
 from rich.console import Console
 
+RESULTS = Path(__file__).resolve().parents[2] / "results" / "demo"
 SMALL = DemoConfig(steps=1, sft_steps=2, questions=6, samples=8, index="bm25s")
 
 
@@ -80,6 +81,16 @@ def test_pooling_a_seed_with_itself_keeps_its_means_and_has_differences_of_zero_
     text = io.StringIO()
     print_pooled(pooled, Console(file=text, width=100))
     assert f"{value:.3f}" in text.getvalue()
+
+
+def test_eighty_columns_are_enough_for_the_means_of_seeds() -> None:
+    pooled = json.loads((RESULTS / "report.json").read_text())
+    text = io.StringIO()
+    print_pooled(pooled, Console(file=text, width=80))
+    assert max(map(len, text.getvalue().splitlines())) <= 80
+    assert "…" not in text.getvalue()
+    for row in pooled["arms"].values():
+        assert f"{row['breadth']['mean']:.3f}" in text.getvalue()
 
 
 def test_demo_report_of_scripted_arms_puts_the_exact_rows_beside_them(tmp_path: Path) -> None:
