@@ -267,7 +267,7 @@ def test_knobs_that_are_off_leave_the_default_world_as_it_was():
         ({"cue": 1.5}, "cue must lie"), ({"cue": "high"}, "cue must be numbers"), ({"clauses": 0}, "clauses"),
         ({"num_answers": 4}, "num_answers"), ({"availability": "0.5"}, "2 to 6 kinds"),
         ({"availability": "0.5;0.4"}, "joined by commas"), ({"query_formats": "0.5,0.4"}, "add up to 1"),
-        ({"query_formats": "1.5,-0.5"}, "cannot be negative"), ({"aliases": 2}, "aliases true or false"),
+        ({"query_formats": "1.5,-0.5"}, "cannot be negative"), ({"aliases": 2}, "aliases must be true or false"),
         ({"voice": 3}, "voice"),
     ],
 )  # fmt: skip
