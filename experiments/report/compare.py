@@ -12,6 +12,7 @@ from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
 from ..exact_rows import ExactRows, exact_rows
 from ..summary import compare, summarize
+from .page_file import check_page_file, write_page_file
 from .terminal import difference_lines, final_screen
 
 __all__ = ["load_arms", "print_report", "report_arms", "report_paths", "write_page"]
@@ -85,12 +86,11 @@ def print_report(paths: Sequence[Path], report: dict[str, Any]) -> None:
 
 
 def write_page(paths: Sequence[Path], file: Path) -> None:
-    """Writes the HTML page of run folders or rollouts files."""
-    from .html import write_html
+    """Writes the HTML page of run folders or rollouts files; refuses to write over them, see `page_file.py`."""
+    from .html import html_page
 
+    check_page_file(file, paths)
     arms = load_arms(paths)
     exact = _exact(arms)
-    try:
-        write_html(file, arms, _report(arms, exact), None if isinstance(exact, str) else exact.frontier)
-    except OSError as error:
-        raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error
+    page = html_page(arms, _report(arms, exact), None if isinstance(exact, str) else exact.frontier)
+    write_page_file(file, page)

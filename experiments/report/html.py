@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from ...envs.frontier import Frontier
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.plain_text import safe_text
 from ..measures import MEASURES
+from .page_file import PAGE_MARK
 from .svg import frontier_svg
 
-__all__ = ["html_page", "write_html"]
+__all__ = ["html_page"]
 
 QUESTIONS_SHOWN = 24
 SAMPLES_SHOWN = 4
@@ -42,13 +42,6 @@ pre.env{color:#aaa}svg{background:#fff;border-radius:4px}}
 """
 
 
-def write_html(
-    path: Path, arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None
-) -> None:
-    """Writes the page of a report."""
-    path.write_text(html_page(arms, report, frontier), encoding="utf-8")
-
-
 def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None) -> str:
     """The page.
 
@@ -70,6 +63,7 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, 
     parts += ["<h2>Episodes</h2>", *(_arm_episodes(name, records) for name, records in arms.items())]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"{PAGE_MARK}"
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         # nothing may be loaded or run, whatever a policy wrote
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
