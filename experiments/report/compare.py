@@ -8,38 +8,14 @@ from typing import Any
 
 from rich.console import Console
 
-from ...envs.record import EpisodeRecord, read_records
-from ...retrieval_index.errors import BerrypickError
+from ...envs.record import EpisodeRecord
 from ..exact_rows import ExactRows, exact_rows
 from ..summary import compare, summarize
+from .arms import load_arms
 from .page_file import check_page_file, write_page_file
 from .terminal import difference_lines, final_screen
 
-__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "write_page"]
-
-
-def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
-    """Rollouts by arm: a file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME below it."""
-    arms: dict[str, list[EpisodeRecord]] = {}
-    for path in paths:
-        for file in _files(path):
-            name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
-            while name in arms:
-                name += "'"
-            arms[name] = read_records(file)
-    return arms
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise BerrypickError(f"no such file or folder: {path}; give a run folder or a rollouts.jsonl")
-    direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
-    below = sorted(path.glob("eval/*/rollouts.jsonl"), key=lambda file: file.stat().st_mtime)
-    if not direct and not below:
-        raise BerrypickError(f"{path} holds no rollouts.jsonl; run berrypick eval --out {path} first")
-    return direct or below
+__all__ = ["print_report", "report_arms", "report_paths", "write_page"]
 
 
 def report_paths(paths: Sequence[Path]) -> dict[str, Any]:

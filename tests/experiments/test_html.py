@@ -27,7 +27,9 @@ def episode(question, sample, text="ledger founder x", answer="miravo"):
     ]
     turns[0].hits = [[HitRecord(id="p1", score=1.0)]]
     return EpisodeRecord(
-        question=QuestionRecord(id=question, text=f"who is {text} ?", answers=["miravo"], evidence=[[["p1"]]]),
+        question=QuestionRecord(
+            id=question, text=f"who is ledger founder {question} ? {HOSTILE}", answers=["miravo"], evidence=[[["p1"]]]
+        ),
         group_id=question,
         sample_index=sample,
         turns=turns,
@@ -122,7 +124,7 @@ def test_the_report_command_writes_the_page(arms, tmp_path, capsys):
     write_records(tmp_path / "rollouts.jsonl", arms["first"])
     assert main(["report", str(tmp_path / "rollouts.jsonl"), "--html", str(tmp_path / "page.html")]) == 0
     capsys.readouterr()
-    assert "who is ledger founder x ?" in (tmp_path / "page.html").read_text()
+    assert "who is ledger founder q1 ?" in (tmp_path / "page.html").read_text()
 
 
 def test_a_page_that_cannot_be_written_is_one_clear_line(arms, tmp_path):
