@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..envs.controls import controlled
 from ..envs.episode import Episode
@@ -18,7 +18,7 @@ from ..retrieval_index.errors import BerrypickError
 from .env_arguments import parse_env_args
 from .evaluation import evaluate
 from .policies import open_policy
-from .report.compare import print_report, report_paths
+from .report.compare import print_report, read_report
 from .report.live import LiveView
 from .run_folder import drop_unused_run, open_run_folder, write_json
 
@@ -113,9 +113,9 @@ def _play(command: Eval, task: Task, policy: Policy, num_questions: int, samplin
         )
 
 
-def _report(command: Eval) -> dict[str, object]:
+def _report(command: Eval) -> dict[str, Any]:
     try:
-        return report_paths([command.out])
+        return read_report([command.out]).report
     except RecordError as error:
         file = command.out / "rollouts.jsonl"
         raise RecordError(f"{error}; or remove {file}, and --resume plays it again") from error

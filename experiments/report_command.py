@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.plain_text import safe_text
 
 __all__ = ["Report"]
 
@@ -24,17 +26,33 @@ class Report:
     """one JSON document"""
     html: Path | None = None
     """also write a self-contained page with the frontier, all measures and the episodes; an earlier page is replaced"""
+    skip_bad: bool = False
+    """leave bad lines out and list them"""
 
     def run(self) -> int:
         """Reports."""
-        from .report.compare import print_report, report_paths, write_page
+        from .report.compare import print_report, read_report
+        from .report.page_file import check_page_file, write_page_file
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
         if self.html is not None:
-            write_page(self.paths, self.html)
+            check_page_file(self.html, self.paths)
+        skipped: list[str] | None = [] if self.skip_bad else None
+        found = read_report(self.paths, skipped)
+        _tell(skipped or [])
+        if self.html is not None:
+            write_page_file(self.html, found.page())
         if self.json:
-            sys.stdout.write(json.dumps(report_paths(self.paths), indent=1, sort_keys=True) + "\n")
+            sys.stdout.write(json.dumps(found.report, indent=1, sort_keys=True) + "\n")
         else:
-            print_report(self.paths, report_paths(self.paths))
+            print_report(self.paths, found.report)
         return 0
+
+
+def _tell(skipped: Sequence[str]) -> None:
+    """Bad lines to standard error, the first ones by place and reason."""
+    for line in skipped[:10]:
+        sys.stderr.write(f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n")
+    if skipped:
+        sys.stderr.write(f"{len(skipped)} lines skipped\n")

@@ -14,8 +14,12 @@ from ..same_questions import check_same_questions
 __all__ = ["load_arms"]
 
 
-def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
+def load_arms(paths: Sequence[Path], skipped: list[str] | None = None) -> dict[str, list[EpisodeRecord]]:
     """Rollouts by arm: a file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME below it.
+
+    Args:
+        paths: run folders and rollouts files.
+        skipped: where given, bad lines are left out and their messages put here.
 
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
@@ -27,7 +31,7 @@ def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
             name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
             while name in arms:
                 name += "'"
-            arms[name] = read_records(file)
+            arms[name] = read_records(file, skipped=skipped)
             if (arguments := _env_arguments(file)) is not None:
                 settings[name] = arguments
     check_same_questions(arms, settings)

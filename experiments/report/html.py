@@ -16,6 +16,7 @@ from ...envs.record import EpisodeRecord
 from ...retrieval_index.plain_text import safe_text
 from ..measures import MEASURES
 from .page_file import PAGE_MARK
+from .sizes import size_lines
 from .svg import frontier_svg
 
 __all__ = ["html_page"]
@@ -50,11 +51,10 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, 
         report: of `report_arms`.
         frontier: of the questions, where they are World's.
     """
-    first = next(iter(report["arms"].values()))
-    parts = [
-        f"<p>{first['num_questions']} questions x {first['samples']} samples. ± is half the width of the 95 % "
-        "bootstrap interval over questions.</p>"
-    ]
+    sizes = "<br>".join(map(_text, size_lines(report["arms"], report.get("differences", {}))))
+    parts = [f"<p>{sizes}<br>± is half the width of the 95 % bootstrap interval over questions.</p>"]
+    if "lines_left_out" in report:
+        parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
     if frontier is not None:
         parts += ["<h2>Frontier</h2>", frontier_svg(_points(report, frontier.k), frontier)]
     parts += ["<h2>Measures</h2>", _measure_table(report["arms"])]
