@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -21,7 +22,7 @@ class Report:
     """Measures of run folders or rollouts files, compared where there are several."""
 
     paths: tyro.conf.Positional[tuple[Path, ...]]
-    """run folders or rollouts.jsonl files"""
+    """folders of eval, demo or run, or rollouts.jsonl files"""
     json: bool = False
     """one JSON document"""
     html: Path | None = None
@@ -32,10 +33,13 @@ class Report:
     def run(self) -> int:
         """Reports."""
         from .report.compare import print_report, read_report
+        from .report.folders import experiment_report
         from .report.page_file import check_page_file, write_page_file
 
         if not self.paths:
             raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+        if len(self.paths) == 1 and (stored := experiment_report(self.paths[0])) is not None:
+            return self._show(stored)
         if self.html is not None:
             check_page_file(self.html, self.paths)
         skipped: list[str] | None = [] if self.skip_bad else None
@@ -47,6 +51,14 @@ class Report:
             sys.stdout.write(json.dumps(found.report, indent=1, sort_keys=True) + "\n")
         else:
             print_report(self.paths, found.report)
+        return 0
+
+    def _show(self, stored: dict[str, Any]) -> int:
+        """Prints the report that an experiment left."""
+        if self.html is not None:
+            raise BerrypickError(f"{self.paths[0]} is an experiment's and has no page; leave --html out")
+        text = json.dumps(stored, indent=1, sort_keys=True) if self.json else safe_text(stored["text"])
+        sys.stdout.write(text.rstrip("\n") + "\n")
         return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
 from ..same_questions import check_same_questions
+from .folders import next_step
 
 __all__ = ["load_arms"]
 
@@ -46,7 +47,7 @@ def _files(path: Path) -> list[Path]:
     direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
     below = sorted(path.glob("eval/*/rollouts.jsonl"), key=lambda file: file.stat().st_mtime)
     if not direct and not below:
-        raise BerrypickError(f"{path} holds no rollouts.jsonl; run berrypick eval --out {path} first")
+        raise BerrypickError(next_step(path))
     return direct or below
 
 
