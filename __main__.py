@@ -10,6 +10,12 @@ from .retrieval_index.errors import BerrypickError
 
 __all__ = ["main"]
 
+_GOES_ON = {
+    **dict.fromkeys(("Train", "Eval", "Demo"), "; what is finished is kept: the same command with --resume goes on"),
+    **dict.fromkeys(("Run", "Sweep"), "; what is finished is kept: the same command goes on"),
+}
+"""What is true of a command that was stopped by hand, by the name of its class."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -21,13 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("berrypick").setLevel(logging.INFO)
+    command = None
     try:
-        return parse_command(arguments).run()
+        command = parse_command(arguments)
+        return command.run()
     except BerrypickError as error:
         sys.stderr.write(f"berrypick: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("berrypick: stopped; a training run goes on with --resume\n")
+        sys.stderr.write(f"berrypick: stopped{_GOES_ON.get(type(command).__name__, '')}\n")
         return 130
     except BrokenPipeError:
         return 0

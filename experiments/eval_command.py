@@ -63,7 +63,7 @@ def run_eval(command: Eval) -> int:
     if not (command.out / "rollouts.jsonl").is_file():
         try:
             _play(command, task, policy, num_questions, sampling)
-        except BerrypickError:
+        except BaseException:
             if not was_there:
                 drop_unused_run(command.out)
             raise

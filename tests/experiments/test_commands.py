@@ -105,6 +105,24 @@ def test_a_policy_that_answers_nothing_leaves_no_folder_and_the_corrected_comman
     assert evaluate(tmp_path / "run") == 0
 
 
+def test_a_stopped_evaluation_says_how_it_goes_on_and_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from berrypick.experiments.report.live import LiveView
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LiveView, "update", stop)
+    assert evaluate(tmp_path / "run") == 130
+    assert capsys.readouterr().err == (
+        "berrypick: stopped; what is finished is kept: the same command with --resume goes on\n"
+    )
+    assert not (tmp_path / "run").exists()  # nothing was finished
+    monkeypatch.undo()
+    assert evaluate(tmp_path / "run", "--resume") == 0
+
+
 def test_a_folder_in_which_nothing_was_done_takes_another_configuration(tmp_path: Path) -> None:
     assert evaluate(tmp_path / "run") == 0
     for name in ("rollouts.jsonl", "report.json"):
