@@ -85,9 +85,7 @@ def _largest_k(arms: Arms) -> int:
 def print_report(paths: Sequence[Path], report: dict[str, Any]) -> None:
     """Prints the screen of what `read_report` said of these paths to standard output."""
     notes = difference_lines(report["differences"], ("em", "pass@8", "breadth", "query_token_entropy"))
-    absent = sorted({name for arm in report["arms"].values() for name in arm["absent"]})
-    if absent:
-        notes.append(f"absent, for want of columns or samples: {', '.join(absent)}")
+    notes += _absent(report["arms"])
     if "no_frontier" in report and any("pass@1_plan" in arm["measures"] for arm in report["arms"].values()):
         notes.append(report["no_frontier"])
     if "lines_left_out" in report:
@@ -100,3 +98,15 @@ def print_report(paths: Sequence[Path], report: dict[str, Any]) -> None:
         notes=notes,
         differences=report["differences"],
     )
+
+
+def _absent(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which measures no arm has, and which a single one lacks."""
+    every = {name: set(arm["absent"]) for name, arm in arms.items()}
+    everywhere = set.intersection(*every.values())
+    lines = [f"absent, for want of columns or samples: {', '.join(sorted(everywhere))}"] if everywhere else []
+    return lines + [
+        f"absent in {name}: {', '.join(sorted(absent - everywhere))}"
+        for name, absent in every.items()
+        if absent - everywhere
+    ]

@@ -57,6 +57,8 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, 
         parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
     if frontier is not None:
         parts += ["<h2>Frontier</h2>", frontier_svg(_points(report, frontier.k), frontier)]
+    elif "no_frontier" in report and any("pass@1_plan" in arm["measures"] for arm in report["arms"].values()):
+        parts.append(f"<p>{_text(report['no_frontier'])}.</p>")
     parts += ["<h2>Measures</h2>", _measure_table(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", _difference_table(report["differences"])]

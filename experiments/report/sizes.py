@@ -20,7 +20,7 @@ def size_lines(arms: Mapping[str, Mapping[str, Any]], differences: Mapping[str, 
         return [next(iter(sizes.values()))]
     return [f"{name}: {size}" for name, size in sizes.items()] + [
         f"{name}: paired over the {pair['num_shared']} questions of both, {pair['samples']} samples each; "
-        f"{pair['num_not_shared']} questions are of one alone"
+        f"questions of one alone: {pair['num_not_shared']}"
         for name, pair in differences.items()
     ]
 

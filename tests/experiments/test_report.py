@@ -78,8 +78,9 @@ def test_arms_of_different_sizes_are_told_apart_and_what_is_paired_is_said(
     for shown in (out, page.read_text()):
         assert "run: 6 questions x 4 samples" in shown
         assert "fewer: 5 questions x 8 samples" in shown
-        assert "paired over the 5 questions of both, 4 samples each; 1 questions are of one alone" in shown
-    assert "these arms differ in theirs" in " ".join(out.split())
+        assert "paired over the 5 questions of both, 4 samples each; questions of one alone: 1" in shown
+        assert "these arms differ in theirs" in " ".join(shown.split())
+    assert "absent in run: pass@8\n" in out
 
 
 def test_arms_of_one_size_share_a_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
