@@ -10,6 +10,12 @@ from .retrieval_index.errors import BerrypickError
 
 __all__ = ["main"]
 
+_GOES_ON = {
+    **dict.fromkeys(("Train", "Eval", "Demo"), "; what is finished is kept: the same command with --resume goes on"),
+    **dict.fromkeys(("Run", "Sweep"), "; what is finished is kept: the same command goes on"),
+}
+"""What is true of a command that was stopped by hand, by the name of its class."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -23,13 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("berrypick").setLevel(logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # each retry of each connection is no news
     logging.getLogger("huggingface_hub").propagate = False  # it writes its lines itself
+    command = None
     try:
-        return parse_command(arguments).run()
+        command = parse_command(arguments)
+        return command.run()
     except BerrypickError as error:
         sys.stderr.write(f"berrypick: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("berrypick: stopped; a training run goes on with --resume\n")
+        sys.stderr.write(f"berrypick: stopped{_GOES_ON.get(type(command).__name__, '')}\n")
         return 130
     except BrokenPipeError:
         return 0

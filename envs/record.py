@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..retrieval_index.corpus import read_jsonl
+from ..retrieval_index.corpus import CorpusError, read_jsonl
 from ..retrieval_index.errors import BerrypickError
 
 __all__ = [
@@ -135,28 +136,81 @@ def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
             file.write(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def read_records(path: Path, *, skip_bad: bool = False) -> list[EpisodeRecord]:
+_CURE = "mend the line, or leave such lines out with berrypick report --skip-bad"
+
+
+def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
     """Reads rollouts, plain or .gz.
 
+    Args:
+        path: the file.
+        skipped: where given, bad lines are left out and their messages put here.
+
     Raises:
-        RecordError: with file and line, for a line of another shape or of a newer schema.
+        RecordError: with file and line, for a line of another shape or of a newer schema, a number that is not finite,
+            or an episode that stands there already: each of a group has its own sample index.
     """
-    records = []
-    for number, line in read_jsonl(path):
-        try:
-            if int(line.get("schema_version", 0)) > SCHEMA_VERSION:
+    records: list[EpisodeRecord] = []
+    places: dict[tuple[str, int], int] = {}
+    try:
+        for number, line in read_jsonl(path, skipped=skipped, cure=_CURE):
+            if _version(line) > SCHEMA_VERSION:
                 raise RecordError(
                     f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it"
                 )
-            records.append(EpisodeRecord.model_validate(line))
-        except (ValidationError, ValueError, TypeError) as error:
-            if skip_bad:
+            try:
+                record = _record(path, number, line)
+                place = places.setdefault((record.group_id, record.sample_index), number)
+                if place != number:
+                    raise RecordError(
+                        f"{path}:{number}: sample {record.sample_index} of group {record.group_id} stands on line "
+                        f"{place} already; give each rollout of a group its own sample_index, or leave those that "
+                        "follow out with berrypick report --skip-bad"
+                    )
+            except RecordError as error:
+                if skipped is None:
+                    raise
+                skipped.append(str(error))
                 continue
-            reason = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-            where = ".".join(str(part) for part in reason["loc"])
-            raise RecordError(
-                f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick"
-            ) from error
+            records.append(record)
+    except CorpusError as error:
+        raise RecordError(str(error)) from error
     if not records:
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
     return records
+
+
+def _version(line: dict[str, Any]) -> int:
+    try:
+        return int(line.get("schema_version", 0))
+    except (ValueError, TypeError, OverflowError):
+        return 0  # refused with its place when the line is read
+
+
+def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
+    try:
+        record = EpisodeRecord.model_validate(line)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        where = ".".join(str(part) for part in reason["loc"])
+        raise RecordError(
+            f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
+            "with berrypick report --skip-bad"
+        ) from error
+    for name, values in _numbers(record):
+        if not all(map(math.isfinite, values)):
+            raise RecordError(f"{path}:{number}: {name} is not a finite number; {_CURE}")
+    return record
+
+
+def _numbers(record: EpisodeRecord) -> Iterator[tuple[str, Sequence[float]]]:
+    """All that measures are made of."""
+    for name in ("reward", "em", "sub_em", "f1", "evidence_recall"):
+        if (value := getattr(record, name)) is not None:
+            yield name, (value,)
+    for vector in record.reward_vectors or ():
+        yield "reward_vectors", vector
+    for turn in record.turns:
+        if turn.tokens is not None:
+            yield "log_probs", turn.tokens.log_probs
+            yield "entropies", turn.tokens.entropies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import gymnasium as gym
 
 from ..retrieval_index.errors import BerrypickError
 from .controls import controlled
-from .record import write_records
+from .record import read_records, write_records
 from .recording import record_of
 from .rewards import parse_reward
 from .search_env import SearchEnv
@@ -29,15 +30,17 @@ def _search_env(env: gym.Env[str, str]) -> SearchEnv:
 class RecordEpisodes(SearchWrapper):
     """Appends each ended episode to a rollouts.jsonl file.
 
-    Episodes of one question and seed are one group; `sample_index` counts within it. Resets without a seed count as
-    seed 0.
+    Episodes of one question and seed are one group; `sample_index` counts within it, on from what the file holds
+    already. Resets without a seed count as seed 0.
     """
 
     def __init__(self, env: gym.Env[str, str], path: str | Path, *, policy_id: str = "", run_id: str = "") -> None:
         super().__init__(env)
         self._inner, self._path = _search_env(env), Path(path)
         self._facts = {"policy_id": policy_id, "run_id": run_id}
-        self._counts: dict[tuple[str, int], int] = {}
+        self._counts: Counter[tuple[str, int]] = Counter()
+        if self._path.is_file() and self._path.stat().st_size:
+            self._counts.update((record.question.id, record.seed) for record in read_records(self._path))
         self._seed = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -52,8 +55,8 @@ class RecordEpisodes(SearchWrapper):
         if result[2] or result[3]:
             episode, task = self._inner.episode, self._inner.task
             key = (episode.question.id, self._seed)
-            sample = self._counts.get(key, 0)
-            self._counts[key] = sample + 1
+            sample = self._counts[key]
+            self._counts[key] += 1
             record = record_of(
                 episode,
                 sample_index=sample,

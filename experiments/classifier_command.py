@@ -46,7 +46,7 @@ class Classifier:
 
         require_training("berrypick classifier")
         from ..policies.objectives.equivalence import fit_classifier
-        from .report.compare import load_arms
+        from .report.arms import load_arms
 
         if not self.rollouts:
             raise BerrypickError("berrypick classifier needs at least one run folder or rollouts file")

@@ -6,20 +6,20 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import tyro
 
 from ..envs.data_commands import DataCheck, DataGet
 from ..retrieval_index.bounds import check_seeds
-from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.errors import UnknownNameError
 from ..retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ..retrieval_index.server.command import Serve
 from .classifier_command import Classifier
 from .demo_flags import Demo
 from .env_arguments import EnvArgs, open_task
 from .eval_flags import Eval
+from .report_command import Report
 from .run_command import Run
 from .train_flags import Train
 
@@ -49,32 +49,6 @@ class List:
             _write_json(catalogue())
         else:
             print_catalogue()
-        return 0
-
-
-@dataclass(frozen=True)
-class Report:
-    """Measures of run folders or rollouts files, compared where there are several."""
-
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """run folders or rollouts.jsonl files"""
-    json: bool = False
-    """one JSON document"""
-    html: Path | None = None
-    """also write a self-contained page with the frontier, all measures and the episodes"""
-
-    def run(self) -> int:
-        """Reports."""
-        from .report.compare import print_report, report_paths, write_page
-
-        if not self.paths:
-            raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
-        if self.html is not None:
-            write_page(self.paths, self.html)
-        if self.json:
-            _write_json(report_paths(self.paths))
-        else:
-            print_report(self.paths, report_paths(self.paths))
         return 0
 
 

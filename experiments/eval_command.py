@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..envs.controls import controlled
 from ..envs.episode import Episode
 from ..envs.presets import evaluation_preset
+from ..envs.record import RecordError
 from ..envs.tasks import Task, make_task
 from ..policies.policy import Policy, Sampling
 from ..retrieval_index.errors import BerrypickError
 from .env_arguments import parse_env_args
 from .evaluation import evaluate
 from .policies import open_policy
-from .report.compare import print_report, report_paths
+from .report.compare import print_report, read_report
 from .report.live import LiveView
-from .run_folder import open_run_folder, write_json
+from .run_folder import drop_unused_run, open_run_folder, write_json
 
 if TYPE_CHECKING:
     from .eval_flags import Eval
 
 __all__ = ["run_eval"]
 
+logger = logging.getLogger(__name__)
+
 
 def run_eval(command: Eval) -> int:
-    """Evaluates a policy and prints its measures."""
-    if command.samples < 1:
-        raise BerrypickError("--samples must be at least 1")
+    """Evaluates a policy and prints its measures; what cannot be played is refused before a folder is made."""
+    _check_counts(command)
     arguments, max_new_tokens = parse_env_args(command.env_arg), command.max_new_tokens or 32
     if command.preset:
         preset = evaluation_preset(command.preset)
         arguments = preset.arguments_for(command.env) | arguments
         max_new_tokens = command.max_new_tokens or preset.max_new_tokens
+    sampling = Sampling(command.temperature, command.top_p, max_new_tokens)
     task = make_task(command.env, **arguments)
     if command.control:
         task = controlled(task, command.control, seed=command.seed)
-    questions = task.split(command.split)[: command.questions]
+    num_questions = _num_questions(command, task)
     policy = open_policy(command.policy, device=command.device)
     config = {
         "command": "eval",
@@ -49,16 +53,21 @@ def run_eval(command: Eval) -> int:
         "policy": command.policy,
         "split": command.split,
         "samples": command.samples,
-        "questions": len(questions),
+        "questions": num_questions,
         "temperature": command.temperature,
         "top_p": command.top_p,
         "max_new_tokens": max_new_tokens,
         "seed": command.seed,
     }
-    open_run_folder(command.out, config, resume=command.resume)
+    was_there = open_run_folder(command.out, config, resume=command.resume)
     if not (command.out / "rollouts.jsonl").is_file():
-        _play(command, task, policy, len(questions), max_new_tokens)
-    report = report_paths([command.out])
+        try:
+            _play(command, task, policy, num_questions, sampling)
+        except BaseException:
+            if not was_there:
+                drop_unused_run(command.out)
+            raise
+    report = _report(command)
     write_json(command.out / "report.json", report)
     if command.json:
         sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
@@ -67,7 +76,23 @@ def run_eval(command: Eval) -> int:
     return 0
 
 
-def _play(command: Eval, task: Task, policy: Policy, num_questions: int, max_new_tokens: int) -> None:
+def _check_counts(command: Eval) -> None:
+    for name in ("samples", "questions", "max_rows", "max_new_tokens"):
+        value = getattr(command, name)
+        if value is not None and value < 1:
+            raise BerrypickError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+
+def _num_questions(command: Eval, task: Task) -> int:
+    """How many questions are played: as many as were asked for, or all that there are."""
+    there = len(task.split(command.split))
+    wanted = there if command.questions is None else command.questions
+    if wanted > there:
+        logger.warning("--questions %d: the split %s holds %d; these are played", wanted, command.split, there)
+    return min(wanted, there)
+
+
+def _play(command: Eval, task: Task, policy: Policy, num_questions: int, sampling: Sampling) -> None:
     with LiveView(f"eval {policy.policy_id}", num_questions * command.samples) as view:
 
         def progress(done: int, batch: Sequence[Episode]) -> None:
@@ -77,11 +102,20 @@ def _play(command: Eval, task: Task, policy: Policy, num_questions: int, max_new
             policy,
             task,
             split=command.split,
-            num_questions=command.questions,
+            num_questions=num_questions,
             num_samples=command.samples,
-            sampling=Sampling(command.temperature, command.top_p, max_new_tokens),
+            sampling=sampling,
             seed=command.seed,
             out=command.out,
             max_rows=command.max_rows,
+            on_resume=view.begin,
             on_progress=progress,
         )
+
+
+def _report(command: Eval) -> dict[str, Any]:
+    try:
+        return read_report([command.out]).report
+    except RecordError as error:
+        file = command.out / "rollouts.jsonl"
+        raise RecordError(f"{error}; or remove {file}, and --resume plays it again") from error

@@ -44,8 +44,8 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
     if name.startswith(("vllm:", "vllm,")):
         return _open_vllm(name, seed, dtype, device)
     path = Path(name)
-    if name not in MODELS and not path.exists() and "/" not in name:
-        raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
+    if name not in MODELS and path.suffix != ".gguf":
+        _check_path(name, path)
     require_training(f"policy {name}")
     from ..policies.checkpoint import latest_checkpoint
     from ..policies.language_model import load_language_model
@@ -58,6 +58,23 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
     return load_language_model(name, seed=seed, dtype=dtype, device=device)
+
+
+def _check_path(name: str, path: Path) -> None:
+    """Refuses what is neither weights on disk nor reads as a hub id: OWNER/MODEL."""
+    owner, _, model = name.partition("/")
+    if not path.exists():
+        if "/" not in name:
+            raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
+        if owner in ("", ".", "..", "~") or not model or "/" in model:
+            raise BerrypickError(f"no such folder: {name}; give a run folder of berrypick train, weights, or a hub id")
+    elif path.is_file():
+        raise BerrypickError(f"{name} is a file and no .gguf; give a folder of weights, a .gguf file or a hub id")
+    elif path.is_dir() and not (path / "checkpoints").is_dir() and not any(path.glob("*.safetensors")):
+        raise BerrypickError(
+            f"no weights in {name}: it holds no .safetensors file; give a run folder of berrypick train, a folder of "
+            "safetensors weights, a .gguf file or a hub id"
+        )
 
 
 def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:

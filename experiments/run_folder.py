@@ -14,7 +14,7 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["RunLog", "environment_facts", "open_run_folder", "write_json"]
+__all__ = ["RunLog", "drop_unused_run", "environment_facts", "open_run_folder", "write_json"]
 
 _PACKAGES = (
     "gymnasium",
@@ -29,30 +29,35 @@ _PACKAGES = (
 )
 
 
+_BEGUN = frozenset({"config.json", "environment.json", ".environment.json.partial", ".config.json.partial"})
+"""What stands in the folder of a run that has done nothing yet."""
+
+
 def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
     """Creates a run folder, or reopens the one of the same configuration.
+
+    A folder in which nothing was done yet takes any configuration.
 
     Returns:
         Whether there was a run to go on with.
 
     Raises:
-        BerrypickError: the folder holds another run, or this one and `resume` was not asked for.
+        BerrypickError: the folder holds another run, or this one and `resume` was not asked for; its configuration is
+            damaged; or it cannot be written.
     """
     stored = out / "config.json"
-    if stored.is_file():
+    unused = not out.is_dir() or all(path.name in _BEGUN for path in out.iterdir())
+    if stored.is_file() and not unused:
         if not resume:
             raise BerrypickError(f"{out} holds a run already; add --resume to go on with it, or choose another --out")
-        before = json.loads(stored.read_text())
-        plain = json.loads(json.dumps(config))
-        different = sorted(key for key in {*before, *plain} if before.get(key) != plain.get(key))
+        different = _differences(_stored_config(stored), json.loads(json.dumps(config)))
         if different:
             raise BerrypickError(
                 f"{out} holds another run (different: {', '.join(different)}); give its own settings with --resume, "
                 "or choose another --out"
             )
         return True
-    begun = {"environment.json", ".environment.json.partial", ".config.json.partial"}  # killed while it was created
-    if out.is_dir() and any(path.name not in begun for path in out.iterdir()):
+    if not unused:
         raise BerrypickError(f"{out} holds other files; choose an empty or new folder for --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,40 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
     except OSError as error:
         raise BerrypickError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
     return False
+
+
+def drop_unused_run(out: Path) -> None:
+    """Removes a run folder in which nothing was done: no file in it but its configuration and empty ones."""
+    files = list(out.iterdir())
+    if all(path.name in _BEGUN or (path.is_file() and not path.stat().st_size) for path in files):
+        for path in files:
+            path.unlink()
+        out.rmdir()
+
+
+def _stored_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(config, dict):
+        raise _damaged(path, "no JSON object")
+    return config
+
+
+def _damaged(path: Path, reason: str) -> BerrypickError:
+    return BerrypickError(f"cannot read {path} ({reason}); put the run's own file back, or choose another --out")
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Dotted names of the settings that differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            found
+            for key in sorted({*before, *now})
+            for found in _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+        ]
+    return [name] if before != now else []
 
 
 def environment_facts() -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ..envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mea
 from ..envs.record import EpisodeRecord
 from ..retrieval_index.errors import BerrypickError
 from .measures import MEASURES, Group, mean
+from .same_questions import check_same_questions
 
 __all__ = ["MEASURES", "QuestionTable", "compare", "question_table_of", "summarize"]
 
@@ -198,9 +199,13 @@ def compare(
     Distinct counts, coverage and plug-in entropies grow with samples, so the first samples of each question are taken,
     as many as the poorest group of both has. What is defined through retrieval is left out between different indexes.
 
+    Raises:
+        BerrypickError: no question is shared, or one id stands for different questions.
+
     Returns:
         {"num_shared", "num_not_shared", "samples", "differences": {measure: {value, low, high, n}}}.
     """
+    check_same_questions({"the first": first, "the second": second})
     samples = min(_samples(first), _samples(second))
     a, b = (question_table_of(_first_samples(records, samples), ks) for records in (first, second))
     shared = sorted(set(a.question_ids) & set(b.question_ids))

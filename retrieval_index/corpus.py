@@ -53,19 +53,25 @@ class Corpus:
     skipped: tuple[str, ...] = ()
 
 
-def read_jsonl(path: Path, *, skipped: list[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+_CURE = "mend the line, or leave such lines out with --skip-bad"
+
+
+def read_jsonl(
+    path: Path, *, skipped: list[str] | None = None, cure: str = _CURE
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects of a JSONL file, plain or .gz, with their line numbers; blank lines are passed over.
 
     Args:
         path: the file.
         skipped: where given, lines that are no JSON object are left out and listed here.
+        cure: what the message about such a line ends with.
 
     Raises:
         CorpusError: the file cannot be read, or a line is no JSON object.
     """
     for number, line in _lines(path):
         try:
-            value = _object(path, number, line)
+            value = _object(path, number, line, cure)
         except CorpusError as error:
             if skipped is None:
                 raise
@@ -136,13 +142,13 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or .gz") from error
 
 
-def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits
-        raise _bad(path, number, f"no valid JSON ({error})") from error
+        raise _bad(path, number, f"no valid JSON ({error})", cure) from error
     if not isinstance(value, dict):
-        raise _bad(path, number, "no JSON object")
+        raise _bad(path, number, "no JSON object", cure)
     return value
 
 
@@ -183,7 +189,5 @@ def _has_lone_surrogate(text: str) -> bool:
     return False
 
 
-def _bad(
-    path: Path, number: int, reason: str, cure: str = "mend the line, or leave such lines out with --skip-bad"
-) -> CorpusError:
+def _bad(path: Path, number: int, reason: str, cure: str = _CURE) -> CorpusError:
     return CorpusError(f"{path}:{number}: {reason}; {cure}")

@@ -2,95 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from ...envs.record import EpisodeRecord, read_records
-from ...retrieval_index.errors import BerrypickError
+from ...envs.frontier import Frontier
+from ...envs.record import EpisodeRecord
 from ..exact_rows import ExactRows, exact_rows
+from ..same_questions import check_same_questions
 from ..summary import compare, summarize
-from .terminal import difference_lines, final_screen
+from .arms import load_arms
+from .terminal import difference_lines, final_screen, report_console
 
-__all__ = ["load_arms", "print_report", "report_arms", "report_paths", "write_page"]
+__all__ = ["Reported", "print_report", "read_report", "report_arms"]
 
-
-def load_arms(paths: Sequence[Path]) -> dict[str, list[EpisodeRecord]]:
-    """Rollouts by arm: a file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME below it."""
-    arms: dict[str, list[EpisodeRecord]] = {}
-    for path in paths:
-        for file in _files(path):
-            name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
-            while name in arms:
-                name += "'"
-            arms[name] = read_records(file)
-    return arms
+Arms = Mapping[str, list[EpisodeRecord]]
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise BerrypickError(f"no such file or folder: {path}; give a run folder or a rollouts.jsonl")
-    direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
-    below = sorted(path.glob("eval/*/rollouts.jsonl"), key=lambda file: file.stat().st_mtime)
-    if not direct and not below:
-        raise BerrypickError(f"{path} holds no rollouts.jsonl; run berrypick eval --out {path} first")
-    return direct or below
+@dataclass(frozen=True)
+class Reported:
+    """Rollouts by arm and what is said of them; the frontier is of their questions, where they are World's."""
+
+    arms: Arms
+    report: dict[str, Any]
+    frontier: Frontier | None
+
+    def page(self) -> str:
+        """The self-contained HTML page."""
+        from .html import html_page
+
+        return html_page(self.arms, self.report, self.frontier)
 
 
-def report_paths(paths: Sequence[Path]) -> dict[str, Any]:
-    """All measures of all arms, and paired differences of each arm to the first."""
-    return report_arms(load_arms(paths))
+def read_report(paths: Sequence[Path], skipped: list[str] | None = None) -> Reported:
+    """All measures of all arms, and paired differences of each arm to the first.
+
+    Args:
+        paths: run folders and rollouts files.
+        skipped: where given, bad lines are left out and their messages put here; the report counts them.
+    """
+    arms = load_arms(paths, skipped)
+    found = _reported(arms)
+    if skipped:
+        found.report["lines_left_out"] = len(skipped)
+    return found
 
 
-def report_arms(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
+def report_arms(arms: Arms) -> dict[str, Any]:
     """The same for records in memory; World's exact rows stand beside them where they hold."""
-    return _report(arms, _exact(arms))
+    check_same_questions(arms)
+    return _reported(arms).report
 
 
-def _exact(arms: dict[str, list[EpisodeRecord]]) -> ExactRows | str:
-    every = [record for records in arms.values() for record in records]
-    return exact_rows(every, _largest_k(next(iter(arms.values()))))
-
-
-def _report(arms: dict[str, list[EpisodeRecord]], exact: ExactRows | str) -> dict[str, Any]:
-    first = next(iter(arms.values()))
+def _reported(arms: Arms) -> Reported:
+    exact = _exact(arms)
     front = None if isinstance(exact, str) else exact.frontier
     summaries = {name: summarize(records, frontier=front) for name, records in arms.items()}
-    base = next(iter(arms))
+    base, first = next(iter(arms.items()))
     differences = {f"{name} - {base}": compare(first, records) for name, records in arms.items() if name != base}
     report = {"arms": summaries, "differences": differences}
     if isinstance(exact, str):
-        return {**report, "no_frontier": exact}
-    return {**report, "references": exact.references, "frontier": exact.as_json()}
+        return Reported(arms, {**report, "no_frontier": exact}, None)
+    return Reported(arms, {**report, "references": exact.references, "frontier": exact.as_json()}, exact.frontier)
 
 
-def _largest_k(records: Sequence[EpisodeRecord]) -> int:
-    size = len(records) // len({record.question.id for record in records})
+def _exact(arms: Arms) -> ExactRows | str:
+    if len({frozenset(record.question.id for record in records) for records in arms.values()}) > 1:
+        return (
+            "no exact frontier here: it is of one set of questions, and these arms differ in theirs; report them apart"
+        )
+    return exact_rows([record for records in arms.values() for record in records], _largest_k(arms))
+
+
+def _largest_k(arms: Arms) -> int:
+    """The largest k that every question of every arm has samples for."""
+    size = min(min(Counter(record.question.id for record in records).values()) for records in arms.values())
     return max(k for k in (1, 2, 4, 8) if k <= size)
 
 
 def print_report(paths: Sequence[Path], report: dict[str, Any]) -> None:
-    """Prints the screen of what `report_paths` said of these paths to standard output."""
+    """Prints the screen of what `read_report` said of these paths to standard output."""
     notes = difference_lines(report["differences"], ("em", "pass@8", "breadth", "query_token_entropy"))
-    absent = sorted({name for arm in report["arms"].values() for name in arm["absent"]})
-    if absent:
-        notes.append(f"absent, for want of columns or samples: {', '.join(absent)}")
-    console = Console(width=100)
-    title = "berrypick report: " + ", ".join(map(str, paths))
-    final_screen(console, title, report["arms"], references=report.get("references"), notes=notes)
+    notes += _absent(report["arms"])
+    if "no_frontier" in report and any("pass@1_plan" in arm["measures"] for arm in report["arms"].values()):
+        notes.append(report["no_frontier"])
+    if "lines_left_out" in report:
+        notes.append(f"bad lines left out: {report['lines_left_out']}")
+    final_screen(
+        report_console(),
+        "berrypick report: " + ", ".join(map(str, paths)),
+        report["arms"],
+        references=report.get("references"),
+        notes=notes,
+        differences=report["differences"],
+    )
 
 
-def write_page(paths: Sequence[Path], file: Path) -> None:
-    """Writes the HTML page of run folders or rollouts files."""
-    from .html import write_html
-
-    arms = load_arms(paths)
-    exact = _exact(arms)
-    try:
-        write_html(file, arms, _report(arms, exact), None if isinstance(exact, str) else exact.frontier)
-    except OSError as error:
-        raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error
+def _absent(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which measures no arm has, and which a single one lacks."""
+    every = {name: set(arm["absent"]) for name, arm in arms.items()}
+    everywhere = set.intersection(*every.values())
+    lines = [f"absent, for want of columns or samples: {', '.join(sorted(everywhere))}"] if everywhere else []
+    return lines + [
+        f"absent in {name}: {', '.join(sorted(absent - everywhere))}"
+        for name, absent in every.items()
+        if absent - everywhere
+    ]

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from ...envs.frontier import Frontier
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.plain_text import safe_text
 from ..measures import MEASURES
+from .page_file import PAGE_MARK
+from .sizes import size_lines
 from .svg import frontier_svg
 
-__all__ = ["html_page", "write_html"]
+__all__ = ["html_page"]
 
 QUESTIONS_SHOWN = 24
 SAMPLES_SHOWN = 4
@@ -42,13 +43,6 @@ pre.env{color:#aaa}svg{background:#fff;border-radius:4px}}
 """
 
 
-def write_html(
-    path: Path, arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None
-) -> None:
-    """Writes the page of a report."""
-    path.write_text(html_page(arms, report, frontier), encoding="utf-8")
-
-
 def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None) -> str:
     """The page.
 
@@ -57,19 +51,21 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, 
         report: of `report_arms`.
         frontier: of the questions, where they are World's.
     """
-    first = next(iter(report["arms"].values()))
-    parts = [
-        f"<p>{first['num_questions']} questions x {first['samples']} samples. ± is half the width of the 95 % "
-        "bootstrap interval over questions.</p>"
-    ]
+    sizes = "<br>".join(map(_text, size_lines(report["arms"], report.get("differences", {}))))
+    parts = [f"<p>{sizes}<br>± is half the width of the 95 % bootstrap interval over questions.</p>"]
+    if "lines_left_out" in report:
+        parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
     if frontier is not None:
         parts += ["<h2>Frontier</h2>", frontier_svg(_points(report, frontier.k), frontier)]
+    elif "no_frontier" in report and any("pass@1_plan" in arm["measures"] for arm in report["arms"].values()):
+        parts.append(f"<p>{_text(report['no_frontier'])}.</p>")
     parts += ["<h2>Measures</h2>", _measure_table(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", _difference_table(report["differences"])]
     parts += ["<h2>Episodes</h2>", *(_arm_episodes(name, records) for name, records in arms.items())]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"{PAGE_MARK}"
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         # nothing may be loaded or run, whatever a policy wrote
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"

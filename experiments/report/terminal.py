@@ -1,7 +1,8 @@
-"""The final screen: arms side by side, 100 columns, every number with its interval."""
+"""The final screen: arms side by side, every number with its interval; 80 columns are enough."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ...retrieval_index.plain_text import safe_text
+from .sizes import size_lines
 
-__all__ = ["difference_lines", "final_screen"]
+__all__ = ["difference_lines", "final_screen", "report_console"]
 
 WIDTH = 100
+"""Columns of a screen that is no terminal, and most of one that is."""
 
 Summary = Mapping[str, Any]
 
@@ -96,8 +99,11 @@ def final_screen(
     *,
     references: Mapping[str, Mapping[str, float]] | None = None,
     notes: Sequence[str] = (),
+    differences: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Prints one table a block of measures, the exact reference rows below the arms, and sentences.
+
+    A block that is wider than the console becomes several tables.
 
     Args:
         console: where to.
@@ -105,20 +111,29 @@ def final_screen(
         arms: name -> summary, see `experiments/summary.py`.
         references: name -> measure -> exact value.
         notes: sentences made from the numbers.
+        differences: what was compared; says over how many questions.
     """
     world = any("pass@1_plan" in arm["measures"] for arm in arms.values())
-    first = next(iter(arms.values()))
-    console.print(Text(safe_text(title), style="bold"), width=WIDTH)
-    console.print(
-        f"{first['num_questions']} questions x {first['samples']} samples; [dim]±: half width of the 95 % bootstrap "
-        "interval over questions[/dim]",
-        width=WIDTH,
-        highlight=False,
-    )
+    width = min(console.width, WIDTH)
+    console.print(Text(safe_text(title), style="bold"), width=width)
+    for line in size_lines(arms, differences or {}):
+        console.print(Text(safe_text(line)), width=width)
+    console.print(Text("±: half width of the 95 % bootstrap interval over questions", style="dim"), width=width)
     for heading, columns in _WORLD_BLOCKS if world else _TEXT_BLOCKS:
-        console.print(_block(heading, columns, arms, references or {}), width=WIDTH)
+        for table in _block(heading, columns, arms, references or {}, width):
+            console.print(table, width=width)
     for note in notes:
-        console.print(Text(safe_text(note)), width=WIDTH)
+        console.print(Text(safe_text(note)), width=width)
+
+
+def report_console() -> Console:
+    """Standard output: as wide as the terminal, or `WIDTH` in a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+_COLUMN = 13
+"""Width of a label or of an estimate with its interval, and the space before it."""
 
 
 def _block(
@@ -126,12 +141,31 @@ def _block(
     columns: Sequence[tuple[str, str]],
     arms: Mapping[str, Summary],
     references: Mapping[str, Mapping[str, float]],
-) -> Table:
+    width: int,
+) -> list[Table]:
+    """The block as tables of about equally many columns that fit."""
     shown = [(key, label) for key, label in columns if any(key in arm["measures"] for arm in arms.values())]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, width=WIDTH)
-    table.add_column(heading, style="bold", no_wrap=True, ratio=14)
+    if not shown:
+        return []
+    names = max(len(safe_text(name)) for name in (heading, *arms, *references))
+    names = min(max(names, 14), width // 3)
+    tables = math.ceil(len(shown) / max(1, (width - names - 2) // _COLUMN))
+    size = math.ceil(len(shown) / tables)
+    return [_table(heading, shown[at : at + size], arms, references, names, width) for at in range(0, len(shown), size)]
+
+
+def _table(
+    heading: str,
+    shown: Sequence[tuple[str, str]],
+    arms: Mapping[str, Summary],
+    references: Mapping[str, Mapping[str, float]],
+    names: int,
+    width: int,
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, width=width)
+    table.add_column(heading, style="bold", no_wrap=True, width=names)
     for _, label in shown:
-        table.add_column(label, justify="right", no_wrap=True, ratio=12)
+        table.add_column(label, justify="right", no_wrap=True, ratio=1)
     for name, arm in arms.items():
         table.add_row(safe_text(name), *[_cell(arm["measures"].get(key)) for key, _ in shown])
     rows = [(name, row) for name, row in references.items() if any(key in row for key, _ in shown)]

@@ -104,6 +104,37 @@ def test_a_bad_line_is_named(tmp_path, line, reason):
     assert f"{path}:3" in str(caught.value)
 
 
+def test_an_episode_that_stands_twice_is_named_with_both_lines(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text(GOLDEN.read_text() * 2)
+    with pytest.raises(RecordError, match=rf"{path}:3: sample 0 of group \w+ stands on line 1 already; .*--skip-bad"):
+        read_records(path)
+    skipped = []
+    assert read_records(path, skipped=skipped) == read_records(GOLDEN)
+    assert [line.split(": ")[0] for line in skipped] == [f"{path}:3", f"{path}:4"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("name", ["reward", "em", "f1"])
+def test_a_number_that_is_not_finite_is_named(tmp_path, name, value):
+    row = json.loads(GOLDEN.read_text().splitlines()[1]) | {"sample_index": 2, name: "VALUE"}
+    path = tmp_path / "r.jsonl"
+    path.write_text(GOLDEN.read_text() + json.dumps(row).replace('"VALUE"', value) + "\n")
+    with pytest.raises(RecordError, match=f"{path}:3: {name} is not a finite number"):
+        read_records(path)
+
+
+def test_bad_lines_are_left_out_and_listed_where_that_is_asked_for(tmp_path):
+    path, skipped = tmp_path / "r.jsonl", []
+    good = GOLDEN.read_text().splitlines()
+    path.write_text("\n".join(["{nope", good[0], '{"group_id": "g"}', good[1], good[1][:50]]))
+    assert read_records(path, skipped=skipped) == read_records(GOLDEN)
+    assert [line.split(": ")[0] for line in skipped] == [f"{path}:{number}" for number in (1, 3, 5)]
+    path.write_text('{"schema_version": 99}')
+    with pytest.raises(RecordError, match="newer than this berrypick"):
+        read_records(path, skipped=skipped)
+
+
 def test_an_empty_file_is_no_rollouts(tmp_path):
     (tmp_path / "r.jsonl").write_text("\n")
     with pytest.raises(RecordError, match="no rollouts"):

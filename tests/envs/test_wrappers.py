@@ -31,6 +31,14 @@ def test_ended_episodes_are_recorded_in_groups(tmp_path):
     assert records[0].index_id == env.unwrapped.task.searcher.index_id
 
 
+def test_a_recorder_of_a_file_that_is_there_counts_on(tmp_path):
+    for _ in range(2):
+        env = RecordEpisodes(make(), tmp_path / "rollouts.jsonl")
+        env.reset(seed=3)
+        env.step("<answer> x </answer>")
+    assert [record.sample_index for record in read_records(tmp_path / "rollouts.jsonl")] == [0, 1]
+
+
 def test_the_reward_is_replaced_at_the_end_and_the_record_keeps_what_was_paid(tmp_path):
     env = RecordEpisodes(ReplaceReward(make(), "format - 0.25*queries"), tmp_path / "r.jsonl")
     _, info = env.reset(seed=0)

@@ -112,6 +112,101 @@ def test_an_interrupted_evaluation_goes_on_and_a_finished_one_is_not_played_agai
     assert rollouts.stat().st_mtime_ns == written
 
 
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--questions", "0"], "--questions"),
+        (["--questions", "-1"], "--questions"),
+        (["--max-rows", "0"], "--max-rows"),
+        (["--max-new-tokens", "0"], "--max-new-tokens"),
+        (["--max-new-tokens", "-1"], "--max-new-tokens"),
+        (["--temperature", "-1"], "temperature"),
+        (["--top-p", "3"], "top_p"),
+        (["--split", "validation"], "split"),
+    ],
+)
+def test_a_setting_that_cannot_be_played_is_named_and_leaves_no_folder(
+    flags: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tmp_path / "run", *flags) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and named in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_policy_that_answers_nothing_leaves_no_folder_and_the_corrected_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from berrypick.policies.remote import RemotePolicy
+
+    gone = RemotePolicy("http://127.0.0.1:9/v1", "m", retries=0)
+    monkeypatch.setattr("berrypick.experiments.eval_command.open_policy", lambda name, device: gone)
+    assert evaluate(tmp_path / "run", policy="http://127.0.0.1:9/v1#m") == 2
+    assert not (tmp_path / "run").exists()
+    monkeypatch.undo()
+    assert evaluate(tmp_path / "run") == 0
+
+
+def test_a_stopped_evaluation_says_how_it_goes_on_and_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from berrypick.experiments.report.live import LiveView
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LiveView, "update", stop)
+    assert evaluate(tmp_path / "run") == 130
+    assert capsys.readouterr().err == (
+        "berrypick: stopped; what is finished is kept: the same command with --resume goes on\n"
+    )
+    assert not (tmp_path / "run").exists()  # nothing was finished
+    monkeypatch.undo()
+    assert evaluate(tmp_path / "run", "--resume") == 0
+
+
+def test_a_folder_in_which_nothing_was_done_takes_another_configuration(tmp_path: Path) -> None:
+    assert evaluate(tmp_path / "run") == 0
+    for name in ("rollouts.jsonl", "report.json"):
+        (tmp_path / "run" / name).unlink()
+    assert evaluate(tmp_path / "run", "--seed", "5") == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["seed"] == 5
+
+
+def test_more_questions_than_there_are_is_said_and_all_are_played(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert evaluate(tmp_path / "run", "--questions", "100") == 0
+    assert [record.message for record in caplog.records] == [
+        "--questions 100: the split test holds 6; these are played"
+    ]
+    assert len((tmp_path / "run" / "rollouts.jsonl").read_text().splitlines()) == 6 * 4
+    assert evaluate(tmp_path / "run", "--questions", "6", "--resume") == 0
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "", "\xff"])
+def test_a_damaged_configuration_is_one_line_and_nothing_is_lost(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tmp_path / "run") == 0
+    before = (tmp_path / "run" / "rollouts.jsonl").read_bytes()
+    (tmp_path / "run" / "config.json").write_text(damage, encoding="latin-1")
+    capsys.readouterr()
+    assert evaluate(tmp_path / "run", "--resume") == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "config.json" in err and "choose another --out" in err
+    assert (tmp_path / "run" / "rollouts.jsonl").read_bytes() == before
+
+
+def test_resuming_with_other_settings_names_each_that_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tmp_path / "run") == 0
+    capsys.readouterr()
+    assert evaluate(tmp_path / "run", "--resume", "--seed", "5", "--env-arg", "num_test=7") == 2
+    assert "(different: env_args.num_test, env_args.num_train, env_args.num_validation" in capsys.readouterr().err
+
+
 def test_a_folder_of_other_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     assert evaluate(tmp_path) == 2

@@ -6,11 +6,10 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import pytest
-from berrypick import BerrypickError
 from berrypick.__main__ import main
 from berrypick.envs.frontier import Frontier, FrontierPoint
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, write_records
-from berrypick.experiments.report.compare import report_arms, write_page
+from berrypick.experiments.report.compare import report_arms
 from berrypick.experiments.report.html import html_page
 from berrypick.experiments.report.svg import frontier_svg
 
@@ -27,7 +26,9 @@ def episode(question, sample, text="ledger founder x", answer="miravo"):
     ]
     turns[0].hits = [[HitRecord(id="p1", score=1.0)]]
     return EpisodeRecord(
-        question=QuestionRecord(id=question, text=f"who is {text} ?", answers=["miravo"], evidence=[[["p1"]]]),
+        question=QuestionRecord(
+            id=question, text=f"who is ledger founder {question} ? {HOSTILE}", answers=["miravo"], evidence=[[["p1"]]]
+        ),
         group_id=question,
         sample_index=sample,
         turns=turns,
@@ -122,10 +123,12 @@ def test_the_report_command_writes_the_page(arms, tmp_path, capsys):
     write_records(tmp_path / "rollouts.jsonl", arms["first"])
     assert main(["report", str(tmp_path / "rollouts.jsonl"), "--html", str(tmp_path / "page.html")]) == 0
     capsys.readouterr()
-    assert "who is ledger founder x ?" in (tmp_path / "page.html").read_text()
+    assert "who is ledger founder q1 ?" in (tmp_path / "page.html").read_text()
 
 
-def test_a_page_that_cannot_be_written_is_one_clear_line(arms, tmp_path):
+def test_a_page_that_cannot_be_written_is_one_clear_line(arms, tmp_path, capsys):
     write_records(tmp_path / "rollouts.jsonl", arms["first"])
-    with pytest.raises(BerrypickError, match="choose another --html"):
-        write_page([tmp_path / "rollouts.jsonl"], tmp_path / "absent" / "page.html")
+    page = tmp_path / "absent" / "page.html"
+    assert main(["report", str(tmp_path / "rollouts.jsonl"), "--html", str(page)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "choose another --html" in err
