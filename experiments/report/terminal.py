@@ -116,9 +116,11 @@ def final_screen(
     world = any("pass@1_plan" in arm["measures"] for arm in arms.values())
     width = min(console.width, WIDTH)
     console.print(Text(safe_text(title), style="bold"), width=width)
-    for line in size_lines(arms, differences or {}):
-        console.print(Text(safe_text(line)), width=width)
-    console.print(Text("±: half width of the 95 % bootstrap interval over questions", style="dim"), width=width)
+    *above, last = size_lines(arms, differences or {})
+    interval = Text("±: half width of the 95 % bootstrap interval over questions", style="dim")
+    foot = [Text(safe_text(last)), interval] if above else [Text(f"{last}; ").append_text(interval)]
+    for line in [*(Text(safe_text(line)) for line in above), *foot]:
+        console.print(line, width=width)
     for heading, columns in _WORLD_BLOCKS if world else _TEXT_BLOCKS:
         for table in _block(heading, columns, arms, references or {}, width):
             console.print(table, width=width)
@@ -163,9 +165,9 @@ def _table(
     width: int,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, width=width)
-    table.add_column(heading, style="bold", no_wrap=True, width=names)
+    table.add_column(heading, style="bold", no_wrap=True, ratio=14, min_width=names)
     for _, label in shown:
-        table.add_column(label, justify="right", no_wrap=True, ratio=1)
+        table.add_column(label, justify="right", no_wrap=True, ratio=12)
     for name, arm in arms.items():
         table.add_row(safe_text(name), *[_cell(arm["measures"].get(key)) for key, _ in shown])
     rows = [(name, row) for name, row in references.items() if any(key in row for key, _ in shown)]
