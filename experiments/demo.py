@@ -22,12 +22,12 @@ from .evaluation import evaluate
 from .report.compare import report_arms
 from .report.frontier_figure import draw_frontier
 from .report.live import LiveView
-from .report.terminal import difference_lines, final_screen
+from .report.terminal import difference_lines, final_screen, report_console
 from .run_folder import open_run_folder, write_json
 from .summary import compare
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
-__all__ = ["ARMS", "DemoConfig", "demo_console", "demo_report", "run_demo"]
+__all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
 
 ENV = "berrypick/World-v0"
 ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
@@ -97,14 +97,8 @@ def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) 
     if find_spec("matplotlib"):
         draw_frontier([report], out / "figures", title="World, preset priced: held-out questions")
     if show:
-        print_demo(report, demo_console())
+        print_demo(report, report_console())
     return report
-
-
-def demo_console() -> Console:
-    """Standard output: as wide as the terminal, or 100 columns in a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=100)
 
 
 def _trained(name: str, config: TrainConfig, policy: LanguageModelPolicy, task: Task, out: Path) -> LanguageModelPolicy:

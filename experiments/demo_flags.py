@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..retrieval_index.bounds import at_least
+from ..retrieval_index.bounds import flags_at_least
 
 __all__ = ["Demo"]
 
@@ -35,8 +35,7 @@ class Demo:
 
     def run(self) -> int:
         """Runs the demo."""
-        for name in ("steps", "sft_steps", "questions", "samples", "seeds"):
-            at_least(1, {f"--{name.replace('_', '-')}": getattr(self, name)})
+        flags_at_least(1, self, "steps", "sft_steps", "questions", "samples", "seeds")
         from .policies import require_training
 
         require_training("berrypick demo")

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..envs.metrics.statistics import paired_t_interval
-from .demo import ARMS, DemoConfig, demo_console, run_demo
+from .demo import ARMS, DemoConfig, run_demo
 from .report.frontier_figure import draw_frontier
+from .report.terminal import report_console
 from .run_folder import environment_facts, write_json
 
 __all__ = ["pool_seeds", "print_pooled", "run_demo_seeds"]
@@ -42,7 +43,7 @@ def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: boo
     if find_spec("matplotlib"):
         title = f"World, preset priced: held-out questions, {num_seeds} seeds"
         draw_frontier(list(reports.values()), out / "figures", title=title)
-    print_pooled(pooled, demo_console())
+    print_pooled(pooled, report_console())
 
 
 def pool_seeds(reports: Mapping[int, Report]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from .claims import Evidence
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import FRONTIER_K, condition_frontier, test_rows
 from .diversity_tax_claims import CONTRASTS, Contrast
-from .diversity_tax_language_report import broken_seeds
-from .diversity_tax_series import Grid, Series, avoidable_tax, estimate_of, matched_difference, paired
+from .diversity_tax_language_report import without_broken
+from .diversity_tax_series import Grid, Series, avoidable_tax, matched_difference, paired
 
 __all__ = ["cells_not_run", "control_of", "gather_evidence", "question_bootstrap"]
 
@@ -30,10 +30,9 @@ def _language_contrast(contrast: Contrast, series: Mapping[tuple[str, str], Seri
     if arm is None or control is None:
         return None
     differences = paired(arm.values(contrast.measure), control.values(contrast.measure))
-    broken = {seed: lost for part in (arm, control) for seed, lost in broken_seeds(part).items() if seed in differences}
+    broken, whole = without_broken(differences, arm, control)
     caveat = ""
     if broken:
-        whole = estimate_of([value for seed, value in differences.items() if seed not in broken])
         rest = "none is left" if whole is None else f"the others' mean is {whole.value:+.3f}"
         caveat = f"in {len(broken)} of {len(differences)} seeds a policy broke and its plan says little; {rest}"
     missing = {**control.missing, **arm.missing}

@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from ..envs.metrics.statistics import Estimate
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import FRONTIER_K, condition_frontier
-from .diversity_tax_series import Series, avoidable_tax, estimate_row, matched_difference, paired, trajectory
+from .diversity_tax_series import (
+    Series,
+    avoidable_tax,
+    estimate_of,
+    estimate_row,
+    matched_difference,
+    paired,
+    trajectory,
+)
 
-__all__ = ["BROKEN", "LANGUAGE_MEASURES", "PLAN", "PLAN_K", "broken_seeds", "language_rows"]
+__all__ = ["BROKEN", "LANGUAGE_MEASURES", "PLAN", "PLAN_K", "language_rows", "without_broken"]
 
 PLAN, PLAN_K = "pass@1_plan", f"pass@{FRONTIER_K}_plan"
 LANGUAGE_MEASURES = (
@@ -26,7 +35,7 @@ BROKEN = 0.05
 """Most pass@1 that may be lost to giving up and wrong execution while the plan still says what the policy does."""
 
 
-def broken_seeds(one: Series) -> dict[int, float]:
+def _broken_seeds(one: Series) -> dict[int, float]:
     """Seed -> pass@1 lost between plan and success at the last checkpoint, where it is more than `BROKEN`.
 
     What such a policy would have asked next is credited with a uniform order of kinds, so that its plan looks diverse.
@@ -34,6 +43,12 @@ def broken_seeds(one: Series) -> dict[int, float]:
     give_up, execution = one.values("give_up_loss"), one.values("execution_loss")
     lost = {seed: give_up[seed] + execution[seed] for seed in one.seeds}
     return {seed: value for seed, value in lost.items() if value > BROKEN}
+
+
+def without_broken(differences: Mapping[int, float], arm: Series, control: Series) -> tuple[list[int], Estimate | None]:
+    """Seeds in which the arm or its control broke, and the mean difference over the others; None if none is left."""
+    broken = sorted({*_broken_seeds(arm), *_broken_seeds(control)} & set(differences))
+    return broken, estimate_of([value for seed, value in differences.items() if seed not in broken])
 
 
 def language_rows(series: Mapping[tuple[str, str], Series]) -> dict[str, Any]:
@@ -51,7 +66,7 @@ def _language_row(condition: str, arm: str, one: Series, control: Series | None)
     ones, manys = one.values(PLAN), one.values(PLAN_K)
     row: dict[str, Any] = {
         "seeds": one.seeds,
-        "broken": {str(seed): lost for seed, lost in broken_seeds(one).items()},
+        "broken": {str(seed): lost for seed, lost in _broken_seeds(one).items()},
         "missing": {str(seed): why for seed, why in sorted(one.missing.items())},
         "measures": {name: estimate_row(one.values(name)) for name in LANGUAGE_MEASURES},
         "start": {name: estimate_row(one.values(name, step=0)) for name in LANGUAGE_MEASURES},

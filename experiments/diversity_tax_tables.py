@@ -8,6 +8,7 @@ from typing import Any
 __all__ = [
     "answer_table",
     "arm_table",
+    "broken_note",
     "language_table",
     "markdown_table",
     "middle_strength",
@@ -39,13 +40,19 @@ def signed(row: Mapping[str, Any] | None, digits: int = 3, *, of: int | None = N
     return value if row["low"] is not None else f"{value} (1 seed)"
 
 
-def plain(row: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """ ".521 ±.004", a dash for nothing."""
+def plain(row: Mapping[str, Any] | None, digits: int = 3, *, sign: str = "") -> str:
+    """ ".521 ±.004", a dash for nothing; with "+" as `sign` a difference."""
     if row is None or row["value"] is None:
         return "–"
+    value = f"{row['value']:{sign}.{digits}f}"
     if row["low"] is None or row["high"] is None:
-        return f"{row['value']:.{digits}f}"
-    return f"{row['value']:.{digits}f} ±{(row['high'] - row['low']) / 2:.{digits}f}"
+        return value
+    return f"{value} ±{(row['high'] - row['low']) / 2:.{digits}f}"
+
+
+def broken_note(row: Mapping[str, Any]) -> str:
+    """ ", 2 broken" behind a number of seeds or an arm; nothing where none broke."""
+    return f", {len(row['broken'])} broken" if row.get("broken") else ""
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -133,7 +140,7 @@ def tax_table(report: Report) -> str:
             signed(row["matched"], of=row["seeds"]),
             signed(row["resampled"]["tax"]) if "resampled" in row else "–",
             signed(row["actual"]["tax"]) if "actual" in row else "–",
-            str(row["seeds"]) + (f", {len(row['broken'])} broken" if row.get("broken") else ""),
+            str(row["seeds"]) + broken_note(row),
         ]
         for row in report["taxes"]
     ]
@@ -170,7 +177,7 @@ def language_table(report: Report, condition: str) -> str:
                 *(plain(measures[name]) for name in names),
                 signed(difference.get("pass@1")),
                 plain(measures[f"pass@{k}"]),
-                str(len(one["seeds"])) + (f", {len(one['broken'])} broken" if one["broken"] else ""),
+                str(len(one["seeds"])) + broken_note(one),
             ]
         )
     header = [

@@ -13,8 +13,8 @@ from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import FRONTIER_K, condition_frontier
 from .diversity_tax_claims import CONTRASTS
 from .diversity_tax_evidence import cells_not_run, control_of, question_bootstrap
-from .diversity_tax_language_report import PLAN, PLAN_K, QUESTIONS, broken_seeds
-from .diversity_tax_series import Grid, Series, avoidable_tax, estimate_of, estimate_row, matched_difference, paired
+from .diversity_tax_language_report import PLAN, PLAN_K, QUESTIONS, without_broken
+from .diversity_tax_series import Grid, Series, avoidable_tax, estimate_row, matched_difference, paired
 
 __all__ = ["ARM", "MARGIN", "kind_of_tax", "tax_rows"]
 
@@ -125,8 +125,7 @@ def _row(one: _Compared, kind: Kind, grid: Grid) -> dict[str, Any]:
             name: estimate_row(paired(one.arm.values(measure), one.control.values(measure)))
             for name, measure in (("tax", "pass@1"), ("gain", f"pass@{FRONTIER_K}"))
         }
-        broken = sorted({*broken_seeds(one.arm), *broken_seeds(one.control)} & set(tax))
-        whole = estimate_of([value for seed, value in tax.items() if seed not in broken])
+        broken, whole = without_broken(tax, one.arm, one.control)
         return {**row, "actual": actual, "broken": broken, "tax_of_whole": None if whole is None else asdict(whole)}
     resampled = {
         name: question_bootstrap(grid, one.condition, one.arm, one.control, k)

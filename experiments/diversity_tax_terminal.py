@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .diversity_tax_tables import middle_strength, signed
+from .diversity_tax_tables import broken_note, middle_strength, plain, signed
 from .diversity_tax_text import headline
 from .experiment import failure_lines
 
@@ -43,22 +43,14 @@ def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in (header, *rows))
 
 
-def _short(row: Mapping[str, Any] | None, sign: str = "") -> str:
-    """ "0.521 ±0.004", a dash for nothing."""
-    if row is None or row["value"] is None:
-        return "–"
-    half = "" if row["low"] is None or row["high"] is None else f" ±{(row['high'] - row['low']) / 2:.3f}"
-    return f"{row['value']:{sign}.3f}{half}"
-
-
 def _taxes(report: Report, policy: str) -> str:
     rows = [
         [
             row["condition"] + ("" if row["registered"] else " *"),
             row["kind"],
-            _short(row["tax"], "+"),
-            _short(row["gain"], "+"),
-            str(row["seeds"]) + (f", {len(row['broken'])} broken" if row.get("broken") else ""),
+            plain(row["tax"], sign="+"),
+            plain(row["gain"], sign="+"),
+            str(row["seeds"]) + broken_note(row),
         ]
         for row in report["taxes"]
         if row["policy"] == policy
@@ -75,14 +67,13 @@ def _arms(title: str, arms: Mapping[str, Any], suffix: str, k: int) -> str:
     for arm, row in arms.items():
         measures = row["measures"]
         difference = row.get("difference", {}).get(one)
-        broken = f", {len(row['broken'])} broken" if row.get("broken") else ""
         rows.append(
             [
-                arm + broken,
-                _short(measures[one]),
-                _short(difference, "+"),
-                _short(measures[many]),
-                _short(measures["breadth"]),
+                arm + broken_note(row),
+                plain(measures[one]),
+                plain(difference, sign="+"),
+                plain(measures[many]),
+                plain(measures["breadth"]),
             ]
         )
     return f"{title}\n{_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'breadth'], rows)}"

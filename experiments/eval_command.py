@@ -14,7 +14,7 @@ from ..envs.presets import evaluation_preset
 from ..envs.record import RecordError
 from ..envs.tasks import Task, make_task
 from ..policies.policy import Policy, Sampling
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.bounds import flags_at_least
 from .env_arguments import parse_env_args
 from .evaluation import evaluate
 from .policies import open_policy
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 def run_eval(command: Eval) -> int:
     """Evaluates a policy and prints its measures; what cannot be played is refused before a folder is made."""
-    _check_counts(command)
+    flags_at_least(1, command, "samples", "questions", "max_rows", "max_new_tokens")
     arguments, max_new_tokens = parse_env_args(command.env_arg), command.max_new_tokens or 32
     if command.preset:
         preset = evaluation_preset(command.preset)
@@ -74,13 +74,6 @@ def run_eval(command: Eval) -> int:
     else:
         print_report([command.out], report)
     return 0
-
-
-def _check_counts(command: Eval) -> None:
-    for name in ("samples", "questions", "max_rows", "max_new_tokens"):
-        value = getattr(command, name)
-        if value is not None and value < 1:
-            raise BerrypickError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
 
 
 def _num_questions(command: Eval, task: Task) -> int:

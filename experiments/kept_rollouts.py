@@ -23,7 +23,7 @@ class KeptRollouts:
     """The records in a folder's partial file; one process writes there at a time.
 
     Attributes:
-        records: of the first questions, all samples of each, as they stand in the file.
+        records: what was taken over: of the first questions, all samples of each.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class KeptRollouts:
             write_records(self._work, records)
         except OSError as error:
             raise _unwritable(self._work, error) from error
-        self.records += records
 
     def finish(self) -> None:
         """Gives the file its name, once all questions are played."""

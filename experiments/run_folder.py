@@ -14,7 +14,7 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["RunLog", "drop_unused_run", "environment_facts", "open_run_folder", "write_json"]
+__all__ = ["RunLog", "drop_unused_run", "environment_facts", "open_run_folder", "write_json", "write_whole"]
 
 _PACKAGES = (
     "gymnasium",
@@ -127,8 +127,13 @@ def write_json(path: Path, value: Any, *, rows: bool = False) -> None:
     text = json.dumps(value, indent=1)
     if rows:  # a line break in the text is never inside a string
         text = re.sub(r"[{\[]\n[^{}\[\]]*[}\]]", lambda found: re.sub(r"\n *", " ", found[0]), text)
+    write_whole(path, text + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file, UTF-8, whole or not at all."""
     work = path.with_name(f".{path.name}.partial")
-    work.write_text(text + "\n")
+    work.write_text(text, encoding="utf-8")
     os.replace(work, path)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..retrieval_index.durable import fsync
 from ..retrieval_index.errors import BerrypickError
 
 __all__ = ["discard", "sweep", "whole_folder"]
@@ -31,11 +32,11 @@ def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator
         work.mkdir(parents=True)
         yield work
         for path in (*sorted(work.iterdir()), work):
-            _fsync(path)
+            fsync(path)
         if replaces:
             discard(target)
         os.replace(work, target)
-        _fsync(target.parent)
+        fsync(target.parent)
     except Exception as error:
         shutil.rmtree(work, ignore_errors=True)
         if isinstance(error, OSError):
@@ -56,11 +57,3 @@ def sweep(folder: Path) -> None:
     """Removes what a killed write or removal left in a folder."""
     for left in folder.glob(".*.partial"):
         shutil.rmtree(left, ignore_errors=True)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from .errors import BerrypickError
 
-__all__ = ["at_least", "check_bm25", "check_seeds"]
+__all__ = ["at_least", "check_bm25", "check_seeds", "flags_at_least"]
 
 MOST_SEED = 2**63 - 1
 
@@ -16,6 +16,12 @@ def at_least(least: int, numbers: Mapping[str, float]) -> None:
     for name, number in numbers.items():
         if not least <= number < float("inf"):
             raise BerrypickError(f"{name} must be at least {least}, got {number}")
+
+
+def flags_at_least(least: int, command: object, *names: str) -> None:
+    """The same for attributes of a command, called as its flags are; None was not given."""
+    values = {f"--{name.replace('_', '-')}": getattr(command, name) for name in names}
+    at_least(least, {flag: value for flag, value in values.items() if value is not None})
 
 
 def check_bm25(k1: float, b: float) -> None:

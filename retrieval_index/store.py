@@ -13,6 +13,7 @@ from typing import Any
 
 from .backends import BACKENDS, BuildSettings
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
+from .durable import fsync
 from .errors import BerrypickError, UnknownNameError
 from .manifest import (
     FORMAT,
@@ -184,10 +185,10 @@ def write_folder(out: Path, fill: Callable[[Path], Manifest], *, overwrite: bool
             work.chmod(0o755)  # mkdtemp makes it private
             manifest = fill(work)
             for path in sorted(work.rglob("*")):
-                _fsync(path)
+                fsync(path)
             (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
-            _fsync(work / MANIFEST)
-            _fsync(work)
+            fsync(work / MANIFEST)
+            fsync(work)
             _put(work, out, overwrite)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -213,7 +214,7 @@ def _put(work: Path, out: Path, overwrite: bool) -> None:
                 f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
             ) from error
         raise
-    _fsync(out.parent)
+    fsync(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -228,11 +229,3 @@ def _clear_errors(out: Path) -> Iterator[None]:
 
 def _hidden(out: Path, what: str) -> Path:
     return out.parent / f".{out.name}.{what}"
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

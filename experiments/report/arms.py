@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
 from ..same_questions import check_same_questions
-from .folders import next_step
+from .folders import json_object, next_step
 
 __all__ = ["load_arms"]
 
@@ -53,9 +52,5 @@ def _files(path: Path) -> list[Path]:
 
 def _env_arguments(file: Path) -> dict[str, Any] | None:
     """What the evaluation beside a rollouts file was told of its environment."""
-    try:
-        config = json.loads((file.parent / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    arguments = config.get("env_args") if isinstance(config, dict) else None
+    arguments = json_object(file.parent / "config.json").get("env_args")
     return arguments if isinstance(arguments, dict) else None

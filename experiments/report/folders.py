@@ -6,18 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["experiment_report", "next_step"]
+__all__ = ["experiment_report", "json_object", "next_step"]
 
 
 def experiment_report(folder: Path) -> dict[str, Any] | None:
     """The report that `berrypick run` left in a folder, with its "text"; None for any other path."""
-    report = _object(folder / "report.json")
+    report = json_object(folder / "report.json")
     return report if isinstance(report.get("experiment"), str) and isinstance(report.get("text"), str) else None
 
 
 def next_step(folder: Path) -> str:
     """What is said of a folder that holds no rollouts.jsonl; ends with what works."""
-    config = _object(folder / "config.json")
+    config = json_object(folder / "config.json")
     if experiment_report(folder) is not None:
         return f"{folder} is an experiment's and has a report of its own; show it alone: berrypick report {folder}"
     if config.get("command") == "run":
@@ -31,7 +31,7 @@ def next_step(folder: Path) -> str:
     return f"{folder} holds no rollouts.jsonl; give a folder of berrypick eval, or a rollouts file"
 
 
-def _object(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
     """A JSON object in a file; {} where there is none."""
     try:
         value = json.loads(path.read_bytes())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...retrieval_index.errors import BerrypickError
+from ..run_folder import write_whole
 
 __all__ = ["PAGE_MARK", "check_page_file", "write_page_file"]
 
@@ -40,10 +41,8 @@ def check_page_file(file: Path, inputs: Sequence[Path]) -> None:
 
 def write_page_file(file: Path, page: str) -> None:
     """Writes a page whole or not at all; raises `BerrypickError` where it cannot be written."""
-    work = file.with_name(f".{file.name}.partial")
     try:
-        work.write_text(page, encoding="utf-8")
-        os.replace(work, file)
+        write_whole(file, page)
     except OSError as error:
         raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error
 
