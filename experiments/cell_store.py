@@ -13,15 +13,20 @@ from .experiment import Cell, Experiment, Results
 from .run_folder import write_json
 
 __all__ = [
+    "CELLS_PATTERN",
     "cell_document",
     "cell_file",
     "failure_file",
+    "kept_cells",
     "load_results",
     "read_cells",
     "stored_result",
     "take_over",
     "write_cells",
 ]
+
+CELLS_PATTERN = "*_cells.jsonl.gz"
+"""Of cells that are kept beside a report."""
 
 
 def cell_file(out: Path, cell: Cell) -> Path:
@@ -75,6 +80,16 @@ def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell],
     rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     path.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal cells give equal bytes
+
+
+def kept_cells(given: Path) -> Path:
+    """The file itself, or the one file of cells that a folder of published results holds."""
+    if not given.is_dir():
+        return given
+    found = sorted(given.glob(CELLS_PATTERN))
+    if len(found) != 1:
+        raise BerrypickError(f"{given} holds {len(found)} files of cells ({CELLS_PATTERN}); give the file itself")
+    return found[0]
 
 
 def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> dict[str, dict[str, Any]]:

@@ -101,6 +101,12 @@ class DiversityTax:
     def require(self, cells: Sequence[Cell]) -> None:
         """Worlds are made, not read: nothing."""
 
+    def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
+        """The table of kinds is taken over from reports of the same settings and claims."""
+        from .diversity_tax_earlier import read_earlier, table_settings
+
+        read_earlier(earlier, table_settings(self.cells(scale, num_seeds), self.version))
+
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
@@ -113,7 +119,7 @@ class DiversityTax:
         """Tables, verdicts and the paragraph of what is there."""
         from .diversity_tax_report import diversity_report
 
-        return {"seeds": num_seeds, **diversity_report(results, self.cells(scale, num_seeds), scale)}
+        return {"seeds": num_seeds, **diversity_report(results, self.cells(scale, num_seeds), scale, self.version)}
 
     def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
         """Values by seed, and the pictures where matplotlib is installed."""
@@ -121,8 +127,9 @@ class DiversityTax:
         from .report.figures import write_tax_figures
 
         cells = self.cells(report["scale"], report["seeds"])
-        (out / "per_seed.csv").write_text(per_seed_csv(results, cells))
-        (out / "per_seed_answers.csv").write_text(per_seed_csv(results, cells, answers=True))
+        for name, answers in (("per_seed.csv", False), ("per_seed_answers.csv", True)):
+            taken = results.earlier / name if results.earlier and report["cells"]["taken_over"] else None
+            (out / name).write_text(taken.read_text() if taken else per_seed_csv(results, cells, answers=answers))
         if report["language_model"]:
             (out / "per_seed_language.csv").write_text(language_csv(results, cells))
             language = [cell for cell in cells if cell.config["policy"] != "tabular"]

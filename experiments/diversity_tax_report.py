@@ -12,6 +12,7 @@ from .claims import judge
 from .diversity_tax_arms import ARMS
 from .diversity_tax_cells import ANSWERS_SUFFIX, FRONTIER_K, condition_frontier
 from .diversity_tax_claims import CLAIMS
+from .diversity_tax_earlier import read_earlier, table_evidence, table_settings, with_table_of
 from .diversity_tax_evidence import control_of, gather_evidence
 from .diversity_tax_language_report import LANGUAGE_MEASURES, language_rows
 from .diversity_tax_series import (
@@ -39,10 +40,18 @@ ANSWER_MEASURES = ("searches", "choice@1", "choice@8", "choice@24_searches", "an
 MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature"), ("mixes", "matched_by_mixing"))
 
 
-def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> dict[str, Any]:
-    """The whole report; what was not run is said and never filled in."""
+def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale, version: int) -> dict[str, Any]:
+    """The whole report; what was not run is said and never filled in.
+
+    A table of kinds of which no cell was run is that of `results.earlier`, if there is such a report.
+    """
     grid, language_series = read_grid(results, cells), read_language(results, cells)
     language = [cell.key for cell in cells if cell.config["policy"] != "tabular"]
+    settings = table_settings(cells, version)
+    waiting = set(results.not_run)
+    table_begun = any(cell.key not in waiting for cell in cells if cell.config["policy"] == "tabular")
+    earlier = None if results.earlier is None or table_begun else read_earlier(results.earlier, settings)
+    evidence = gather_evidence(grid, language_series) | ({} if earlier is None else table_evidence(earlier))
     report: dict[str, Any] = {
         "experiment": "diversity_tax",
         "scale": scale,
@@ -54,13 +63,15 @@ def diversity_report(results: Results, cells: Sequence[Cell], scale: Scale) -> d
             "not_run": len(results.not_run),
             "language_model_done": sum(key in results.done for key in language),
             "language_model_cells": len(language),
+            "table_settings": settings,
+            "taken_over": 0,
         },
         "taxes": tax_rows(grid, language_series),
         "conditions": {condition: _condition(grid, condition) for condition in grid.conditions},
         "language_model": language_rows(language_series),
-        "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, gather_evidence(grid, language_series))],
+        "verdicts": [verdict.as_row() for verdict in judge(CLAIMS, evidence)],
     }
-    out: dict[str, Any] = _plain(report)
+    out: dict[str, Any] = _plain(report if earlier is None else with_table_of(earlier, report))
     return {**out, "text": report_text(out)}
 
 

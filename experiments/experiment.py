@@ -40,11 +40,13 @@ class Results:
         done: cell key -> its result.
         failed: cell key -> one line about the crash.
         not_run: cell keys that nobody has started.
+        earlier: published results of the same experiment, whose report speaks for cells that they do not keep.
     """
 
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     not_run: list[str] = field(default_factory=list)
+    earlier: Path | None = None
 
 
 def failure_lines(failed: Mapping[str, str]) -> list[str]:
@@ -82,6 +84,10 @@ class Experiment(Protocol):
 
     def require(self, cells: Sequence[Cell]) -> None:
         """Raises BerrypickError, before the first cell, where what all of them need is not there."""
+        ...
+
+    def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
+        """Raises BerrypickError where a folder of published results cannot speak for cells that are not run here."""
         ...
 
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:

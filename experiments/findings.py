@@ -75,7 +75,7 @@ def findings(report: Report) -> str:
         tax_table(report),
         _TAXES,
         f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
-        f"{cells['not_run']} not run; {report['seeds']} seeds of each arm of the table of kinds, "
+        f"{cells['not_run']} not run{_taken_over(cells)}; {report['seeds']} seeds of each arm of the table of kinds, "
         f"{report['test_questions']} test questions. Values in results/diversity_tax/report.json, per seed in "
         "per_seed.csv.",
         "![pass@1 against pass@k with the exact frontier](../results/diversity_tax/figures/tax_pass.png)",
@@ -120,6 +120,12 @@ def _further_pictures(report: Report) -> list[str]:
     if report["language_model"]:
         out.append(f"![language model: planned pass@1 against planned pass@k]({folder}/tax_language_pass.png)")
     return out
+
+
+def _taken_over(cells: Mapping[str, Any]) -> str:
+    if not cells["taken_over"]:
+        return ""
+    return f" ({cells['taken_over']} cells of the table of kinds stand as in the report before, of the same settings)"
 
 
 def _scope(report: Report) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
+from .cell_store import CELLS_PATTERN
 from .experiment import Experiment
 
 __all__ = ["check_project", "publish"]
@@ -43,7 +44,7 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
         if page.is_file() and _OURS not in page.read_text():
             raise BerrypickError(f"{page} was not written by a report and is not overwritten; move it away")
     files = [run / name for name in PUBLISHED]
-    for pattern in ("*.csv", "*_cells.jsonl.gz", "figures/*.png"):
+    for pattern in ("*.csv", CELLS_PATTERN, "figures/*.png"):
         files += sorted(run.glob(pattern))
     written = []
     for file in files:

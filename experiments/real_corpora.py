@@ -94,6 +94,10 @@ class RealCorpora:
             config = cells[0].config
             _task(config["set"], config["split"], json.dumps(config["env_args"]))
 
+    def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
+        """All cells are run here."""
+        raise BerrypickError(f"{self.name} takes nothing over from {earlier}; leave --given out")
+
     def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
         """Plays and measures: {"columns": {measure: a value for each question, None where there is none}}."""
         config = cell.config

@@ -53,7 +53,8 @@ class Run:
     workers: int = 1
     """cells computed side by side"""
     given: Path | None = None
-    """cells that were computed before, e.g. results/diversity_tax/language_cells.jsonl.gz"""
+    """cells that were computed before, e.g. results/diversity_tax/language_cells.jsonl.gz; or a folder of published
+    results, as results/diversity_tax, whose report then stands for cells that it does not keep"""
     cell: str = ""
     """compute this one cell afresh and print it"""
     publish: Path | None = None

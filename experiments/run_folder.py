@@ -53,7 +53,7 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
         different = _differences(_stored_config(stored), json.loads(json.dumps(config)))
         if different:
             raise BerrypickError(
-                f"{out} holds another run (different: {', '.join(different)}); give its own settings with --resume, "
+                f"{out} holds another run (different: {', '.join(different)}); give the settings it was begun with, "
                 "or choose another --out"
             )
         return True

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .cell_store import cell_document, cell_file, failure_file, load_results, read_cells, stored_result, take_over
+from .cell_store import (
+    cell_document,
+    cell_file,
+    failure_file,
+    kept_cells,
+    load_results,
+    read_cells,
+    stored_result,
+    take_over,
+)
 from .experiment import Cell, Experiment, Scale
 from .run_folder import environment_facts, open_run_folder, write_json
 
@@ -46,7 +55,8 @@ def run_experiment(
         num_seeds: seeds of each arm.
         only: shell pattern of the keys that are computed now; the report is of all that is there.
         workers: processes that compute cells side by side, each with its share of the processor's threads.
-        given: cells that were computed elsewhere, as `write_cells` kept them; they are taken over, not computed.
+        given: cells that were computed elsewhere, as `write_cells` kept them; they are taken over, not computed. Or a
+            folder of published results, whose report then also speaks for the cells that it does not keep.
         on_cell: told of (number done, number of cells, key).
 
     Raises:
@@ -58,7 +68,10 @@ def run_experiment(
     chosen = [cell for cell in cells if fnmatch(cell.key, only)]
     if not chosen:
         raise BerrypickError(f"no cell is like {only!r}; the first of {len(cells)} is {cells[0].key}")
-    documents = {} if given is None else read_cells(experiment, cells, given)
+    earlier = given if given is not None and given.is_dir() else None
+    if earlier is not None:
+        experiment.require_earlier(earlier, scale, num_seeds)
+    documents = {} if given is None else read_cells(experiment, cells, kept_cells(given))
     missing = [cell for cell in chosen if cell.key not in documents and stored_result(experiment, out, cell) is None]
     experiment.require(missing)
     config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
@@ -68,6 +81,7 @@ def run_experiment(
         if on_cell:
             on_cell(number, len(chosen), cell.key)
     results = load_results(experiment, out, cells)
+    results.earlier = earlier
     report = {
         **experiment.report(results, scale, num_seeds),
         "command": f"berrypick run {experiment.name} --scale {scale} --seeds {num_seeds} --out {out.name}",

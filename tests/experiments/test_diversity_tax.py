@@ -220,7 +220,7 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     lost = next(cell.key for cell in cells if "free/darling/seed-03" in cell.key)
     results.done.pop(lost)
     results.failed[lost] = "RuntimeError: diverged"
-    report = diversity_report(results, cells, "full")
+    report = diversity_report(results, cells, "full", 1)
     verdicts = verdicts_of(report)
     assert verdicts["lm-priced-pass1"]["verdict"] == "supported"
     assert verdicts["lm-priced-pass1"]["estimate"]["value"] == pytest.approx(-0.05, abs=1e-3)
@@ -259,7 +259,7 @@ def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
     last = next(cell.key for cell in cells if "entropy/seed-07" in cell.key)
     results.done.pop(last)
     results.not_run.append(last)
-    report = diversity_report(results, cells, "full")
+    report = diversity_report(results, cells, "full", 1)
     found = verdicts_of(report)["lm-priced-pass1"]
     assert (found["verdict"], found["reason"]) == ("inconclusive", "the grid goes on, 1 of its cells have not been run")
     assert found["p_supported"] is None
@@ -269,7 +269,7 @@ def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
 def test_a_policy_that_broke_is_named_wherever_its_plan_is_shown():
     cells = language_cells(8)
     gone = {"pass@1": 0.0, "pass@8": 0.0, "give_up_loss": 0.5, "execution_loss": 0.0}
-    report = diversity_report(language_results(cells, darling=gone), cells, "full")
+    report = diversity_report(language_results(cells, darling=gone), cells, "full", 1)
     found = verdicts_of(report)["lm-priced-pass1"]
     assert found["verdict"] == "supported"
     assert found["reason"] == "in 2 of 8 seeds a policy broke and its plan says little; the others' mean is -0.050"
@@ -285,7 +285,7 @@ def test_a_policy_that_broke_is_named_wherever_its_plan_is_shown():
 def test_language_model_cells_that_all_failed_are_not_said_to_be_missing():
     cells = language_cells(8)
     results = Results(failed={cell.key: "MemoryError: full" for cell in cells})
-    report = diversity_report(results, cells, "full")
+    report = diversity_report(results, cells, "full", 1)
     assert "96 of 96 cells failed and none is done" in report["text"]
     assert verdicts_of(report)["lm-priced-pass1"]["reason"] == "no seed has a value: MemoryError: full"
 

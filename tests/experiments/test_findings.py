@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,54 @@ def test_the_smoke_run_yields_the_fields_of_the_published_report(report, tmp_pat
         assert set(strengths[middle]) == set(theirs["arms"][arm][middle])
         assert set(strengths[middle]["measures"]) == set(theirs["arms"][arm][middle]["measures"])
     assert [v["claim"] for v in small["verdicts"]] == [v["claim"] for v in report["verdicts"]]
+
+
+def _taken_over(tmp_path, given, **changes):
+    settings = {"scale": "full", "num_seeds": 24, "only": "language/*/seed-00", "given": given, **changes}
+    return run_experiment(EXPERIMENT, tmp_path / "run", **settings)
+
+
+def test_a_run_of_language_models_takes_the_table_of_kinds_from_published_results(report, tmp_path):
+    if report["cells"]["language_model_done"] == 0:
+        pytest.skip("no language-model cells are published")
+    again = _taken_over(tmp_path, RESULTS)
+    table = report["cells"]["done"] - report["cells"]["language_model_done"]
+    assert again["cells"] == {**report["cells"], "taken_over": table}
+    for name in ("taxes", "conditions", "language_model", "seeds", "scale", "test_questions"):
+        assert again[name] == report[name], name
+    rounded = ("p_supported", "p_contradicted")  # differences are kept with five digits
+    for ours, theirs in zip(again["verdicts"], report["verdicts"], strict=True):
+        assert {**ours, **dict.fromkeys(rounded)} == {**theirs, **dict.fromkeys(rounded)}
+        for name in rounded:
+            assert ours[name] == pytest.approx(theirs[name], abs=1e-3)
+    for name in ("per_seed.csv", "per_seed_answers.csv", "per_seed_language.csv", "language_cells.jsonl.gz"):
+        assert (tmp_path / "run" / name).read_bytes() == (RESULTS / name).read_bytes(), name
+    page = EXPERIMENT.pages(again)["findings.md"]
+    assert f"({table} cells of the table of kinds stand as in the report before, of the same settings)" in page
+
+
+def test_a_table_of_other_settings_or_claims_is_not_taken_over(report, tmp_path):
+    if report["cells"]["language_model_done"] == 0:
+        pytest.skip("no language-model cells are published")
+    given = tmp_path / "given"
+    shutil.copytree(RESULTS, given)
+    with pytest.raises(BerrypickError, match=r"table of kinds with other settings than this run"):
+        _taken_over(tmp_path, given, num_seeds=23)
+    claim = {**report["verdicts"][0]["claim"], "smallest_effect": 0.5}
+    other = [{**report["verdicts"][0], "claim": claim}, *report["verdicts"][1:]]
+    (given / "report.json").write_text(json.dumps({**report, "verdicts": other}))
+    with pytest.raises(BerrypickError, match=r"judges other claims"):
+        _taken_over(tmp_path, given)
+    (given / "report.json").write_text("{}")
+    with pytest.raises(BerrypickError, match=r"is no report of diversity_tax"):
+        _taken_over(tmp_path, given)
+    (given / "language_cells.jsonl.gz").unlink()
+    with pytest.raises(BerrypickError, match=r"is no report of diversity_tax"):
+        _taken_over(tmp_path, tmp_path)
+    shutil.copyfile(RESULTS / "report.json", given / "report.json")
+    with pytest.raises(BerrypickError, match=r"holds 0 files of cells"):
+        _taken_over(tmp_path, given)
+    assert not (tmp_path / "run").exists()
 
 
 def test_published_results_are_small_and_hold_no_rollouts():

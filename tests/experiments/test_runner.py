@@ -36,6 +36,9 @@ class Toy:
         if self.needs:
             raise BerrypickError(self.needs)
 
+    def require_earlier(self, earlier, scale, num_seeds):
+        raise BerrypickError(f"nothing is taken over from {earlier}")
+
     def run_cell(self, cell, work):
         seed = cell.config["seed"]
         self.ran.append(seed)
@@ -128,6 +131,9 @@ def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
         run_experiment(Toy(), tmp_path / "f", scale="smoke", num_seeds=3, given=kept)
     with pytest.raises(BerrypickError, match="is no file of cells"):
         run_experiment(Toy(), tmp_path / "e", scale="smoke", num_seeds=3, given=tmp_path / "no")
+    with pytest.raises(BerrypickError, match="nothing is taken over"):
+        run_experiment(Toy(), tmp_path / "g", scale="smoke", num_seeds=3, given=tmp_path)
+    assert not (tmp_path / "g").exists()
 
 
 def test_results_of_another_version_are_refused(tmp_path):
