@@ -35,7 +35,7 @@ def read_support(path: Path, known_ids: Container[str] | None = None) -> tuple[l
     """
     asked: list[tuple[str, list[str]]] = []
     left_out = 0
-    for number, line in read_jsonl(path):
+    for number, line in read_jsonl(path, cure="mend the line"):
         where = f"{path}:{number}"
         if not isinstance(line.get("question"), str):
             raise CorpusError(f"{where}: question must be a text; mend the line")

@@ -100,6 +100,12 @@ def test_eval_of_a_foreign_index_is_refused(run: Run, index: Path, tmp_path: Pat
     assert status == 2 and "q.jsonl:1: passage 'elsewhere' is not in the index" in err
 
 
+def test_eval_names_a_broken_line_and_only_a_cure_that_it_has(run: Run, index: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text("no object\n")
+    status, _, err = run("index", "eval", index, "--questions", tmp_path / "q.jsonl")
+    assert status == 2 and "q.jsonl:1: " in err and err.endswith("; mend the line\n")
+
+
 def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text('{"id": "1", "text": "x"}\n{"id": "1", "text": "y"}\n')
     words = ("index", "build", "--corpus", tmp_path / "c.jsonl", "--backend", "bm25s", "--out", tmp_path / "i")
