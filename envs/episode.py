@@ -189,14 +189,16 @@ def advance(
 
 
 def _search(searcher: Searcher, searching: Sequence[tuple[Episode, tuple[str, ...]]], top_k: int) -> list[list[Hit]]:
-    """The hits of all queries, in their order."""
+    """The hits of all queries, in their order; what several episodes ask alike is searched once."""
     queries = [query for _, asked in searching for query in asked]
     if not queries:
         return []
     if isinstance(searcher, QuestionSearcher):
         who = [(one.question, len(one.queries) + at) for one, asked in searching for at in range(len(asked))]
         return searcher.search_for([question for question, _ in who], [number for _, number in who], queries, top_k)
-    return searcher.search(queries, top_k)
+    distinct = list(dict.fromkeys(queries))
+    found = dict(zip(distinct, searcher.search(distinct, top_k), strict=True))
+    return [found[query] for query in queries]
 
 
 def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,14 @@ __all__ = ["MEASURES", "RAREFIED_QUERIES", "Group", "Measure", "mean"]
 RAREFIED_QUERIES = 8
 """Queries at which groups of different length are compared."""
 
-Group = Sequence[EpisodeRecord]
+
+class Group(list[EpisodeRecord]):
+    """The rollouts of one question; it is not changed once it is measured."""
+
+    @cached_property
+    def query_tokens(self) -> list[_QueryTokens]:
+        """Of all queries whose tokens were recorded."""
+        return [query for record in self for query in _query_tokens(record)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class _QueryTokens:
-    """One query as it was sampled: summed entropy and number of its tokens, log-probability with what closes it."""
+    """One query as it was sampled.
 
+    Attributes:
+        turn: of its episode, from 0.
+        entropy: summed over its tokens.
+        num_tokens: without what closes it.
+        log_prob: with what closes it.
+    """
+
+    turn: int
     entropy: float
     num_tokens: int
     log_prob: float
@@ -49,34 +65,39 @@ def _queries(group: Group) -> list[str]:
     return [normalize(query) for record in group for query in record.queries]
 
 
-def _query_tokens(record: EpisodeRecord, *, first_turn: bool = False) -> list[_QueryTokens]:
+def _query_tokens(record: EpisodeRecord) -> list[_QueryTokens]:
     out = []
-    for turn in record.turns[:1] if first_turn else record.turns:
+    for number, turn in enumerate(record.turns):
         if turn.tokens is None or turn.action != "search":
             continue
         entropies, log_probs = np.array(turn.tokens.entropies), np.array(turn.tokens.log_probs)
         for span, whole in zip(turn.query_spans, query_sequence_spans(turn.text, turn.query_spans)):
             inside = query_token_mask(turn.tokens.char_starts, turn.text, [span])
             closed = query_token_mask(turn.tokens.char_starts, turn.text, [whole])
-            out.append(_QueryTokens(float(entropies[inside].sum()), int(inside.sum()), float(log_probs[closed].sum())))
+            entropy, log_prob = float(entropies[inside].sum()), float(log_probs[closed].sum())
+            out.append(_QueryTokens(number, entropy, int(inside.sum()), log_prob))
     return out
 
 
+def _asked(group: Group, *, first_turn: bool) -> list[_QueryTokens]:
+    return [query for query in group.query_tokens if query.turn == 0 or not first_turn]
+
+
 def _token_entropy(group: Group, *, first_turn: bool = False) -> float | None:
-    found = [query for record in group for query in _query_tokens(record, first_turn=first_turn)]
+    found = _asked(group, first_turn=first_turn)
     tokens = sum(query.num_tokens for query in found)
     return sum(query.entropy for query in found) / tokens if tokens else None
 
 
 def _per_query_entropy(group: Group) -> float | None:
-    return mean([query.entropy for record in group for query in _query_tokens(record)])
+    return mean([query.entropy for query in group.query_tokens])
 
 
 def _sequence_entropy(group: Group, *, first_turn: bool = False) -> float | None:
     """Recorded log-probabilities are of temperature 1; over draws of another distribution their mean is no entropy."""
     if any(record.temperature != 1 or (record.model_extra or {}).get("top_p", 1) != 1 for record in group):
         return None
-    return mean([-query.log_prob for record in group for query in _query_tokens(record, first_turn=first_turn)])
+    return mean([-query.log_prob for query in _asked(group, first_turn=first_turn)])
 
 
 def _semantic_entropy(group: Group) -> float | None:

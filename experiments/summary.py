@@ -49,7 +49,7 @@ class QuestionTable:
 
 def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
     """Groups records by question and computes every measure that the records can give."""
-    groups: dict[str, list[EpisodeRecord]] = defaultdict(list)
+    groups: dict[str, Group] = defaultdict(Group)
     for record in records:
         groups[record.question.id].append(record)
     ids = tuple(sorted(groups))
