@@ -148,7 +148,7 @@ def start(question: Question, spec: EpisodeSpec) -> Episode:
 def advance(
     episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher, *, leading: LeadingChars | None = None
 ) -> list[StepResult]:
-    """Takes one turn in every episode with one `search()` call for all of them.
+    """Takes one turn in every episode with one `search()` call for all of them, which gets each distinct query once.
 
     A search that would exceed the budget is refused whole and costs nothing. A turn that cannot be parsed gets a
     hint and costs a turn. An answer ends the episode; so does the last turn. Where the searcher stays away

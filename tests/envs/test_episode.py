@@ -54,6 +54,15 @@ def test_all_queries_of_a_step_go_into_one_search_call_and_come_back_to_their_ep
     assert [result.reward for result in results] == [0, 0, 1, 0]
 
 
+def test_a_query_that_several_ask_in_one_step_is_searched_once_and_brings_all_of_them_the_same():
+    searcher = CountingSearcher()
+    episodes = [start(QUESTION, spec(top_k=k)) for k in (1, 2, 1)]
+    results = advance(episodes, [Draft(f"<search> {n} </search>") for n in (2, 1, 2)], searcher)
+    assert searcher.calls == [(("2", "1"), 2)]
+    assert [result.info["retrieved_ids"] for result in results] == [[["p2"]], [["p1", "p1"]], [["p2"]]]
+    assert [episode.queries for episode in episodes] == [["2"], ["1"], ["2"]]
+
+
 def test_a_step_without_queries_calls_no_searcher():
     searcher = CountingSearcher()
     play(start(QUESTION, spec()), "garbage", "<answer> x </answer>", searcher=searcher)
