@@ -35,7 +35,7 @@ _SEEN_BEFORE = (
     "answers and the language model's pass@8 were added after the first grid and before their own cells, save that "
     "GRPO with and without sets had been timed on one seed apart from the grid. The formulas of `ucb_con`, `kl_cov` "
     "and `batch_shuffled` were corrected during the grid and all their cells computed anew. The language model's cells "
-    "were shown here as they finished; the grid ends with all of them whatever they show, and no verdict is given before."
+    "were shown here as they finished; the grid ends with all of them whatever they show, and no verdict comes before."
 )
 
 
