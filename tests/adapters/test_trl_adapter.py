@@ -16,6 +16,7 @@ pytestmark = [
 ]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
+GROUP = 16  # a policy that asks once or twice at even odds does the same in all 16 episodes once in 30,000 groups
 WORLD = {"preset": "priced", "num_train": 16, "num_test": 4, "reward": "em + 0.2*format - 0.05*queries"}
 
 
@@ -23,7 +24,7 @@ def block(name):
     return re.search(rf"```python {name}\n(.*?)```", DOCS.read_text(), re.DOTALL).group(1)
 
 
-def overfit(model, episodes, *, steps=200, batch=8):
+def overfit(model, episodes, *, steps=200, batch=16):
     """Adam on whole episodes, [(ids, own)] with the loss on the policy's own tokens: weights that write turns."""
     import torch
 
@@ -68,8 +69,8 @@ def grpo_config(tmp_path, **more):
     from trl import GRPOConfig
 
     return GRPOConfig(
-        output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=8, num_generations=8, use_cpu=True,
-        report_to=[], logging_steps=1, max_completion_length=600, learning_rate=1e-3, save_strategy="no",
+        output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=GROUP, num_generations=GROUP, use_cpu=True,
+        report_to=[], logging_steps=1, max_completion_length=600, learning_rate=1e-4, save_strategy="no",
         disable_tqdm=True, seed=1, **more,
     )  # fmt: skip
 
@@ -114,7 +115,7 @@ def check_two_steps_learned(trainer, steps, weights):
 @pytest.fixture(scope="module")
 def qwen():
     """A byte-level tokenizer with merges learned from tool-call episodes, Qwen's special tokens and chat template, and
-    for each train question three such episodes as [(text, the policy wrote it)]."""
+    for each train question such an episode of one search and one of two, as [(text, the policy wrote it)]."""
     from berrypick.envs.adapters.tool_episode import question_by_id, shared_task
     from berrypick.envs.adapters.trl import environment_factory, tool_rows
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -136,7 +137,7 @@ def qwen():
         world = question.metadata["world"]
         first = [("search", {"query_list": [f"ledger {world['relations'][0]} {world['entities'][0]}"]})]
         right, wrong = ("answer", {"text": question.answers[0]}), ("answer", {"text": "unknown"})
-        for calls in ([*first, right], [*first, *first, wrong], [wrong]):
+        for calls in ([*first, right], [*first, *first, wrong]):
             text = environment.reset(**row)
             messages = [{"role": "user", "content": text}]
             tools = [environment.answer, environment.search]
@@ -184,7 +185,7 @@ def test_environment_factory_trains_two_steps_on_tool_calls_the_model_sampled(qw
 
 @pytest.fixture(scope="module")
 def tags():
-    """The tiny preset's tokenizer and three episodes in tags for each train question."""
+    """The tiny preset's tokenizer and, for each train question, an episode in tags of one search and one of two."""
     from berrypick.envs.adapters.tool_episode import shared_task
     from berrypick.envs.episode import Draft, advance, start
     from berrypick.policies.tiny import tiny_tokenizer
@@ -194,7 +195,7 @@ def tags():
         world = question.metadata["world"]
         search = f"<search> ledger {world['relations'][0]} {world['entities'][0]} </search>"
         right, wrong = f"<answer> {question.answers[0]} </answer>", "<answer> unknown </answer>"
-        for turns in ([search, right], [search, search, wrong], [wrong]):
+        for turns in ([search, right], [search, search, wrong]):
             episode = start(question, task.spec)
             parts = [(tokenizer.apply_chat_template(episode.messages, tokenize=False), False)]
             for turn in turns:
@@ -228,7 +229,7 @@ def test_rollout_func_trains_two_steps_on_sampled_tokens_with_observations_maske
     for output, step in zip(outputs, steps):
         assert len({tuple(ids) for ids in output["prompt_ids"]}) == 1, "a group shares its question"
         rewards = output["berrypick_reward"]
-        assert [value > 0 for value in step["advantages"].tolist()] == [r > sum(rewards) / 8 for r in rewards]
+        assert [value > 0 for value in step["advantages"].tolist()] == [r > sum(rewards) / GROUP for r in rewards]
         assert len({len(queries) for queries in output["berrypick_queries"]}) > 1
         assert any(output["berrypick_passages"])
         for row, (ids, log_probs, mask) in enumerate(
