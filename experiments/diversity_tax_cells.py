@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -64,7 +64,8 @@ class TableCell:
 
     def as_config(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"policy": "tabular", **asdict(self)}
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"policy": "tabular", **named, "table": dict(_table_as_config(self.table))}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TableCell:
@@ -73,6 +74,12 @@ class TableCell:
         table["checkpoints"] = tuple(table["checkpoints"])
         rest = {key: value for key, value in config.items() if key not in ("policy", "table", "sizes")}
         return cls(**rest, sizes=tuple(config["sizes"]), table=TableConfig(**table))
+
+
+@lru_cache(maxsize=8)
+def _table_as_config(table: TableConfig) -> dict[str, Any]:
+    """Once for the thousands of cells that share it."""
+    return asdict(table)
 
 
 @lru_cache(maxsize=8)

@@ -91,7 +91,7 @@ def test_a_question_that_stands_twice_is_refused(task, tmp_path):
 
 
 def test_a_command_that_is_killed_goes_on_with_resume(tmp_path):
-    settings = ["num_train=4", "num_validation=0", "num_test=1500"]
+    settings = ["num_train=4", "num_validation=0", "num_test=600"]
     base = [sys.executable, "-m", "berrypick", "eval", "--env", "berrypick/World-v0", "--env-arg", *settings]
     base += ["--policy", "random_order", "--samples", "2", "--max-rows", "16"]
 
