@@ -123,7 +123,7 @@ def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str
     if any(
         one.get("broken") for content in conditions.values() for arm in content["arms"].values() for one in arm.values()
     ):
-        handles.append(Line2D([], [], color="grey", marker="X", linestyle=""))
+        handles.append(Line2D([], [], color="black", markerfacecolor="none", marker="X", linestyle=""))
         labels.append("a seed broke: its plan\nsays little")
     figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
     return figure
