@@ -99,6 +99,7 @@ def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str
         axis = axes[starts.index(start)][presets.index(preset)]
         axis.set_title(f"{preset}, {start} start", fontsize=9)
         axis.tick_params(labelsize=7)
+        axis.locator_params(axis="x", nbins=6)
         axis.grid(alpha=0.25, linewidth=0.5)
         if measure.startswith("pass@"):
             points = content["frontier"]["points"]
