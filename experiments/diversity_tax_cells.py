@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -64,8 +64,7 @@ class TableCell:
 
     def as_config(self) -> dict[str, Any]:
         """JSON-able."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"policy": "tabular", **named, "table": dict(_table_as_config(self.table))}
+        return {"policy": "tabular", **_by_name(self), "table": _by_name(self.table)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TableCell:
@@ -76,10 +75,9 @@ class TableCell:
         return cls(**rest, sizes=tuple(config["sizes"]), table=TableConfig(**table))
 
 
-@lru_cache(maxsize=8)
-def _table_as_config(table: TableConfig) -> dict[str, Any]:
-    """Once for the thousands of cells that share it."""
-    return asdict(table)
+def _by_name(settings: TableCell | TableConfig) -> dict[str, Any]:
+    """Field -> value; `asdict` would copy the values of thousands of cells, none of which can change."""
+    return {field.name: getattr(settings, field.name) for field in fields(settings)}
 
 
 @lru_cache(maxsize=8)
