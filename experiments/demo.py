@@ -19,12 +19,12 @@ from ..policies.policy import Sampling
 from ..policies.rl import RlConfig
 from ..policies.sft import SftConfig
 from .evaluation import evaluate
+from .paired import compare
 from .report.compare import report_arms
 from .report.frontier_figure import draw_frontier
 from .report.live import LiveView
 from .report.terminal import difference_lines, final_screen, report_console
 from .run_folder import open_run_folder, write_json
-from .summary import compare
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]

@@ -11,8 +11,9 @@ from typing import Any
 from ...envs.frontier import Frontier
 from ...envs.record import EpisodeRecord
 from ..exact_rows import ExactRows, exact_rows
+from ..paired import compare
 from ..same_questions import check_same_questions
-from ..summary import compare, summarize
+from ..summary import summarize
 from .arms import load_arms
 from .terminal import difference_lines, final_screen, report_console
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from berrypick.envs.metrics.breadth import diff_at_k, union_coverage
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
-from berrypick.experiments.summary import compare, question_table_of, summarize
+from berrypick.experiments.paired import compare
+from berrypick.experiments.summary import question_table_of, summarize
 
 KINDS = ["ledger", "charter", "scroll"]
 PASSAGES = [["a0", "a1", "a2"], ["b0", "b1", "b2"]]

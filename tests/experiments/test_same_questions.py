@@ -9,7 +9,7 @@ import pytest
 from berrypick import BerrypickError
 from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, QuestionRecord, read_records, write_records
-from berrypick.experiments.summary import compare
+from berrypick.experiments.paired import compare
 
 WORLD = ["--env", "berrypick/World-v0", "--policy", "random_order", "--samples", "2"]
 SIZES = ["--env-arg", "num_train=4", "num_validation=0", "num_test=4"]
