@@ -14,12 +14,13 @@ import torch
 
 from ...envs.episode import Episode
 from ...envs.task import Task
-from ...policies.batches import TokenRows, micro_batches, score
+from ...policies.batches import TokenRows, micro_batches
 from ...policies.language_model import LanguageModelPolicy, encode_episode, encode_prompt
 from ...policies.objectives import get_objective
 from ...policies.policy import Sampling
 from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from ...policies.row_cache import RowCache, forward_rows
+from .train_bare import bare_decode, bare_update, feed, generate_turns
 from .train_memory import step_growth_mib
 
 if TYPE_CHECKING:
@@ -49,16 +50,13 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
     def play() -> None:
         rl_rollout(policy, questions, task.spec, task.searcher, config, 0)
 
-    def generate() -> None:
-        _generate_turns(policy, flat, bench.max_new_tokens)
-
     times = _in_turn(
         {
             "rollout": play,
-            "bare decode": lambda: _bare_decode(policy, flat),
+            "bare decode": lambda: bare_decode(policy, flat),
             "update": lambda: rl_update(scratch, optimizer, groups, objective, config),
-            "bare update": lambda: _bare_update(scratch, optimizer, data, config.max_tokens),
-            "generate": generate,
+            "bare update": lambda: bare_update(scratch, optimizer, data, config.max_tokens),
+            "generate": lambda: generate_turns(policy, flat, bench.max_new_tokens),
         },
         bench.rounds,
     )
@@ -79,9 +77,7 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
         "generate re-reading each turn s": times["generate"],
         "generate / rollout (bar 1.4)": times["generate"] / times["rollout"],
         "padding share of the training forward (bar .15)": _padding(data, config.max_tokens),
-        "peak memory of two steps beyond the loaded model MiB": step_growth_mib(
-            "ours", bench.policy, bench.env, config
-        ),
+        _MEMORY: step_growth_mib("ours", bench.policy, bench.env, config),
     }
     if bench.trl:
         out |= _trl(policy, task, questions, config, bench.rounds, times["rollout"] + times["update"])
@@ -115,37 +111,6 @@ def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
     return {name: median(values) for name, values in seconds.items()}
 
 
-def _bare_decode(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> None:
-    """The cached forwards that these rollouts need at least: each turn's prefill, then one a sampled token."""
-    tokenizer = policy.tokenizer
-    contexts = [encode_prompt(tokenizer, episode.question, episode.spec) for episode in episodes]
-    with torch.inference_mode():
-        device = policy.model.device
-        cache = RowCache(torch.zeros(len(episodes), dtype=torch.int64, device=device))
-        pending = [list(context) for context in contexts]
-        live = list(range(len(episodes)))
-        for number in range(max(len(episode.turns) for episode in episodes)):
-            keep = [at for at, row in enumerate(live) if len(episodes[row].turns) > number]
-            if len(keep) < len(live):
-                cache, live = cache.select(torch.tensor(keep, device=device)), [live[at] for at in keep]
-            turns = [episodes[row].turns[number] for row in live]
-            tokens = [[] if turn.draft.tokens is None else turn.draft.tokens.ids.tolist() for turn in turns]
-            _feed(policy, cache, [pending[row] for row in live])
-            for step in range(max(len(ids) for ids in tokens) - 1):
-                column = torch.tensor([[ids[step] if step < len(ids) else 0] for ids in tokens])
-                counts = torch.tensor([int(step + 1 < len(ids)) for ids in tokens])
-                forward_rows(policy.model, cache, column.to(device), counts.to(device))
-            for row, turn, ids in zip(live, turns, tokens):
-                pending[row] = [*ids[-1:], *tokenizer.encode(turn.observation, add_special_tokens=False)]
-
-
-def _feed(policy: LanguageModelPolicy, cache: RowCache, rows: Sequence[Sequence[int]]) -> None:
-    width = max(len(row) for row in rows)
-    device = policy.model.device
-    padded = torch.tensor([[*row, *([0] * (width - len(row)))] for row in rows], device=device)
-    forward_rows(policy.model, cache, padded, torch.tensor([len(row) for row in rows], device=device))
-
-
 def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int], rounds: int) -> tuple[float, float]:
     """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
 
@@ -168,7 +133,7 @@ def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int
     def bare(rows: int) -> None:
         with torch.inference_mode():
             cache = RowCache(torch.zeros(rows, dtype=torch.int64, device=policy.model.device))
-            _feed(policy, cache, prompts[:rows])
+            feed(policy, cache, prompts[:rows])
             token, one = torch.full((rows, 1), 5), torch.ones(rows, dtype=torch.int64)
             token, one = token.to(policy.model.device), one.to(policy.model.device)
             for _ in range(length - 1):
@@ -192,17 +157,6 @@ def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int
     return best["ours"], best["bare"]
 
 
-def _bare_update(
-    policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer, data: TokenRows, max_tokens: int
-) -> None:
-    """Forward, backward and optimizer step on the same tokens, without advantages, clips or metrics."""
-    optimizer.zero_grad()
-    for micro in micro_batches(data, max_tokens, policy.model.device):
-        log_probs, _ = score(policy.model, micro)
-        log_probs.sum().mul(1e-4).backward()
-    optimizer.step()
-
-
 def _padding(data: TokenRows, max_tokens: int) -> float:
     """Share of positions of the training forward that are padding."""
     used = positions = 0
@@ -210,37 +164,6 @@ def _padding(data: TokenRows, max_tokens: int) -> float:
         positions += micro.ids.numel()
         used += sum(int(data.masks[row].nonzero()[0][-1]) + 1 for row in micro.rows)
     return 1 - used / positions
-
-
-def _generate_turns(policy: LanguageModelPolicy, episodes: Sequence[Episode], max_new_tokens: int) -> None:
-    """`model.generate` that reads the whole context again at each turn; as many tokens as the longest turn had."""
-    pad = int(policy.tokenizer.pad_token_id or 0)
-    for number in range(max(len(episode.turns) for episode in episodes)):
-        rows = [episode for episode in episodes if len(episode.turns) > number]
-        contexts, most = [], 1
-        for episode in rows:
-            context = encode_prompt(policy.tokenizer, episode.question, episode.spec)
-            for turn in episode.turns[:number]:
-                if turn.draft.tokens is not None:
-                    context += turn.draft.tokens.ids.tolist()
-                context += policy.tokenizer.encode(turn.observation, add_special_tokens=False)
-            contexts.append(context)
-            now = episode.turns[number].draft.tokens
-            most = max(most, 0 if now is None else len(now.ids))
-        width = max(map(len, contexts))
-        device = policy.model.device
-        ids = torch.tensor([[pad] * (width - len(context)) + context for context in contexts], device=device)
-        mask = torch.tensor([[0] * (width - len(context)) + [1] * len(context) for context in contexts], device=device)
-        model: Any = policy.model
-        model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            do_sample=True,
-            top_k=0,
-            min_new_tokens=most,
-            max_new_tokens=most,
-            pad_token_id=pad,
-        )
 
 
 def _trl(

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-import torch
-
 from ...envs.episode import Draft, Episode, advance, start
 from ...envs.questions import Question
 from ...envs.task import Task
@@ -24,6 +22,7 @@ from ...envs.turn_format import get_turn_format
 from ...policies.language_model import LanguageModelPolicy, encode, encode_prompt
 from ...policies.rl import RlConfig
 from ...retrieval_index.errors import MissingExtraError
+from .train_bare import left_padded
 
 __all__ = ["trl_step_seconds"]
 
@@ -95,9 +94,7 @@ def _rollout(
     live = list(range(len(questions)))
     while live:
         contexts = [prompts[row] + completions[row] for row in live]
-        width = max(map(len, contexts))
-        ids = torch.tensor([[pad] * (width - len(context)) + context for context in contexts])
-        attention = torch.tensor([[0] * (width - len(context)) + [1] * len(context) for context in contexts])
+        ids, attention = left_padded(contexts, pad)
         written = model.generate(
             input_ids=ids,
             attention_mask=attention,
@@ -107,7 +104,7 @@ def _rollout(
             stop_strings=stop,
             tokenizer=tokenizer,
             pad_token_id=pad,
-        )[:, width:].tolist()
+        )[:, ids.shape[1] :].tolist()
         turns = [_until_pad(row, pad) for row in written]
         drafts = [Draft(str(tokenizer.decode(turn, skip_special_tokens=True))) for turn in turns]
         results = advance([episodes[row] for row in live], drafts, task.searcher)
