@@ -23,6 +23,7 @@ from .searcher import clean_query
 __all__ = ["Encoder", "HuggingFaceEncoder", "Recipe", "load_encoder", "recipe"]
 
 _WEIGHTS = "model.safetensors"
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Encoder(Protocol):
@@ -139,17 +140,12 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
     if dtype not in ("fp32", "bf16"):
         raise BerrypickError(f"encoder dtype {dtype!r} is not known; give fp32 or bf16")
     import torch
-    from transformers import AutoModel, AutoTokenizer
 
     path = _packaged_minilm() if name == "minilm" else name
     if name != "minilm" and Path(name).is_dir():
         name = str(Path(name).resolve())  # an index must find it again from any folder
     try:
-        with _no_progress_bar():
-            tokenizer = AutoTokenizer.from_pretrained(path)
-            model = AutoModel.from_pretrained(
-                path, use_safetensors=True, dtype=torch.float32 if dtype == "fp32" else torch.bfloat16
-            )
+        tokenizer, model = _open_weights(path, torch.float32 if dtype == "fp32" else torch.bfloat16)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BerrypickError(
@@ -160,6 +156,17 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
     return HuggingFaceEncoder(
         name, _revision(Path(path), model), model, tokenizer, recipe(_model_name(name)), batch_size, longest
     )
+
+
+def _open_weights(path: str, dtype: Any) -> tuple[Any, Any]:
+    """Tokenizer and model, one thread at a time: transformers imports lazily, and its progress bar is everybody's."""
+    with _ONE_AT_A_TIME:
+        from transformers import AutoModel, AutoTokenizer
+
+        with _no_progress_bar():
+            return AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(
+                path, use_safetensors=True, dtype=dtype
+            )
 
 
 @contextmanager

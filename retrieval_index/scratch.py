@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -29,20 +29,33 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         return
     try:
         yield folder
-        shutil.rmtree(folder, ignore_errors=True)
     except BaseException:
         if not [path for path in folder.iterdir() if path.name != _LOCK]:
-            shutil.rmtree(folder, ignore_errors=True)  # nothing to go on with
+            _remove(folder)  # nothing to go on with
         raise
+    else:
+        _remove(folder)
     finally:
         os.close(descriptor)  # gives the lock back; a killed process gives it back too
 
 
+def _remove(folder: Path) -> None:
+    """Steps aside in one piece first, so that who comes meanwhile finds all of it or nothing, and keeps what is his."""
+    with suppress(OSError):
+        aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+        os.rename(folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _hold(folder: Path) -> int | None:
+    """The open lock file of the folder, or None if another has it, or took it away while this one looked."""
     if fcntl is None:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
+    except (FileNotFoundError, FileExistsError):
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if (folder / _LOCK).stat().st_ino == os.fstat(descriptor).st_ino:  # else its holder has just removed it

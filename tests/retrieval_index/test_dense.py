@@ -391,6 +391,19 @@ def test_minilm_places_a_paraphrase_first_and_equal_texts_equally() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_two_threads_may_load_their_first_encoder_at_once() -> None:
+    import subprocess
+
+    code = (  # transformers imports its parts when they are asked for, and fails where two threads ask first
+        "import sys; from concurrent.futures import ThreadPoolExecutor; "
+        "from berrypick.retrieval_index.encoder import load_encoder; sys.setswitchinterval(1e-5); "
+        "print([model.dim for model in ThreadPoolExecutor(2).map(load_encoder, ['minilm'] * 2)])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stdout, ended.returncode) == ("[384, 384]\n", 0), ended.stderr
+
+
 def test_an_encoder_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     with pytest.raises(BerrypickError, match="give a local folder or a hub id"):
         load_encoder(str(tmp_path))
