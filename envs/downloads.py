@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ SOURCES: Mapping[str, HubSource] = {
 def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
     """Downloads a set into the cache folder, or checks the one that is there.
 
+    Of several downloads at once the first to finish stays and all get it.
+
     The folder holds questions.jsonl, corpus.jsonl.gz where the questions carry their passages, and manifest.json with
     source, counts and SHA-256 of each file. It appears whole or not at all.
 
@@ -66,14 +69,21 @@ def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
     if folder.exists():
         check_download(folder)
         return folder
-    work = folder.with_name(f".{name}.{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work: Path | None = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder.parent))
+        work.chmod(0o755)  # mkdtemp makes it private
         _write(name, SOURCES[name], work, rows or _hub_rows)
         work.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            cure = "free some space, or set BERRYPICK_CACHE to another folder"
+            raise BerrypickError(f"cannot write {folder}: {error.strerror or error}; {cure}") from error
+        check_download(folder)  # another download was first
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
     return folder
 
 

@@ -52,6 +52,20 @@ def test_a_changed_download_is_refused(cache):
         check_download(folder)
 
 
+def test_of_two_downloads_at_once_the_first_to_finish_stays_and_both_get_it(cache):
+    def slow_rows(repository, configuration, split):
+        if split == "train":
+            get_dataset("hotpotqa", rows=hotpot_rows)  # another begins later and is done before
+            manifests.append((cache / "data" / "hotpotqa" / "manifest.json").stat().st_ino)
+        yield from list(hotpot_rows(repository, configuration, split))[:2]
+
+    manifests = []
+    folder = get_dataset("hotpotqa", rows=slow_rows)
+    assert (folder / "manifest.json").stat().st_ino == manifests[0]
+    assert json.loads((folder / "manifest.json").read_text())["questions"] == {"train": 3, "validation": 3}
+    assert list((cache / "data").iterdir()) == [folder]
+
+
 def test_a_download_that_breaks_leaves_nothing(cache):
     def breaks(*_):
         yield from list(hotpot_rows("hotpotqa/hotpot_qa", "distractor", "train"))[:1]
@@ -62,6 +76,13 @@ def test_a_download_that_breaks_leaves_nothing(cache):
     assert list((cache / "data").iterdir()) == []
     with pytest.raises(BerrypickError, match="other rows now"):
         get_dataset("hotpotqa", rows=lambda *_: [{"strange": 1}])
+
+
+def test_a_cache_that_cannot_be_written_says_so(cache, monkeypatch):
+    (cache.parent / "file").touch()
+    monkeypatch.setenv("BERRYPICK_CACHE", str(cache.parent / "file"))
+    with pytest.raises(BerrypickError, match=r"cannot write .*file/data/hotpotqa: Not a directory; .*BERRYPICK_CACHE"):
+        get_dataset("hotpotqa", rows=hotpot_rows)
 
 
 def test_unknown_sets_name_the_nearest_and_every_set_has_an_environment():
