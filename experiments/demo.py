@@ -24,7 +24,7 @@ from .report.compare import report_arms
 from .report.frontier_figure import draw_frontier
 from .report.live import LiveView
 from .report.terminal import difference_lines, final_screen, report_console
-from .run_folder import open_run_folder, write_json
+from .run_folder import hold_run_folder, write_json
 from .training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
@@ -76,9 +76,15 @@ class DemoConfig:
 
 def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> dict[str, Any]:
     """Trains and measures all arms, writes report.json and prints the screen; returns the report."""
-    fresh = {"command": "demo", **asdict(config)}
     task = make_task(ENV, **config.env_args)
-    open_run_folder(out, fresh, resume=resume)
+    with hold_run_folder(out, {"command": "demo", **asdict(config)}, resume=resume):
+        report = _train_and_measure(config, task, out)
+    if show:
+        print_demo(report, report_console())
+    return report
+
+
+def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> dict[str, Any]:
     base = load_language_model("tiny", seed=config.seed)
     _measure("untrained", base, task, config, out)
     sft = _trained("SFT", config.sft(), base, task, out / "sft")
@@ -96,8 +102,6 @@ def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) 
     write_json(out / "report.json", report)
     if find_spec("matplotlib"):
         draw_frontier([report], out / "figures", title="World, preset priced: held-out questions")
-    if show:
-        print_demo(report, report_console())
     return report
 
 

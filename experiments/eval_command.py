@@ -20,7 +20,7 @@ from .evaluation import evaluate
 from .policies import open_policy
 from .report.compare import print_report, read_report
 from .report.live import LiveView
-from .run_folder import drop_unused_run, open_run_folder, write_json
+from .run_folder import drop_unused_run, hold_run_folder, write_json
 
 if TYPE_CHECKING:
     from .eval_flags import Eval
@@ -59,16 +59,16 @@ def run_eval(command: Eval) -> int:
         "max_new_tokens": max_new_tokens,
         "seed": command.seed,
     }
-    was_there = open_run_folder(command.out, config, resume=command.resume)
-    if not (command.out / "rollouts.jsonl").is_file():
-        try:
-            _play(command, task, policy, num_questions, sampling)
-        except BaseException:
-            if not was_there:
-                drop_unused_run(command.out)
-            raise
-    report = _report(command)
-    write_json(command.out / "report.json", report)
+    with hold_run_folder(command.out, config, resume=command.resume) as was_there:
+        if not (command.out / "rollouts.jsonl").is_file():
+            try:
+                _play(command, task, policy, num_questions, sampling)
+            except BaseException:
+                if not was_there:
+                    drop_unused_run(command.out)
+                raise
+        report = _report(command)
+        write_json(command.out / "report.json", report)
     if command.json:
         sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     else:

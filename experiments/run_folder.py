@@ -8,13 +8,24 @@ import platform
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.held import held
 
-__all__ = ["RunLog", "drop_unused_run", "environment_facts", "open_run_folder", "write_json", "write_whole"]
+__all__ = [
+    "RunLog",
+    "drop_unused_run",
+    "environment_facts",
+    "hold_run_folder",
+    "open_run_folder",
+    "write_json",
+    "write_whole",
+]
 
 _PACKAGES = (
     "gymnasium",
@@ -31,6 +42,20 @@ _PACKAGES = (
 
 _BEGUN = frozenset({"config.json", "environment.json", ".environment.json.partial", ".config.json.partial"})
 """What stands in the folder of a run that has done nothing yet."""
+
+
+@contextmanager
+def hold_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> Iterator[bool]:
+    """Opens a run folder as `open_run_folder` does and keeps every other process out of it while the block runs.
+
+    Raises:
+        BerrypickError: what `open_run_folder` refuses, or a folder another process is at work in.
+    """
+    _make(out)
+    with held(out) as mine:
+        if mine is False:
+            raise BerrypickError(f"another process is at work in {out}; wait for its end, or choose another --out")
+        yield open_run_folder(out, config, resume=resume)
 
 
 def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
@@ -59,13 +84,24 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
         return True
     if not unused:
         raise BerrypickError(f"{out} holds other files; choose an empty or new folder for --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    _make(out)
+    with _clear_errors(out):
         write_json(out / "environment.json", environment_facts())
         write_json(stored, config)
+    return False
+
+
+def _make(out: Path) -> None:
+    with _clear_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _clear_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BerrypickError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
-    return False
 
 
 def drop_unused_run(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ..policies.players import OwnWeights, Player
 from ..policies.rl import rl_optimizer
 from ..policies.sharding import ShardedProcesses, shard
 from ..retrieval_index.errors import BerrypickError
-from .run_folder import RunLog, open_run_folder
+from .run_folder import RunLog, hold_run_folder
 from .trackers import check_trackers, open_trackers
 from .training_config import WORLD_DEMONSTRATIONS, TrainConfig, TrainView, Validation, demonstrate
 from .training_run import TrainRun
@@ -50,26 +51,33 @@ def train(
     check_trackers(track)
     processes = join_processes()
     policy, player, processes = _divide(config, policy, player, processes)
-    if processes.rank == 0:
-        open_run_folder(out, asdict(config), resume=resume)
-    processes.gather(None)  # the folder is there
-    trackers = open_trackers(track, out) if processes.rank == 0 else []
-    found = latest_checkpoint(out / "checkpoints")
-    shown = view if processes.rank == 0 else None
-    run = TrainRun(config, policy, player, task, out, RunLog(out), found, shown, processes, trackers)
-    phase = found.name.split("-")[0] if found else "sft"
-    try:
-        if phase == "sft" and config.sft.steps:
-            run.sft()
-        if config.rl.steps:
-            (run if phase == "rl" else replace(run, found=None)).rl()
-        elif phase == "rl" and found:
-            load_checkpoint(found, player.weights, rl_optimizer(player.weights, config.rl))
-    finally:
-        for tracker in trackers:
-            tracker.finish()
+    first = processes.rank == 0
+    with hold_run_folder(out, asdict(config), resume=resume) if first else nullcontext():
+        processes.gather(None)  # the folder is there
+        trackers = open_trackers(track, out) if first else []
+        found = latest_checkpoint(out / "checkpoints")
+        run = TrainRun(
+            config, policy, player, task, out, RunLog(out), found, view if first else None, processes, trackers
+        )
+        try:
+            _go_on(run)
+        finally:
+            for tracker in trackers:
+                tracker.finish()
     player.refresh()
     return player.weights
+
+
+def _go_on(run: TrainRun) -> None:
+    """The phases that are not done yet."""
+    config, found = run.config, run.found
+    phase = found.name.split("-")[0] if found else "sft"
+    if phase == "sft" and config.sft.steps:
+        run.sft()
+    if config.rl.steps:
+        (run if phase == "rl" else replace(run, found=None)).rl()
+    elif phase == "rl" and found:
+        load_checkpoint(found, run.player.weights, rl_optimizer(run.player.weights, config.rl))
 
 
 def _divide(

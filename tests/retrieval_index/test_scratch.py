@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -48,8 +47,8 @@ def test_a_builder_whose_folder_goes_while_it_looks_gets_one_of_its_own(
     folder, real = tmp_path / "scratch", os.open
 
     def gone_first(path: Any, *args: Any, **kwargs: Any) -> int:
-        if Path(path) == folder / "lock":
-            shutil.rmtree(folder)
+        if path == folder:
+            os.rmdir(folder)
         return real(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", gone_first)
@@ -62,7 +61,7 @@ def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, real = tmp_path / "scratch", os.unlink
-    parts = [f"vectors{i}" for i in range(20)]  # a removal takes them in any order, most of them after the lock
+    parts = [f"vectors{i}" for i in range(20)]
     removed: list[str] = []
     kept: list[str] = []
     go, written, look = threading.Event(), threading.Event(), threading.Event()
@@ -80,7 +79,7 @@ def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
     def pausing(path: Any, *args: Any, **kwargs: Any) -> None:
         real(path, *args, **kwargs)
         removed.append(Path(path).name)
-        if removed[-1] == "lock" and not go.is_set():
+        if removed[-1] == "first" and not go.is_set():
             go.set()
             written.wait(30)
 
@@ -94,5 +93,5 @@ def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
     monkeypatch.undo()
     look.set()
     other.join()
-    assert "lock" in removed and kept == parts
+    assert "first" in removed and kept == parts
     assert list(tmp_path.iterdir()) == []
