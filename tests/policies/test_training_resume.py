@@ -32,7 +32,7 @@ config = TrainConfig(
     env_args=args,
     demonstrations=1,
     sft=SftConfig(steps=int(sys.argv[2]), batch_size=4, copying_steps=2),
-    rl=RlConfig(objective=sys.argv[3], steps=6, questions_per_step=2, group_size=4, max_new_tokens=16),
+    rl=RlConfig(objective=sys.argv[3], steps=10, questions_per_step=2, group_size=4, max_new_tokens=16),
     checkpoint_every=2,
 )
 task = make_task("berrypick/World-v0", **args)
@@ -45,7 +45,7 @@ def command(out: Path, sft_steps: int, objective: str) -> list[str]:
 
 
 def outcome(out: Path) -> tuple[bytes, str]:
-    weights = (out / "checkpoints" / "rl-000006" / "model.safetensors").read_bytes()
+    weights = (out / "checkpoints" / "rl-000010" / "model.safetensors").read_bytes()
     return (out / "metrics.jsonl").read_bytes(), hashlib.sha256(weights).hexdigest()
 
 
@@ -66,7 +66,7 @@ def test_processes_that_are_killed_in_both_phases_leave_the_bytes_of_one_that_wa
         run_until(tmp_path / "killed", rows, 4, "grpo")
     subprocess.run(command(tmp_path / "killed", 4, "grpo"), check=True)
     metrics, weights = outcome(tmp_path / "straight")
-    assert metrics.count(b"\n") == 10
+    assert metrics.count(b"\n") == 14
     assert outcome(tmp_path / "killed") == (metrics, weights)
 
 

@@ -30,6 +30,12 @@ def post(url: str, body: Any, **headers: str) -> urllib3.BaseHTTPResponse:
     return urllib3.request("POST", url, body=payload, headers=headers, retries=False, timeout=20)
 
 
+def until_waiting(url: str, queries: int) -> None:
+    """Returns when that many queries wait for a search."""
+    while f"berrypick_waiting_queries {queries}.0\n" not in urllib3.request("GET", url + "/metrics").data.decode():
+        time.sleep(0.01)
+
+
 def detail(reply: urllib3.BaseHTTPResponse) -> str:
     return str(reply.json()["detail"])
 
@@ -184,7 +190,7 @@ def test_requests_that_wait_share_one_search_and_each_gets_its_own_k(serve: Serv
         while not slow.asked:
             time.sleep(0.01)
         others = [threads.submit(post, url + "/search", {"queries": [f"q{k}"], "k": k}) for k in range(1, 9)]
-        time.sleep(0.3)
+        until_waiting(url, 8)
         slow.go.set()
         assert first.result().status == 200
         for k, other in enumerate(others, 1):
@@ -203,7 +209,7 @@ def test_a_search_that_fails_costs_only_its_own_request(serve: Serve) -> None:
         while not slow.asked:
             time.sleep(0.01)
         replies += [threads.submit(post, url + "/search", {"queries": [name]}) for name in ("poison", "good")]
-        time.sleep(0.2)
+        until_waiting(url, 2)
         slow.go.set()
         assert [reply.result().status for reply in replies] == [200, 503, 200]
     assert replies[1].result().headers["Retry-After"] == "1"
@@ -218,7 +224,9 @@ def test_too_many_waiting_queries_get_503_with_retry_after_and_none_is_lost(serv
         while not slow.asked:
             time.sleep(0.01)
         replies += [threads.submit(post, url + "/search", {"queries": [f"q{i}"]}) for i in range(10)]
-        time.sleep(0.4)
+        while sum(reply.done() for reply in replies) < 6:  # those that were refused
+            time.sleep(0.01)
+        until_waiting(url, 4)
         slow.go.set()
         found = [reply.result() for reply in replies]
     statuses = sorted(reply.status for reply in found)
@@ -243,8 +251,8 @@ def test_a_search_that_takes_too_long_gets_503(serve: Serve) -> None:
     reply = post(url + "/search", {"queries": ["q"]})
     assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
     slow.go.set()
-    time.sleep(0.1)
-    assert post(url + "/search", {"queries": ["q"]}).status == 200
+    while post(url + "/search", {"queries": ["q"]}).status != 200:  # the search that took too long ends first
+        time.sleep(0.01)
 
 
 # -- health, metrics, tokens, stop ------------------------------------------------------------------------------------
