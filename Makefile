@@ -21,8 +21,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: .venv/.core
 	$(BIN)/berrypick demo --out runs/demo --resume
 
+# One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev
-	$(BIN)/pytest -m "not lucene and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not lucene and not slow"
 
 test-all: .venv/.dev
 	$(BIN)/pytest -m "lucene or slow"

@@ -91,6 +91,7 @@ def _taken_over(tmp_path, given, **changes):
     return run_experiment(EXPERIMENT, tmp_path / "run", **settings)
 
 
+@pytest.mark.slow
 def test_a_run_of_language_models_takes_the_table_of_kinds_from_published_results(report, tmp_path):
     if report["cells"]["language_model_done"] == 0:
         pytest.skip("no language-model cells are published")
