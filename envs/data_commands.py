@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.plain_text import counted
+from ..retrieval_index.plain_text import counted, safe_text
 from .leaks import find_leaks
 from .questions import Question
 from .upstream import read_dataset
@@ -79,7 +79,7 @@ class DataCheck:
         for name, questions in sets.items():
             sys.stdout.write(f"{name}: {counted(len(questions), 'question')}\n")
         for line in skipped or []:
-            sys.stdout.write(f"left out: {line}\n")
+            sys.stdout.write(f"left out: {safe_text(line)}\n")
         for leak in leaks:
             sys.stdout.write(f"{leak.kind}: {' '.join(leak.first)} and {' '.join(leak.second)}\n")
         sys.stdout.write(f"{counted(len(leaks), 'leak')}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import tyro
 
 from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.plain_text import safe_text
+from ..retrieval_index.plain_text import safe_text, skipped_text
 
 __all__ = ["Report"]
 
@@ -44,7 +43,7 @@ class Report:
             check_page_file(self.html, self.paths)
         skipped: list[str] | None = [] if self.skip_bad else None
         found = read_report(self.paths, skipped)
-        _tell(skipped or [])
+        sys.stderr.write(skipped_text(skipped or []))
         if self.html is not None:
             write_page_file(self.html, found.page())
         if self.json:
@@ -60,11 +59,3 @@ class Report:
         text = json.dumps(stored, indent=1, sort_keys=True) if self.json else safe_text(stored["text"])
         sys.stdout.write(text.rstrip("\n") + "\n")
         return 0
-
-
-def _tell(skipped: Sequence[str]) -> None:
-    """Bad lines to standard error, the first ones by place and reason."""
-    for line in skipped[:10]:
-        sys.stderr.write(f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n")
-    if skipped:
-        sys.stderr.write(f"{len(skipped)} lines skipped\n")

@@ -19,7 +19,7 @@ from .bounds import at_least, check_bm25
 from .corpus import read_corpus
 from .errors import BerrypickError
 from .evaluation import evaluate_index
-from .plain_text import counted, safe_text
+from .plain_text import counted, safe_text, skipped_text
 from .store import (
     BuildSettings,
     Manifest,
@@ -69,10 +69,7 @@ class IndexBuild:
         check_bm25(self.k1, self.b)
         at_least(1, {"--batch-size": self.batch_size})
         corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
-        for line in corpus.skipped[:10]:
-            sys.stderr.write(f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n")
-        if corpus.skipped:
-            sys.stderr.write(f"{counted(len(corpus.skipped), 'line')} skipped\n")
+        sys.stderr.write(skipped_text(corpus.skipped))
         settings = BuildSettings(
             self.k1, self.b, self.encoder, self.kind, dtype=self.dtype, batch_size=self.batch_size, uri=self.uri
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["counted", "safe_text"]
+__all__ = ["counted", "safe_text", "skipped_text"]
 
 
 def safe_text(text: str) -> str:
@@ -24,3 +25,14 @@ def safe_text(text: str) -> str:
 def counted(number: int, what: str) -> str:
     """ "1 leak", "2 leaks"."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def skipped_text(lines: Sequence[str], most: int = 10) -> str:
+    """Bad lines that were left out, the first ones by place and reason, and how many they are; "" where there are none.
+
+    Args:
+        lines: "FILE:LINE: reason; cure" each; the cure does not apply to who asked for them to be skipped.
+        most: lines that are shown.
+    """
+    shown = [f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n" for line in lines[:most]]
+    return "".join([*shown, f"{counted(len(lines), 'line')} skipped\n"] if lines else [])
