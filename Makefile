@@ -23,7 +23,7 @@ demo: .venv/.core
 
 # One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not lucene and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not lucene and not slow"
 
 test-all: .venv/.dev
 	$(BIN)/pytest -m "lucene or slow"

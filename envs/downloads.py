@@ -66,11 +66,11 @@ def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
     if name not in SOURCES:
         raise UnknownNameError("data set", name, SOURCES)
     folder = cache_folder() / "data" / name
-    if folder.exists():
-        check_download(folder)
-        return folder
     work: Path | None = None
     try:
+        if folder.exists():
+            check_download(folder)
+            return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder.parent))
         work.chmod(0o755)  # mkdtemp makes it private

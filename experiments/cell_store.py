@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.held import held
 from .experiment import Cell, Experiment, Results
 from .run_folder import write_json
 
@@ -22,6 +23,7 @@ __all__ = [
     "read_cells",
     "stored_result",
     "take_over",
+    "work_folder",
     "write_cells",
 ]
 
@@ -37,6 +39,11 @@ def cell_file(out: Path, cell: Cell) -> Path:
 def failure_file(out: Path, cell: Cell) -> Path:
     """Where a crash is kept."""
     return out / "failed" / f"{cell.key}.txt"
+
+
+def work_folder(out: Path, cell: Cell) -> Path:
+    """Where it is computed; held meanwhile."""
+    return out / "work" / cell.key
 
 
 def stored_result(experiment: Experiment, out: Path, cell: Cell) -> dict[str, Any] | None:
@@ -133,8 +140,17 @@ def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Re
         failure = failure_file(out, cell)
         if stored is not None:
             results.done[cell.key] = stored
-        elif failure.is_file():
+        elif failure.is_file() and not _is_under_way(out, cell):
             results.failed[cell.key] = failure.read_text().strip().splitlines()[-1]
         else:
             results.not_run.append(cell.key)
     return results
+
+
+def _is_under_way(out: Path, cell: Cell) -> bool:
+    """Whether another process computes it; until it ends, its failure says what is true if it never does."""
+    work = work_folder(out, cell)
+    if not work.is_dir():
+        return False
+    with held(work) as mine:
+        return mine is False

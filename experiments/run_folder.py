@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.held import held
+from ..retrieval_index.held import LOCK, held
 
 __all__ = [
     "RunLog",
@@ -40,7 +40,7 @@ _PACKAGES = (
 )
 
 
-_BEGUN = frozenset({"config.json", "environment.json", ".environment.json.partial", ".config.json.partial"})
+_BEGUN = frozenset({"config.json", "environment.json", ".environment.json.partial", ".config.json.partial", LOCK})
 """What stands in the folder of a run that has done nothing yet."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.held import held
 from .cell_store import (
     cell_document,
     cell_file,
@@ -23,6 +24,7 @@ from .cell_store import (
     read_cells,
     stored_result,
     take_over,
+    work_folder,
 )
 from .experiment import Cell, Experiment, Scale
 from .run_folder import environment_facts, open_run_folder, write_json
@@ -46,7 +48,7 @@ def run_experiment(
     """Computes the cells that are missing, then writes report.json and what belongs to it.
 
     A crashed cell, and one whose process was killed, is kept as `failed/KEY.txt`, reported, and tried again by the next
-    call. An interrupted run goes on.
+    call. An interrupted run goes on. Runs in one folder share their cells: what one computes the others leave to it.
 
     Args:
         experiment: what to run.
@@ -161,8 +163,19 @@ def _died(out: Path, cell: Cell) -> bool:
 
 
 def _compute(experiment: Experiment, out: Path, cell: Cell) -> None:
-    path, failure, work = cell_file(out, cell), failure_file(out, cell), out / "work" / cell.key
-    for folder in (path.parent, work, failure.parent):
+    """Computes a cell, unless another run in this folder has just done so or is about it."""
+    work = work_folder(out, cell)
+    work.mkdir(parents=True, exist_ok=True)
+    with held(work) as mine:
+        if mine is False:
+            logger.warning("another process computes %s; it is left to that", cell.key)
+        elif not cell_file(out, cell).is_file():
+            _compute_alone(experiment, out, cell, work)
+
+
+def _compute_alone(experiment: Experiment, out: Path, cell: Cell, work: Path) -> None:
+    path, failure = cell_file(out, cell), failure_file(out, cell)
+    for folder in (path.parent, failure.parent):
         folder.mkdir(parents=True, exist_ok=True)
     failure.write_text(f"{_DIED}\n")  # what stands there if nobody comes back to say more
     try:

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["LOCK", "held"]
 
-__all__ = ["held"]
+LOCK = ".lock"
+"""The file in a held folder; a killed process leaves it there, unlocked."""
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[bool | None]:
-    """Holds a folder that is there against every other process and thread that asks the same way.
+    """Holds a folder against every other process and thread that asks the same way; makes it if it is not there.
 
-    Nothing is written into it. Yields True; False where another holds it, or has just taken it away; None where there
-    are no such locks (Windows, some network file systems) or the folder cannot be opened.
+    Yields True; False where another holds it, or has just let it go; None where it cannot be locked (no such locks on
+    its file system, or it cannot be written).
     """
-    descriptor, mine = _take(folder)
+    from filelock import FileLock, Timeout
+
+    path = folder / LOCK
+    lock = FileLock(path)
+    mine: bool | None = True
+    try:
+        lock.acquire(blocking=False)
+        inode = path.stat().st_ino
+    except Timeout:
+        mine = False
+    except (OSError, NotImplementedError):
+        mine = None
     try:
         yield mine
     finally:
-        if descriptor is not None:
-            os.close(descriptor)  # gives it back
-
-
-def _take(folder: Path) -> tuple[int | None, bool | None]:
-    """An open descriptor of the folder, if there is one, and whether its lock was got."""
-    descriptor = None
-    if fcntl is None:
-        return descriptor, None
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # its holder may have moved it away between the two, and another folder stand in its place
-        return descriptor, folder.stat().st_ino == os.fstat(descriptor).st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return descriptor, False
-    except OSError:
-        return descriptor, None
+        if mine:
+            with suppress(OSError):
+                if path.stat().st_ino == inode:  # else the folder was moved away, and the file is another's
+                    path.unlink()
+        lock.release()

@@ -91,6 +91,19 @@ def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch
     assert len(run(Toy(), tmp_path / "r", seeds=5, workers=2)["values"]) == 5
 
 
+def test_runs_in_one_folder_leave_each_other_what_they_are_about_or_have_done(tmp_path):
+    class Meeting(Toy):
+        def run_cell(self, cell, work):
+            if cell.config["seed"] == 1:  # another run begins and ends while this cell is computed
+                other = run(second, tmp_path / "r")
+                assert list(other["values"]) == ["arm/seed-0", "arm/seed-2"] and other["failed"] == {}
+            return super().run_cell(cell, work)
+
+    first, second = Meeting(), Toy()
+    assert list(run(first, tmp_path / "r")["values"]) == ["arm/seed-0", "arm/seed-1", "arm/seed-2"]
+    assert (first.ran, second.ran) == ([0, 1], [2])
+
+
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     toy = Toy(stop={1})
     with pytest.raises(KeyboardInterrupt):

@@ -79,6 +79,7 @@ def running_server(load: Any, settings: Any, about: Any = None, port: int = 0) -
     thread.start()
     try:
         while not (server.started and server.servers):
+            assert thread.is_alive(), "the server did not start"
             time.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"

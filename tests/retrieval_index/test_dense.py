@@ -391,7 +391,6 @@ def test_minilm_places_a_paraphrase_first_and_equal_texts_equally() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_two_threads_may_load_their_first_encoder_at_once() -> None:
     import subprocess
 
@@ -404,6 +403,7 @@ def test_two_threads_may_load_their_first_encoder_at_once() -> None:
     assert (ended.stdout, ended.returncode) == ("[384, 384]\n", 0), ended.stderr
 
 
+@pytest.mark.slow
 def test_an_encoder_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     with pytest.raises(BerrypickError, match="give a local folder or a hub id"):
         load_encoder(str(tmp_path))
