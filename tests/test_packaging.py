@@ -61,6 +61,58 @@ def test_importing_berrypick_and_its_environments_loads_no_model_code_and_no_jvm
     assert done.stdout.strip() == "[]"
 
 
+BARE = """
+import re, sys
+from importlib import metadata
+
+def name_of(requirement):
+    return re.match(r"[\\w.-]+", requirement)[0].lower().replace("_", "-")
+
+wanted, core = ["berrypick"], set()
+while wanted:
+    name = wanted.pop()
+    if name not in core:
+        core.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # of another platform or Python
+            needs = []
+        wanted += [name_of(need) for need in needs if "extra ==" not in need]
+places = metadata.packages_distributions()
+absent = {top for top, owners in places.items() if not {name_of(owner) for owner in owners} & core}
+
+class Bare:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in absent else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Bare(finder) for finder in sys.meta_path]
+
+from pathlib import Path
+import gymnasium, berrypick
+from berrypick.__main__ import main
+
+env = gymnasium.make("berrypick/World-v0", preset="priced")
+env.reset(seed=7)
+env.step("<search> scroll founder vufinka </search>")
+out, world = Path(sys.argv[1]), ["--env", "berrypick/World-v0", "--env-arg", "num_train=2", "num_test=4"]
+assert main(["eval", *world, "--policy", "random_order", "--samples", "2", "--out", str(out / "run")]) == 0
+assert main(["report", str(out / "run"), "--html", str(out / "report.html")]) == 0
+(out / "corpus.jsonl").write_text('{"id": "1", "contents": "fig"}\\n')
+assert main(["index", "build", "--corpus", str(out / "corpus.jsonl"), "--backend", "bm25s", "--out", str(out / "i")]) == 0
+print(len(absent), "torch" in sys.modules)
+"""
+
+
+def test_what_the_bare_package_offers_needs_nothing_that_only_an_extra_brings(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", BARE, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    absent, torch_loaded = done.stdout.splitlines()[-1].split()
+    assert int(absent) > 50 and torch_loaded == "False", "the environment of the tests brings all extras"
+
+
 def test_the_constraints_pin_every_direct_dependency_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"]]
