@@ -6,14 +6,13 @@ import errno
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.corpus import Passage, write_corpus
+from ..retrieval_index.durable import sibling, writing
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from .datasets import cache_folder
 from .upstream_records import FORMATS
@@ -66,25 +65,23 @@ def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
     if name not in SOURCES:
         raise UnknownNameError("data set", name, SOURCES)
     folder = cache_folder() / "data" / name
-    work: Path | None = None
-    try:
-        if folder.exists():
+    with writing(folder, "free some space, or set BERRYPICK_CACHE to another folder"):
+        if folder.exists() or not _download(name, folder, rows or _hub_rows):
             check_download(folder)
-            return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder.parent))
-        work.chmod(0o755)  # mkdtemp makes it private
-        _write(name, SOURCES[name], work, rows or _hub_rows)
-        work.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            cure = "free some space, or set BERRYPICK_CACHE to another folder"
-            raise BerrypickError(f"cannot write {folder}: {error.strerror or error}; {cure}") from error
-        check_download(folder)  # another download was first
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _download(name: str, folder: Path, rows: Rows) -> bool:
+    """Whether it stays; where another has put its own there meanwhile, that one does."""
+    with sibling(folder) as work:
+        _write(name, SOURCES[name], work, rows)
+        try:
+            work.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+    return True
 
 
 def check_download(folder: Path) -> None:

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from ..envs.questions import Question
 from ..envs.record import EpisodeRecord, write_records
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.durable import writing
 
 __all__ = ["PARTIAL", "KeptRollouts"]
 
 PARTIAL = ".rollouts.jsonl.partial"
+_CURE = "free or mend that place, then go on with --resume"
 
 
 class KeptRollouts:
@@ -43,27 +44,21 @@ class KeptRollouts:
         """
         self._work, self._file = out / PARTIAL, out / "rollouts.jsonl"
         self.records: list[EpisodeRecord] = []
-        try:
+        with writing(self._work, _CURE):
             out.mkdir(parents=True, exist_ok=True)
             self._work.touch()
             size = self._take_over(questions, num_samples, facts, chunk)
             os.truncate(self._work, size)
-        except OSError as error:
-            raise _unwritable(self._work, error) from error
 
     def add(self, records: Sequence[EpisodeRecord]) -> None:
         """Keeps all rollouts of the questions that follow."""
-        try:
+        with writing(self._work, _CURE):
             write_records(self._work, records)
-        except OSError as error:
-            raise _unwritable(self._work, error) from error
 
     def finish(self) -> None:
         """Gives the file its name, once all questions are played."""
-        try:
+        with writing(self._file, _CURE):
             os.replace(self._work, self._file)
-        except OSError as error:
-            raise _unwritable(self._file, error) from error
 
     def _take_over(self, questions: Sequence[Question], num_samples: int, facts: Mapping[str, Any], chunk: int) -> int:
         """Reads what can go on; returns its bytes."""
@@ -98,10 +93,4 @@ def _is_of(record: EpisodeRecord, question: Question, sample: int, facts: Mappin
         same
         and record.sample_index == sample
         and all(getattr(record, name, None) == value for name, value in facts.items())
-    )
-
-
-def _unwritable(path: Path, error: OSError) -> BerrypickError:
-    return BerrypickError(
-        f"cannot write {path}: {error.strerror or error}; free or mend that place, then go on with --resume"
     )

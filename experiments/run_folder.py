@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..retrieval_index.durable import writing
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.held import LOCK, held
 
@@ -51,7 +52,6 @@ def hold_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> Itera
     Raises:
         BerrypickError: what `open_run_folder` refuses, or a folder another process is at work in.
     """
-    _make(out)
     with held(out) as mine:
         if mine is False:
             raise BerrypickError(f"another process is at work in {out}; wait for its end, or choose another --out")
@@ -84,24 +84,11 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
         return True
     if not unused:
         raise BerrypickError(f"{out} holds other files; choose an empty or new folder for --out")
-    _make(out)
-    with _clear_errors(out):
+    with writing(f"to {out}", "choose another --out"):
+        out.mkdir(parents=True, exist_ok=True)
         write_json(out / "environment.json", environment_facts())
         write_json(stored, config)
     return False
-
-
-def _make(out: Path) -> None:
-    with _clear_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _clear_errors(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BerrypickError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
 
 
 def drop_unused_run(out: Path) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..retrieval_index.durable import fsync
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.durable import fsync, writing
 
 __all__ = ["discard", "sweep", "whole_folder"]
 
@@ -27,21 +26,20 @@ def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator
         BerrypickError: the disk is full or read-only, or `target` holds files that are not to be replaced.
     """
     work = target.with_name(f".{target.name}.partial")
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        yield work
-        for path in (*sorted(work.iterdir()), work):
-            fsync(path)
-        if replaces:
-            discard(target)
-        os.replace(work, target)
-        fsync(target.parent)
-    except Exception as error:
-        shutil.rmtree(work, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise BerrypickError(f"cannot write {target}: {error.strerror or error}; {cure}") from error
-        raise
+    with writing(target, cure):
+        try:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            yield work
+            for path in (*sorted(work.iterdir()), work):
+                fsync(path)
+            if replaces:
+                discard(target)
+            os.replace(work, target)
+            fsync(target.parent)
+        except Exception:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
 
 
 def discard(path: Path) -> None:

@@ -29,7 +29,7 @@ def held(folder: Path) -> Iterator[bool | None]:
         inode = path.stat().st_ino
     except Timeout:
         mine = False
-    except (OSError, NotImplementedError):
+    except OSError:
         mine = None
     try:
         yield mine

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .backends import BACKENDS, BuildSettings
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
-from .durable import fsync
+from .durable import fsync, sibling, writing
 from .errors import BerrypickError, UnknownNameError
 from .manifest import (
     FORMAT,
@@ -177,21 +175,14 @@ def manifest_of(
 
 def write_folder(out: Path, fill: Callable[[Path], Manifest], *, overwrite: bool) -> Manifest:
     """Fills a temporary sibling, fsyncs it, writes the manifest last and renames it to `out`."""
-    with _clear_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    try:
-        with _clear_errors(out):
-            work.chmod(0o755)  # mkdtemp makes it private
-            manifest = fill(work)
-            for path in sorted(work.rglob("*")):
-                fsync(path)
-            (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
-            fsync(work / MANIFEST)
-            fsync(work)
-            _put(work, out, overwrite)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with writing(out, "free some space or choose another --out"), sibling(out) as work:
+        manifest = fill(work)
+        for path in sorted(work.rglob("*")):
+            fsync(path)
+        (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
+        fsync(work / MANIFEST)
+        fsync(work)
+        _put(work, out, overwrite)
     return manifest
 
 
@@ -216,15 +207,6 @@ def _put(work: Path, out: Path, overwrite: bool) -> None:
         raise
     fsync(out.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def _clear_errors(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BerrypickError(f"cannot write {out}: {reason}; free some space or choose another --out") from error
 
 
 def _hidden(out: Path, what: str) -> Path:

@@ -101,7 +101,8 @@ out, world = Path(sys.argv[1]), ["--env", "berrypick/World-v0", "--env-arg", "nu
 assert main(["eval", *world, "--policy", "random_order", "--samples", "2", "--out", str(out / "run")]) == 0
 assert main(["report", str(out / "run"), "--html", str(out / "report.html")]) == 0
 (out / "corpus.jsonl").write_text('{"id": "1", "contents": "fig"}\\n')
-assert main(["index", "build", "--corpus", str(out / "corpus.jsonl"), "--backend", "bm25s", "--out", str(out / "i")]) == 0
+corpus, index = str(out / "corpus.jsonl"), str(out / "index")
+assert main(["index", "build", "--corpus", corpus, "--backend", "bm25s", "--out", index]) == 0
 print(len(absent), "torch" in sys.modules)
 """
 

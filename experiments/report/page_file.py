@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...retrieval_index.durable import writing
 from ...retrieval_index.errors import BerrypickError
 from ..run_folder import write_whole
 
@@ -41,10 +42,8 @@ def check_page_file(file: Path, inputs: Sequence[Path]) -> None:
 
 def write_page_file(file: Path, page: str) -> None:
     """Writes a page whole or not at all; raises `BerrypickError` where it cannot be written."""
-    try:
+    with writing(file, "choose another --html"):
         write_whole(file, page)
-    except OSError as error:
-        raise BerrypickError(f"cannot write {file}: {error.strerror or error}; choose another --html") from error
 
 
 def _is_page(file: Path) -> bool:

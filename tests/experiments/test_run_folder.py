@@ -56,7 +56,6 @@ def test_only_a_folder_in_which_nothing_was_done_is_dropped(used: Path, tmp_path
 def test_a_second_process_is_kept_out_of_a_run_that_goes_on_and_changes_nothing(
     command: list[str], used: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("fcntl", reason="there are no such locks")
     before = {path.name: path.read_bytes() for path in used.iterdir()}
     with held(used):
         assert main([*command, "--out", str(used), "--resume"]) == 2
