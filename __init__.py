@@ -14,8 +14,8 @@ __all__ = ["BerrypickError", "__version__", "make_task"]
 
 
 def make_task(env_id: str, **arguments: Any) -> Any:
-    """The questions, rules and searcher behind an environment id; see `berrypick.envs.tasks`."""
-    from .envs.tasks import make_task as make
+    """The questions, rules and searcher behind an environment id; see `berrypick.envs.tasks.registry`."""
+    from .envs.tasks.registry import make_task as make
 
     return make(env_id, **arguments)
 

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, 2 for an input that cannot be used (one line on standard error says the cure), 130 after Ctrl-C.
     """
-    from .experiments.commands import parse_command
+    from .experiments.commands.parser import parse_command
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("berrypick").setLevel(logging.INFO)

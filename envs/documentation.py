@@ -7,14 +7,14 @@ import re
 import sys
 
 from . import wrappers
-from .controls import CONTROLS
-from .presets import EVALUATION_PRESETS
+from .formats.turn_format import get_turn_format, turn_format_names
 from .rewards import REWARD_SUMMARIES
 from .search_env import SearchEnv
-from .tasks import TASKS, task_arguments
-from .turn_format import get_turn_format, turn_format_names
+from .tasks.controls import CONTROLS
+from .tasks.presets import EVALUATION_PRESETS
+from .tasks.registry import TASKS, task_arguments
 from .vector_env import SearchVectorEnv
-from .world_config import WorldConfig
+from .world.config import WorldConfig
 
 __all__ = ["environments_page"]
 

@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 from ..retrieval_index.errors import SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
-from .actions import encodable
 from .answers import exact_match
-from .control_text import plain_hits
-from .observation_limit import LeadingChars, render_within
+from .formats.actions import encodable
+from .formats.control_text import plain_hits
+from .formats.observation_limit import LeadingChars, render_within
+from .formats.tags import BUDGET_HINT, INVALID_HINT
+from .formats.turn_format import Action, Answer, Candidate, Invalid, Search, get_turn_format
 from .question_searcher import QuestionSearcher
 from .questions import EpisodeSpec, Question
 from .rewards import EpisodeFacts, parse_reward
-from .tags_format import BUDGET_HINT, INVALID_HINT
 from .turn import Draft, StepResult, Tokens, Turn
-from .turn_format import Action, Answer, Candidate, Invalid, Search, get_turn_format
 
 __all__ = [
     "BUDGET_HINT",

@@ -23,7 +23,7 @@ class Question:
     Attributes:
         answers: accepted aliases of one answer.
         evidence: [path][hop] -> ids of the passages that satisfy the hop; () where unknown.
-        metadata: JSON-able. World questions carry `metadata["world"]` (see `envs/world.py`).
+        metadata: JSON-able. World questions carry `metadata["world"]` (see `envs/world/world.py`).
     """
 
     id: str
@@ -50,7 +50,7 @@ class EpisodeSpec:
         max_observation_tokens: where set, policies that hold a tokenizer cut observations to so many of its tokens,
             instead of to characters. Records say which limit held, in `observation_limit`.
         escape_special_tokens: breaks spellings of control tokens (`<|im_end|>`, `<tool_call>`, `[INST]`) in question
-            and passages by a space, for whoever encodes them with special tokens on; see `envs/control_text.py`.
+            and passages by a space, for whoever encodes them with special tokens on; see `formats/control_text.py`.
 
     Raises:
         BerrypickError: a number out of range or of another type.

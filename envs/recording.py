@@ -8,10 +8,10 @@ from typing import Any
 
 from .answers import exact_match, f1, normalize, sub_exact_match
 from .episode import Episode, Turn
+from .formats.turn_format import Answer, Search
 from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
 from .reward_vectors import candidate_vectors, vector_names
 from .rewards import evidence_recall, hop_hits
-from .turn_format import Answer, Search
 
 __all__ = ["record_of"]
 

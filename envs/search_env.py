@@ -14,7 +14,7 @@ from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.plain_text import safe_text
 from .episode import Draft, Episode, advance, start
 from .questions import Question
-from .tasks import Task, make_task
+from .tasks.registry import Task, make_task
 from .unicode_text import UnicodeText
 
 __all__ = ["RESET_OPTIONS", "SearchEnv", "check_action", "choose_question", "make_search_env"]
@@ -146,5 +146,5 @@ def check_action(action: object) -> str:
 def make_search_env(
     env_id: str, *, split: str | None = None, render_mode: str | None = None, **arguments: Any
 ) -> SearchEnv:
-    """Entry point of all registered ids; see `envs/tasks.py` for their arguments."""
+    """Entry point of all registered ids; see `envs/tasks/registry.py` for their arguments."""
     return SearchEnv(make_task(env_id, **arguments), split=split, render_mode=render_mode)

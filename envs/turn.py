@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..retrieval_index.searcher import Hit
-from .actions import Action
+from .formats.actions import Action
 
 __all__ = ["Draft", "StepResult", "Tokens", "Turn"]
 

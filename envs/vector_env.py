@@ -17,7 +17,7 @@ from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from ..retrieval_index.plain_text import safe_text
 from .episode import Draft, Episode, StepResult, advance, start
 from .search_env import check_action, choose_question
-from .tasks import Task, make_task
+from .tasks.registry import Task, make_task
 from .unicode_text import UnicodeText
 
 __all__ = ["SearchVectorEnv", "make_search_vector_env"]

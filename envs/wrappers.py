@@ -10,11 +10,11 @@ from typing import Any
 import gymnasium as gym
 
 from ..retrieval_index.errors import BerrypickError
-from .controls import controlled
 from .record import read_records, write_records
 from .recording import record_of
 from .rewards import parse_reward
 from .search_env import SearchEnv
+from .tasks.controls import controlled
 
 __all__ = ["CorpusControl", "LimitEpisode", "RecordEpisodes", "ReplaceReward"]
 

@@ -17,8 +17,8 @@ import urllib3
 from numpy.typing import NDArray
 
 from ..envs.episode import Draft
+from ..envs.formats.turn_format import get_turn_format
 from ..envs.questions import EpisodeSpec, Question
-from ..envs.turn_format import get_turn_format
 from ..retrieval_index.errors import BerrypickError
 from .policy import Sampling
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..envs.episode import Draft, Episode, StepResult, Turn, advance, start
-from ..envs.observation_limit import LeadingChars
+from ..envs.formats.observation_limit import LeadingChars
+from ..envs.formats.turn_format import get_turn_format
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.rewards import parse_reward
-from ..envs.turn_format import get_turn_format
 from ..retrieval_index.errors import BerrypickError, SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .counter_random import row_seed

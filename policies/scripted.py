@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs import world_text, world_voices
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
+from ..envs.world import closed_voice, voices
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from .policy import Sampling
 
@@ -54,7 +54,7 @@ def _turn(thought: str, tag: str, body: str) -> str:
 def _search_world(row: _Row) -> str:
     """Tries the kinds of a hop in the row's order until one holds the fact, then goes on to the next hop."""
     world = row.question.metadata["world"]
-    parsed = world_voices.parse_question(row.question.text)
+    parsed = voices.parse_question(row.question.text)
     if parsed is None:
         raise BerrypickError(
             f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only"
@@ -62,10 +62,10 @@ def _search_world(row: _Row) -> str:
     start, relations = parsed
     thought = ""
     if row.observations:
-        fact = world_voices.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
+        fact = voices.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
         if fact is not None:
             tried = [world["kinds"][kind] for kind in row.orders[row.hop][: row.tried]]
-            thought = world_text.restate(fact.relation, row.entity, fact.obj, tried)
+            thought = closed_voice.restate(fact.relation, row.entity, fact.obj, tried)
             if fact.obj is not None:
                 row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
     else:
@@ -77,7 +77,7 @@ def _search_world(row: _Row) -> str:
     kind = world["kinds"][row.orders[row.hop][row.tried]]
     row.tried += 1
     row.num_queries += 1
-    return _turn(thought, "search", world_text.query_text(kind, relations[row.hop], row.entity, row.form))
+    return _turn(thought, "search", closed_voice.query_text(kind, relations[row.hop], row.entity, row.form))
 
 
 def _shown_text(observation: str) -> str:

@@ -29,7 +29,7 @@ def test_python_blocks_run_and_say_what_their_comments_say(code: str, capsys: py
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command: str) -> None:
-    from berrypick.experiments.commands import parse_command
+    from berrypick.experiments.commands.parser import parse_command
 
     assert parse_command(shlex.split(command)[1:])
 
@@ -48,7 +48,7 @@ RESULTS = ROOT / "results" / "demo"
 
 
 def test_the_excerpt_is_what_the_committed_report_renders_to() -> None:
-    from berrypick.experiments.demo import print_demo
+    from berrypick.experiments.demo.demo import print_demo
     from rich.console import Console
 
     screen = io.StringIO()
@@ -62,7 +62,7 @@ def test_the_excerpt_is_what_the_committed_report_renders_to() -> None:
 
 
 def test_the_results_page_is_generated_from_the_committed_numbers() -> None:
-    from berrypick.experiments.demo_page import demo_page
+    from berrypick.experiments.demo.page import demo_page
 
     checks = {path.stem.removeprefix("sft-check-"): path for path in sorted(RESULTS.glob("sft-check-*.json"))}
     assert checks

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ..episode import Draft, Episode, advance, start
 from ..search_env import choose_question
-from ..task import Task
+from ..tasks.task import Task
 from .tool_episode import shared_task
 
 __all__ = ["OpenEnvSearch", "SearchAction", "SearchObservation", "SearchState", "create_search_app"]

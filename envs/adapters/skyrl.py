@@ -9,7 +9,7 @@ from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
 
 from ...retrieval_index.errors import BerrypickError
 from ..episode import Draft, Episode, advance, start
-from ..turn_format import get_turn_format
+from ..formats.turn_format import get_turn_format
 from .tool_episode import question_by_id, shared_task
 
 __all__ = ["BerrypickTextEnv", "skyrl_rows"]

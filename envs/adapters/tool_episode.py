@@ -10,11 +10,11 @@ from typing import Any
 
 from ...retrieval_index.errors import UnknownNameError
 from ..episode import Draft, Episode, advance, start
-from ..prompt_words import question_words
+from ..formats.prompt_words import question_words
 from ..questions import Question
 from ..rewards import parse_reward
-from ..task import Task
-from ..tasks import make_task
+from ..tasks.registry import make_task
+from ..tasks.task import Task
 
 __all__ = ["ToolEpisode", "question_by_id", "shared_task", "tool_instruction"]
 

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from ..episode import Draft, Episode, advance, start
-from ..observation_limit import leading_chars
-from ..task import Task
+from ..formats.observation_limit import leading_chars
+from ..tasks.task import Task
 from .tool_episode import ToolEpisode, question_by_id, shared_task, tool_instruction
 
 __all__ = ["environment_factory", "episode_reward", "rollout_func", "rollout_rows", "tool_rows"]
@@ -162,7 +162,7 @@ def _generate(
     contexts: Sequence[list[int]], trainer: Any, max_new_tokens: int, episode: Episode
 ) -> list[tuple[list[int], list[float]]]:
     """Sampled token ids of each row up to its stop string or end token, and their log-probabilities."""
-    from ..turn_format import get_turn_format
+    from ..formats.turn_format import get_turn_format
 
     tokenizer = trainer.processing_class
     model = trainer.accelerator.unwrap_model(trainer.model)

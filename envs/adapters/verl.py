@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..answers import exact_match, f1
+from ..data.upstream_records import passage_from_text
 from ..episode import start
-from ..turn_format import Search, get_turn_format
-from ..upstream_records import passage_from_text
+from ..formats.turn_format import Search, get_turn_format
 from .tool_episode import shared_task
 
 __all__ = ["compute_score", "search_tool", "verl_rows"]

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
-from ..tool_call_format import SEARCH_TOOL
+from ..formats.tool_call import SEARCH_TOOL
 from .tool_episode import ToolEpisode, question_by_id, shared_task
 
 __all__ = ["BerrypickSearchTool"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import world_text
+from ..world import closed_voice
 from .entropy import discrete_entropy
 
 __all__ = [
@@ -94,7 +94,7 @@ def replay(
 
 
 def _named_kind(query: str, kinds: Sequence[str], ids: Sequence[str]) -> int:
-    named = [kinds.index(kind) for kind in world_text.parse_query(query).kinds if kind in kinds]
+    named = [kinds.index(kind) for kind in closed_voice.parse_query(query).kinds if kind in kinds]
     return min(named or range(len(kinds)), key=lambda kind: ids[kind]) if len(named) != 1 else named[0]
 
 

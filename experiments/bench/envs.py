@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ...envs.episode import Draft, Episode, advance, start
-from ...envs.task import Task
-from ...envs.tasks import make_task
+from ...envs.tasks.registry import make_task
+from ...envs.tasks.task import Task
 from ...envs.vector_env import SearchVectorEnv
 from ...retrieval_index.bounds import at_least
 from ...retrieval_index.errors import UnknownNameError
 from ...retrieval_index.searcher import Hit, Searcher
-from ..run_folder import environment_facts, write_json
+from ..runs.run_folder import environment_facts, write_json
 
 __all__ = ["BenchEnvs"]
 
@@ -152,7 +152,7 @@ def world_generation(passages: int) -> dict[str, Any]:
     """Seconds and peak resident GiB of generating a World, in a process of its own."""
     code = (
         "import json, resource, time\n"
-        "from berrypick.envs.world import WorldConfig, build_world\n"
+        "from berrypick.envs.world.world import WorldConfig, build_world\n"
         "began = time.perf_counter()\n"
         f"world = build_world(WorldConfig(num_train={passages // 6}, num_validation=0, num_test=0))\n"
         "print(json.dumps({'passages': len(world.records), 'seconds': time.perf_counter() - began,\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...envs.episode import Draft, advance, start
-from ...envs.tasks import make_task
+from ...envs.tasks.registry import make_task
 from ...retrieval_index.errors import MissingExtraError
 from ...retrieval_index.remote import RemoteSearcher
 from ...retrieval_index.store import build_index

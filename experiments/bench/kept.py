@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
-from ..run_folder import environment_facts, write_json
+from ..runs.run_folder import environment_facts, write_json
 
 __all__ = ["KEYS", "keep_rows", "kept_parts", "kept_rows", "markdown", "show_value"]
 

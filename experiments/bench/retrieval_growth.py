@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...envs.world import WorldConfig, build_world
+from ...envs.world.world import WorldConfig, build_world
 from ...retrieval_index.corpus import Passage
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.store import build_index, open_searcher

@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ...policies.open_policy import open_policy, require_training
 from ...retrieval_index.errors import BerrypickError
-from ..policies import open_policy, require_training
-from ..run_folder import environment_facts, write_json
+from ..runs.run_folder import environment_facts, write_json
 
 __all__ = ["BenchTrain"]
 
@@ -48,8 +48,8 @@ class BenchTrain:
         require_training("berrypick bench train")
         if min(self.questions, self.max_new_tokens, self.rounds, *self.batch_sizes) < 1 or self.group_size < 2:
             raise BerrypickError("--group-size must be at least 2, the other numbers at least 1")
-        from ...envs.tasks import make_task
-        from ...policies.language_model import LanguageModelPolicy
+        from ...envs.tasks.registry import make_task
+        from ...policies.language.model import LanguageModelPolicy
         from .train_ratios import measure
 
         policy = open_policy(self.policy)

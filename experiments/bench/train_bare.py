@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from ...envs.episode import Episode
-from ...policies.batches import TokenRows, micro_batches, score
-from ...policies.language_model import LanguageModelPolicy, encode_prompt
-from ...policies.row_cache import RowCache, forward_rows
+from ...policies.language.batches import TokenRows, micro_batches, score
+from ...policies.language.model import LanguageModelPolicy, encode_prompt
+from ...policies.language.row_cache import RowCache, forward_rows
 
 __all__ = ["bare_decode", "bare_update", "feed", "generate_turns", "left_padded"]
 

@@ -13,12 +13,12 @@ from typing import Literal
 
 import torch
 
-from ...envs.tasks import make_task
-from ...policies.language_model import LanguageModelPolicy
+from ...envs.tasks.registry import make_task
+from ...policies.language.model import LanguageModelPolicy
 from ...policies.objectives import get_objective
-from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
+from ...policies.open_policy import open_policy
+from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
-from ..policies import open_policy
 
 __all__ = ["PeakRss", "step_growth_mib"]
 

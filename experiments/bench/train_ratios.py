@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...envs.episode import Episode
-from ...envs.task import Task
-from ...policies.batches import TokenRows, micro_batches
-from ...policies.language_model import LanguageModelPolicy, encode_episode, encode_prompt
+from ...envs.tasks.task import Task
+from ...policies.language.batches import TokenRows, micro_batches
+from ...policies.language.model import LanguageModelPolicy, encode_episode, encode_prompt
+from ...policies.language.row_cache import RowCache, forward_rows
 from ...policies.objectives import get_objective
 from ...policies.policy import Sampling
-from ...policies.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
-from ...policies.row_cache import RowCache, forward_rows
+from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from .train_bare import bare_decode, bare_update, feed, generate_turns
 from .train_memory import step_growth_mib
 

@@ -16,11 +16,11 @@ from statistics import median
 from typing import Any
 
 from ...envs.episode import Draft, Episode, advance, start
+from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import Question
-from ...envs.task import Task
-from ...envs.turn_format import get_turn_format
-from ...policies.language_model import LanguageModelPolicy, encode, encode_prompt
-from ...policies.rl import RlConfig
+from ...envs.tasks.task import Task
+from ...policies.language.model import LanguageModelPolicy, encode, encode_prompt
+from ...policies.training.rl import RlConfig
 from ...retrieval_index.errors import MissingExtraError
 from .train_bare import left_padded
 

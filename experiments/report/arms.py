@@ -8,7 +8,7 @@ from typing import Any
 
 from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
-from ..same_questions import check_same_questions
+from ..measures.same_questions import check_same_questions
 from .folders import json_object, next_step
 
 __all__ = ["load_arms"]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...envs.frontier import Frontier
 from ...envs.record import EpisodeRecord
-from ..exact_rows import ExactRows, exact_rows
-from ..paired import compare
-from ..same_questions import check_same_questions
-from ..summary import summarize
+from ...envs.world.frontier import Frontier
+from ..measures.exact_rows import ExactRows, exact_rows
+from ..measures.paired import compare
+from ..measures.same_questions import check_same_questions
+from ..measures.summary import summarize
 from .arms import load_arms
 from .terminal import difference_lines, final_screen, report_console
 

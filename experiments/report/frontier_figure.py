@@ -19,7 +19,7 @@ def draw_frontier(reports: Sequence[Mapping[str, Any]], folder: Path, *, title: 
     """Draws `frontier.svg` and `frontier.png`.
 
     Args:
-        reports: of `experiments/demo.py`, over one test set; one a seed.
+        reports: of `experiments/demo/demo.py`, over one test set; one a seed.
         folder: created where absent.
         title: above the picture.
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ...envs.frontier import Frontier
 from ...envs.record import EpisodeRecord
+from ...envs.world.frontier import Frontier
 from ...retrieval_index.plain_text import safe_text
-from ..measures import MEASURES
+from ..measures.measures import MEASURES
 from .page_file import PAGE_MARK
 from .sizes import size_lines
 from .svg import frontier_svg

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...retrieval_index.durable import writing
 from ...retrieval_index.errors import BerrypickError
-from ..run_folder import write_whole
+from ..runs.run_folder import write_whole
 
 __all__ = ["PAGE_MARK", "check_page_file", "write_page_file"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from ...envs.frontier import Frontier
+from ...envs.world.frontier import Frontier
 from ...retrieval_index.plain_text import safe_text
 
 __all__ = ["frontier_svg"]

@@ -108,7 +108,7 @@ def final_screen(
     Args:
         console: where to.
         title: what was run.
-        arms: name -> summary, see `experiments/summary.py`.
+        arms: name -> summary, see `experiments/measures/summary.py`.
         references: name -> measure -> exact value.
         notes: sentences made from the numbers.
         differences: what was compared; says over how many questions.

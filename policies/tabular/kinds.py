@@ -2,8 +2,8 @@
 
 It reads perfectly, never gives up and never repeats a kind; what is left is the order in which kinds are tried, where
 diversity has its price. A state is (table, hop, kinds tried at the hop, queries left), the policy a softmax over
-untried kinds. With one table for each cue it is blind to the question, as the frontier of `envs/frontier.py` is, so
-what it learns on training questions is what it does on test questions.
+untried kinds. With one table for each cue it is blind to the question, as the frontier of `envs/world` is, so what it
+learns on training questions is what it does on test questions.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..objectives.losses import StepTokens, TokenBatch
 from ..objectives.registry import get_objective
-from ..rl_update import RlState
+from ..training.rl_update import RlState
 from .groups import groups_of_table
 from .training import Batch, Loss, score
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...envs.world import WorldConfig, build_world
+from ...envs.world.world import WorldConfig, build_world
 from ...retrieval_index.bounds import at_least, check_seeds
 from ...retrieval_index.errors import BerrypickError
 from .kinds import KindWorld, kind_probabilities

@@ -188,7 +188,7 @@ def tags():
     """The tiny preset's tokenizer and, for each train question, an episode in tags of one search and one of two."""
     from berrypick.envs.adapters.tool_episode import shared_task
     from berrypick.envs.episode import Draft, advance, start
-    from berrypick.policies.tiny import tiny_tokenizer
+    from berrypick.policies.language.tiny import tiny_tokenizer
 
     tokenizer, task, episodes = tiny_tokenizer(), shared_task("berrypick/World-v0", WORLD), []
     for question in task.split("train"):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from berrypick.policies.language.tiny import tiny_model, tiny_tokenizer
 from berrypick.policies.objectives import Groups, OutcomeCounts, get_objective
 from berrypick.policies.objectives.trl import completion_outcomes, objective_trainer
-from berrypick.policies.tiny import tiny_model, tiny_tokenizer
 from berrypick.retrieval_index.errors import BerrypickError
 
 pytest.importorskip("trl")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from berrypick.envs.adapters.verl import compute_score, verl_rows
+from berrypick.envs.data.upstream_records import passage_from_text
 from berrypick.envs.episode import Draft, advance, start
-from berrypick.envs.tasks import make_task
-from berrypick.envs.upstream_records import passage_from_text
+from berrypick.envs.tasks.registry import make_task
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 RESPONSE = (
@@ -77,7 +77,7 @@ def test_rows_name_the_tool_loop_the_question_and_the_answer():
 
 def test_rows_survive_parquet_and_our_own_reader(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
-    from berrypick.envs.upstream import read_dataset
+    from berrypick.envs.data.upstream import read_dataset
     from pyarrow import parquet
 
     rows = verl_rows("berrypick/World-v0", "train", num_train=3, num_test=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.envs.adapters.verl import verl_rows
-from berrypick.envs.tasks import make_task
+from berrypick.envs.tasks.registry import make_task
 
 verl = pytest.importorskip("verl")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

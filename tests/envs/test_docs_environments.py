@@ -9,7 +9,7 @@ import gymnasium as gym
 from berrypick.envs.documentation import environments_page
 from berrypick.envs.episode import Draft, advance, start
 from berrypick.envs.rewards import REWARD_SUMMARIES, REWARD_TERMS
-from berrypick.envs.tasks import TASKS, make_task
+from berrypick.envs.tasks.registry import TASKS, make_task
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "environments.md"
 

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 from berrypick.envs.episode import BUDGET_HINT, INVALID_HINT, MAX_TURN_CHARS, Draft, advance, start
+from berrypick.envs.formats.turn_format import Invalid, get_turn_format, turn_format_names
 from berrypick.envs.questions import EpisodeSpec, Question
-from berrypick.envs.turn_format import Invalid, get_turn_format, turn_format_names
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError

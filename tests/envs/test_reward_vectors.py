@@ -8,7 +8,7 @@ from berrypick.envs.episode import Draft, advance, start
 from berrypick.envs.questions import EpisodeSpec, Question
 from berrypick.envs.recording import record_of
 from berrypick.envs.reward_vectors import candidate_vectors, vector_names, vector_table
-from berrypick.envs.tasks import make_task
+from berrypick.envs.tasks.registry import make_task
 from berrypick.retrieval_index.searcher import Hit
 
 PATHS = ((frozenset(["a"]), frozenset(["b"])), (frozenset(["a"]), frozenset(["c"])))

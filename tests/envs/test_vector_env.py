@@ -8,7 +8,7 @@ import berrypick  # noqa: F401
 import gymnasium as gym
 import numpy as np
 import pytest
-from berrypick.envs.tasks import make_task
+from berrypick.envs.tasks.registry import make_task
 from berrypick.envs.vector_env import SearchVectorEnv
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 import urllib3
 from berrypick.__main__ import main
-from berrypick.envs.tasks import Task
+from berrypick.envs.tasks.registry import Task
+from berrypick.policies.language.tiny import tiny_model
 from berrypick.policies.policy import Sampling
 from berrypick.policies.remote import RemotePolicy, open_remote
 from berrypick.policies.rollout import rollout
-from berrypick.policies.tiny import tiny_model
 from berrypick.retrieval_index.errors import BerrypickError
 
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]

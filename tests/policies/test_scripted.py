@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from berrypick.envs import world_text
 from berrypick.envs.episode import Episode
 from berrypick.envs.questions import EpisodeSpec, Question
-from berrypick.envs.tasks import Task
+from berrypick.envs.tasks.registry import Task
+from berrypick.envs.world import closed_voice
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import SCRIPTED, scripted_policy
@@ -32,7 +32,7 @@ def play(name: str, task: Task, samples: int = 1, spec: EpisodeSpec | None = Non
 
 
 def kinds_tried(episode: Episode) -> list[str]:
-    return [world_text.parse_query(query).kinds[0] for query in episode.queries]
+    return [closed_voice.parse_query(query).kinds[0] for query in episode.queries]
 
 
 def expected_best_order(question: Question) -> bool:
@@ -67,8 +67,8 @@ def test_random_order_draws_orders_uniformly_and_never_repeats_a_kind_at_a_hop(w
     assert all(abs(count / n - 1 / 3) < 4 * (2 / 9 / n) ** 0.5 for count in firsts.values())
     assert len(firsts) == 3
     for episode in (episode for group in groups for episode in group):
-        by_entity = Counter(world_text.parse_query(query).entity for query in episode.queries)
-        pairs = {(world_text.parse_query(q).entity, world_text.parse_query(q).kinds) for q in episode.queries}
+        by_entity = Counter(closed_voice.parse_query(query).entity for query in episode.queries)
+        pairs = {(closed_voice.parse_query(q).entity, closed_voice.parse_query(q).kinds) for q in episode.queries}
         assert len(pairs) == sum(by_entity.values())
 
 
@@ -77,7 +77,7 @@ def test_a_fact_is_restated_before_the_next_step_and_a_hit_moves_on(world: Task)
         for episode in group:
             tried: list[str] = []
             for before, after in zip(episode.turns, episode.turns[1:]):
-                fact = world_text.parse_passage(before.hits[0][0].text)
+                fact = closed_voice.parse_passage(before.hits[0][0].text)
                 assert fact is not None
                 tried.append(fact.kind)
                 said = fact.obj or " ".join(("lost in", *tried))
@@ -110,7 +110,7 @@ class Foreign:
     index_id = "foreign"
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        text = world_text.passage_text("ledger", "founder", "bababa", "dododo")
+        text = closed_voice.passage_text("ledger", "founder", "bababa", "dododo")
         return [[Hit("x", "", text, 1.0)] for _ in queries]
 
     def close(self) -> None:
@@ -128,9 +128,9 @@ def test_a_fact_about_another_entity_moves_no_hop(world: Task, searcher: Foreign
         sampling=Sampling(),
         seed=0,
     )
-    start = world_text.parse_question(world.split("train")[0].text)
+    start = closed_voice.parse_question(world.split("train")[0].text)
     assert start is not None
-    assert {world_text.parse_query(query).entity for query in group[0].queries} == {start[0]}
+    assert {closed_voice.parse_query(query).entity for query in group[0].queries} == {start[0]}
     assert group[0].prediction == "unknown"
 
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("uvicorn")
 pytest.importorskip("prometheus_client")
 
-from berrypick.envs.tasks import make_task
+from berrypick.envs.tasks.registry import make_task
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.corpus import Passage, corpus_sha256
 from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError

@@ -20,7 +20,7 @@ def test_documented_code_runs(number: int, tmp_path: Path, monkeypatch: pytest.M
 def test_every_documented_command_parses() -> None:
     import shlex
 
-    from berrypick.experiments.commands import parse_command
+    from berrypick.experiments.commands.parser import parse_command
 
     commands = re.findall(r"^berrypick (.+)$", DOCS.read_text(encoding="utf-8"), re.M)
     assert len(commands) >= 7

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from berrypick.envs.formats.turn_format import Search, get_turn_format
 from berrypick.envs.metrics.entropy import cluster_entropy, discrete_entropy, query_sequence_spans, query_token_mask
-from berrypick.envs.turn_format import Search, get_turn_format
 
 
 def starts_of(pieces):

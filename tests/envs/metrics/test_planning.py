@@ -7,17 +7,17 @@ import math
 
 import numpy as np
 import pytest
-from berrypick.envs import world_text
 from berrypick.envs.metrics.planning import (
     conditional_kind_entropy,
     kind_information,
     plan_pass_at_k,
     replay,
 )
+from berrypick.envs.world import closed_voice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-KINDS = list(world_text.KINDS[:3])
+KINDS = list(closed_voice.KINDS[:3])
 
 
 def world_of(present, budget=3):
@@ -27,7 +27,7 @@ def world_of(present, budget=3):
 
 
 def query(kind):
-    return world_text.query_text(KINDS[kind], "founder", "kizunba")
+    return closed_voice.query_text(KINDS[kind], "founder", "kizunba")
 
 
 def simulated_plan(present, budget, kinds):

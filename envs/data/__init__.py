@@ -1,0 +1,1 @@
+"""Question sets: files, upstream formats, downloads."""

@@ -1,0 +1,61 @@
+"""Questions that stand in two sets: what is trained on must not be what is measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..answers import normalize
+from ..questions import Question
+
+__all__ = ["Leak", "find_leaks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Two questions of two sets that are one.
+
+    Attributes:
+        kind: "same question", "same id", or "same evidence and answer".
+        first: set and question id.
+        second: set and question id.
+    """
+
+    kind: str
+    first: tuple[str, str]
+    second: tuple[str, str]
+
+
+def find_leaks(sets: Mapping[str, Sequence[Question]]) -> list[Leak]:
+    """Leaks between every two sets, each pair of questions once, under the strongest kind that holds.
+
+    Texts are compared normalised (case, punctuation, articles, spaces). Evidence counts only where it is known.
+    """
+    leaks = []
+    for (first, ones), (second, others) in itertools.combinations(sets.items(), 2):
+        found: dict[tuple[str, str], str] = {}
+        for kind, key in (("same question", _text), ("same id", _id), ("same evidence and answer", _evidence)):
+            by_key: dict[object, list[str]] = {}
+            for one in ones:
+                if (value := key(one)) is not None:
+                    by_key.setdefault(value, []).append(one.id)
+            for other in others:
+                value = key(other)
+                for one_id in by_key.get(value, ()) if value is not None else ():
+                    found.setdefault((one_id, other.id), kind)
+        leaks += [Leak(kind, (first, one), (second, other)) for (one, other), kind in found.items()]
+    return leaks
+
+
+def _text(question: Question) -> object:
+    return normalize(question.text)
+
+
+def _id(question: Question) -> object:
+    return question.id
+
+
+def _evidence(question: Question) -> object:
+    passages = frozenset(passage for path in question.evidence for hop in path for passage in hop)
+    return (passages, normalize(question.answers[0])) if passages else None

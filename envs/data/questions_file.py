@@ -1,0 +1,143 @@
+"""Question files: JSONL in the layout of docs/data.md, and the folder they are kept in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.corpus import read_jsonl
+from ...retrieval_index.errors import BerrypickError
+from ..questions import Question
+
+__all__ = ["QuestionError", "cache_folder", "data_folder", "questions_from_lines", "read_questions"]
+
+
+class QuestionError(BerrypickError):
+    """A question line that is not valid; the message names file and line."""
+
+
+def cache_folder() -> Path:
+    """Where indexes and downloaded sets are kept: BERRYPICK_CACHE, or ~/.cache/berrypick."""
+    return Path(os.environ.get("BERRYPICK_CACHE") or Path.home() / ".cache" / "berrypick")
+
+
+def data_folder(name: str) -> Path:
+    """The folder of a data set: below BERRYPICK_DATA, else where `berrypick data get` put it."""
+    root = os.environ.get("BERRYPICK_DATA")
+    if root and (Path(root) / name).is_dir():
+        return Path(root) / name
+    downloaded = cache_folder() / "data" / name
+    if downloaded.is_dir():
+        return downloaded
+    if root:
+        raise BerrypickError(f"no folder {Path(root) / name}; set BERRYPICK_DATA to the folder that holds {name}/")
+    raise BerrypickError(
+        f"{name} needs its data: set BERRYPICK_DATA to the folder that holds {name}/corpus.jsonl.gz and "
+        f"{name}/questions.jsonl, pass data=FOLDER, or try `berrypick data get {name}`"
+    )
+
+
+def read_questions(
+    path: Path, titles: Mapping[str, str], *, skipped: list[str] | None = None
+) -> dict[str, tuple[Question, ...]]:
+    """Reads questions by split.
+
+    A line is {"id", "question", "golden_answers", "metadata"}; `metadata.supporting_ids` become the evidence, one
+    hop each, and `metadata.split` the split ("test" where absent).
+
+    Args:
+        path: JSONL, plain or .gz.
+        titles: passage id to title, of the corpus the questions are asked over.
+        skipped: where given, bad lines are left out and their errors put here, instead of refusing the file.
+
+    Raises:
+        QuestionError: with file and line, for bad JSON, a missing, empty or mistyped field, a lone surrogate, a
+            duplicate id, or a supporting passage that the corpus does not hold.
+    """
+    lines = ((f"{path}:{number}", line) for number, line in read_jsonl(path, skipped=skipped))
+    return questions_from_lines(path, lines, titles, skipped)
+
+
+def questions_from_lines(
+    path: Path, lines: Iterable[tuple[str, Mapping[str, Any]]], titles: Mapping[str, str], skipped: list[str] | None
+) -> dict[str, tuple[Question, ...]]:
+    """Checks lines of our layout, each with where it stands, and sorts them by split; see `read_questions`."""
+    splits: dict[str, list[Question]] = {}
+    seen: set[str] = set()
+    for where, line in lines:
+        try:
+            question = _question(where, line, titles)
+            if question.id in seen:
+                raise QuestionError(f"{where}: duplicate question id {question.id!r}; give each question its own id")
+        except QuestionError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            continue
+        seen.add(question.id)
+        splits.setdefault(question.split, []).append(question)
+    if not splits:
+        raise QuestionError(f"{path}: no questions; give a JSONL file with one question a line")
+    return {split: tuple(questions) for split, questions in splits.items()}
+
+
+def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) -> Question:
+    metadata = line.get("metadata")
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, dict):
+        raise _bad(where, "metadata must be an object")
+    for name in ("id", "question"):
+        _check_text(where, name, line.get(name))
+    answers = line.get("golden_answers")
+    if not isinstance(answers, list) or not answers:
+        raise _bad(where, "golden_answers must be a list of texts, at least one")
+    for answer in answers:
+        _check_text(where, "each of golden_answers", answer)
+    split = metadata.get("split", "test")
+    _check_text(where, "metadata.split", split)
+    paths = evidence_paths(where, metadata, titles)
+    return Question(
+        id=line["id"],
+        text=line["question"],
+        answers=tuple(answers),
+        evidence=tuple(tuple(frozenset([passage]) for passage in path) for path in paths),
+        split=split,
+        metadata={**metadata, "supporting_titles": [titles[passage] for passage in (paths[0] if paths else ())]},
+    )
+
+
+def evidence_paths(where: str, metadata: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """The passages of each known way to the answer: `supporting_ids` first, then those other annotators marked.
+
+    Raises:
+        QuestionError: no list of texts, or a passage that the corpus does not hold.
+    """
+    lists = [metadata.get("supporting_ids") or [], *(metadata.get("supporting_ids_by_annotator") or [])]
+    paths: dict[tuple[str, ...], None] = {}
+    for supporting in lists:
+        if not isinstance(supporting, list) or not all(isinstance(passage, str) for passage in supporting):
+            raise _bad(where, "metadata.supporting_ids must be a list of passage ids")
+        for passage in supporting:
+            if passage not in titles:
+                raise QuestionError(
+                    f"{where}: supporting passage {passage!r} is not in the corpus; give the corpus of these questions"
+                )
+        if supporting:
+            paths[tuple(supporting)] = None
+    return tuple(paths)
+
+
+def _check_text(where: str, name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise _bad(where, f"{name} must be a text that is not empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _bad(where, f"{name} holds a lone surrogate") from None
+
+
+def _bad(where: str, reason: str) -> QuestionError:
+    return QuestionError(f"{where}: {reason}; mend the line, or leave such lines out with --skip-bad")

@@ -1,0 +1,203 @@
+"""Question and corpus files in our layout or in an upstream one, recognised by content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.corpus import CorpusError, Passage, read_corpus
+from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ..questions import Question
+from .questions_file import QuestionError, questions_from_lines
+from .upstream_records import FORMATS, passage_from_text
+
+__all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_records_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Questions by split, the passages they are asked over, and what the files were recognised as."""
+
+    questions: Mapping[str, tuple[Question, ...]]
+    passages: tuple[Passage, ...]
+    format: str
+
+
+def read_dataset(
+    questions: Path,
+    corpus: Path | None = None,
+    *,
+    split: str = "test",
+    skipped: list[str] | None = None,
+    passages_elsewhere: bool = False,
+) -> Dataset:
+    """Reads a question file, with its corpus or with the passages that its records carry.
+
+    Args:
+        questions: JSON, JSONL or Parquet, plain or gzipped, in any format of `upstream_records.FORMATS`.
+        corpus: JSONL or JSON; without one the records must carry their passages.
+        split: of records that name none.
+        skipped: where given, bad records are left out and their errors put here.
+        passages_elsewhere: the questions may come without any passage; what they say of their evidence is left out.
+
+    Raises:
+        QuestionError: with file and record, for an unknown format or a record that is not valid.
+    """
+    lines: list[tuple[str, dict[str, Any]]] = []
+    carried: dict[str, Passage] = {}
+    name = ""
+    for where, record in read_records_of(questions, skipped):
+        upstream = next((known for known in FORMATS if known.recognise(record)), None)
+        try:
+            if upstream is None:
+                fields = ", ".join(sorted(map(str, record))[:8])
+                has = f"fields {fields}" if fields else "it has no fields"
+                raise QuestionError(f"{where}: a record of no known question format ({has}); see docs/data.md")
+            line, own = upstream.convert(record)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, QuestionError) as error:
+            message = (
+                f"{where}: {upstream.name} record that cannot be read ({error!r}); mend it" if upstream else str(error)
+            )
+            if skipped is None:
+                raise QuestionError(message) from error
+            skipped.append(message)
+            continue
+        name = name or upstream.name
+        if isinstance(line.get("metadata"), dict):
+            line["metadata"].setdefault("split", split)
+        elif line.get("metadata") is None:
+            line["metadata"] = {"split": split}
+        lines.append((where, line))
+        carried.update((passage.id, passage) for passage in own)
+    passages = read_any_corpus(corpus, skipped=skipped) if corpus else tuple(carried[key] for key in sorted(carried))
+    if not passages and not passages_elsewhere:
+        raise QuestionError(f"{questions}: these questions carry no passages; give their corpus too")
+    if not passages:
+        lines = [(where, _without_evidence(line)) for where, line in lines]
+    titles = {passage.id: passage.title for passage in passages}
+    if corpus and carried:
+        _point_at(lines, carried, passages)
+    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name)
+
+
+def _without_evidence(line: dict[str, Any]) -> dict[str, Any]:
+    metadata = line["metadata"]
+    if not isinstance(metadata, dict):
+        return line  # refused later, with its place
+    return line | {"metadata": {key: value for key, value in metadata.items() if not key.startswith("supporting_ids")}}
+
+
+def _point_at(
+    lines: Iterable[tuple[str, dict[str, Any]]], carried: Mapping[str, Passage], passages: Iterable[Passage]
+) -> None:
+    """Supporting passages that came with the questions, found again in a corpus of other ids by title and text."""
+    known = {passage_from_text(passage.title, passage.text).id: passage.id for passage in passages}
+    for _, line in lines:
+        supporting = line["metadata"].get("supporting_ids")
+        if isinstance(supporting, list):
+            line["metadata"]["supporting_ids"] = [known.get(key, key) if key in carried else key for key in supporting]
+
+
+def read_any_corpus(path: Path, *, skipped: list[str] | None = None) -> tuple[Passage, ...]:
+    """Passages of our layout, of a JSON list of {"title", "text"}, or of a JSON object title -> sentences."""
+    value = _whole_json(path)
+    if value is None:
+        corpus = read_corpus(path, skip_bad=skipped is not None)
+        if skipped is not None:
+            skipped += corpus.skipped
+        return corpus.passages
+    found: dict[str, Passage] = {}
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in pairs:
+        if isinstance(value, dict) and isinstance(item, list) and all(isinstance(part, str) for part in item):
+            passage = passage_from_text(str(key), "".join(item))
+        elif isinstance(item, dict) and isinstance(text := item.get("text", item.get("paragraph_text")), str):
+            passage = passage_from_text(str(item.get("title", "")), text)
+            passage = Passage(item["id"], passage.title, passage.text) if isinstance(item.get("id"), str) else passage
+        else:
+            reason = f"{path}[{key!r}]: no passage with title and text; give JSONL, see docs/data.md"
+            if skipped is None:
+                raise CorpusError(reason)
+            skipped.append(reason)
+            continue
+        found[passage.id] = passage
+    if not found:
+        raise CorpusError(f"{path}: no passages; give a JSONL file with one passage a line")
+    return tuple(found.values())
+
+
+def read_records_of(path: Path, skipped: list[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of a JSON list, a JSONL file or a Parquet file, each with where it stands."""
+    if _first_line(path)[:4] == b"PAR1":
+        for number, row in enumerate(_parquet_rows(path)):
+            yield f"{path}[{number}]", row
+        return
+    value = _whole_json(path)
+    places: Iterable[tuple[str, Any]]
+    if isinstance(value, list):
+        places = ((f"{path}[{number}]", item) for number, item in enumerate(value))
+    else:
+        places = ((f"{path}:{n}", _parse(line)) for n, line in enumerate(_bytes(path).split(b"\n"), 1) if line.strip())
+    for where, item in places:
+        if isinstance(item, dict):
+            yield where, item
+            continue
+        reason = f"{where}: no valid JSON object; mend it, or leave such records out with --skip-bad"
+        if skipped is None:
+            raise QuestionError(reason)
+        skipped.append(reason)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file") from error
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole_json(path: Path) -> Any:
+    """The value of a file that is one JSON list or one JSON object over several lines; None for JSONL."""
+    first = _first_line(path)
+    if first[:1] not in (b"[", b"{"):
+        return None
+    line = _parse(first)
+    if isinstance(line, dict) and not all(isinstance(value, list) for value in line.values()):
+        return None
+    value = _parse(_bytes(path))
+    return value if isinstance(value, list | dict) else None
+
+
+def _first_line(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as lines:
+            return next((line.strip() for line in lines if line.strip()), b"")
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file") from error
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise MissingExtraError("reading Parquet", "data", error) from error
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    except (ArrowException, OSError) as error:
+        raise BerrypickError(f"cannot read {path}: {error}; give a Parquet file of question rows") from error
+    return rows

@@ -1,0 +1,64 @@
+"""How long an observation may be: in tokens where the policy that reads it has a tokenizer, else in characters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...retrieval_index.searcher import Hit
+from ..questions import EpisodeSpec
+from .actions import Invalid, Search
+from .turn_format import TurnFormat
+
+__all__ = ["LeadingChars", "leading_chars", "render_within"]
+
+LeadingChars = Callable[[str, int], int]
+"""Text and a number of tokens to how many of its leading characters those tokens hold."""
+
+
+def leading_chars(tokenizer: Any, text: str, max_tokens: int) -> int:
+    """How many leading characters of a text are at most `max_tokens` tokens; all of them where the text is shorter.
+
+    Args:
+        tokenizer: a fast tokenizer of `transformers`; no text becomes a special token.
+        text: encoded alone.
+        max_tokens: at least 1.
+    """
+
+    def encode(part: str) -> Any:
+        return tokenizer(part, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+
+    offsets = encode(text)["offset_mapping"]
+    if len(offsets) <= max_tokens:
+        return len(text)
+    # Encoded anew, a beginning may fall apart into more tokens than it had as part of the whole.
+    for kept in range(max_tokens, 0, -1):
+        end = int(offsets[kept - 1][1])
+        if len(encode(text[:end])["input_ids"]) <= max_tokens:
+            return end
+    return 0
+
+
+def render_within(
+    turn_format: TurnFormat,
+    action: Search | Invalid,
+    hits: Sequence[Sequence[Hit]],
+    first_number: int,
+    note: str | None,
+    spec: EpisodeSpec,
+    leading: LeadingChars | None,
+) -> str:
+    """The observation, cut to `spec.max_observation_tokens` where `leading` counts tokens, else to its characters.
+
+    The turn format decides how a cut observation ends; what it adds for that is counted.
+    """
+    limit = spec.max_observation_tokens
+    if limit is None or leading is None:
+        return turn_format.render(action, hits, first_number, note, spec.max_observation_chars)
+    text = turn_format.render(action, hits, first_number, note, None)
+    allowed = fits = leading(text, limit)
+    while fits < len(text) and allowed > 0:
+        text = turn_format.render(action, hits, first_number, note, allowed)
+        fits = leading(text, limit)
+        allowed -= max(1, len(text) - fits)
+    return text

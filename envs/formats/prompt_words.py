@@ -1,0 +1,68 @@
+"""What all turn formats say alike: the words of the task, the opening messages, the numbered passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...retrieval_index.searcher import Hit
+from ..questions import EpisodeSpec, Question
+from ..world.english_voice import archive_words
+from .control_text import break_control_text
+
+__all__ = ["opening", "passage_lines", "question_words"]
+
+
+def question_words(question: Question, spec: EpisodeSpec) -> str:
+    """The question as it is asked: without control spellings where `spec` breaks them."""
+    return break_control_text(question.text) if spec.escape_special_tokens else question.text
+
+
+def opening(
+    question: Question, spec: EpisodeSpec, instructions: str, *, asked: str | None = None, system: str = ""
+) -> list[dict[str, str]]:
+    """The messages that open an episode; the template "bare" sends the question alone.
+
+    Args:
+        question: what is asked.
+        spec: the rules, which the instructions name.
+        instructions: the user message, with places for question and, where it wants them, budget, several and world.
+        asked: the question in the format's own wording; as it is by default.
+        system: a system message before it.
+    """
+    words = question_words(question, spec) if asked is None else asked
+    if spec.template == "bare":
+        return [{"role": "user", "content": words}]
+    text = instructions.format(question=words, budget=_budget(spec), several=_several(spec), world=_world(question))
+    return [*([{"role": "system", "content": system}] if system else []), {"role": "user", "content": text}]
+
+
+def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]:
+    """ "[n] (Title: T) text" for each hit, numbered on."""
+    flat = [hit for ranking in hits for hit in ranking]
+    return [
+        f"[{number}] {f'(Title: {hit.title}) ' if hit.title else ''}{hit.text}"
+        for number, hit in enumerate(flat, first_number)
+    ]
+
+
+def _world(question: Question) -> str:
+    """What the World's archive holds, for a question of the World; empty for others."""
+    world = question.metadata.get("world")
+    if world is None:
+        return ""
+    return "\n" + archive_words(world["kinds"], len(question.metadata.get("answers_by_path", ("one",))))
+
+
+def _budget(spec: EpisodeSpec) -> str:
+    limit = spec.max_turns - 1 if spec.search_budget is None else spec.search_budget
+    return "once" if limit == 1 else f"{limit} times at most"
+
+
+def _several(spec: EpisodeSpec) -> str:
+    """What is asked for where several answers are wanted; empty for one."""
+    if spec.num_answers == 1:
+        return ""
+    return (
+        f" Give {spec.num_answers} different answers in the one block, one a line, each with the numbers of "
+        "the passages that support it, for example: Beijing [2]."
+    )

@@ -1,0 +1,1 @@
+"""The planted world and its exact frontier."""

@@ -1,0 +1,145 @@
+"""Which kinds hold the facts of a World, and how likely trying kinds in some order succeeds: exact, in float64.
+
+Notation (world.md, section 2): S_h is the set of kinds that hold the fact of hop h; a policy tries kinds one after
+another and goes to the next hop at its first hit; B queries in all. Nothing is sampled.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...retrieval_index.errors import BerrypickError
+from ..questions import Question
+
+__all__ = [
+    "Array",
+    "AvailabilityTable",
+    "Orders",
+    "best_order",
+    "ceiling",
+    "cue_tables",
+    "order_success",
+    "pass_at_1",
+    "pass_at_k",
+    "population_table",
+    "question_table",
+    "replacement_success",
+    "uniform_orders",
+]
+
+Orders = Mapping[tuple[int, ...], float]
+"""Probability of each order in which kinds are tried; drawn independently at each hop."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityTable:
+    """Which kinds hold the facts, as a distribution: rows [n][hop] of kind sets, weights [n] that sum to 1."""
+
+    rows: tuple[tuple[frozenset[int], ...], ...]
+    weights: Array
+    num_kinds: int
+
+    @property
+    def hops(self) -> int:
+        """Facts of a chain."""
+        return len(self.rows[0])
+
+
+def population_table(availability: Sequence[float], hops: int) -> AvailabilityTable:
+    """The distribution that the generator draws from: kinds independent, hops independent."""
+    kinds = range(len(availability))
+    subsets = [frozenset(s) for size in range(len(availability) + 1) for s in itertools.combinations(kinds, size)]
+    chance = {s: float(np.prod([a if k in s else 1 - a for k, a in enumerate(availability)])) for s in subsets}
+    rows = tuple(itertools.product(subsets, repeat=hops))
+    weights = np.array([np.prod([chance[s] for s in row]) for row in rows])
+    return AvailabilityTable(rows, weights, len(availability))
+
+
+def question_table(questions: Sequence[Question]) -> AvailabilityTable:
+    """The empirical distribution of a set of World questions; equal rows are counted together."""
+    if not questions:
+        raise BerrypickError("a frontier needs at least one question")
+    worlds = [question.metadata["world"] for question in questions]
+    counts = Counter(tuple(frozenset(kinds) for kinds in world["present"]) for world in worlds)
+    rows = tuple(sorted(counts, key=lambda row: [sorted(s) for s in row]))
+    weights = np.array([counts[row] for row in rows], np.float64) / len(questions)
+    return AvailabilityTable(rows, weights, len(worlds[0]["kinds"]))
+
+
+def cue_tables(questions: Sequence[Question]) -> list[tuple[float, AvailabilityTable]]:
+    """The questions of each cue value apart, with their share: a policy sees the cue and may mix plans for each."""
+    by_cue: dict[int, list[Question]] = {}
+    for question in questions:
+        by_cue.setdefault(int(question.metadata["world"].get("cue", -1)), []).append(question)
+    return [(len(by_cue[cue]) / len(questions), question_table(by_cue[cue])) for cue in sorted(by_cue)]
+
+
+def uniform_orders(num_kinds: int) -> dict[tuple[int, ...], float]:
+    """All orders alike."""
+    orders = list(itertools.permutations(range(num_kinds)))
+    return dict.fromkeys(orders, 1 / len(orders))
+
+
+def best_order(availability: Sequence[float]) -> dict[tuple[int, ...], float]:
+    """Kinds by falling availability: the best single order for pass@1."""
+    return {tuple(sorted(range(len(availability)), key=lambda k: (-availability[k], k))): 1.0}
+
+
+def order_success(table: AvailabilityTable, orders: Orders, budget: int) -> Array:
+    """p(S_1..S_H), the chance of an episode given the question: float64 [n].
+
+    The first hit at hop h comes at query j with f_S(j) = sum_order D(order) 1[order_j in S, none before]; the
+    numbers of queries add up over hops, so their distributions convolve.
+    """
+    first = {kinds: _first_hit(kinds, orders, table.num_kinds) for row in table.rows for kinds in row}
+    return np.array([_within(budget, [first[kinds] for kinds in row]) for row in table.rows])
+
+
+def replacement_success(table: AvailabilityTable, probabilities: Sequence[float], budget: int) -> Array:
+    """The same for kinds drawn with replacement: f_S(j) = r (1 - r)^(j-1), r the mass of S."""
+    hits = {
+        kinds: np.array([0.0, *(r * (1 - r) ** j for j in range(budget))])
+        for row in table.rows
+        for kinds in row
+        if (r := float(sum(probabilities[k] for k in kinds))) is not None
+    }
+    return np.array([_within(budget, [hits[kinds] for kinds in row]) for row in table.rows])
+
+
+def pass_at_1(table: AvailabilityTable, success: Array) -> float:
+    """Mean success."""
+    return float(table.weights @ success)
+
+
+def pass_at_k(table: AvailabilityTable, success: Array, k: int) -> float:
+    """Chance that one of k independent episodes of a question succeeds, averaged over questions."""
+    return float(table.weights @ (1 - (1 - success) ** k))
+
+
+def ceiling(table: AvailabilityTable) -> float:
+    """Share of questions that have an evidence path at all: the limit of pass@k when budget >= hops."""
+    return float(sum(w for row, w in zip(table.rows, table.weights) if all(row)))
+
+
+def _first_hit(kinds: frozenset[int], orders: Orders, num_kinds: int) -> Array:
+    out = np.zeros(num_kinds + 1)
+    for order, chance in orders.items():
+        at = next((j for j, kind in enumerate(order, 1) if kind in kinds), None)
+        if at is not None:
+            out[at] += chance
+    return out
+
+
+def _within(budget: int, first_hits: Sequence[Array]) -> float:
+    total = np.array([1.0])
+    for first in first_hits:
+        total = np.convolve(total, first)
+    return float(total[: budget + 1].sum())

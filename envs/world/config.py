@@ -1,0 +1,124 @@
+"""The knobs of a World and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from . import closed_voice
+
+__all__ = ["PRESETS", "VOICES", "WorldConfig"]
+
+PRESETS: Mapping[str, dict[str, Any]] = {
+    "slack": {"availability": (0.5, 0.5, 0.5), "budget": 6},
+    "free": {"availability": (0.5, 0.5, 0.5), "budget": 3},
+    "priced": {"availability": (0.6, 0.5, 0.4), "budget": 3},
+    "steep": {"availability": (0.8, 0.4, 0.2), "budget": 3},
+}
+VOICES = ("closed", "english")
+
+
+@dataclass(frozen=True, slots=True)
+class WorldConfig:
+    """A world; the same values give the same bytes.
+
+    Attributes:
+        preset: name for reports.
+        availability: for each kind, the probability that it holds a fact.
+        budget: queries an episode may make.
+        hops: facts of a chain, 1 to 4.
+        num_train: questions of that split; the others likewise.
+        distractors: further facts about each question's first entity, on relations no question asks about.
+        seed: of everything.
+        cue: rho in [0, 1], how strongly a word of the question tells the right kind: for the favoured kind c,
+            a_c + rho (1 - a_c); (1 - rho) a_k for the others. 0 names no kind.
+        clauses: facts a passage, of one relation about entities of different questions, in random order.
+        num_answers: conflicting answers: at the last hop kind k states answer (k + shift) mod num_answers, where the
+            shift is the question's own.
+        aliases: give each entity a second name; passages about it say both, passages that lead to it say either.
+        voice: "closed" (syllable words only) or "english" (whole sentences); ids and hits are the same.
+        query_formats: shares of the planted query formats of `closed_voice.QUERY_FORMATS` in demonstrations.
+    """
+
+    preset: str = "priced"
+    availability: tuple[float, ...] = (0.6, 0.5, 0.4)
+    budget: int = 3
+    hops: int = 2
+    num_train: int = 256
+    num_validation: int = 128
+    num_test: int = 512
+    distractors: int = 0
+    seed: int = 0
+    cue: float = 0.0
+    clauses: int = 1
+    num_answers: int = 1
+    aliases: bool = False
+    voice: str = "closed"
+    query_formats: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        kinds, formats = len(self.availability), len(closed_voice.QUERY_FORMATS)
+        most = len(closed_voice.DISTRACTOR_RELATIONS)
+        checks = (
+            (1 <= self.hops <= len(closed_voice.RELATIONS), f"hops must be 1 to {len(closed_voice.RELATIONS)}"),
+            (2 <= kinds <= len(closed_voice.KINDS), f"2 to {len(closed_voice.KINDS)} kinds are possible"),
+            (all(0 <= a <= 1 for a in self.availability), "availability must lie between 0 and 1"),
+            (self.budget >= 1, "budget must be at least 1"),
+            (min(self.num_train, self.num_validation, self.num_test) >= 0, "numbers of questions cannot be negative"),
+            (0 <= self.distractors <= most, f"distractors must be 0 to {most}"),
+            (0 <= self.seed < 2**63, "seed must be at least 0"),
+            (0 <= self.cue <= 1, "cue must lie between 0 and 1"),
+            (1 <= self.clauses <= 16, "clauses must be 1 to 16"),
+            (1 <= self.num_answers <= kinds, "num_answers must be 1 to the number of kinds"),
+            (1 <= len(self.query_formats) <= formats, f"1 to {formats} query formats are possible"),
+            (min(self.query_formats, default=0) >= 0, "shares of query formats cannot be negative"),
+            (abs(sum(self.query_formats) - 1) < 1e-9, "shares of query formats must add up to 1"),
+        )
+        for holds, message in checks:
+            if not holds:
+                raise BerrypickError(f"World: {message}; change that argument")
+        if self.voice not in VOICES:
+            raise UnknownNameError("World voice", self.voice, VOICES)
+
+    def _check_types(self) -> None:
+        whole = ("budget", "hops", "num_train", "num_validation", "num_test", "distractors", "seed", "clauses")
+        for name in (*whole, "num_answers"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise BerrypickError(f"World: {name} must be a whole number, got {value!r}")
+        for name in ("availability", "query_formats", "cue"):
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+                raise BerrypickError(f"World: {name} must be numbers, got {value!r}")
+        if not isinstance(self.voice, str):
+            raise BerrypickError(f"World: voice must be {' or '.join(VOICES)}, got {self.voice!r}")
+        if not isinstance(self.aliases, bool):
+            raise BerrypickError(f"World: aliases must be true or false, got {self.aliases!r}")
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> WorldConfig:
+        """A preset with some values changed; unknown names offer the nearest."""
+        if name not in PRESETS:
+            raise UnknownNameError("World preset", str(name), PRESETS)
+        known = {field.name for field in fields(cls)}
+        for key in overrides:
+            if key not in known:
+                raise UnknownNameError("World argument", key, known)
+        return cls(**{"preset": name, **PRESETS[name], **overrides})
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind words in use."""
+        return closed_voice.KINDS[: len(self.availability)]
+
+    def question_availability(self, cue: int | None) -> tuple[float, ...]:
+        """The availability of a question whose favoured kind is `cue`."""
+        if cue is None:
+            return self.availability
+        return tuple(
+            a + self.cue * (1 - a) if kind == cue else (1 - self.cue) * a for kind, a in enumerate(self.availability)
+        )

@@ -1,0 +1,237 @@
+"""The planted World: a seed becomes facts, records in several kinds, and questions with all their evidence known.
+
+Every number of the exact frontier (`frontier.py`) follows from what is fixed here: a fact (entity, relation) is written
+down independently in each record kind k with probability `availability[k]`; there is one passage for each (entity,
+relation, kind), present or void; entities and facts belong to exactly one question.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...retrieval_index.corpus import Passage
+from ...retrieval_index.errors import UnknownNameError
+from ..questions import Question
+from . import closed_voice, english_voice
+from .config import PRESETS, WorldConfig
+from .names import make_names
+
+__all__ = ["PRESETS", "SPLITS", "World", "WorldConfig", "build_world", "passage_id"]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Questions and passages of one configuration."""
+
+    config: WorldConfig
+    by_split: Mapping[str, tuple[Question, ...]]
+    records: tuple[Passage, ...]
+
+    def questions(self, split: str) -> tuple[Question, ...]:
+        """The questions of "train", "validation" or "test"."""
+        if split not in self.by_split:
+            raise UnknownNameError("split", split, self.by_split)
+        return self.by_split[split]
+
+    def passages(self) -> list[Passage]:
+        """All passages, of all splits, by id."""
+        return list(self.records)
+
+
+@dataclass(slots=True)
+class _Fact:
+    """A subject and a relation, the object that each kind states (None: void), and the passages once written."""
+
+    entity: str
+    relation: str
+    objects: list[str | None]
+    ids: list[str]
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A question before it is worded: names as passages say them, in hop order."""
+
+    entities: list[str]
+    facts: list[_Fact]
+    answers: list[str]
+    cue: int | None
+
+
+def passage_id(seed: int, entity: str, relation: str, kind: str) -> str:
+    """First 16 hex digits of SHA-256(seed|entity|relation|kind); nothing else enters, so ties fall blindly."""
+    return hashlib.sha256(f"{seed}|{entity}|{relation}|{kind}".encode()).hexdigest()[:16]
+
+
+def build_world(config: WorldConfig) -> World:
+    """Generates a world."""
+    sizes = (config.num_train, config.num_validation, config.num_test)
+    needed = config.hops + config.num_answers + config.distractors
+    fillers = 0 if config.clauses == 1 else len(SPLITS) * 24 * 2 * (config.clauses - 1)
+    names = iter(make_names((sum(sizes) * needed + fillers) * (1 + config.aliases), config.seed))
+    passages: list[Passage] = []
+    by_split: dict[str, tuple[Question, ...]] = {}
+    for split, size in zip(SPLITS, sizes):
+        generator = np.random.default_rng((config.seed, 1, SPLITS.index(split)))
+        extra = np.random.default_rng((config.seed, 2, SPLITS.index(split)))
+        chains = []
+        for _ in range(size):
+            chain = _chain(config, names, generator, extra)
+            chains.append(chain)
+            passages += _distractors(
+                config, chain.entities[0], [_entity(config, names) for _ in range(config.distractors)]
+            )
+        facts = [fact for chain in chains for fact in chain.facts]
+        for group in _groups(config, facts, names, extra):
+            passages += _write(config, group, extra)
+        by_split[split] = tuple(_question(config, split, number, chain) for number, chain in enumerate(chains))
+    return World(config, by_split, tuple(sorted(passages, key=lambda passage: passage.id)))
+
+
+def _entity(config: WorldConfig, names: Iterator[str]) -> str:
+    """A name, or with aliases two of them joined by a slash, as subjects say it."""
+    return f"{next(names)}/{next(names)}" if config.aliases else next(names)
+
+
+def _chain(
+    config: WorldConfig, names: Iterator[str], generator: np.random.Generator, extra: np.random.Generator
+) -> _Chain:
+    entities = [_entity(config, names) for _ in range(config.hops + 1)]
+    answers = [entities[-1], *(_entity(config, names) for _ in range(config.num_answers - 1))]
+    cue = int(extra.integers(len(config.kinds))) if config.cue > 0 else None
+    shift = int(extra.integers(config.num_answers)) if config.num_answers > 1 else 0
+    relations = [
+        closed_voice.RELATIONS[hop][int(generator.integers(len(closed_voice.RELATIONS[hop])))]
+        for hop in range(config.hops)
+    ]
+    shape = (config.hops, len(config.kinds))
+    written = (generator.random(shape) < np.array(config.question_availability(cue))).tolist()
+    facts = []
+    for hop, relation in enumerate(relations):
+        last = hop == config.hops - 1
+        objects = [
+            (answers[(kind + shift) % config.num_answers] if last else entities[hop + 1]) if present else None
+            for kind, present in enumerate(written[hop])
+        ]
+        facts.append(_Fact(entities[hop], relation, objects, []))
+    return _Chain(entities, facts, answers, cue)
+
+
+def _groups(
+    config: WorldConfig, facts: Sequence[_Fact], names: Iterator[str], extra: np.random.Generator
+) -> Iterator[list[_Fact]]:
+    """Facts that share a passage: of one relation, never of one chain; the last group is filled up with facts that
+    nobody asks about, so that all passages are equally long."""
+    if config.clauses == 1:
+        yield from ([fact] for fact in facts)
+        return
+    by_relation: dict[str, list[_Fact]] = {}
+    for fact in facts:
+        by_relation.setdefault(fact.relation, []).append(fact)
+    for relation in sorted(by_relation):
+        same = by_relation[relation]
+        same = [same[int(i)] for i in extra.permutation(len(same))]
+        while len(same) % config.clauses:
+            subject, obj = _entity(config, names), _entity(config, names)
+            written = extra.random(len(config.kinds)) < np.array(config.availability)
+            same.append(_Fact(subject, relation, [obj if present else None for present in written.tolist()], []))
+        for first in range(0, len(same), config.clauses):
+            yield same[first : first + config.clauses]
+
+
+def _write(config: WorldConfig, group: Sequence[_Fact], extra: np.random.Generator) -> list[Passage]:
+    """The passages of a group, one a kind; notes their ids in the facts."""
+    relation = group[0].relation
+    subject = "+".join(fact.entity for fact in group)
+    variant = 0
+    if config.voice == "english":
+        variant = int(passage_id(config.seed, subject, relation, "voice"), 16)
+    out = []
+    for kind, word in enumerate(config.kinds):
+        key = passage_id(config.seed, subject, relation, word)
+        clauses = [(fact.entity, _said(config, fact.objects[kind], extra)) for fact in group]
+        out.append(Passage(key, "", _text(config, word, relation, clauses, variant)))
+        for fact in group:
+            fact.ids.append(key)
+    return out
+
+
+def _said(config: WorldConfig, obj: str | None, extra: np.random.Generator) -> str | None:
+    """The object as a passage names it: with aliases, by either name."""
+    if obj is None or not config.aliases:
+        return obj
+    return obj.split("/")[int(extra.integers(2))]
+
+
+def _text(
+    config: WorldConfig, kind: str, relation: str, clauses: Sequence[tuple[str, str | None]], variant: int
+) -> str:
+    if config.voice == "english":
+        return english_voice.record_text(kind, relation, clauses, variant)
+    return closed_voice.record_text(kind, relation, clauses)
+
+
+def _distractors(config: WorldConfig, entity: str, objects: Sequence[str]) -> list[Passage]:
+    out = []
+    for relation, obj in zip(closed_voice.DISTRACTOR_RELATIONS, objects):
+        said = obj.split("/")[0]
+        for kind in config.kinds:
+            key = passage_id(config.seed, entity, relation, kind)
+            out.append(Passage(key, "", _text(config, kind, relation, [(entity, said)], 0)))
+    return out
+
+
+def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Question:
+    present = [[kind for kind, obj in enumerate(fact.objects) if obj is not None] for fact in chain.facts]
+    relations = [fact.relation for fact in chain.facts]
+    cue = None if chain.cue is None else config.kinds[chain.cue]
+    start = chain.entities[0].split("/")[0]
+    question_text = english_voice.question_text if config.voice == "english" else closed_voice.question_text
+    world: dict[str, Any] = {
+        "preset": config.preset,
+        "kinds": list(config.kinds),
+        "availability": list(config.question_availability(chain.cue)),
+        "budget": config.budget,
+        "hops": config.hops,
+        "entities": chain.entities,
+        "relations": relations,
+        "present": present,
+        "passages": [fact.ids for fact in chain.facts],
+    }
+    aliases = [[_cased(config, name) for name in answer.split("/")] for answer in chain.answers]
+    if chain.cue is not None:
+        world["cue"] = chain.cue
+    if len(config.query_formats) > 1:
+        world["query_formats"] = list(config.query_formats)
+    metadata: dict[str, Any] = {"dataset": "world", "hops": config.hops, "world": world}
+    if config.num_answers > 1:
+        metadata["answers_by_path"] = aliases
+    return Question(
+        id=f"world-{config.seed}-{split}-{number:05d}",
+        text=question_text(start, relations, cue),
+        answers=tuple(name for names in aliases for name in names),
+        evidence=_evidence(chain, present),
+        split=split,
+        metadata=metadata,
+    )
+
+
+def _cased(config: WorldConfig, name: str) -> str:
+    return name.capitalize() if config.voice == "english" else name
+
+
+def _evidence(chain: _Chain, present: Sequence[Sequence[int]]) -> tuple[tuple[frozenset[str], ...], ...]:
+    """One path for each answer; paths differ in the last hop alone."""
+    shared = tuple(frozenset(fact.ids[kind] for kind in kinds) for fact, kinds in zip(chain.facts[:-1], present))
+    last = chain.facts[-1]
+    return tuple(
+        (*shared, frozenset(key for key, obj in zip(last.ids, last.objects) if obj == answer))
+        for answer in chain.answers
+    )

@@ -1,0 +1,42 @@
+"""A person searches by hand."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from ...envs.episode import Draft, advance, start
+from ...envs.tasks.registry import Task
+from ...retrieval_index.plain_text import safe_text
+
+__all__ = ["play"]
+
+
+def play(task: Task, split: str, seed: int) -> None:
+    """One episode at the terminal; plain words are a query, `= words` an answer. Ends at end of input."""
+    import numpy as np
+
+    console = Console(highlight=False, markup=False)
+    questions = task.split(split)
+    episode = start(questions[int(np.random.default_rng(seed).integers(len(questions)))], task.spec)
+    console.print(safe_text(episode.question.text))
+    world = episode.question.metadata.get("world")
+    if world:
+        console.print(f"Record kinds: {', '.join(world['kinds'])}. A query names kind, relation and entity.")
+    console.print("Type a query, or = and the answer.")
+    while not episode.done:
+        sys.stdout.write("> ")
+        sys.stdout.flush()
+        line = sys.stdin.readline()
+        if not line:
+            console.print("\n(stopped)")
+            return
+        tag, text = ("answer", line.strip()[1:]) if line.strip().startswith("=") else ("search", line)
+        result = advance([episode], [Draft(f"<{tag}> {text.strip()} </{tag}>")], task.searcher)[0]
+        if result.observation:
+            console.print(safe_text(result.observation.strip()))
+    verdict = "right" if episode.correct else "not right"
+    console.print(
+        f"{verdict}; reward {episode.reward:g}; the answer: {safe_text(' | '.join(episode.question.answers))}"
+    )

@@ -1,0 +1,1 @@
+"""The main job on the embedded world, end to end."""

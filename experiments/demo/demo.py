@@ -1,0 +1,171 @@
+"""The main job on the embedded world: index, SFT, RL arms, measures, report. Every part is resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ...envs.episode import Episode
+from ...envs.record import EpisodeRecord, read_records
+from ...envs.tasks.registry import Task, make_task
+from ...policies.language.model import LanguageModelPolicy, load_language_model
+from ...policies.policy import Sampling
+from ...policies.training.checkpoint import latest_checkpoint
+from ...policies.training.rl import RlConfig
+from ...policies.training.sft import SftConfig
+from ..measures.paired import compare
+from ..report.compare import report_arms
+from ..report.frontier_figure import draw_frontier
+from ..report.live import LiveView
+from ..report.terminal import difference_lines, final_screen, report_console
+from ..runs.evaluation import evaluate
+from ..runs.run_folder import hold_run_folder, write_json
+from ..runs.training import WORLD_DEMONSTRATIONS, TrainConfig, train
+
+__all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
+
+ENV = "berrypick/World-v0"
+ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """The demo's dials; see `berrypick demo --help`.
+
+    Attributes:
+        measure_training: also measure reward on the fixed training questions, before and after RL.
+    """
+
+    seed: int = 0
+    steps: int = 40
+    sft_steps: int = 520
+    questions: int = 256
+    samples: int = 8
+    index: str = "lucene"
+    measure_training: bool = False
+
+    @property
+    def env_args(self) -> dict[str, Any]:
+        """Arguments of the environment."""
+        return {"preset": "priced", "index": self.index}
+
+    def sft(self) -> TrainConfig:
+        """SFT from nothing on random-order demonstrations of another world's questions."""
+        return TrainConfig(
+            env=ENV,
+            env_args=self.env_args,
+            demonstrations=1,
+            demonstration_args=WORLD_DEMONSTRATIONS,
+            sft=SftConfig(steps=self.sft_steps, copying_steps=self.sft_steps // 4, seed=self.seed),
+        )
+
+    def rl(self, objective: str, start: Path) -> TrainConfig:
+        """RL from the SFT weights."""
+        return TrainConfig(
+            env=ENV,
+            env_args=self.env_args,
+            policy=str(start),
+            rl=RlConfig(objective=objective, steps=self.steps, seed=self.seed),
+        )
+
+
+def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> dict[str, Any]:
+    """Trains and measures all arms, writes report.json and prints the screen; returns the report."""
+    task = make_task(ENV, **config.env_args)
+    with hold_run_folder(out, {"command": "demo", **asdict(config)}, resume=resume):
+        report = _train_and_measure(config, task, out)
+    if show:
+        print_demo(report, report_console())
+    return report
+
+
+def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> dict[str, Any]:
+    base = load_language_model("tiny", seed=config.seed)
+    _measure("untrained", base, task, config, out)
+    sft = _trained("SFT", config.sft(), base, task, out / "sft")
+    _measure("SFT", sft, task, config, out)
+    start = latest_checkpoint(out / "sft" / "checkpoints")
+    assert start is not None
+    for name, objective in ARMS.items():
+        policy = load_language_model(str(start))
+        policy = _trained(name, config.rl(objective, start.relative_to(out)), policy, task, out / objective)
+        _measure(name, policy, task, config, out)
+    arms = {name: read_records(_rollouts(out, name)) for name in ("untrained", "SFT", *ARMS)}
+    report = demo_report(arms)
+    if config.measure_training:
+        report["training_reward"] = {name: _training_reward(out, name) for name in ("SFT", *ARMS)}
+    write_json(out / "report.json", report)
+    if find_spec("matplotlib"):
+        draw_frontier([report], out / "figures", title="World, preset priced: held-out questions")
+    return report
+
+
+def _trained(name: str, config: TrainConfig, policy: LanguageModelPolicy, task: Task, out: Path) -> LanguageModelPolicy:
+    with LiveView(name, config.sft.steps + config.rl.steps) as view:
+        return train(config, policy, task, out, resume=True, view=view)
+
+
+def _rollouts(out: Path, name: str, split: str = "test") -> Path:
+    folder = "eval" if split == "test" else f"eval_{split}"
+    return out / folder / name.lower().replace(". ", "_") / "rollouts.jsonl"
+
+
+def _training_reward(out: Path, name: str) -> float:
+    records = read_records(_rollouts(out, name, "train"))
+    return sum(record.reward or 0.0 for record in records) / len(records)
+
+
+def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, out: Path) -> None:
+    """Plays test questions, and the training questions where the configuration asks for it."""
+    _play_split(name, policy, task, config, _rollouts(out, name), "test")
+    if config.measure_training and name != "untrained":
+        _play_split(name, policy, task, config, _rollouts(out, name, "train"), "train")
+
+
+def _play_split(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, file: Path, split: str) -> None:
+    """Plays the first questions of a split; an evaluation that is there already is kept."""
+    if file.is_file():
+        return
+    with LiveView(f"measure {name}", config.questions * config.samples) as view:
+
+        def progress(done: int, batch: Sequence[Episode]) -> None:
+            view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)})
+
+        evaluate(
+            policy,
+            task,
+            split=split,
+            num_questions=config.questions,
+            num_samples=config.samples,
+            sampling=Sampling(max_new_tokens=32),
+            seed=config.seed,
+            out=file.parent,
+            policy_id=name,
+            on_progress=progress,
+        )
+
+
+def demo_report(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
+    """Summaries, paired differences, exact reference rows and the frontier of the test set itself."""
+    report = report_arms(arms)
+    pairs = [(name, "SFT") for name in ARMS] + [("DARLING", "Dr. GRPO")]
+    report["differences"] = {f"{a} - {b}": compare(arms[b], arms[a]) for a, b in pairs if a in arms and b in arms}
+    return report
+
+
+def print_demo(report: dict[str, Any], console: Console) -> None:
+    """The final screen."""
+    k = report["frontier"]["k"]
+    notes = difference_lines(report["differences"], ("pass@1_plan", "pass@1", f"pass@{k}", "breadth", "kind_entropy"))
+    final_screen(
+        console,
+        "berrypick demo: berrypick/World-v0, preset priced, held-out questions",
+        report["arms"],
+        references=report["references"],
+        notes=notes,
+    )

@@ -1,0 +1,131 @@
+"""The arms of the diversity tax: registered objectives as losses of the table of kinds, strengths, and controls.
+
+Outcomes of bonuses are kind signatures (`evidence`): on World all right answers of a question are equal, so answers
+cannot tell paths apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...policies.tabular.losses import objective_loss
+from ...policies.tabular.training import Batch, Loss, TableConfig
+
+__all__ = ["ARMS", "Arm"]
+
+KL_COV_FRACTION = 0.04
+"""2e-3 of a language model's tokens, of which about one in twenty decides between kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way of training.
+
+    Attributes:
+        summary: one line.
+        objective: a spec of `get_objective` with "{}" for the strength.
+        control: the arm it is compared with; "" for a control.
+        strengths: what it is swept over, weakest diversity first; (0,) where it has none.
+        strength_name: what the strength is.
+        epochs: updates on each step's rollouts.
+        imitation: imitates further demonstrations instead.
+        own_loss: replaces the objective's loss.
+        no_learning: the learning rate is 0.
+        rewards: replaces success as the reward.
+        sets: episodes search on for further answers; only Worlds with conflicting answers have such arms.
+        collinear: every dimension of a reward vector is replaced by their mean.
+    """
+
+    summary: str
+    objective: str
+    control: str = "grpo"
+    strengths: tuple[float, ...] = (0.0,)
+    strength_name: str = ""
+    epochs: int = 1
+    imitation: bool = False
+    own_loss: Loss | None = None
+    no_learning: bool = False
+    rewards: Callable[[Batch], Tensor] | None = None
+    sets: bool = False
+    collinear: bool = False
+
+    @property
+    def middle(self) -> tuple[float]:
+        """The strength that claims are read at."""
+        return (self.strengths[len(self.strengths) // 2],)
+
+    def table(self, config: TableConfig) -> TableConfig:
+        """The run with this arm's epochs and learning rate."""
+        rate = 0.0 if self.no_learning else config.learning_rate
+        return replace(config, epochs=self.epochs, learning_rate=rate)
+
+    def loss(self, strength: float) -> Loss:
+        """A fresh loss; one whose bonus counts outcomes starts to count."""
+        return self.own_loss or objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
+
+
+def _imitate_successes(batch: Batch) -> Tensor:
+    """Rejection-sampling fine-tuning: maximum likelihood of the rollouts that succeeded."""
+    return -batch.log_probs * batch.rewards.reshape(-1)[batch.episode]
+
+
+def _coin(batch: Batch) -> Tensor:
+    draws = np.random.default_rng((batch.seed, 17)).integers(0, 2, tuple(batch.rewards.shape))
+    return torch.from_numpy(draws.astype(np.float64))
+
+
+_FLOORS = (0.3, 0.1, 0.03)
+_WEIGHTS = (0.1, 0.2, 0.4)
+_KS = (2.0, 4.0, 6.0)
+
+_GRPO = "grpo"
+
+ARMS: dict[str, Arm] = {
+    "grpo": Arm("GRPO", _GRPO, ""),
+    "dr_grpo": Arm("GRPO without the division, control of methods without it", "dr_grpo", ""),
+    "darling": Arm("DARLING, clusters by what was retrieved", "darling:floor={}", "dr_grpo", _FLOORS, "floor"),
+    "darling_oracle": Arm(
+        "DARLING, clusters by evidence path: trains on the metric",
+        "darling_oracle:floor={}",
+        "dr_grpo",
+        _FLOORS,
+        "floor",
+    ),
+    "lexical": Arm(
+        "reward times the share of n-grams that no sibling wrote", "lexical:n={}", "dr_grpo", (2.0, 4.0, 6.0), "n"
+    ),
+    "ucb_mean": Arm("GRPO plus centred UCB", "ucb_mean:weight={},key=evidence", _GRPO, _WEIGHTS, "c"),
+    "ucb_con": Arm("GRPO plus UCB minus a constant", "ucb_con:weight={},key=evidence", _GRPO, _WEIGHTS, "c"),
+    "batch": Arm("GRPO minus repeats within the group", "batch:weight={},key=evidence", _GRPO, _WEIGHTS, "c"),
+    "entropy": Arm("GRPO plus entropy", "entropy:coefficient={}", _GRPO, (0.01, 0.03, 0.1), "weight"),
+    "kl_cov": Arm(
+        "KL-Cov on two updates a step",
+        f"kl_cov:fraction={KL_COV_FRACTION},coefficient={{}}",
+        "grpo_two_updates",
+        (0.3, 1.0, 3.0),
+        "coefficient",
+        epochs=2,
+    ),
+    "max_at_k": Arm("Max@K reward, then GRPO", "max_at_k:k={}", _GRPO, _KS, "k"),
+    "pass_at_k": Arm("pass@k training", "pass_at_k:k={}", _GRPO, _KS, "k"),
+    "grpo_two_updates": Arm("GRPO with two updates a step", _GRPO, "", epochs=2),
+    "batch_shuffled": Arm(
+        "control: batch bonus of shuffled rollouts", "batch_shuffled:weight={},key=evidence", _GRPO, (0.2,), "c"
+    ),
+    "random_reward": Arm("control: a coin for a reward", _GRPO, rewards=_coin),
+    "no_learning": Arm("control: learning rate 0", _GRPO, no_learning=True),
+    "more_sft": Arm("control: as many demonstrations as rollouts", _GRPO, imitation=True),
+    "rejection_sampling": Arm("control: imitates its own successes", _GRPO, own_loss=_imitate_successes),
+    "grpo_sets": Arm("GRPO on sets of answers, rewarded if one is right", _GRPO, "grpo", sets=True),
+    "multi_rlvr": Arm("Multi-RLVR: the sum over a set's answers", "multi_rlvr", "grpo", sets=True),
+    "vpo": Arm("VPO: the best answer of a set under random weights", "vpo", "multi_rlvr", sets=True),
+    "vpo_collinear": Arm(
+        "control: VPO with reward dimensions that are all equal", "vpo", "grpo_sets", sets=True, collinear=True
+    ),
+}
+"""Those with `sets` are for Worlds with conflicting answers, where they stand beside the others."""

@@ -1,0 +1,156 @@
+"""Cells on disk: one JSON document each, refused where version or settings are others."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.held import held
+from ..runs.run_folder import write_json
+from .experiment import Cell, Experiment, Results
+
+__all__ = [
+    "CELLS_PATTERN",
+    "cell_document",
+    "cell_file",
+    "failure_file",
+    "kept_cells",
+    "load_results",
+    "read_cells",
+    "stored_result",
+    "take_over",
+    "work_folder",
+    "write_cells",
+]
+
+CELLS_PATTERN = "*_cells.jsonl.gz"
+"""Of cells that are kept beside a report."""
+
+
+def cell_file(out: Path, cell: Cell) -> Path:
+    """Where a result is kept."""
+    return out / "cells" / f"{cell.key}.json"
+
+
+def failure_file(out: Path, cell: Cell) -> Path:
+    """Where a crash is kept."""
+    return out / "failed" / f"{cell.key}.txt"
+
+
+def work_folder(out: Path, cell: Cell) -> Path:
+    """Where it is computed; held meanwhile."""
+    return out / "work" / cell.key
+
+
+def stored_result(experiment: Experiment, out: Path, cell: Cell) -> dict[str, Any] | None:
+    """The stored result of a cell; None where there is none."""
+    path = cell_file(out, cell)
+    if not path.is_file():
+        return None
+    try:
+        document = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise BerrypickError(f"{path} is damaged ({error}); delete it, and the next run computes it again") from error
+    return _checked(experiment, cell, document, str(path))
+
+
+def _checked(experiment: Experiment, cell: Cell, stored: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The result in a cell's document; those of other versions and settings are refused."""
+    if stored.get("version") != experiment.version:
+        raise BerrypickError(
+            f"{path} is of version {stored.get('version')} of {experiment.name}, this is version "
+            f"{experiment.version}; choose a new --out"
+        )
+    if stored.get("digest") != cell.digest:
+        raise BerrypickError(f"{path} was computed with other settings than {cell.key} has now; choose a new --out")
+    result: dict[str, Any] = stored["result"]
+    return result
+
+
+def cell_document(experiment: Experiment, cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a finished cell."""
+    return {
+        "version": experiment.version,
+        "digest": cell.digest,
+        "config": dict(cell.config),
+        "result": result,
+    }
+
+
+def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path) -> None:
+    """Keeps finished cells as gzipped JSON lines, so that a run can go on elsewhere without computing them again."""
+    done = [cell for cell in cells if cell.key in results.done]
+    rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal cells give equal bytes
+
+
+def kept_cells(given: Path) -> Path:
+    """The file itself, or the one file of cells that a folder of published results holds."""
+    if not given.is_dir():
+        return given
+    found = sorted(given.glob(CELLS_PATTERN))
+    if len(found) != 1:
+        raise BerrypickError(f"{given} holds {len(found)} files of cells ({CELLS_PATTERN}); give the file itself")
+    return found[0]
+
+
+def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> dict[str, dict[str, Any]]:
+    """Key -> document of a file that `write_cells` made; cells that the experiment does not have are left out."""
+    if not given.is_file():
+        raise BerrypickError(
+            f"{given} is no file of cells; give the .jsonl.gz that an earlier run left beside its report"
+        )
+    known = {cell.key: cell for cell in cells}
+    try:
+        text = gzip.decompress(given.read_bytes()).decode()
+    except (OSError, EOFError, ValueError) as error:
+        raise BerrypickError(f"{given} cannot be read ({error}); give a .jsonl.gz that an earlier run left") from error
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            document = dict(json.loads(line))
+            key = document.pop("key")
+        except (ValueError, KeyError, TypeError) as error:
+            raise BerrypickError(f"{given}:{number} is no cell of an experiment; give another file") from error
+        if key in known:
+            _checked(experiment, known[key], document, f"{given}:{number}")
+            found[key] = document
+    return found
+
+
+def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Puts cells that `read_cells` found into a run folder that lacks them."""
+    for cell in cells:
+        path = cell_file(out, cell)
+        if cell.key in documents and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, documents[cell.key])
+
+
+def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Results:
+    """Reads what a run folder holds of these cells."""
+    results = Results()
+    for cell in cells:
+        stored = stored_result(experiment, out, cell)
+        failure = failure_file(out, cell)
+        if stored is not None:
+            results.done[cell.key] = stored
+        elif failure.is_file() and not _is_under_way(out, cell):
+            results.failed[cell.key] = failure.read_text().strip().splitlines()[-1]
+        else:
+            results.not_run.append(cell.key)
+    return results
+
+
+def _is_under_way(out: Path, cell: Cell) -> bool:
+    """Whether another process computes it; until it ends, its failure says what is true if it never does."""
+    work = work_folder(out, cell)
+    if not work.is_dir():
+        return False
+    with held(work) as mine:
+        return mine is False

@@ -1,0 +1,73 @@
+"""From a run folder to the project: results/NAME and the page that is made of its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.errors import BerrypickError
+from .cell_store import CELLS_PATTERN
+from .experiment import Experiment
+
+__all__ = ["check_project", "publish"]
+
+_OURS = "<!-- written by experiments/"
+PUBLISHED = ("report.json", "environment.json", "config.json")
+
+
+def check_project(project: Path) -> None:
+    """Raises BerrypickError where `publish` would write into anything but the project's own results and pages."""
+    if not (project / "pyproject.toml").is_file():
+        raise BerrypickError(f"{project} is no project folder (it has no pyproject.toml); name that of the project")
+
+
+def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
+    """Copies the report, per-seed values, PNG pictures, settings and environment of a run, and writes its pages.
+
+    Args:
+        experiment: whose run it is.
+        run: folder of `berrypick run NAME`.
+        project: gets `results/NAME/` and the experiment's pages below `docs/`.
+    """
+    if not (run / "report.json").is_file():
+        raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
+    check_project(project)
+    results = project / "results" / experiment.name
+    report = json.loads((run / "report.json").read_text())
+    _check_worth(report, results)
+    pages = experiment.pages(report)
+    for name in pages:
+        page = project / "docs" / name
+        if page.is_file() and _OURS not in page.read_text():
+            raise BerrypickError(f"{page} was not written by a report and is not overwritten; move it away")
+    files = [run / name for name in PUBLISHED]
+    for pattern in ("*.csv", CELLS_PATTERN, "figures/*.png"):
+        files += sorted(run.glob(pattern))
+    written = []
+    for file in files:
+        if file.is_file():
+            to = results / file.relative_to(run)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            written.append(Path(shutil.copyfile(file, to)))
+    docs = project / "docs"
+    docs.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        (docs / name).write_text(text)
+        written.append(docs / name)
+    return written
+
+
+def _check_worth(report: Mapping[str, Any], results: Path) -> None:
+    """A report does not replace one of more cells or of another scale."""
+    before = results / "report.json"
+    if not before.is_file():
+        return
+    old = json.loads(before.read_text())
+    if old["scale"] != report["scale"] or old["cells"]["done"] > report["cells"]["done"]:
+        raise BerrypickError(
+            f"{results} holds {old['cells']['done']} cells of scale {old['scale']} and this run "
+            f"{report['cells']['done']} of scale {report['scale']}; finish the run, or move {results} away"
+        )

@@ -1,0 +1,192 @@
+"""Runs an experiment cell by cell: each cell is one JSON document, written whole, and is never computed twice."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from fnmatch import fnmatch
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from ...retrieval_index.held import held
+from ..runs.run_folder import environment_facts, open_run_folder, write_json
+from .cell_store import (
+    cell_document,
+    cell_file,
+    failure_file,
+    kept_cells,
+    load_results,
+    read_cells,
+    stored_result,
+    take_over,
+    work_folder,
+)
+from .experiment import Cell, Experiment, Scale
+
+__all__ = ["reproduce_cell", "run_experiment"]
+
+logger = logging.getLogger(__name__)
+
+
+def run_experiment(
+    experiment: Experiment,
+    out: Path,
+    *,
+    scale: Scale,
+    num_seeds: int,
+    only: str = "*",
+    workers: int = 1,
+    given: Path | None = None,
+    on_cell: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
+    """Computes the cells that are missing, then writes report.json and what belongs to it.
+
+    A crashed cell, and one whose process was killed, is kept as `failed/KEY.txt`, reported, and tried again by the next
+    call. An interrupted run goes on. Runs in one folder share their cells: what one computes the others leave to it.
+
+    Args:
+        experiment: what to run.
+        out: run folder.
+        scale: smoke, small or full.
+        num_seeds: seeds of each arm.
+        only: shell pattern of the keys that are computed now; the report is of all that is there.
+        workers: processes that compute cells side by side, each with its share of the processor's threads.
+        given: cells that were computed elsewhere, as `write_cells` kept them; they are taken over, not computed. Or a
+            folder of published results, whose report then also speaks for the cells that it does not keep.
+        on_cell: told of (number done, number of cells, key).
+
+    Raises:
+        BerrypickError: `out` holds another run, or results of another version; no key is like `only`.
+    """
+    if num_seeds < 1 or workers < 1:
+        raise BerrypickError(f"--seeds and --workers must be at least 1, got {num_seeds} and {workers}")
+    cells = experiment.cells(scale, num_seeds)
+    chosen = [cell for cell in cells if fnmatch(cell.key, only)]
+    if not chosen:
+        raise BerrypickError(f"no cell is like {only!r}; the first of {len(cells)} is {cells[0].key}")
+    earlier = given if given is not None and given.is_dir() else None
+    if earlier is not None:
+        experiment.require_earlier(earlier, scale, num_seeds)
+    documents = {} if given is None else read_cells(experiment, cells, kept_cells(given))
+    missing = [cell for cell in chosen if cell.key not in documents and stored_result(experiment, out, cell) is None]
+    experiment.require(missing)
+    config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
+    open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
+    take_over(out, cells, documents)
+    for number, cell in enumerate(_computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1):
+        if on_cell:
+            on_cell(number, len(chosen), cell.key)
+    results = load_results(experiment, out, cells)
+    results.earlier = earlier
+    report = {
+        **experiment.report(results, scale, num_seeds),
+        "command": f"berrypick run {experiment.name} --scale {scale} --seeds {num_seeds} --out {out.name}",
+        "environment": environment_facts(),
+    }
+    write_json(out / "report.json", report, rows=True)
+    experiment.write_files(results, report, out)
+    return report
+
+
+def _computed(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
+    """Computes cells and yields each as it ends, in their order with one worker."""
+    if workers == 1:
+        for cell in cells:
+            _compute(experiment, out, cell)
+            yield cell
+        return
+    left = list(cells)
+    while left:
+        ended = set()
+        try:
+            for cell in _side_by_side(experiment, out, left, workers):
+                ended.add(cell.key)
+                yield cell
+        except BrokenProcessPool:
+            suspects = [cell for cell in left if cell.key not in ended and _died(out, cell)]
+            if not suspects:  # no cell was being computed: the next processes would not come up either
+                raise
+            for cell in suspects:  # all processes went down with the one; each is tried alone
+                try:
+                    yield from _side_by_side(experiment, out, [cell], 1)
+                except BrokenProcessPool:
+                    logger.warning("cell %s failed: %s", cell.key, _DIED)
+                    yield cell
+            ended |= {cell.key for cell in suspects}
+        left = [cell for cell in left if cell.key not in ended]
+
+
+def _side_by_side(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
+    """Cells of several processes, each as it ends."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
+    with ProcessPoolExecutor(workers, context, initializer=_use_threads, initargs=(threads,)) as pool:
+        waiting = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
+        try:
+            for ended in as_completed(waiting):
+                ended.result()
+                yield waiting[ended]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale, num_seeds: int) -> dict[str, Any]:
+    """Computes one cell afresh, whatever a run folder holds; unknown keys name the nearest."""
+    known = {cell.key: cell for cell in experiment.cells(scale, num_seeds)}
+    if key not in known:
+        raise UnknownNameError(f"cell of {experiment.name} at scale {scale}", key, known)
+    work = out / "reproduced" / key
+    work.mkdir(parents=True, exist_ok=True)
+    return experiment.run_cell(known[key], work)
+
+
+_DIED = "the process that computed it was killed, perhaps for memory; run again with fewer --workers"
+
+
+def _died(out: Path, cell: Cell) -> bool:
+    """Whether a cell was begun and neither ended nor failed."""
+    path = failure_file(out, cell)
+    return not cell_file(out, cell).is_file() and path.is_file() and path.read_text().strip() == _DIED
+
+
+def _compute(experiment: Experiment, out: Path, cell: Cell) -> None:
+    """Computes a cell, unless another run in this folder has just done so or is about it."""
+    work = work_folder(out, cell)
+    work.mkdir(parents=True, exist_ok=True)
+    with held(work) as mine:
+        if mine is False:
+            logger.warning("another process computes %s; it is left to that", cell.key)
+        elif not cell_file(out, cell).is_file():
+            _compute_alone(experiment, out, cell, work)
+
+
+def _compute_alone(experiment: Experiment, out: Path, cell: Cell, work: Path) -> None:
+    path, failure = cell_file(out, cell), failure_file(out, cell)
+    for folder in (path.parent, failure.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    failure.write_text(f"{_DIED}\n")  # what stands there if nobody comes back to say more
+    try:
+        result = experiment.run_cell(cell, work)
+    except Exception as error:
+        # one crashed cell loses itself alone; the report says which seed is missing and why
+        logger.warning("cell %s failed: %s", cell.key, error)
+        failure.write_text(f"{traceback.format_exc()}\n{type(error).__name__}: {error}\n")
+        return
+    except BaseException:  # interrupted by hand: not run
+        failure.unlink()
+        raise
+    write_json(path, cell_document(experiment, cell, result))
+    failure.unlink(missing_ok=True)

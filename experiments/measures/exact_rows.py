@@ -1,0 +1,93 @@
+"""World's exact values for the questions of some records: the frontier and the rows a report sets beside its arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...envs.questions import EpisodeSpec, Question
+from ...envs.record import EpisodeRecord
+from ...envs.world.config import WorldConfig
+from ...envs.world.frontier import (
+    Frontier,
+    best_order,
+    ceiling,
+    check_supported,
+    order_success,
+    pass_at_1,
+    pass_at_k,
+    question_frontier,
+    question_table,
+    uniform_orders,
+)
+from ...retrieval_index.errors import BerrypickError
+
+__all__ = ["ExactRows", "exact_rows"]
+
+
+@dataclass(frozen=True)
+class ExactRows:
+    """What is known without playing.
+
+    Attributes:
+        frontier: best pass@k for each pass@1, of any policy that cannot see availability.
+        references: row -> measure -> exact value.
+    """
+
+    frontier: Frontier
+    references: dict[str, dict[str, float]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The frontier's points, its k and its largest duality gap."""
+        points = [[point.pass_at_1, point.pass_at_k] for point in self.frontier.points]
+        return {"k": self.frontier.k, "max_gap": self.frontier.max_gap, "points": points}
+
+
+def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
+    """The exact rows of World records; for others, or settings in which they do not hold, the reason why not."""
+    questions = {record.question.id: record.question for record in records}
+    worlds = [question.metadata.get("world") for question in questions.values()]
+    if not all(worlds):
+        return "no exact frontier here: it is defined for berrypick/World-v0"
+    if len({(world["budget"], world["hops"], len(world["kinds"])) for world in worlds if world}) != 1:
+        return "no exact frontier here: the questions are of worlds of different shape; report them apart"
+    world = worlds[0]
+    assert world is not None
+    try:
+        for record in records:
+            _check(record, world)
+    except BerrypickError as error:
+        return str(error)
+    asked = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
+    front = question_frontier(asked, world["budget"], k)
+    return ExactRows(front, _references(asked, world, front))
+
+
+def _check(record: EpisodeRecord, world: dict[str, Any]) -> None:
+    """Records say under which rules and over what index they were played; those of others are judged by their hits."""
+    if any(len(ranking) > 1 for turn in record.turns for ranking in turn.hits):
+        raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
+    if record.spec is not None:
+        config = WorldConfig(availability=tuple(world["availability"]), budget=world["budget"], hops=world["hops"])
+        check_supported(EpisodeSpec(**record.spec), config, "bm25s" if record.lexical else "no lexical index")
+
+
+def _references(asked: Sequence[Question], world: dict[str, Any], front: Frontier) -> dict[str, dict[str, float]]:
+    table, k = question_table(asked), front.k
+    orders = {"uniform order": uniform_orders(len(world["kinds"]))}
+    if len({tuple(question.metadata["world"]["availability"]) for question in asked}) == 1:
+        orders["best order"] = best_order(world["availability"])
+    rows: dict[str, dict[str, float]] = {}
+    for name, mixture in orders.items():
+        success = order_success(table, mixture, world["budget"])
+        one, many = pass_at_1(table, success), pass_at_k(table, success, k)
+        rows[name] = _row(one, many, k, front.value(one) - many)
+    rows["ceiling"] = {f"pass@{k}": ceiling(table)}
+    best = max(front.points, key=lambda point: point.pass_at_k)
+    rows["frontier's top"] = _row(best.pass_at_1, best.pass_at_k, k, 0.0)
+    return rows
+
+
+def _row(one: float, many: float, k: int, distance: float) -> dict[str, float]:
+    return {"pass@1": one, "pass@1_plan": one, f"pass@{k}": many, f"pass@{k}_plan": many, "frontier_distance": distance}

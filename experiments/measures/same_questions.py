@@ -1,0 +1,52 @@
+"""Whether equal ids stand for equal questions: without that, nothing may be paired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...envs.record import EpisodeRecord
+from ...retrieval_index.errors import BerrypickError
+
+__all__ = ["check_same_questions"]
+
+_OF_THE_WORLD = ("kinds", "hops", "present")
+"""What a World question is, beside its text and answers; its budget is a rule of play."""
+
+
+def check_same_questions(
+    arms: Mapping[str, Sequence[EpisodeRecord]], settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Raises `BerrypickError` where one id stands for two questions, within an arm or between two.
+
+    Args:
+        arms: rollouts by arm.
+        settings: arguments of each arm's environment, where they are known; the message names those that differ.
+    """
+    known: dict[str, tuple[Any, str]] = {}
+    for arm, records in arms.items():
+        for record in records:
+            asked = _content(record)
+            before, where = known.setdefault(record.question.id, (asked, arm))
+            if before != asked:
+                place = f"{where} and {arm}" if where != arm else f"{arm} twice"
+                place += _differing(where, arm, settings or {})
+                raise BerrypickError(
+                    f"these rollouts answer different questions under equal ids ({record.question.id} is in {place}); "
+                    "report them apart, or play them with the same --env-arg"
+                )
+
+
+def _content(record: EpisodeRecord) -> tuple[Any, ...]:
+    question = record.question
+    world = question.metadata.get("world")
+    planted = tuple(world.get(name) for name in _OF_THE_WORLD) if isinstance(world, dict) else None
+    return " ".join(question.text.split()), sorted(question.answers), planted
+
+
+def _differing(first: str, second: str, settings: Mapping[str, Mapping[str, Any]]) -> str:
+    if first not in settings or second not in settings:
+        return ""
+    one, two = settings[first], settings[second]
+    names = sorted(name for name in {*one, *two} if one.get(name) != two.get(name))
+    return "".join(f"; {name}: {one.get(name, 'default')} and {two.get(name, 'default')}" for name in names)

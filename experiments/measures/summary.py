@@ -1,0 +1,185 @@
+"""Records to measures: per question first, then means with 95 % bootstrap intervals over questions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...envs.metrics.accuracy import pass_at_k
+from ...envs.metrics.breadth import diff_at_k
+from ...envs.metrics.planning import (
+    PlanReplay,
+    conditional_kind_entropy,
+    kind_information,
+    kind_information_draws,
+    plan_pass_at_k,
+    replay,
+)
+from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
+from ...envs.record import EpisodeRecord
+from ...envs.world.frontier import Frontier
+from .measures import MEASURES, Group, mean
+
+__all__ = ["MEASURES", "QuestionTable", "question_table_of", "summarize"]
+
+
+@dataclass(slots=True)
+class QuestionTable:
+    """Per-question values of one arm.
+
+    Attributes:
+        question_ids: sorted.
+        columns: measure -> float64 [questions], NaN where a question has no value.
+        absent: measure -> why no question has one.
+        first_kinds: World only, [question][rollout] -> the first kind of each hop it reached.
+    """
+
+    question_ids: tuple[str, ...]
+    columns: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    first_kinds: list[list[tuple[int, ...]]] = field(default_factory=list)
+
+
+def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
+    """Groups records by question and computes every measure that the records can give."""
+    groups: dict[str, Group] = defaultdict(Group)
+    for record in records:
+        groups[record.question.id].append(record)
+    ids = tuple(sorted(groups))
+    table = QuestionTable(ids)
+    for name, measure in MEASURES.items():
+        _add(table, name, [measure.of_group(groups[key]) for key in ids], "the records hold no such column")
+    size = min(len(group) for group in groups.values())
+    graded = all(record.em is not None for record in records)
+    for k in ks:
+        values = [
+            pass_at_k(len(groups[key]), sum(record.em == 1.0 for record in groups[key]), k)
+            if k <= size and graded
+            else None
+            for key in ids
+        ]
+        _add(
+            table,
+            f"pass@{k}",
+            values,
+            f"{size} samples a question" if k > size else "no exact match in the records",
+        )
+    _add(
+        table,
+        f"answers_distinct@{size}",
+        [diff_at_k([r.answer_norm for r in groups[key]], size) for key in ids],
+        "no answers",
+    )
+    if all("world" in group[0].question.metadata for group in groups.values()):
+        _add_planning(table, [groups[key] for key in ids], [k for k in ks if k <= size])
+    return table
+
+
+def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason: str) -> None:
+    column = np.array([np.nan if value is None else value for value in values], np.float64)
+    if np.isnan(column).all():
+        table.absent[name] = reason
+    else:
+        table.columns[name] = column
+
+
+def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[int]) -> None:
+    replays = [[_replay(record) for record in group] for group in groups]
+    plan = [mean([r.plan for r in rs]) or 0.0 for rs in replays]
+    made = [mean([r.made for r in rs]) or 0.0 for rs in replays]
+    actual = [mean([r.em for r in group]) or 0.0 for group in groups]
+    none = "no query was made"
+    _add(table, "pass@1_plan", plan, none)
+    table.first_kinds = [[r.first_kinds for r in rs] for rs in replays]
+    _add(table, "give_up_loss", [p - m for p, m in zip(plan, made)], none)
+    _add(table, "execution_loss", [m - a for m, a in zip(made, actual)], none)
+    _add(table, "gave_up", [mean([float(r.gave_up) for r in rs]) for rs in replays], none)
+    for k in ks:
+        _add(table, f"pass@{k}_plan", [plan_pass_at_k([r.plan for r in rs], k) for rs in replays], none)
+    _add(table, "executed_right", [mean([float(x) for r in rs for x in r.executed]) for rs in replays], none)
+    _add(
+        table,
+        "new_kind_after_miss",
+        [mean([float(x) for r in rs for x in r.new_after_miss]) for rs in replays],
+        "no miss was followed by a query",
+    )
+    _add(
+        table,
+        "kind_entropy",
+        [conditional_kind_entropy([r.first_kinds for r in rs], miller_madow=True) for rs in replays],
+        "fewer than two rollouts searched",
+    )
+
+
+def _replay(record: EpisodeRecord) -> PlanReplay:
+    tops = [
+        (ranking[0].id if ranking else None)
+        for turn in record.turns
+        if turn.action == "search" and turn.error is None
+        for ranking in turn.hits
+    ]
+    return replay(record.question.metadata["world"], record.queries, tops, answered=record.terminated)
+
+
+def summarize(
+    records: Sequence[EpisodeRecord],
+    *,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    frontier: Frontier | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """All measures of one arm with intervals.
+
+    Args:
+        records: of one policy.
+        ks: for pass@k.
+        frontier: of the records' own questions; adds the distance to it at `frontier.k`.
+        seed: of the bootstrap.
+
+    Returns:
+        {"policy_id", "num_questions", "num_episodes", "samples", "measures": {name: {value, low, high, n}},
+        "left_out": {name: questions without a value}, "absent": {name: why}}.
+    """
+    table = question_table_of(records, ks)
+    indices = bootstrap_indices(len(table.question_ids), seed=seed)
+    measures = {name: asdict(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
+    if frontier is not None and f"pass@{frontier.k}_plan" in table.columns:
+        measures["frontier_distance"] = asdict(_distance(table, frontier, indices))
+    information = _information(table, indices)
+    if information is not None:
+        measures["kind_information"] = asdict(information)
+    return {
+        "policy_id": records[0].policy_id,
+        "num_questions": len(table.question_ids),
+        "num_episodes": len(records),
+        "samples": len(records) // len(table.question_ids),
+        "measures": measures,
+        "left_out": {
+            name: int(missing) for name, column in table.columns.items() if (missing := np.isnan(column).sum())
+        },
+        "absent": table.absent,
+    }
+
+
+def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int64]) -> Estimate:
+    """F(pass@1_plan) - pass@k_plan, vertical, the frontier held fixed under the bootstrap."""
+    one, many = table.columns["pass@1_plan"], table.columns[f"pass@{frontier.k}_plan"]
+    value = frontier.value(float(one.mean())) - float(many.mean())
+    ones, manys = one[indices].mean(1), many[indices].mean(1)
+    low, high = np.quantile([frontier.value(float(a)) - float(b) for a, b in zip(ones, manys)], [0.025, 0.975])
+    return Estimate(value, float(low), float(high), len(one))
+
+
+def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate | None:
+    """I(kind; question | hop), corrected; its interval is the bootstrap's, moved onto the value."""
+    found = kind_information(table.first_kinds, miller_madow=True)
+    if found is None:
+        return None
+    draws = kind_information_draws(table.first_kinds, indices[:200], miller_madow=True)
+    low, high = np.quantile(draws - draws.mean(), [0.025, 0.975]) + found.information
+    return Estimate(found.information, float(low), float(high), len(table.question_ids))

@@ -1,0 +1,105 @@
+"""The real-corpora report in words: tables made of its numbers, none typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...envs.tasks.controls import CONTROLS
+from ...policies.open_policy import MODELS
+from ...policies.scripted import SCRIPTED
+from ..grid.experiment import failure_lines
+from ..measures.measures import MEASURES
+from ..report.grid_tables import markdown_table, plain, signed
+
+__all__ = ["page", "report_text"]
+
+Report = Mapping[str, Any]
+SHOWN = {
+    "em": "EM", "pass@4": "pass@4", "f1": "F1", "evidence_recall": "evidence recall", "all_hops": "all hops",
+    "breadth": "breadth", "unique_query_ratio": "distinct queries", "semantic_query_entropy": "semantic entropy",
+    "query_token_entropy": "token entropy", "searches": "searches", "valid_actions": "valid turns",
+}  # fmt: skip
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    header = ["policy", "retrieval", *SHOWN.values(), "questions"]
+    return markdown_table(
+        header,
+        [
+            [
+                row["policy"],
+                row["retrieval"],
+                *(plain(row["measures"].get(name)) for name in SHOWN),
+                f"{row['questions']} x {row['samples'] * len(row['seeds'])}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _gains(report: Report, name: str) -> str:
+    rows = [
+        [gain["policy"], gain["retrieval"], signed(gain["gain"]["em"]), signed(gain["gain"]["f1"])]
+        for gain in report["gains"]
+        if gain["set"] == name
+    ]
+    return markdown_table(["policy", "retrieval", "EM minus closed book", "F1 minus closed book"], rows)
+
+
+def _sets(report: Report) -> list[str]:
+    return list(dict.fromkeys(row["set"] for row in report["rows"]))
+
+
+def _policies(report: Report) -> str:
+    names = dict.fromkeys(row["policy"] for row in report["rows"])
+    known = {name: policy.summary for name, policy in SCRIPTED.items()} | MODELS
+    known["oracle"] += "; knows the answer, too, so its EM says nothing about retrieval"
+    return "\n".join(f"- {name}: {known.get(name, 'a language model')}" for name in names)
+
+
+def _no_width(report: Report) -> str:
+    """What ±0.000 does not say, by number of questions (the rule of three)."""
+    counts = sorted({row["questions"] for row in report["rows"]})
+    bounds = ", ".join(f"{3 / count:.2g} of {count}" for count in counts)
+    return (
+        "±0.000 says that all questions at hand gave one value, not that any other would: of further questions up to "
+        f"3 / n may give another, at 95 % ({bounds})."
+    )
+
+
+def _state(report: Report) -> str:
+    cells = report["cells"]
+    lines = [f"{cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run."]
+    return "\n".join([*lines, *failure_lines(cells["failed"])])
+
+
+def _body(report: Report) -> list[str]:
+    parts = []
+    for name in _sets(report):
+        parts += [f"## {name}", _table([row for row in report["rows"] if row["set"] == name]), _gains(report, name)]
+    return parts
+
+
+def report_text(report: Report) -> str:
+    """The terminal text of a run."""
+    return "\n\n".join([f"real corpora, scale {report['scale']}: {_state(report)}", *_body(report)])
+
+
+def page(report: Report) -> str:
+    """docs/real_corpora.md."""
+    meanings = "\n".join(f"- {label}: {MEASURES[name].label}" for name, label in SHOWN.items() if name in MEASURES)
+    controls = "\n".join(f"- {name}: {meaning}" for name, meaning in CONTROLS.items())
+    parts = [
+        "# Measures on real corpora",
+        "<!-- written by experiments/real_corpora/page.py from results/real_corpora/report.json; do not edit -->",
+        "No training: the same questions under BM25 and under the controls of retrieval. ± is half of the 95 % "
+        "interval with questions resampled, brackets are whole ones; differences are paired by question.",
+        f"Command: `{report['command']}`. {_state(report)}",
+        _no_width(report),
+        f"Policies, untrained and sampled at temperature 1:\n\n{_policies(report)}",
+        f"Controls:\n\n{controls}",
+        f"Measures:\n\n{meanings}\n- pass@4: some of 4 rollouts is right, unbiased",
+        *_body(report),
+    ]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,1 @@
+"""Training runs, evaluations and their folders."""

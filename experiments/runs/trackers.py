@@ -1,0 +1,67 @@
+"""Where a run's metrics also go: TensorBoard, Weights & Biases and whatever else `accelerate` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+
+__all__ = ["Tracker", "check_trackers", "open_trackers"]
+
+
+class Tracker(Protocol):
+    """One open tracker."""
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Writes a step's metrics under the names of metrics.jsonl."""
+        ...
+
+    def finish(self) -> None:
+        """Flushes and closes."""
+        ...
+
+
+def check_trackers(names: Sequence[str]) -> dict[str, Any]:
+    """Tracker classes by name.
+
+    Raises:
+        UnknownNameError: `accelerate` knows no such tracker.
+        MissingExtraError: tensorboard is not installed.
+        BerrypickError: another one is not, which no extra of ours brings.
+    """
+    if not names:
+        return {}
+    try:
+        from accelerate.tracking import (  # type: ignore[import-untyped]
+            LOGGER_TYPE_TO_CLASS,
+            get_available_trackers,
+        )
+    except ImportError as error:
+        raise MissingExtraError("trackers", "train", error) from error
+    known: dict[str, Any] = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
+    installed = {str(name) for name in get_available_trackers()}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("tracker", name, known)
+        if name not in installed:
+            if name == "tensorboard":
+                raise MissingExtraError("tracking with tensorboard", "train", "tensorboard is not installed")
+            raise BerrypickError(f"{name} is not installed; install it: pip install {name}, or choose another --track")
+    return {name: known[name] for name in names}
+
+
+def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
+    """Opens trackers for a run; their files lie in the run folder, except for services.
+
+    Args:
+        names: as `accelerate` has them: "tensorboard", "wandb", "mlflow", ...; see `check_trackers`.
+        out: the run folder; its name is the run's.
+    """
+    opened: list[Tracker] = []
+    for name, kind in check_trackers(names).items():
+        tracker = kind(name, logging_dir=str(out)) if kind.requires_logging_directory else kind(out.name)
+        tracker.start()
+        opened.append(tracker)
+    return opened

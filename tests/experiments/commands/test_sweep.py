@@ -1,0 +1,73 @@
+"""A sweep on a local Ray: cells by objective and seed, kept when done, failing alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from berrypick.experiments.commands.sweep import run_cell, run_sweep, sweep_cells
+from berrypick.experiments.commands.train_flags import Train
+from berrypick.retrieval_index.errors import BerrypickError
+
+
+def base(out: Path) -> Train:
+    return Train(
+        env="berrypick/World-v0",
+        out=out,
+        env_arg=("num_train=4", "num_validation=0", "num_test=1"),
+        steps=1,
+        questions_per_step=2,
+        group_size=2,
+        max_new_tokens=4,
+        track=(),
+    )
+
+
+def test_cells_are_objectives_by_seeds_with_folder_names(tmp_path: Path) -> None:
+    cells = sweep_cells(base(tmp_path), ["grpo", "darling:floor=0.2"], [0, 5])
+    assert [cell.name for cell in cells] == [
+        "grpo/seed0",
+        "grpo/seed5",
+        "darling-floor=0.2/seed0",
+        "darling-floor=0.2/seed5",
+    ]
+    assert [(cell.command.objective, cell.command.seed) for cell in cells[1:3]] == [
+        ("grpo", 5),
+        ("darling:floor=0.2", 0),
+    ]
+    assert all(cell.command.out == tmp_path / cell.name for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "message"), [(["grop"], "did you mean grpo"), (["grpo", "grpo"], "stands twice")]
+)
+def test_a_wrong_sweep_is_refused_before_it_runs(objectives: list[str], message: str) -> None:
+    with pytest.raises(BerrypickError, match=message):
+        sweep_cells(base(Path()), objectives, [0])
+
+
+def test_a_finished_cell_is_not_computed_again(tmp_path: Path) -> None:
+    (cell,) = sweep_cells(base(tmp_path), ["grpo"], [0])
+    folder = tmp_path / cell.name
+    folder.mkdir(parents=True)
+    (folder / "cell.json").write_text('{"kept": true}')
+    assert run_cell(cell) == {"kept": True}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_one_failed_cell_loses_only_itself_and_a_second_sweep_fills_the_gap(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    good, bad = sweep_cells(base(tmp_path), ["grpo", "dr_grpo"], [0])
+    (tmp_path / bad.name).mkdir(parents=True)
+    (tmp_path / bad.name / "foreign.txt").write_text("in the way")
+    found = run_sweep([good, bad], tmp_path, workers=1)
+    assert list(found["cells"]) == [good.name]
+    assert "holds other files" in found["failures"][bad.name]
+    first = (tmp_path / good.name / "cell.json").read_bytes()
+    (tmp_path / bad.name / "foreign.txt").unlink()
+    again = run_sweep([good, bad], tmp_path, workers=1)
+    assert again["failures"] == {}
+    assert (tmp_path / good.name / "cell.json").read_bytes() == first
+    assert json.loads((tmp_path / "sweep.json").read_text())["cells"].keys() == {good.name, bad.name}

@@ -1,0 +1,142 @@
+"""Verdicts: what each rule says on differences whose answer is known, and how often it errs."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from berrypick.envs.metrics.statistics import Estimate
+from berrypick.experiments.grid.claims import Claim, Evidence, judge
+
+
+def claim(name="c", expected="increase", effect=0.02, min_seeds=5):
+    return Claim(name, "a claim", "design", "an endpoint", expected, effect, min_seeds, "all cells")
+
+
+def around(mean, n=8, spread=0.002):
+    return (mean + spread * np.linspace(-1, 1, n)).tolist()
+
+
+def verdict_of(one, differences, **facts):
+    (verdict,) = judge([one], {one.id: Evidence(differences, list(range(len(differences))), **facts)})
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("expected", "mean", "verdict"),
+    [
+        ("increase", 0.05, "supported"),
+        ("increase", 0.001, "contradicted"),  # there, but smaller than anyone would care about
+        ("increase", -0.05, "contradicted"),
+        ("decrease", -0.05, "supported"),
+        ("decrease", 0.0, "contradicted"),
+        ("equivalent", 0.0, "supported"),
+        ("equivalent", 0.015, "supported"),
+        ("equivalent", 0.05, "contradicted"),
+        ("equivalent", -0.05, "contradicted"),
+    ],
+)
+def test_clear_differences_get_the_verdict_of_the_rule(expected, mean, verdict):
+    assert verdict_of(claim(expected=expected), around(mean)).verdict == verdict
+
+
+@pytest.mark.parametrize("expected", ["increase", "decrease", "equivalent"])
+def test_noise_that_holds_both_answers_is_inconclusive(expected):
+    found = verdict_of(claim(expected=expected), around(0.01, spread=0.3))
+    assert (found.verdict, found.reason) == ("inconclusive", "the interval holds both answers")
+
+
+def test_an_interval_that_holds_zero_is_no_equivalence():
+    found = verdict_of(claim(expected="equivalent"), around(0.0, spread=0.2))
+    assert found.estimate.low < 0 < found.estimate.high
+    assert found.verdict == "inconclusive"
+
+
+def test_fewer_seeds_than_asked_for_stay_inconclusive_however_clear_and_the_missing_ones_are_named():
+    found = verdict_of(claim(min_seeds=8), around(0.5, 7), missing={7: "crashed: no memory"})
+    assert found.verdict == "inconclusive"
+    assert found.reason == "7 seeds of the 8 that were asked for"
+    assert found.missing == {"7": "crashed: no memory"}
+    assert len(found.differences) == 7
+
+
+def test_seeds_without_a_value_are_missing_and_not_zero():
+    found = verdict_of(claim(), [*around(0.05, 6), math.nan])
+    assert found.estimate.n == 6
+    assert found.missing == {"6": "no value"}
+    assert found.verdict == "supported"
+
+
+def test_what_was_not_run_is_inconclusive_and_what_cannot_be_measured_is_not_decidable_here():
+    found = judge([claim("a"), claim("b")], {"b": Evidence(undecidable="no cue")})
+    assert [(v.verdict, v.reason) for v in found] == [("inconclusive", "not run"), ("not decidable here", "no cue")]
+    assert found[0].estimate is None
+
+
+def test_before_its_stopping_rule_is_met_a_claim_is_not_tested_and_weighs_on_the_others():
+    early = verdict_of(claim(), around(0.5), unfinished="3 cells to go")
+    assert (early.verdict, early.reason, early.p_supported) == ("inconclusive", "3 cells to go", None)
+    assert early.estimate is not None
+    differences = around(0.05, 6, spread=0.03)
+    alone = verdict_of(claim(), differences)
+    for other in (Evidence(around(0.9), range(8), unfinished="3 cells to go"), Evidence([0.9, 0.91], [0, 1])):
+        found = judge([claim(), claim("d")], {"c": Evidence(differences, range(6)), "d": other})[0]
+        assert found.p_supported == pytest.approx(2 * alone.p_supported)
+
+
+def test_support_that_other_questions_might_not_give_says_so():
+    told = verdict_of(claim(expected="equivalent"), around(0.01), inside=Estimate(0.01, -0.005, 0.031, 512))
+    assert told.verdict == "supported"
+    assert told.reason == "on these questions; resampled too, the interval [-0.005, +0.031] leaves the margin"
+    told = verdict_of(claim(expected="decrease"), around(-0.05), inside=Estimate(-0.05, -0.1, 0.01, 512))
+    assert told.reason == "on these questions; resampled too, the interval [-0.100, +0.010] holds 0"
+    silent = verdict_of(claim(expected="increase"), around(0.05), inside=Estimate(0.05, 0.01, 0.1, 512))
+    assert (silent.verdict, silent.reason) == ("supported", "")
+
+
+def test_a_caveat_stands_beside_the_verdict():
+    assert verdict_of(claim(), around(0.05), caveat="one broke").reason == "one broke"
+    found = verdict_of(claim(), around(-0.05), caveat="one broke")
+    assert found.reason == "the difference lies below the smallest effect of interest; one broke"
+
+
+def test_seeds_that_all_failed_give_their_reason():
+    found = verdict_of(claim(), [], missing={0: "not run", 1: "MemoryError: full"})
+    assert (found.verdict, found.reason) == ("inconclusive", "no seed has a value: MemoryError: full")
+    assert verdict_of(claim(), [], missing={0: "not run"}).reason == "not run"
+
+
+def test_holm_counts_claims_that_were_not_run():
+    differences = around(0.05, 6, spread=0.06)
+    alone = verdict_of(claim(), differences)
+    assert alone.verdict == "supported"
+    crowd = [claim(), *(claim(f"other-{i}") for i in range(40))]
+    found = judge(crowd, {"c": Evidence(differences, list(range(6)))})[0]
+    assert found.p_supported == pytest.approx(min(1.0, 41 * alone.p_supported))
+    assert found.verdict == "inconclusive"
+
+
+def test_claims_of_no_effect_are_supported_by_mistake_in_at_most_5_percent_of_families():
+    rng = np.random.default_rng(0)
+    claims = [claim(f"c{i}", effect=1e-9) for i in range(5)]
+    wrong = 0
+    for _ in range(400):
+        evidence = {c.id: Evidence(rng.normal(0, 1, 6).tolist(), list(range(6))) for c in claims}
+        wrong += any(v.verdict == "supported" for v in judge(claims, evidence))
+    assert wrong / 400 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+
+
+def test_evidence_for_an_unregistered_claim_and_claims_without_a_size_are_refused():
+    with pytest.raises(ValueError, match="no other claim"):
+        judge([claim()], {"d": Evidence()})
+    with pytest.raises(ValueError, match="of their own"):
+        judge([claim(), claim()], {})
+    with pytest.raises(ValueError, match="smallest effect"):
+        claim(effect=0.0)
+
+
+def test_a_row_is_json():
+    row = verdict_of(claim(), around(0.05)).as_row()
+    assert json.loads(json.dumps(row))["claim"]["expected"] == "increase"

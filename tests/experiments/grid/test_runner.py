@@ -1,0 +1,219 @@
+"""The runner: every cell once, whole or not at all, a crash loses itself alone, other versions are refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from berrypick import BerrypickError
+from berrypick.experiments.grid.cell_store import load_results, write_cells
+from berrypick.experiments.grid.experiment import Cell, failure_lines
+from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
+
+
+@dataclass
+class Toy:
+    """Squares the number of each cell."""
+
+    name: str = "toy"
+    summary: str = ""
+    version: int = 1
+    factor: int = 1
+    crash: set = field(default_factory=set)
+    stop: set = field(default_factory=set)
+    die: set = field(default_factory=set)
+    needs: str = ""
+    ran: list = field(default_factory=list)
+
+    def cells(self, scale, num_seeds):
+        return [Cell(f"arm/seed-{seed}", {"seed": seed, "factor": self.factor}) for seed in range(num_seeds)]
+
+    def require(self, cells):
+        if self.needs:
+            raise BerrypickError(self.needs)
+
+    def require_earlier(self, earlier, scale, num_seeds):
+        raise BerrypickError(f"nothing is taken over from {earlier}")
+
+    def run_cell(self, cell, work):
+        seed = cell.config["seed"]
+        self.ran.append(seed)
+        if seed in self.die:
+            os._exit(9)
+        if seed in self.stop:
+            raise KeyboardInterrupt
+        if seed in self.crash:
+            raise RuntimeError(f"seed {seed} went wrong")
+        assert work.is_dir()
+        return {"value": seed**2}
+
+    def report(self, results, scale, num_seeds):
+        return {"values": {k: v["value"] for k, v in results.done.items()}, "failed": results.failed, "text": ""}
+
+    def write_files(self, results, report, out):
+        assert (out / "report.json").is_file()
+
+
+def run(toy, out, seeds=3, **options):
+    return run_experiment(toy, out, scale="smoke", num_seeds=seeds, **options)
+
+
+def test_a_second_run_computes_nothing_and_reports_the_same(tmp_path):
+    toy = Toy()
+    first = run(toy, tmp_path / "r")
+    assert first["values"] == {"arm/seed-0": 0, "arm/seed-1": 1, "arm/seed-2": 4}
+    assert first["command"] == "berrypick run toy --scale smoke --seeds 3 --out r"
+    assert run(toy, tmp_path / "r") == first
+    assert toy.ran == [0, 1, 2]
+    assert json.loads((tmp_path / "r" / "report.json").read_text()) == first
+
+
+def test_a_crashed_cell_loses_itself_alone_is_named_and_is_tried_again(tmp_path):
+    toy = Toy(crash={1})
+    report = run(toy, tmp_path / "r")
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-2": 4}
+    assert report["failed"] == {"arm/seed-1": "RuntimeError: seed 1 went wrong"}
+    toy.crash.clear()
+    assert run(toy, tmp_path / "r")["failed"] == {}
+    assert toy.ran == [0, 1, 2, 1]
+
+
+def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])  # where the processes find this module
+    report = run(Toy(die={1}), tmp_path / "r", seeds=5, workers=2)
+    assert report["values"] == {f"arm/seed-{seed}": seed**2 for seed in (0, 2, 3, 4)}
+    assert list(report["failed"]) == ["arm/seed-1"]
+    assert "was killed" in report["failed"]["arm/seed-1"]
+    assert len(run(Toy(), tmp_path / "r", seeds=5, workers=2)["values"]) == 5
+
+
+def test_runs_in_one_folder_leave_each_other_what_they_are_about_or_have_done(tmp_path):
+    class Meeting(Toy):
+        def run_cell(self, cell, work):
+            if cell.config["seed"] == 1:  # another run begins and ends while this cell is computed
+                other = run(second, tmp_path / "r")
+                assert list(other["values"]) == ["arm/seed-0", "arm/seed-2"] and other["failed"] == {}
+            return super().run_cell(cell, work)
+
+    first, second = Meeting(), Toy()
+    assert list(run(first, tmp_path / "r")["values"]) == ["arm/seed-0", "arm/seed-1", "arm/seed-2"]
+    assert (first.ran, second.ran) == ([0, 1], [2])
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+    toy = Toy(stop={1})
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, tmp_path / "r")
+    assert load_results(toy, tmp_path / "r", toy.cells("smoke", 3)).not_run == ["arm/seed-1", "arm/seed-2"]
+    toy.stop.clear()
+    run(toy, tmp_path / "r")
+    assert toy.ran == [0, 1, 1, 2]
+
+
+def test_only_chosen_cells_are_computed_and_the_report_is_of_all_that_is_there(tmp_path):
+    toy = Toy()
+    run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="*seed-1")
+    report = run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="*seed-2")
+    assert toy.ran == [1, 2]
+    assert list(report["values"]) == ["arm/seed-1", "arm/seed-2"]
+    with pytest.raises(BerrypickError, match=r"no cell is like 'sed-1'; the first of 3 is arm/seed-0"):
+        run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="sed-1")
+
+
+def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
+    first = Toy()
+    run(first, tmp_path / "a", seeds=2)
+    cells = first.cells("smoke", 2)
+    kept = tmp_path / "cells.jsonl.gz"
+    write_cells(first, load_results(first, tmp_path / "a", cells), cells, kept)
+    toy = Toy()
+    report = run_experiment(toy, tmp_path / "b", scale="smoke", num_seeds=3, given=kept)
+    assert toy.ran == [2]
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-1": 1, "arm/seed-2": 4}
+    with pytest.raises(BerrypickError, match="other settings"):
+        run_experiment(Toy(factor=2), tmp_path / "c", scale="smoke", num_seeds=3, given=kept)
+    kept.write_bytes(gzip.compress(b"[1]\n"))
+    with pytest.raises(BerrypickError, match=r"cells.jsonl.gz:1 is no cell"):
+        run_experiment(Toy(), tmp_path / "d", scale="smoke", num_seeds=3, given=kept)
+    kept.write_text("[1]")
+    with pytest.raises(BerrypickError, match="cannot be read"):
+        run_experiment(Toy(), tmp_path / "f", scale="smoke", num_seeds=3, given=kept)
+    with pytest.raises(BerrypickError, match="is no file of cells"):
+        run_experiment(Toy(), tmp_path / "e", scale="smoke", num_seeds=3, given=tmp_path / "no")
+    with pytest.raises(BerrypickError, match="nothing is taken over"):
+        run_experiment(Toy(), tmp_path / "g", scale="smoke", num_seeds=3, given=tmp_path)
+    assert not (tmp_path / "g").exists()
+
+
+def test_results_of_another_version_are_refused(tmp_path):
+    run(Toy(), tmp_path / "r")
+    with pytest.raises(BerrypickError, match="version"):
+        run(Toy(version=2), tmp_path / "r")
+    with pytest.raises(BerrypickError, match=r"version 1 of toy, this is version 2; choose a new --out"):
+        load_results(Toy(version=2), tmp_path / "r", Toy().cells("smoke", 1))
+
+
+def test_cells_computed_with_other_settings_are_refused(tmp_path):
+    run(Toy(), tmp_path / "r")
+    with pytest.raises(BerrypickError, match="other settings"):
+        run(Toy(factor=2), tmp_path / "r")
+
+
+def test_a_folder_of_another_run_or_of_other_files_is_refused(tmp_path):
+    run(Toy(), tmp_path / "r")
+    with pytest.raises(BerrypickError, match="another run"):
+        run_experiment(Toy(), tmp_path / "r", scale="smoke", num_seeds=5)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(BerrypickError, match="other files"):
+        run(Toy(), tmp_path / "full")
+
+
+def test_a_cell_is_reproduced_whatever_the_folder_holds(tmp_path):
+    toy = Toy()
+    found = reproduce_cell(toy, "arm/seed-2", tmp_path / "r", scale="smoke", num_seeds=3)
+    assert found == {"value": 4}
+    with pytest.raises(BerrypickError, match="did you mean arm/seed-2"):
+        reproduce_cell(toy, "arm/sed-2", tmp_path / "r", scale="smoke", num_seeds=3)
+
+
+def test_what_all_cells_need_is_asked_for_before_the_first_and_leaves_no_folder(tmp_path):
+    toy = Toy(needs="no corpus; set BERRYPICK_DATA")
+    with pytest.raises(BerrypickError, match="no corpus"):
+        run(toy, tmp_path / "r")
+    with pytest.raises(BerrypickError, match="no cell is like"):
+        run(Toy(), tmp_path / "r", only="nosuch")
+    with pytest.raises(BerrypickError, match="no file of cells"):
+        run(Toy(), tmp_path / "r", given=tmp_path / "nosuch")
+    assert toy.ran == []
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_damaged_cell_says_what_to_delete(tmp_path):
+    run(Toy(), tmp_path / "r")
+    (tmp_path / "r" / "cells" / "arm" / "seed-1.json").write_text("{")
+    with pytest.raises(BerrypickError, match=r"seed-1.json is damaged .*; delete it"):
+        run(Toy(), tmp_path / "r")
+
+
+def test_failures_of_one_reason_are_one_line():
+    failed = {"a": "no data", "b": "no data", "c": "no data", "d": "no memory"}
+    assert failure_lines(failed) == ["failed: a and 2 more: no data", "failed: d: no memory"]
+
+
+def test_no_seeds_are_refused(tmp_path):
+    with pytest.raises(BerrypickError, match="--seeds and --workers must be at least 1"):
+        run(Toy(), tmp_path / "r", seeds=0)
+
+
+def test_no_partial_cell_is_left_or_read(tmp_path):
+    toy = Toy()
+    run(toy, tmp_path / "r", seeds=1)
+    folder = tmp_path / "r" / "cells" / "arm"
+    assert [path.name for path in folder.iterdir()] == ["seed-0.json"]
+    (folder / ".seed-1.json.partial").write_text('{"version": 1, "resu')
+    assert load_results(toy, tmp_path / "r", toy.cells("smoke", 2)).not_run == ["arm/seed-1"]

@@ -1,0 +1,200 @@
+"""Records to measures: values a reader can work out by hand, and what is absent rather than zero."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
+from berrypick.envs.world.frontier import Frontier, FrontierPoint
+from berrypick.experiments.measures.paired import compare
+from berrypick.experiments.measures.summary import question_table_of, summarize
+
+KINDS = ["ledger", "charter", "scroll"]
+PASSAGES = [["a0", "a1", "a2"], ["b0", "b1", "b2"]]
+
+
+def question(name, present):
+    world = {"kinds": KINDS, "hops": 2, "budget": 3, "present": present, "passages": PASSAGES}
+    evidence = [[[PASSAGES[hop][kind] for kind in kinds] for hop, kinds in enumerate(present)]]
+    return QuestionRecord(id=name, text="?", answers=["miravo"], evidence=evidence, metadata={"world": world})
+
+
+def search(query, passage, *, entropy=None, log_prob=-0.5):
+    text = f"<search>{query}</search>"
+    tokens = None
+    if entropy is not None:
+        starts = [0, 8, 8 + len(query)]
+        tokens = TokenRecord(
+            ids=[1, 2, 3], log_probs=[-9.0, log_prob, -0.25], entropies=[9.0, entropy, 9.0], char_starts=starts
+        )
+    return TurnRecord(
+        text=text,
+        action="search",
+        queries=[query],
+        query_spans=[(8, 8 + len(query))],
+        hits=[[HitRecord(id=passage, score=1.0)]] if passage else [[]],
+        tokens=tokens,
+    )
+
+
+def episode(asked, sample, turns, answer="miravo", **facts):
+    turns = [*turns, *([TurnRecord(text="<answer></answer>", action="answer")] if answer else [])]
+    return EpisodeRecord(
+        question=asked,
+        group_id=asked.id,
+        sample_index=sample,
+        turns=turns,
+        answer_norm=answer,
+        em=float(answer == "miravo"),
+        f1=0.0,
+        terminated=answer is not None,
+        policy_id="p",
+        **facts,
+    )
+
+
+BOTH = question("q1", [[0], [1]])
+LOST = question("q2", [[0], []])
+RIGHT = [search("ledger founder x", "a0"), search("charter heir y", "b1")]
+
+
+def test_plan_giving_up_and_execution_add_up_to_what_happened():
+    groups = [
+        episode(BOTH, 0, RIGHT),  # 1 = 1 - 0 - 0
+        episode(BOTH, 1, RIGHT, answer="wrong"),  # read wrongly: execution
+        episode(BOTH, 2, RIGHT[:1], answer="unknown"),  # gave up with two queries left: two of three kinds
+        episode(BOTH, 3, [search("scroll founder x", "a2")] * 3, answer="unknown"),  # wasted budget
+    ]
+    measures = summarize(groups, ks=(1, 2))["measures"]
+    # two queries left for a hop that one of three kinds holds: 2/3
+    assert measures["pass@1_plan"]["value"] == pytest.approx((1 + 1 + 2 / 3 + 0) / 4)
+    assert measures["give_up_loss"]["value"] == pytest.approx(2 / 3 / 4)
+    assert measures["execution_loss"]["value"] == pytest.approx(1 / 4)
+    assert measures["pass@1"]["value"] == pytest.approx(1 / 4)
+    assert measures["gave_up"]["value"] == pytest.approx(1 / 4)
+    parts = [measures[name]["value"] for name in ("pass@1_plan", "give_up_loss", "execution_loss", "pass@1")]
+    assert parts[0] - parts[1] - parts[2] == pytest.approx(parts[3])
+    assert measures["pass@2"]["value"] == pytest.approx(1 / 2)
+
+
+def test_a_question_with_a_hop_that_no_kind_covers_is_left_out_of_breadth_and_counted():
+    records = [episode(BOTH, 0, RIGHT), episode(LOST, 0, RIGHT[:1], answer="unknown")]
+    report = summarize(records, ks=(1,))
+    assert report["measures"]["breadth"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}
+    assert report["left_out"]["breadth"] == 1
+    assert report["measures"]["pass@1"]["n"] == 2
+    assert "pass@1" not in report["left_out"]
+
+
+def test_token_entropy_counts_tokens_of_queries_alone_and_whole_queries_include_their_end():
+    records = [
+        episode(BOTH, 0, [search("ledger founder x", "a0", entropy=0.7, log_prob=-0.5)]),
+        episode(BOTH, 1, [search("scroll founder x", "a2", entropy=0.3, log_prob=-1.5)] * 2),
+    ]
+    measures = summarize(records, ks=(1,))["measures"]
+    assert measures["query_token_entropy"]["value"] == pytest.approx((0.7 + 2 * 0.3) / 3)
+    assert measures["query_sequence_entropy"]["value"] == pytest.approx((0.75 + 2 * 1.75) / 3)
+    assert measures["query_token_entropy_first_turn"]["value"] == pytest.approx(0.5)
+    assert measures["query_sequence_entropy_first_turn"]["value"] == pytest.approx((0.75 + 1.75) / 2)
+
+
+@pytest.mark.parametrize("facts", [{"temperature": 0.6}, {"top_p": 0.9}])
+def test_sequence_entropy_of_samples_drawn_at_another_temperature_is_absent(facts):
+    records = [episode(BOTH, 0, [search("ledger founder x", "a0", entropy=0.7)], **facts)]
+    report = summarize(records, ks=(1,))
+    assert "query_sequence_entropy" in report["absent"]
+    assert "query_token_entropy" in report["measures"]
+
+
+def test_measures_without_columns_or_samples_are_absent_and_never_zero():
+    report = summarize([episode(BOTH, 0, RIGHT)], ks=(1, 8))
+    assert report["absent"]["pass@8"] == "1 samples a question"
+    assert {"query_token_entropy", "policy_tokens", "distinct_passages_rarefied"} <= set(report["absent"])
+    assert not set(report["absent"]) & set(report["measures"])
+
+
+def test_distinct_passages_are_rarefied_to_equal_queries():
+    four = [search("ledger founder x", "a0"), search("scroll founder x", "a2")] * 4
+    table = question_table_of([episode(BOTH, 0, four)], ks=(1,))
+    assert table.columns["distinct_passages"][0] == 2
+    assert table.columns["distinct_passages_rarefied"][0] == 2
+    twelve = question_table_of([episode(BOTH, 0, four), episode(BOTH, 1, four[:4])], ks=(1,))
+    missed = 2 * math.comb(6, 8) / math.comb(12, 8)
+    assert twelve.columns["distinct_passages_rarefied"][0] == pytest.approx(2 - missed)
+
+
+def test_kind_entropy_is_conditional_and_information_stands_beside_it():
+    asked = [question(f"q{i}", [[0], [1]]) for i in range(6)]
+    hashed = [
+        episode(q, s, [search(f"{KINDS[i % 3]} founder x", "a0")], answer="unknown")
+        for i, q in enumerate(asked)
+        for s in range(4)
+    ]
+    measures = summarize(hashed, ks=(1,))["measures"]
+    assert measures["kind_entropy"]["value"] == 0.0
+    assert measures["kind_information"]["value"] == pytest.approx(math.log(3) + 2 / 48)
+    assert measures["kind_information"]["low"] <= measures["kind_information"]["value"]
+
+
+def test_distance_to_the_frontier_is_vertical():
+    front = Frontier(1, (FrontierPoint(0.0, 0.9, 0.0, {}), FrontierPoint(1.0, 0.7, 0.0, {})))
+    report = summarize([episode(BOTH, 0, RIGHT)], ks=(1,), frontier=front)
+    assert report["measures"]["frontier_distance"]["value"] == pytest.approx(0.7 - 1.0)
+
+
+def test_comparisons_are_paired_and_at_equal_numbers_of_samples():
+    first = [episode(BOTH, s, RIGHT) for s in range(2)]
+    second = [episode(BOTH, s, RIGHT, answer="miravo" if s < 2 else "wrong") for s in range(8)]
+    found = compare(first, second, ks=(1, 2))
+    assert found["samples"] == 2
+    assert found["differences"]["pass@1"]["value"] == 0.0  # the six later samples are not looked at
+    assert found["differences"]["answers_distinct@2"]["value"] == 0.0
+    assert (found["num_shared"], found["num_not_shared"]) == (1, 0)
+
+
+def test_retrieval_clusters_of_different_indexes_are_not_compared():
+    first = [episode(BOTH, 0, RIGHT, index_id="one")]
+    second = [episode(BOTH, 0, RIGHT, index_id="two")]
+    assert "semantic_query_entropy" in compare(first, first, ks=(1,))["differences"]
+    assert "semantic_query_entropy" not in compare(first, second, ks=(1,))["differences"]
+
+
+def test_first_queries_with_equal_results_are_one_semantic_cluster_in_any_order_of_hits():
+    def two_hits(query, ids):
+        return search(query, None).model_copy(update={"hits": [[HitRecord(id=i, score=1.0) for i in ids]]})
+
+    records = [episode(BOTH, 0, [two_hits("x", "ab")]), episode(BOTH, 1, [two_hits("y", "ba")])]
+    assert question_table_of(records, ks=(1,)).columns["semantic_query_entropy"][0] == 0.0
+
+
+def test_rollouts_that_share_no_question_are_refused():
+    from berrypick import BerrypickError
+
+    with pytest.raises(BerrypickError, match="share no question"):
+        compare([episode(BOTH, 0, RIGHT)], [episode(LOST, 0, RIGHT)], ks=(1,))
+
+
+def test_information_draws_of_the_original_questions_are_the_information():
+    from berrypick.envs.metrics.planning import kind_information, kind_information_draws
+
+    rng = np.random.default_rng(0)
+    kinds = [[tuple(rng.integers(0, 3, rng.integers(0, 3)).tolist()) for _ in range(5)] for _ in range(7)]
+    for corrected in (False, True):
+        draws = kind_information_draws(kinds, np.arange(7)[None], miller_madow=corrected)
+        assert draws[0] == pytest.approx(kind_information(kinds, miller_madow=corrected).information)
+
+
+def test_effective_diversity_counts_evidence_of_right_episodes_and_is_absent_without_one():
+    other = [search("ledger founder x", "a0"), search("scroll heir y", "b2")]
+    asked = question("q1", [[0], [1, 2]])
+    records = [episode(asked, 0, RIGHT), episode(asked, 1, RIGHT), episode(asked, 2, other)]
+    records.append(episode(asked, 3, other, answer="wrong"))
+    columns = question_table_of(records, ks=(1,)).columns
+    assert columns["effective_diversity"][0] == 2 / 4
+    assert columns["effective_diversity_pairwise"][0] == 2 / 6
+    assert columns["diversity_given_quality"][0] == pytest.approx(2 / 3)
+    wrong = question_table_of([episode(asked, s, RIGHT, answer="wrong") for s in range(2)], ks=(1,))
+    assert "diversity_given_quality" in wrong.absent
+    assert wrong.columns["effective_diversity"][0] == 0.0

@@ -1,0 +1,134 @@
+"""The HTML page: self-contained, complete, and harmless whatever a policy or a passage wrote."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, write_records
+from berrypick.envs.world.frontier import Frontier, FrontierPoint
+from berrypick.experiments.report.compare import report_arms
+from berrypick.experiments.report.html import html_page
+from berrypick.experiments.report.svg import frontier_svg
+
+HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31m \u202egnihton & <b>"
+FRONT = Frontier(2, (FrontierPoint(0.4, 0.8, 0.0, {}), FrontierPoint(0.6, 0.6, 0.0, {})))
+
+
+def episode(question, sample, text="ledger founder x", answer="miravo"):
+    turns = [
+        TurnRecord(
+            text=f"<search> {text} </search>", action="search", queries=[text], observation=f"<information>{text}"
+        ),
+        TurnRecord(text=f"<answer> {answer} </answer>", action="answer"),
+    ]
+    turns[0].hits = [[HitRecord(id="p1", score=1.0)]]
+    return EpisodeRecord(
+        question=QuestionRecord(
+            id=question, text=f"who is ledger founder {question} ? {HOSTILE}", answers=["miravo"], evidence=[[["p1"]]]
+        ),
+        group_id=question,
+        sample_index=sample,
+        turns=turns,
+        answer_raw=answer,
+        answer_norm=answer,
+        em=float(answer == "miravo"),
+        f1=0.0,
+    )
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.attributes, self.texts = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def parsed(page):
+    tags = Tags()
+    tags.feed(page.removeprefix("<!doctype html>\n"))
+    assert not tags.open
+    return tags
+
+
+@pytest.fixture
+def arms():
+    return {
+        "first": [episode("q1", s) for s in range(2)] + [episode("q2", s, answer="wrong") for s in range(2)],
+        "second <i>": [episode("q1", s, text=HOSTILE) for s in range(2)] + [episode("q2", s) for s in range(2)],
+    }
+
+
+def test_the_page_nests_loads_nothing_and_runs_nothing(arms):
+    page = html_page(arms, report_arms(arms), FRONT)
+    tags = parsed(page)
+    assert not {"script", "img", "link", "iframe", "i"} & set(tags.seen)
+    assert not [name for name, _ in tags.attributes if name.startswith("on") or name in ("src", "href")]
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in tags.attributes
+
+
+def test_hostile_text_is_shown_as_what_it_is(arms):
+    page = html_page(arms, report_arms(arms), None)
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    shown = "".join(parsed(page).texts)
+    assert "<script>alert(1)</script>" in shown
+    assert "\\u001b[31m \\u202egnihton & <b>" in shown
+    assert "second <i>" in shown
+
+
+def test_every_measure_difference_and_episode_stands_on_the_page(arms):
+    report = report_arms(arms)
+    shown = "".join(parsed(html_page(arms, report, None)).texts)
+    for summary in report["arms"].values():
+        assert all(name in shown for name in summary["measures"])
+        assert all(name in shown for name in summary["absent"])
+    assert shown.count("sample 0:") == 4
+    assert "answer: wrong" in shown
+    assert "2 of 2 right" in shown
+    assert "0 of 2 right" in shown
+
+
+def test_the_picture_puts_better_policies_further_up_and_right():
+    def at(one, many):
+        return tuple({"value": v, "low": v - 0.01, "high": v + 0.01} for v in (one, many))
+
+    root = ET.fromstring(frontier_svg({"weak": at(0.4, 0.5), "strong <": at(0.55, 0.65)}, FRONT))
+    circles = {c[0].text: c for c in root.iter("{http://www.w3.org/2000/svg}circle") if len(c)}
+    weak, strong = circles["weak"], circles["strong <"]
+    assert float(strong.get("cx")) > float(weak.get("cx"))
+    assert float(strong.get("cy")) < float(weak.get("cy"))
+    (line,) = root.iter("{http://www.w3.org/2000/svg}polyline")
+    assert len(line.get("points").split()) == 2
+
+
+def test_the_report_command_writes_the_page(arms, tmp_path, capsys):
+    write_records(tmp_path / "rollouts.jsonl", arms["first"])
+    assert main(["report", str(tmp_path / "rollouts.jsonl"), "--html", str(tmp_path / "page.html")]) == 0
+    capsys.readouterr()
+    assert "who is ledger founder q1 ?" in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_one_clear_line(arms, tmp_path, capsys):
+    write_records(tmp_path / "rollouts.jsonl", arms["first"])
+    page = tmp_path / "absent" / "page.html"
+    assert main(["report", str(tmp_path / "rollouts.jsonl"), "--html", str(page)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "choose another --html" in err

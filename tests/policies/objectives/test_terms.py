@@ -1,0 +1,286 @@
+"""Terms of the token loss, against their formulas; bonuses and references inside a real update."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from berrypick.envs.episode import Draft, Episode, Tokens, advance, start
+from berrypick.envs.tasks.registry import Task
+from berrypick.policies.language.model import LanguageModelPolicy, encode
+from berrypick.policies.objectives import get_objective
+from berrypick.policies.objectives.losses import StepTokens, TokenBatch, clipped_policy_loss
+from berrypick.policies.objectives.terms import AdaptiveEntropy, ClipCov, Entropy, KlCov, KlK1, KlK3, TokenTerm
+from berrypick.policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
+from berrypick.policies.training.rl_update import RlState
+from berrypick.retrieval_index.errors import BerrypickError
+from torch import Tensor
+
+MakeBabbler = Callable[..., LanguageModelPolicy]
+M = 200
+
+
+def numbers(seed: int) -> Tensor:
+    return torch.randn(M, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def batch() -> TokenBatch:
+    """Tokens of a step, all in one micro-batch, on policy up to small changes."""
+    old = -numbers(0).abs() - 0.1
+    new = (old + 0.05 * numbers(1)).requires_grad_()
+    entropies = numbers(2).abs().requires_grad_()
+    return TokenBatch(
+        StepTokens(old, numbers(3), seed=5), torch.arange(M), new, entropies, old + 0.3 * numbers(4), None, {}
+    )
+
+
+def parts(batch: TokenBatch, pieces: int = 3) -> list[TokenBatch]:
+    return [
+        dataclasses.replace(
+            batch,
+            index=batch.index[at],
+            log_probs=batch.log_probs[at],
+            entropies=batch.entropies[at],
+            reference_log_probs=batch.reference_log_probs[at],
+        )
+        for at in torch.arange(M).split(M // pieces)
+    ]
+
+
+def loss_of(batch: TokenBatch) -> Tensor:
+    return clipped_policy_loss(batch.log_probs, batch.old_log_probs, batch.advantages, (math.inf, math.inf))[0]
+
+
+@pytest.mark.parametrize(
+    "term", [Entropy(), AdaptiveEntropy(start=0.1), KlK3(0.1), KlK1(0.1), KlCov(0.05), ClipCov(0.1)]
+)
+def test_a_term_does_not_see_how_micro_batches_are_cut(batch: TokenBatch, term: TokenTerm) -> None:
+    whole = term(batch, loss_of(batch))
+    torch.testing.assert_close(whole, torch.cat([term(part, loss_of(part)) for part in parts(batch)]))
+
+
+def test_entropy_is_subtracted_and_carries_gradient(batch: TokenBatch) -> None:
+    added = Entropy(0.25)(batch, torch.zeros(M, dtype=torch.float64))
+    torch.testing.assert_close(added, -0.25 * batch.entropies)
+    added.sum().backward()
+    torch.testing.assert_close(batch.entropies.grad, torch.full((M,), -0.25, dtype=torch.float64))
+
+
+def test_adaptive_entropy_walks_towards_its_target_and_stays_in_its_bounds() -> None:
+    term, coefficients, path = AdaptiveEntropy(target=1.0, delta=0.1, most=0.15), {}, []
+    for entropy in (0.5, 0.5, 2.0, 2.0, 2.0):
+        coefficients = term.next_coefficients(coefficients, entropy)
+        path.append(coefficients["entropy"])
+    assert path == pytest.approx([0.1, 0.15, 0.05, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(("sampled", "acts"), [(0.9, True), (1.0, True), (1.1, False)])
+def test_adaptive_entropy_acts_only_in_steps_that_were_sampled_at_its_target_or_below(
+    batch: TokenBatch, sampled: float, acts: bool
+) -> None:
+    step = dataclasses.replace(batch.step, entropy=sampled)
+    at = dataclasses.replace(batch, step=step, coefficients={"entropy": 0.25})
+    found = AdaptiveEntropy(target=1.0)(at, torch.zeros(M, dtype=torch.float64))
+    torch.testing.assert_close(found, -0.25 * batch.entropies if acts else torch.zeros(M, dtype=torch.float64))
+
+
+def test_k3_is_nonnegative_and_k1_and_k3_estimate_the_same_divergence() -> None:
+    logits, reference = numbers(7)[:4], numbers(8)[:4]
+    p, q = torch.log_softmax(logits, -1), torch.log_softmax(reference, -1)
+    exact = float((p.exp() * (p - q)).sum())
+    draws = torch.multinomial(p.exp(), 100_000, replacement=True, generator=torch.Generator().manual_seed(0))
+    batch = TokenBatch(
+        StepTokens(p[draws], torch.zeros(len(draws))), torch.arange(len(draws)), p[draws], p[draws], q[draws]
+    )
+    zero = torch.zeros(len(draws), dtype=torch.float64)
+    assert float(KlK3(1.0)(batch, zero).min()) >= 0
+    for term in (KlK3(2.0), KlK1(2.0)):
+        assert float(term(batch, zero).mean()) == pytest.approx(2 * exact, rel=0.03)
+
+
+def test_the_expected_gradient_of_k1_is_that_of_the_divergence() -> None:
+    logits = numbers(9)[:4].requires_grad_()
+    q = torch.log_softmax(numbers(10)[:4], -1)
+    p = torch.log_softmax(logits, -1)
+    (exact,) = torch.autograd.grad((p.exp() * (p - q)).sum(), logits, retain_graph=True)
+    step = StepTokens(p.detach(), torch.zeros(4))
+    batch = TokenBatch(step, torch.arange(4), p, p, q)
+    expected_loss = (p.detach().exp() * KlK1(1.0)(batch, torch.zeros(4, dtype=torch.float64))).sum()
+    (got,) = torch.autograd.grad(expected_loss, logits)
+    torch.testing.assert_close(got, exact)
+
+
+def test_kl_cov_holds_the_tokens_of_highest_covariance(batch: TokenBatch) -> None:
+    added = KlCov(fraction=0.05, coefficient=2.0)(batch, torch.zeros(M, dtype=torch.float64))
+    advantages, old = batch.step.advantages, batch.step.old_log_probs
+    covariance = (advantages - advantages.mean()) * (old - old.mean())
+    held = covariance >= covariance.sort().values[-10]
+    expected = torch.where(held, 2 * (batch.log_probs - old).abs(), 0.0)
+    torch.testing.assert_close(added, expected)
+
+
+def test_clip_cov_silences_a_random_draw_inside_its_bounds(batch: TokenBatch) -> None:
+    loss = loss_of(batch)
+    changed = ClipCov(fraction=0.04, low=0.2, high=2.0)(batch, loss)
+    silent = changed == 0
+    covariance = batch.step.covariance
+    assert int(silent.sum()) == 8
+    assert bool(((covariance[silent] > 0.2) & (covariance[silent] < 2.0)).all())
+    torch.testing.assert_close(changed[~silent], loss[~silent])
+    changed.sum().backward()
+    assert not batch.log_probs.grad[silent].any()
+    other = dataclasses.replace(batch, step=dataclasses.replace(batch.step, seed=6))
+    assert not torch.equal(ClipCov(0.04, 0.2, 2.0)(other, loss) == 0, silent)
+
+
+def test_a_token_the_ratio_clip_holds_keeps_its_loss_under_clip_cov(batch: TokenBatch) -> None:
+    loss = loss_of(batch)
+    held = batch.with_clipped(torch.ones(M, dtype=torch.bool))
+    assert torch.equal(ClipCov(0.5, -9.0, 9.0)(held, loss), loss)
+
+
+# ---- inside the update
+
+CONFIG = RlConfig(questions_per_step=2, group_size=3, max_new_tokens=10, learning_rate=1e-3)
+
+
+def scripted_episode(policy: LanguageModelPolicy, world: Task, texts: list[str], reward: float) -> Episode:
+    """An episode that wrote these turns, with made-up log-probabilities."""
+    episode = start(world.split("train")[0], world.spec)
+    for text in texts:
+        ids = encode(policy.tokenizer, text)
+        pieces = policy.tokenizer.convert_ids_to_tokens(ids)
+        starts = np.cumsum([0, *map(len, pieces)])[:-1].astype(np.int32)
+        blank = np.full(len(ids), -1.0, np.float32)
+        advance([episode], [Draft(text, Tokens(np.array(ids, np.int32), blank, -blank, starts))], world.searcher)
+    episode.reward = reward
+    return episode
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_bonus_keeps_off_the_tokens_of_the_answer(
+    make_babbler: MakeBabbler, world: Task, monkeypatch: pytest.MonkeyPatch, everywhere: bool
+) -> None:
+    policy = make_babbler()
+    texts = ["<search> ledger founder kizunba </search>", " <answer> kizunba </answer>"]
+    groups = [[scripted_episode(policy, world, texts, 0.0) for _ in range(2)]]
+    seen: list[Tensor] = []
+
+    class Watched(type(get_objective("batch"))):
+        def token_loss(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+            seen.append(batch.step.advantages[: len(batch.step.advantages) // 2])
+            return super().token_loss(batch)
+
+    plain = get_objective("batch:weight=1")
+    objective = Watched(**{**vars(plain), "bonus_on_answer_tokens": everywhere})
+    rl_update(policy, rl_optimizer(policy, CONFIG), groups, objective, CONFIG)
+    pieces = policy.tokenizer.convert_ids_to_tokens([i for t in texts for i in encode(policy.tokenizer, t)])
+    silent = [piece for piece, advantage in zip(pieces, seen[0].tolist(), strict=True) if advantage == 0]
+    assert silent == ([] if everywhere else [" ki", "zun", "ba", " </answer>"])
+    assert seen[0].min() == -0.5
+
+
+def test_counts_are_read_before_they_are_updated_and_travel_in_the_state(
+    make_babbler: MakeBabbler, world: Task
+) -> None:
+    policy, objective, state = make_babbler(), get_objective("ucb:key=query"), RlState()
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    rl_update(policy, rl_optimizer(policy, CONFIG), groups, objective, CONFIG, state=state)
+    counted = state.counts.state_dict()
+    assert {key: sum(counts.values()) for key, counts in counted.items()} == {g[0].question.id: 3 for g in groups}
+    again = RlState()
+    again.load_state_dict(json.loads(json.dumps(state.state_dict())))
+    assert again.state_dict() == state.state_dict()
+
+
+def test_adaptive_coefficients_are_state(make_babbler: MakeBabbler, world: Task) -> None:
+    policy, state = make_babbler(), RlState()
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    objective = get_objective("adaptive_entropy:target=99,delta=0.25")
+    metrics = rl_update(policy, rl_optimizer(policy, CONFIG), groups, objective, CONFIG, state=state)
+    assert state.coefficients == {"entropy": 0.25}
+    assert metrics["rl/coefficient/entropy"] == 0.25
+
+
+def test_adaptive_entropy_above_its_target_moves_no_weight(make_babbler: MakeBabbler, world: Task) -> None:
+    policy, state = make_babbler(), RlState(coefficients={"entropy": 0.5})
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    for episode in (episode for group in groups for episode in group):
+        episode.reward = 0.0
+    norms = [
+        rl_update(policy, rl_optimizer(policy, CONFIG), groups, get_objective(name), CONFIG, state=state)[
+            "rl/grad_norm"
+        ]
+        for name in ("adaptive_entropy:target=0.01", "adaptive_entropy:target=99")
+    ]
+    assert norms[0] == 0
+    assert norms[1] > 0
+
+
+def test_a_reference_pulls_the_policy_towards_itself(make_babbler: MakeBabbler, world: Task) -> None:
+    policy, reference = make_babbler(), make_babbler()
+    with torch.no_grad():
+        policy.model.lm_head.weight.mul_(1.3)
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    for episode in (episode for group in groups for episode in group):
+        episode.reward = 0.0
+    objective = get_objective("kl:beta=1")
+    optimizer = rl_optimizer(policy, dataclasses.replace(CONFIG, learning_rate=1e-4))
+    losses = [
+        rl_update(policy, optimizer, groups, objective, CONFIG, reference=reference.model)["rl/loss"] for _ in range(5)
+    ]
+    assert losses[0] > 0
+    assert losses == sorted(losses, reverse=True)
+    with pytest.raises(BerrypickError, match="holds on to a reference"):
+        rl_update(policy, optimizer, groups, objective, CONFIG)
+
+
+def test_sequence_mean_weighs_rollouts_alike(make_babbler: MakeBabbler, world: Task) -> None:
+    policy = make_babbler(dtype=torch.float64)
+    groups = rl_rollout(policy, world.split("train")[:1], world.spec, world.searcher, CONFIG, 0)
+    for episode, reward in zip(groups[0], (1.0, 0.0, 0.0)):
+        episode.reward = reward
+    config = dataclasses.replace(CONFIG, loss_mean="sequence")
+    metrics = rl_update(policy, rl_optimizer(policy, config), groups, get_objective("dr_grpo"), config)
+    assert metrics["rl/loss"] == pytest.approx(0, abs=1e-5)  # on policy, ratios of 1: minus the mean advantage
+    token = rl_update(make_babbler(), rl_optimizer(policy, CONFIG), groups, get_objective("dr_grpo"), CONFIG)
+    lengths = [sum(len(turn.draft.tokens.ids) for turn in episode.turns) for episode in groups[0]]
+    expected = -sum(n * a for n, a in zip(lengths, (2 / 3, -1 / 3, -1 / 3))) / sum(lengths)
+    assert token["rl/loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_mini_batches_take_one_optimizer_step_each(make_babbler: MakeBabbler, world: Task) -> None:
+    policy = make_babbler()
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    config = dataclasses.replace(CONFIG, mini_batches=3, epochs=2)
+    optimizer = rl_optimizer(policy, config)
+    rl_update(policy, optimizer, groups, get_objective("grpo"), config)
+    assert {int(slots["step"]) for slots in optimizer.state_dict()["state"].values()} == {6}
+
+
+def test_groups_without_a_gradient_are_counted(make_babbler: MakeBabbler, world: Task) -> None:
+    policy = make_babbler()
+    groups = rl_rollout(policy, world.split("train")[:2], world.spec, world.searcher, CONFIG, 0)
+    for group, rewards in zip(groups, ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0))):
+        for episode, reward in zip(group, rewards):
+            episode.reward = reward
+    metrics = rl_update(policy, rl_optimizer(policy, CONFIG), groups, get_objective("grpo"), CONFIG)
+    assert metrics["rl/zero_variance_groups"] == 1
+
+
+def test_dynamic_sampling_replaces_groups_of_equal_rewards_once_a_round(make_babbler: MakeBabbler, world: Task) -> None:
+    policy = make_babbler()
+    config = dataclasses.replace(CONFIG, dynamic_sampling=2)
+    every = world.split("train")
+    groups = rl_rollout(policy, every[:2], world.spec, world.searcher, config, 0, more=every)
+    plain = rl_rollout(policy, every[:2], world.spec, world.searcher, CONFIG, 0)
+    assert {episode.reward for group in plain for episode in group} == {0.0}
+    ids = [group[0].question.id for group in groups]
+    assert len(ids) == len(set(ids)) == 2
+    assert not set(ids) & {question.id for question in every[:2]}
