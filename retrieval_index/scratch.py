@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .held import LOCK, held
+from .locks import LOCK, folder_lock
 
 __all__ = ["scratch_folder"]
 
@@ -17,8 +17,8 @@ __all__ = ["scratch_folder"]
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """The folder itself, or a private one while another builder holds it; removed when the build succeeds."""
-    with held(folder) as mine:
-        if not mine:
+    with folder_lock(folder) as lock:
+        if lock != "ours":
             with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as private:
                 yield Path(private)
             return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.held import held
+from ...retrieval_index.locks import PATIENCE_S, folder_lock
 from ..runs.run_folder import write_json
 from .experiment import Cell, Experiment, Results
 
@@ -132,25 +132,37 @@ def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, Mapping[
             write_json(path, documents[cell.key])
 
 
-def load_results(experiment: Experiment, out: Path, cells: Sequence[Cell]) -> Results:
-    """Reads what a run folder holds of these cells."""
+def load_results(
+    experiment: Experiment, out: Path, cells: Sequence[Cell], *, known_failed: Collection[str] = ()
+) -> Results:
+    """Reads what a run folder holds of these cells.
+
+    Args:
+        experiment: decides which stored cells are valid.
+        out: the run folder.
+        cells: what is looked for.
+        known_failed: keys of cells that the caller saw fail. For all others a cell that was begun and has no result is
+            `under_way` if another process has it locked, and failed otherwise.
+    """
     results = Results()
     for cell in cells:
         stored = stored_result(experiment, out, cell)
         failure = failure_file(out, cell)
         if stored is not None:
             results.done[cell.key] = stored
-        elif failure.is_file() and not _is_under_way(out, cell):
+        elif failure.is_file() and (cell.key in known_failed or not _is_under_way(out, cell)):
             results.failed[cell.key] = failure.read_text().strip().splitlines()[-1]
         else:
             results.not_run.append(cell.key)
+            if failure.is_file():
+                results.under_way.append(cell.key)
     return results
 
 
 def _is_under_way(out: Path, cell: Cell) -> bool:
-    """Whether another process computes it; until it ends, its failure says what is true if it never does."""
+    """Whether another process is computing a cell; a process that was just killed is given time to die."""
     work = work_folder(out, cell)
     if not work.is_dir():
         return False
-    with held(work) as mine:
-        return mine is False
+    with folder_lock(work, patience_s=PATIENCE_S) as lock:
+        return lock == "busy"

@@ -39,13 +39,15 @@ class Results:
     Attributes:
         done: cell key -> its result.
         failed: cell key -> one line about the crash.
-        not_run: cell keys that nobody has started.
+        not_run: keys of cells without a result that have not failed.
+        under_way: those of them that another process is computing.
         earlier: published results of the same experiment, whose report speaks for cells that they do not keep.
     """
 
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     not_run: list[str] = field(default_factory=list)
+    under_way: list[str] = field(default_factory=list)
     earlier: Path | None = None
 
 

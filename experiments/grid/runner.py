@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,10 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
-from ...retrieval_index.held import held
+from ...retrieval_index.locks import folder_lock
 from ..runs.run_folder import environment_facts, open_run_folder, write_json
 from .cell_store import (
     cell_document,
@@ -32,6 +33,9 @@ from .experiment import Cell, Experiment, Scale
 __all__ = ["reproduce_cell", "run_experiment"]
 
 logger = logging.getLogger(__name__)
+
+Outcome = Literal["done", "failed", "busy"]
+"""What became of a cell in this run; "busy": another run is computing it."""
 
 
 def run_experiment(
@@ -79,10 +83,14 @@ def run_experiment(
     config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
     open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
     take_over(out, cells, documents)
-    for number, cell in enumerate(_computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1):
+    seen: dict[str, Outcome] = {}
+    for number, (cell, outcome) in enumerate(
+        _computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1
+    ):
+        seen[cell.key] = outcome
         if on_cell:
             on_cell(number, len(chosen), cell.key)
-    results = load_results(experiment, out, cells)
+    results = load_results(experiment, out, cells, known_failed={key for key, how in seen.items() if how == "failed"})
     results.earlier = earlier
     report = {
         **experiment.report(results, scale, num_seeds),
@@ -94,53 +102,77 @@ def run_experiment(
     return report
 
 
-def _computed(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
-    """Computes cells and yields each as it ends, in their order with one worker."""
+def _computed(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[tuple[Cell, Outcome]]:
+    """Computes cells and yields each with its outcome, in order with one worker, as they end with several.
+
+    Cells that another run was computing are tried once more at the end: that run may have been killed meanwhile.
+    """
+    busy = []
+    for cell, outcome in _once(experiment, out, cells, workers):
+        if outcome == "busy":
+            busy.append(cell)
+        else:
+            yield cell, outcome
+    yield from _once(experiment, out, busy, workers)
+
+
+def _once(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[tuple[Cell, Outcome]]:
     if workers == 1:
         for cell in cells:
-            _compute(experiment, out, cell)
-            yield cell
+            yield cell, _compute(experiment, out, cell)
         return
     left = list(cells)
     while left:
         ended = set()
         try:
-            for cell in _side_by_side(experiment, out, left, workers):
+            for cell, outcome in _side_by_side(experiment, out, left, workers):
                 ended.add(cell.key)
-                yield cell
-        except BrokenProcessPool:
+                yield cell, outcome
+        except BrokenProcessPool as error:
             suspects = [cell for cell in left if cell.key not in ended and _died(out, cell)]
-            if not suspects:  # no cell was being computed: the next processes would not come up either
-                raise
-            for cell in suspects:  # all processes went down with the one; each is tried alone
+            if not suspects:  # no cell had begun: the next processes would not start either
+                raise BerrypickError("worker processes are killed before they begin; run with --workers 1") from error
+            for cell in suspects:  # one death ends all processes of the pool; each suspect is tried alone
                 try:
                     yield from _side_by_side(experiment, out, [cell], 1)
                 except BrokenProcessPool:
                     logger.warning("cell %s failed: %s", cell.key, _DIED)
-                    yield cell
+                    yield cell, "failed"
             ended |= {cell.key for cell in suspects}
         left = [cell for cell in left if cell.key not in ended]
 
 
-def _side_by_side(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[Cell]:
-    """Cells of several processes, each as it ends."""
+def _side_by_side(
+    experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int
+) -> Iterator[tuple[Cell, Outcome]]:
+    """Computes cells in several processes and yields each as it ends.
+
+    Raises:
+        BrokenProcessPool: a process was killed. All processes have ended by then: one that is still dying has its
+            cell locked, and whoever looked at that lock would take the cell for one that is being computed.
+    """
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
-    with ProcessPoolExecutor(workers, context, initializer=_use_threads, initargs=(threads,)) as pool:
-        waiting = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
-        try:
-            for ended in as_completed(waiting):
-                ended.result()
-                yield waiting[ended]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ProcessPoolExecutor(workers, context, initializer=_use_threads, initargs=(threads,))
+    wait = True
+    try:
+        futures = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise
+    except BaseException:  # interrupted by hand: the processes end on their own
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _use_threads(count: int) -> None:
-    import torch
-
-    torch.set_num_threads(count)
+    """Limits the threads of a worker process; torch, where it is not loaded yet, reads the variable when it is."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
 
 
 def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale, num_seeds: int) -> dict[str, Any]:
@@ -157,36 +189,39 @@ _DIED = "the process that computed it was killed, perhaps for memory; run again 
 
 
 def _died(out: Path, cell: Cell) -> bool:
-    """Whether a cell was begun and neither ended nor failed."""
+    """Whether a process began a cell and neither finished it nor wrote why it failed."""
     path = failure_file(out, cell)
     return not cell_file(out, cell).is_file() and path.is_file() and path.read_text().strip() == _DIED
 
 
-def _compute(experiment: Experiment, out: Path, cell: Cell) -> None:
-    """Computes a cell, unless another run in this folder has just done so or is about it."""
+def _compute(experiment: Experiment, out: Path, cell: Cell) -> Outcome:
+    """Computes a cell, unless another run in this folder is computing it ("busy") or has just done so."""
     work = work_folder(out, cell)
     work.mkdir(parents=True, exist_ok=True)
-    with held(work) as mine:
-        if mine is False:
-            logger.warning("another process computes %s; it is left to that", cell.key)
-        elif not cell_file(out, cell).is_file():
-            _compute_alone(experiment, out, cell, work)
+    with folder_lock(work) as lock:
+        if lock == "busy":
+            logger.warning("another process computes %s; it is left to that process", cell.key)
+            return "busy"
+        if cell_file(out, cell).is_file():
+            return "done"
+        return _compute_alone(experiment, out, cell, work)
 
 
-def _compute_alone(experiment: Experiment, out: Path, cell: Cell, work: Path) -> None:
+def _compute_alone(experiment: Experiment, out: Path, cell: Cell, work: Path) -> Outcome:
     path, failure = cell_file(out, cell), failure_file(out, cell)
     for folder in (path.parent, failure.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    failure.write_text(f"{_DIED}\n")  # what stands there if nobody comes back to say more
+    failure.write_text(f"{_DIED}\n")  # left in place if this process is killed
     try:
         result = experiment.run_cell(cell, work)
     except Exception as error:
-        # one crashed cell loses itself alone; the report says which seed is missing and why
+        # the other cells are computed all the same; the report says which one is missing and why
         logger.warning("cell %s failed: %s", cell.key, error)
         failure.write_text(f"{traceback.format_exc()}\n{type(error).__name__}: {error}\n")
-        return
-    except BaseException:  # interrupted by hand: not run
+        return "failed"
+    except BaseException:  # interrupted by hand: the cell counts as not run
         failure.unlink()
         raise
     write_json(path, cell_document(experiment, cell, result))
     failure.unlink(missing_ok=True)
+    return "done"

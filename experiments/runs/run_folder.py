@@ -16,7 +16,7 @@ from typing import Any
 
 from ...retrieval_index.durable import writing
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.held import LOCK, held
+from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [
     "RunLog",
@@ -52,8 +52,8 @@ def hold_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> Itera
     Raises:
         BerrypickError: what `open_run_folder` refuses, or a folder another process is at work in.
     """
-    with held(out) as mine:
-        if mine is False:
+    with folder_lock(out, patience_s=PATIENCE_S) as lock:  # its last owner may have been killed this moment
+        if lock == "busy":
             raise BerrypickError(f"another process is at work in {out}; wait for its end, or choose another --out")
         yield open_run_folder(out, config, resume=resume)
 

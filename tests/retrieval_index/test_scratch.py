@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from berrypick.retrieval_index.held import LOCK
+from berrypick.retrieval_index.locks import LOCK
 from berrypick.retrieval_index.scratch import scratch_folder
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from berrypick import BerrypickError
 from berrypick.experiments.grid.cell_store import load_results, write_cells
 from berrypick.experiments.grid.experiment import Cell, failure_lines
 from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
+from berrypick.retrieval_index.locks import LOCK, folder_lock
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Toy:
     crash: set = field(default_factory=set)
     stop: set = field(default_factory=set)
     die: set = field(default_factory=set)
+    haunt: bool = False
     needs: str = ""
     ran: list = field(default_factory=list)
 
@@ -43,6 +47,8 @@ class Toy:
         seed = cell.config["seed"]
         self.ran.append(seed)
         if seed in self.die:
+            if self.haunt:
+                keep_the_lock(work.parents[3] / "exorcised")
             os._exit(9)
         if seed in self.stop:
             raise KeyboardInterrupt
@@ -56,6 +62,18 @@ class Toy:
 
     def write_files(self, results, report, out):
         assert (out / "report.json").is_file()
+
+
+def keep_the_lock(until: Path):
+    """Leaves a process behind that has inherited the lock and nothing else, as a dying process has it for a moment."""
+    if os.fork() == 0:
+        for number in map(int, os.listdir("/proc/self/fd")):
+            with contextlib.suppress(OSError):
+                if not os.readlink(f"/proc/self/fd/{number}").endswith(LOCK):
+                    os.close(number)
+        while not until.exists():
+            time.sleep(0.01)
+        os._exit(0)
 
 
 def run(toy, out, seeds=3, **options):
@@ -89,6 +107,44 @@ def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch
     assert list(report["failed"]) == ["arm/seed-1"]
     assert "was killed" in report["failed"]["arm/seed-1"]
     assert len(run(Toy(), tmp_path / "r", seeds=5, workers=2)["values"]) == 5
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc/self/fd")
+def test_a_cell_that_was_seen_to_die_has_failed_even_while_its_lock_outlives_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
+    try:
+        report = run(Toy(die={1}, haunt=True), tmp_path / "r", seeds=3, workers=2)
+    finally:
+        (tmp_path / "exorcised").touch()
+    assert list(report["values"]) == ["arm/seed-0", "arm/seed-2"]
+    assert "was killed" in report["failed"]["arm/seed-1"]
+
+
+def test_a_cell_that_another_process_computes_is_under_way_and_not_lost(tmp_path):
+    toy = Toy()
+    run(toy, tmp_path / "r", seeds=1)
+    (tmp_path / "r" / "failed" / "arm" / "seed-1.txt").write_text("begun")
+    with folder_lock(tmp_path / "r" / "work" / "arm" / "seed-1"):
+        found = load_results(toy, tmp_path / "r", toy.cells("smoke", 2))
+        assert (found.not_run, found.under_way, found.failed) == (["arm/seed-1"], ["arm/seed-1"], {})
+    found = load_results(toy, tmp_path / "r", toy.cells("smoke", 2))
+    assert (found.not_run, found.under_way, found.failed) == ([], [], {"arm/seed-1": "begun"})
+
+
+def test_a_cell_whose_other_process_dies_during_the_run_is_computed_at_the_end(tmp_path):
+    class Meeting(Toy):
+        def run_cell(self, cell, work):
+            if cell.config["seed"] == 2:
+                other.close()
+            return super().run_cell(cell, work)
+
+    toy = Meeting()
+    run(toy, tmp_path / "r", only="*seed-0")
+    with contextlib.ExitStack() as other:
+        other.enter_context(folder_lock(tmp_path / "r" / "work" / "arm" / "seed-1"))
+        report = run(toy, tmp_path / "r")
+    assert toy.ran == [0, 2, 1]
+    assert list(report["values"]) == ["arm/seed-0", "arm/seed-1", "arm/seed-2"]
 
 
 def test_runs_in_one_folder_leave_each_other_what_they_are_about_or_have_done(tmp_path):

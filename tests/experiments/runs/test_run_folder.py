@@ -9,7 +9,7 @@ import pytest
 from berrypick import BerrypickError
 from berrypick.__main__ import main
 from berrypick.experiments.runs.run_folder import drop_unused_run, hold_run_folder, open_run_folder
-from berrypick.retrieval_index.held import held
+from berrypick.retrieval_index.locks import folder_lock
 
 CONFIG = {"env": "e", "rl": {"objective": "grpo", "steps": 3, "layers": [1, 2]}, "sft": {"steps": 4}}
 
@@ -57,7 +57,7 @@ def test_a_second_process_is_kept_out_of_a_run_that_goes_on_and_changes_nothing(
     command: list[str], used: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {path.name: path.read_bytes() for path in used.iterdir()}
-    with held(used):
+    with folder_lock(used):
         assert main([*command, "--out", str(used), "--resume"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"berrypick: another process is at work in {used}; wait for its end, or choose another --out"
