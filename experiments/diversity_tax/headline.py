@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..report.grid_tables import plain, signed
+from ..report.format import Report, plain, signed
 from .taxes import MARGIN
 
 __all__ = ["headline"]
-
-Report = Mapping[str, Any]
 
 
 def headline(report: Report) -> str:

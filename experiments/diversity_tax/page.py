@@ -9,14 +9,12 @@ from ...envs.world.world import PRESETS
 from ..grid.arms import ARMS
 from ..grid.experiment import failure_lines
 from ..grid.language_report import BROKEN
+from ..report.format import Report, markdown_table, plain, signed
 from ..report.grid_tables import (
     answer_table,
     arm_table,
     language_table,
-    markdown_table,
     middle_strength,
-    plain,
-    signed,
     tax_table,
     verdict_table,
 )
@@ -24,9 +22,6 @@ from .headline import headline
 from .taxes import MARGIN
 
 __all__ = ["findings", "strengths"]
-
-Report = Mapping[str, Any]
-
 
 _SEEN_BEFORE = (
     "What had been seen by then: seeds kept apart from the grid set the learning rate by GRPO alone, and one of them "

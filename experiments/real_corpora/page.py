@@ -10,11 +10,10 @@ from ...policies.open_policy import MODELS
 from ...policies.scripted import SCRIPTED
 from ..grid.experiment import failure_lines
 from ..measures.measures import MEASURES
-from ..report.grid_tables import markdown_table, plain, signed
+from ..report.format import Report, markdown_table, plain, signed
 
 __all__ = ["page", "report_text"]
 
-Report = Mapping[str, Any]
 SHOWN = {
     "em": "EM", "pass@4": "pass@4", "f1": "F1", "evidence_recall": "evidence recall", "all_hops": "all hops",
     "breadth": "breadth", "unique_query_ratio": "distinct queries", "semantic_query_entropy": "semantic entropy",

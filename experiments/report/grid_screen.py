@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..diversity_tax.headline import headline
 from ..grid.experiment import failure_lines
-from .grid_tables import broken_note, middle_strength, plain, signed
+from .format import Report, broken_note, plain, signed, text_columns
+from .grid_tables import middle_strength
 
 __all__ = ["report_text"]
 
-Report = Mapping[str, Any]
 WIDTH = 80
 
 
@@ -37,12 +37,6 @@ def _filled(text: str, indent: str = "") -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns two blanks apart."""
-    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in (header, *rows))
-
-
 def _taxes(report: Report, policy: str) -> str:
     rows = [
         [
@@ -58,7 +52,7 @@ def _taxes(report: Report, policy: str) -> str:
     name = "the language model, of its plan" if policy == "language model" else "the table of kinds"
     title = f"the tax of {name} (* not registered; ± half of the 95 % interval over seeds)"
     header = ["condition", "tax", "pass@1", f"pass@{report['group_k']}", "seeds"]
-    return f"{_filled(title)}\n{_columns(header, rows)}"
+    return f"{_filled(title)}\n{text_columns(header, rows)}"
 
 
 def _arms(title: str, arms: Mapping[str, Any], suffix: str, k: int) -> str:
@@ -76,7 +70,7 @@ def _arms(title: str, arms: Mapping[str, Any], suffix: str, k: int) -> str:
                 plain(measures["breadth"]),
             ]
         )
-    return f"{title}\n{_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'breadth'], rows)}"
+    return f"{title}\n{text_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'breadth'], rows)}"
 
 
 def _verdicts(report: Report) -> str:

@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from .format import Report, broken_note, markdown_table, plain, signed
 
 __all__ = [
     "answer_table",
     "arm_table",
-    "broken_note",
     "language_table",
-    "markdown_table",
     "middle_strength",
-    "plain",
-    "signed",
     "tax_table",
     "verdict_table",
 ]
-
-Report = Mapping[str, Any]
-
-
-def signed(row: Mapping[str, Any] | None, digits: int = 3, *, of: int | None = None) -> str:
-    """ "+.021 [+.010, +.032]", a dash for nothing.
-
-    Args:
-        row: value, low, high and n.
-        digits: behind the point.
-        of: seeds there are; a row of fewer says so, and one of less than half of them is no row: those that have a
-            value are then chosen by it.
-    """
-    if row is None or row["value"] is None or (of is not None and 2 * row["n"] < of):
-        return "–"
-    value = f"{row['value']:+.{digits}f}"
-    if row["low"] is not None and row["high"] is not None:
-        value += f" [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
-    if of is not None and row["n"] < of:
-        return f"{value} ({row['n']} of {of})"
-    return value if row["low"] is not None else f"{value} (1 seed)"
-
-
-def plain(row: Mapping[str, Any] | None, digits: int = 3, *, sign: str = "") -> str:
-    """ ".521 ±.004", a dash for nothing; with "+" as `sign` a difference."""
-    if row is None or row["value"] is None:
-        return "–"
-    value = f"{row['value']:{sign}.{digits}f}"
-    if row["low"] is None or row["high"] is None:
-        return value
-    return f"{value} ±{(row['high'] - row['low']) / 2:.{digits}f}"
-
-
-def broken_note(row: Mapping[str, Any]) -> str:
-    """ ", 2 broken" behind a number of seeds or an arm; nothing where none broke."""
-    return f", {len(row['broken'])} broken" if row.get("broken") else ""
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that reads as text too."""
-    widths = [max(len(str(row[at])) for row in (header, *rows)) for at in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(cells, widths)) + " |"
-
-    return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
 
 
 def middle_strength(arms: Mapping[str, Any], arm: str) -> str:

@@ -26,7 +26,7 @@ from berrypick.experiments.grid.series import (
     matched_difference,
 )
 from berrypick.experiments.grid.table_cells import TableCell
-from berrypick.experiments.report.grid_tables import signed
+from berrypick.experiments.report.format import signed
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,80 @@
+"""Numbers, intervals and tables as text; every report, page and screen writes them with these functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ..measures.rows import EstimateRow
+
+__all__ = ["NOTHING", "Report", "broken_note", "markdown_table", "number", "plain", "signed", "text_columns"]
+
+Report: TypeAlias = Mapping[str, Any]
+"""A report.json as it was read: names to rows, numbers and texts."""
+
+NOTHING = "–"
+"""Shown where a value is missing."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Writes a number such as "0.521"; a dash for None, and no sign before a zero."""
+    if value is None:
+        return NOTHING
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def signed(row: EstimateRow | None, digits: int = 3, *, of: int | None = None) -> str:
+    """Writes a difference such as "+0.021 [+0.010, +0.032]"; a dash for nothing.
+
+    Args:
+        row: value, low, high and n.
+        digits: after the decimal point.
+        of: number of seeds that were run. A row of fewer seeds says so. A row of less than half of them is shown as a
+            dash, because the seeds that have a value would then be a selection by that value.
+    """
+    if row is None or row["value"] is None or (of is not None and 2 * row["n"] < of):
+        return NOTHING
+    value = f"{row['value']:+.{digits}f}"
+    if row["low"] is not None and row["high"] is not None:
+        value += f" [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
+    if of is not None and row["n"] < of:
+        return f"{value} ({row['n']} of {of})"
+    return value if row["low"] is not None else f"{value} (1 seed)"
+
+
+def plain(row: EstimateRow | None, digits: int = 3, *, sign: str = "") -> str:
+    """Writes an estimate such as "0.521 ±0.004", half the interval's width after it; a dash for nothing.
+
+    Args:
+        row: value, low, high and n.
+        digits: after the decimal point.
+        sign: "+" writes the sign of positive values too.
+    """
+    if row is None or row["value"] is None:
+        return NOTHING
+    value = f"{row['value']:{sign}.{digits}f}"
+    if row["low"] is None or row["high"] is None:
+        return value
+    return f"{value} ±{(row['high'] - row['low']) / 2:.{digits}f}"
+
+
+def broken_note(row: Report) -> str:
+    """Writes ", 2 broken" after a number of seeds or an arm; nothing if none broke."""
+    return f", {len(row['broken'])} broken" if row.get("broken") else ""
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Writes a Markdown table whose columns are aligned, so that it reads as text too."""
+    widths = [max(len(str(row[at])) for row in (header, *rows)) for at in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(cells, widths)) + " |"
+
+    return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
+
+
+def text_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Writes left-aligned columns two spaces apart, for a terminal."""
+    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in (header, *rows))
