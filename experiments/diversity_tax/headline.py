@@ -1,18 +1,19 @@
-"""The diversity-tax report in one paragraph: sentences made of its numbers, none typed by hand."""
+"""The diversity-tax report in one paragraph and two tables: sentences made from its numbers, none typed by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..report.format import Report, plain, signed
+from ..grid.screen import filled
+from ..report.format import Report, broken_note, plain, signed, text_columns
 from .taxes import MARGIN
 
-__all__ = ["headline"]
+__all__ = ["headline", "tax_screen"]
 
 
 def headline(report: Report) -> str:
-    """One paragraph: where the tax of diversity training is zero, negative or real, and what of it was avoidable."""
+    """One paragraph: where the tax of diversity training is zero, negative or real, and how much was avoidable."""
     rows, k = report["taxes"], report["group_k"]
     disagreements, language = _disagreements(report), _language(report)
     if not rows:
@@ -24,12 +25,12 @@ def headline(report: Report) -> str:
         f"are 95 % over training seeds, on the same {report['test_questions']} test questions."
     )
     tabular = [row for row in rows if row["policy"] == "tabular" and row["registered"]]
-    table = [f"The table of kinds, in pass@1 and pass@{k}:", *_kinds(tabular, k)] if tabular else []
+    table = [f"The tabular policy, in pass@1 and pass@{k}:", *_kinds(tabular, k)] if tabular else []
     return " ".join([*disagreements, intro, *table, *language])
 
 
 def _kinds(rows: Sequence[Mapping[str, Any]], k: int) -> list[str]:
-    """Conditions by the kind of their tax, a sentence a kind."""
+    """One sentence per kind of tax, with the conditions that have it."""
     return [
         f"{text} in {'; '.join(_phrase(row, k) for row in rows if row['kind'] == kind)}."
         for kind, text in _KINDS.items()
@@ -41,7 +42,7 @@ _KINDS = {
     "real": f"The tax is real ({MARGIN:g} or more)",
     "small": f"There is a tax of less than {MARGIN:g}",
     "zero": f"The tax is zero (within {MARGIN:g}, no difference shown)",
-    "small negative": f"The tax is negative, if by less than {MARGIN:g},",
+    "small negative": f"The tax is negative by less than {MARGIN:g}",
     "negative": "The tax is negative",
     "undecided": "The tax is undecided",
     "open": "Nothing is decided before all seeds and cells are in; so far",
@@ -51,28 +52,28 @@ _KINDS = {
 def _phrase(row: Mapping[str, Any], k: int) -> str:
     text = f"{row['condition']} ({signed(row['tax'])} for {signed(row['gain'])}"
     if row["avoidable"] is not None and row["avoidable"]["low"] is not None and row["avoidable"]["low"] > 0:
-        text += f"; avoidable, since an ideal policy has this pass@{k} without it: {plain(row['avoidable'])}"
+        text += f"; avoidable, since the exact frontier has this pass@{k} without it: {plain(row['avoidable'])}"
     if row["kind"] in ("real", "small") and row["matched"] is not None:
-        text += f"; against its control stopped early at that breadth: {signed(row['matched'], of=row['seeds'])}"
+        text += f"; against the control stopped early at equal breadth: {signed(row['matched'], of=row['seeds'])}"
     resampled = row.get("resampled", {}).get("tax")
     if resampled is not None and row["kind"] not in ("real", "open", "undecided"):
         text += f"; with other questions [{resampled['low']:+.3f}, {resampled['high']:+.3f}]"
     if "actual" in row:
-        text += f"; as it was done {signed(row['actual']['tax'])} for {signed(row['actual']['gain'])}"
+        text += f"; actual {signed(row['actual']['tax'])} for {signed(row['actual']['gain'])}"
     if row.get("broken"):
         text += f"; {len(row['broken'])} of {row['seeds']} seeds broke, without them {signed(row['tax_of_whole'])}"
     return f"{text})"
 
 
 def _language(report: Report) -> list[str]:
-    """What is there of the language model."""
+    """How far the language-model grid is, and what it says."""
     cells = report["cells"]
     done, wanted = cells["language_model_done"], cells["language_model_cells"]
     rows = [row for row in report["taxes"] if row["policy"] == "language model"]
     if not done:
         failed = sum(key.startswith("language/") for key in cells["failed"])
         why = f"{failed} of {wanted} cells failed and none is done" if failed else "was not run"
-        return [f"The language-model grid {why}, so whether it agrees with the table of kinds is open."]
+        return [f"The language-model grid {why}, so whether it agrees with the tabular policy is open."]
     k = report["group_k"]
     kinds = _kinds(rows, k)
     named = f"The language model, {done} of {wanted} cells"
@@ -87,7 +88,7 @@ MIRRORED = tuple((name, f"lm-{name}") for name in ("priced-pass1", "free-pass1",
 
 
 def _disagreements(report: Report) -> list[str]:
-    """Where table and language model disagree, and where they agree."""
+    """Where tabular policy and language model disagree, and where they agree."""
     verdicts = {verdict["claim"]["id"]: verdict for verdict in report["verdicts"]}
     notes = []
     for ours, theirs in MIRRORED:
@@ -95,10 +96,33 @@ def _disagreements(report: Report) -> list[str]:
         statement, decided = table["claim"]["statement"], {"supported", "contradicted"}
         if {table["verdict"], language["verdict"]} == decided:
             notes.append(
-                f"Table and language model disagree on the claim that {statement}: "
+                f"Tabular policy and language model disagree on the claim that {statement}: "
                 f"{table['verdict']} ({signed(table['estimate'])}) against {language['verdict']} "
                 f"({signed(language['estimate'])})."
             )
         elif language["verdict"] in decided and language["verdict"] == table["verdict"]:
-            notes.append(f"Table and language model agree: that {statement} is {table['verdict']}.")
+            notes.append(f"Tabular policy and language model agree: the claim that {statement} is {table['verdict']}.")
     return sorted(notes, key=lambda note: "disagree" not in note)
+
+
+def tax_screen(report: Report) -> list[str]:
+    """The taxes of each policy, as tables for a terminal."""
+    return [_taxes(report, policy) for policy in dict.fromkeys(row["policy"] for row in report["taxes"])]
+
+
+def _taxes(report: Report, policy: str) -> str:
+    rows = [
+        [
+            row["condition"] + ("" if row["registered"] else " *"),
+            row["kind"],
+            plain(row["tax"], sign="+"),
+            plain(row["gain"], sign="+"),
+            str(row["seeds"]) + broken_note(row),
+        ]
+        for row in report["taxes"]
+        if row["policy"] == policy
+    ]
+    name = "the language model, planned" if policy == "language model" else "the tabular policy"
+    title = f"tax of {name} (* not registered; ± half of the 95 % interval over seeds)"
+    header = ["condition", "tax", "pass@1", f"pass@{report['group_k']}", "seeds"]
+    return f"{filled(title)}\n{text_columns(header, rows)}"

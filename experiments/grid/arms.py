@@ -1,7 +1,7 @@
-"""The arms of the diversity tax: registered objectives as losses of the table of kinds, strengths, and controls.
+"""Arms: ways of training, as registered objectives with strengths and controls.
 
-Outcomes of bonuses are kind signatures (`evidence`): on World all right answers of a question are equal, so answers
-cannot tell paths apart.
+The outcomes that bonuses count are kind signatures (`evidence`): on World all right answers of a question are equal, so
+answers cannot distinguish paths.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ...policies.tabular.losses import objective_loss
 from ...policies.tabular.training import Batch, Loss, TableConfig
+from ...retrieval_index.errors import UnknownNameError
 
-__all__ = ["ARMS", "Arm"]
+__all__ = ["ARMS", "Arm", "pick_arms"]
 
 KL_COV_FRACTION = 0.04
 """2e-3 of a language model's tokens, of which about one in twenty decides between kinds."""
@@ -31,14 +32,14 @@ class Arm:
         objective: a spec of `get_objective` with "{}" for the strength.
         control: the arm it is compared with; "" for a control.
         strengths: what it is swept over, weakest diversity first; (0,) where it has none.
-        strength_name: what the strength is.
-        epochs: updates on each step's rollouts.
-        imitation: imitates further demonstrations instead.
+        strength_name: what the strength is called.
+        epochs: updates per step on the same rollouts.
+        imitation: imitates further demonstrations instead of RL.
         own_loss: replaces the objective's loss.
-        no_learning: the learning rate is 0.
+        no_learning: sets the learning rate to 0.
         rewards: replaces success as the reward.
-        sets: episodes search on for further answers; only Worlds with conflicting answers have such arms.
-        collinear: every dimension of a reward vector is replaced by their mean.
+        sets: episodes continue to search for further answers; only Worlds with conflicting answers have such arms.
+        collinear: replaces every dimension of a reward vector by their mean.
     """
 
     summary: str
@@ -60,12 +61,12 @@ class Arm:
         return (self.strengths[len(self.strengths) // 2],)
 
     def table(self, config: TableConfig) -> TableConfig:
-        """The run with this arm's epochs and learning rate."""
+        """The training run with this arm's epochs and learning rate."""
         rate = 0.0 if self.no_learning else config.learning_rate
         return replace(config, epochs=self.epochs, learning_rate=rate)
 
     def loss(self, strength: float) -> Loss:
-        """A fresh loss; one whose bonus counts outcomes starts to count."""
+        """A fresh loss: a bonus that counts outcomes starts from zero."""
         return self.own_loss or objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
 
 
@@ -128,4 +129,17 @@ ARMS: dict[str, Arm] = {
         "control: VPO with reward dimensions that are all equal", "vpo", "grpo_sets", sets=True, collinear=True
     ),
 }
-"""Those with `sets` are for Worlds with conflicting answers, where they stand beside the others."""
+"""Arms with `sets` are for Worlds with conflicting answers, next to the others."""
+
+
+def pick_arms(*names: str) -> dict[str, Arm]:
+    """Arms of `ARMS` by name, each followed by its control if that is not among them."""
+    out: dict[str, Arm] = {}
+    for name in names:
+        if name not in ARMS:
+            raise UnknownNameError("arm", name, ARMS)
+        out[name] = ARMS[name]
+    for arm in tuple(out.values()):
+        if arm.control:
+            out.setdefault(arm.control, ARMS[arm.control])
+    return out

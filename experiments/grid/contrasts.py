@@ -1,113 +1,182 @@
-"""From the grid's series to the differences that each registered claim asks for."""
+"""From registered contrasts and the series of a grid to the differences that each claim is judged by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...envs.metrics.statistics import Estimate, hierarchical_bootstrap
-from ..diversity_tax.claims import CONTRASTS, Contrast
-from .arms import ARMS
-from .claims import Evidence
+from .claims import Claim, Evidence, Expectation
+from .comparison import compare_arm, waste
+from .condition import Condition
 from .language_report import without_broken
-from .series import Grid, Series, avoidable_tax, matched_difference, paired
-from .table_cells import FRONTIER_K, condition_frontier, test_rows
+from .series import Grid, Policy, Series, matched_difference, paired
+from .table_cells import test_rows
 
-__all__ = ["cells_not_run", "control_of", "gather_evidence", "question_bootstrap"]
+__all__ = ["Contrast", "by_policy", "contrast", "gather_evidence", "question_bootstrap", "unfinished_note"]
+
+_STOP = {
+    "tabular": "all cells of the tabular grid, 24 seeds, no interim look",
+    "language model": "all cells of the language-model grid, 8 seeds, no interim look",
+}
+_HELD_FIXED = "same start, training questions, draws, rollouts, steps, learning rate; exact evaluation without sampling"
 
 
-def control_of(grid: Grid, condition: str, arm: str) -> Series | None:
-    """The series an arm is compared with, at its control's own strength; None for controls."""
-    name = ARMS[arm].control
-    return grid.series.get((condition, name, ARMS[name].middle[0])) if name else None
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Where the differences of a claim come from.
+
+    Attributes:
+        claim: the registered row.
+        policy: whose cells.
+        condition: where the arm was trained.
+        arm: name.
+        measure: of the arm, minus the same of what it is compared with. "avoidable_tax" is the arm's waste.
+        against: "control", "start" (the SFT policy the arm began at), "zero" (the measure itself), "matched" (the
+            control, stopped early, at the arm's breadth), "diverse start" (the same arm from a diverse start), or the
+            name of another arm.
+        undecidable: why it cannot be decided here; empty where it can.
+    """
+
+    claim: Claim
+    policy: Policy
+    condition: Condition
+    arm: str
+    measure: str
+    against: str = "control"
+    undecidable: str = ""
 
 
-def _language_contrast(contrast: Contrast, series: Mapping[tuple[str, str], Series]) -> Evidence | None:
-    arm = series.get((contrast.condition, contrast.arm))
-    control = series.get((contrast.condition, ARMS[contrast.arm].control))
-    if arm is None or control is None:
+def contrast(
+    name: str,
+    statement: str,
+    source: str,
+    condition: str,
+    arm: str,
+    measure: str,
+    expected: Expectation,
+    effect: float,
+    *,
+    policy: Policy = "tabular",
+    against: str = "control",
+    published: str = "",
+    undecidable: str = "",
+    min_seeds: int | None = None,
+    stop: str | None = None,
+) -> Contrast:
+    """A contrast with its claim, registered in one call.
+
+    Args:
+        name: id of the claim, short and stable.
+        statement: the claim in words.
+        source: whose claim it is, or "design".
+        condition: name of the condition, "preset/start".
+        arm: see `Contrast`.
+        measure: see `Contrast`.
+        expected: sign of the difference, or equivalence.
+        effect: smallest effect of interest, or the margin of equivalence.
+        policy: see `Contrast`.
+        against: see `Contrast`.
+        published: the paper's figure in words.
+        undecidable: see `Contrast`.
+        min_seeds: seeds without which there is no verdict; by default 20 for the tabular policy, 8 for language models.
+        stop: when the run ends; by default after 24 seeds of the tabular policy, 8 of language models.
+    """
+    seeds = min_seeds or (20 if policy == "tabular" else 8)
+    player = "tabular policy" if policy == "tabular" else policy
+    endpoint = f"{measure} of {arm} minus {against}, {condition}, {player}"
+    claim = Claim(
+        name, statement, source, endpoint, expected, effect, seeds, stop or _STOP[policy], published, _HELD_FIXED
+    )
+    return Contrast(claim, policy, Condition.of(condition), arm, measure, against, undecidable)
+
+
+def gather_evidence(grid: Grid, contrasts: Iterable[Contrast]) -> dict[str, Evidence]:
+    """Claim id -> what the results say about it; claims without results are not in it."""
+    out = {}
+    for one in contrasts:
+        if one.undecidable:
+            out[one.claim.id] = Evidence(undecidable=one.undecidable)
+            continue
+        found = _tabular(grid, one) if one.policy == "tabular" else _language(grid, one)
+        if found is not None:
+            out[one.claim.id] = replace(found, unfinished=unfinished_note(grid.num_not_run(one.policy)))
+    return out
+
+
+def unfinished_note(num_not_run: int) -> str:
+    """Why there is no verdict while cells are left to run; empty where none are."""
+    return f"the grid goes on, {num_not_run} of its cells have not been run" if num_not_run else ""
+
+
+def _language(grid: Grid, one: Contrast) -> Evidence | None:
+    found = compare_arm(grid, one.policy, one.condition, one.arm)
+    if found is None:
         return None
-    differences = paired(arm.values(contrast.measure), control.values(contrast.measure))
-    broken, whole = without_broken(differences, arm, control)
+    differences = found.of(one.measure)
+    broken, whole = without_broken(differences, found.arm_series, found.control_series)
     caveat = ""
     if broken:
         rest = "none is left" if whole is None else f"the others' mean is {whole.value:+.3f}"
         caveat = f"in {len(broken)} of {len(differences)} seeds a policy broke and its plan says little; {rest}"
-    missing = {**control.missing, **arm.missing}
+    missing = {**found.control_series.missing, **found.arm_series.missing}
     return Evidence(list(differences.values()), list(differences), missing, caveat=caveat)
 
 
-def gather_evidence(grid: Grid, language: Mapping[tuple[str, str], Series]) -> dict[str, Evidence]:
-    """Claim id -> what the results say about it; claims without results are not in it."""
-    left = {"tabular": cells_not_run(grid.series.values()), "language model": cells_not_run(language.values())}
-    out = {}
-    for contrast in CONTRASTS:
-        if contrast.undecidable:
-            out[contrast.claim.id] = Evidence(undecidable=contrast.undecidable)
-            continue
-        tabular = contrast.policy == "tabular"
-        found = _contrast(grid, contrast) if tabular else _language_contrast(contrast, language)
-        if found is not None:
-            waiting = left[contrast.policy]
-            unfinished = f"the grid goes on, {waiting} of its cells have not been run" if waiting else ""
-            out[contrast.claim.id] = replace(found, unfinished=unfinished)
-    return out
-
-
-def cells_not_run(series: Iterable[Series]) -> int:
-    """Cells that nobody has started; those that failed have had their turn."""
-    return sum(why == "not run" for one in series for why in one.missing.values())
-
-
-def _contrast(grid: Grid, contrast: Contrast) -> Evidence | None:
-    arm = grid.series.get((contrast.condition, contrast.arm, ARMS[contrast.arm].middle[0]))
+def _tabular(grid: Grid, one: Contrast) -> Evidence | None:
+    arm = grid.middle(one.condition, one.arm)
     if arm is None:
         return None
-    measured = _measured(grid, contrast, arm)
-    other = _other(grid, contrast)
-    if contrast.against == "matched" and other is not None:
-        differences = matched_difference(arm, other, contrast.measure)
-    elif contrast.against == "zero":
-        differences = measured
-    elif contrast.against == "start":
-        differences = paired(measured, arm.values(contrast.measure, step=0))
-    elif other is not None:
-        differences = paired(measured, other.values(contrast.measure))
-    else:
+    other = _other(grid, one)
+    differences = _differences(grid, one, arm, other)
+    if differences is None:
         return None
-    missing = {**(dict(other.missing) if other else {}), **arm.missing}
+    missing = {**(other.missing if other else {}), **arm.missing}
     inside = None
-    if other is not None and contrast.against != "matched" and contrast.measure.startswith("pass@"):
-        inside = question_bootstrap(grid, contrast.condition, arm, other, int(contrast.measure[5:]))
+    if other is not None and one.against != "matched" and one.measure.startswith("pass@"):
+        inside = question_bootstrap(grid, one.condition, arm, other, int(one.measure[5:]))
     return Evidence(list(differences.values()), list(differences), missing, inside=inside)
 
 
-def _measured(grid: Grid, contrast: Contrast, arm: Series) -> dict[int, float]:
-    if contrast.measure != "avoidable_tax":
-        return arm.values(contrast.measure)
-    front = condition_frontier(contrast.condition.split("/")[0], grid.sizes)
-    ones, manys = arm.values("pass@1"), arm.values(f"pass@{FRONTIER_K}")
-    return {seed: avoidable_tax(front, ones[seed], manys[seed]) for seed in arm.seeds}
+def _differences(grid: Grid, one: Contrast, arm: Series, other: Series | None) -> dict[int, float] | None:
+    """Seed -> difference; None where there is nothing to compare with."""
+    if one.measure == "avoidable_tax":
+        measured = waste(grid, "tabular", one.condition, arm)
+    else:
+        measured = arm.values(one.measure)
+    if one.against == "zero":
+        return measured
+    if one.against == "start":
+        return paired(measured, arm.values(one.measure, step=0))
+    if other is None:
+        return None
+    if one.against == "matched":
+        return matched_difference(arm, other, one.measure)
+    return paired(measured, other.values(one.measure))
 
 
-def _other(grid: Grid, contrast: Contrast) -> Series | None:
-    if contrast.against in ("control", "matched"):
-        return control_of(grid, contrast.condition, contrast.arm)
-    if contrast.against == "diverse start":
-        preset = contrast.condition.split("/")[0]
-        return grid.series.get((f"{preset}/diverse", contrast.arm, ARMS[contrast.arm].middle[0]))
-    if contrast.against in ARMS:
-        return grid.series.get((contrast.condition, contrast.against, ARMS[contrast.against].middle[0]))
-    return None
+def _other(grid: Grid, one: Contrast) -> Series | None:
+    """The series that the arm is compared with; None for "start" and "zero", and where it has no cells."""
+    if one.against in ("control", "matched"):
+        control = grid.arms[one.arm].control
+        return grid.middle(one.condition, control) if control else None
+    if one.against == "diverse start":
+        return grid.middle(Condition(one.condition.preset, "diverse"), one.arm)
+    return grid.middle(one.condition, one.against) if one.against in grid.arms else None
 
 
-def question_bootstrap(grid: Grid, condition: str, arm: Series, other: Series, k: int) -> Estimate | None:
-    """Arm minus other in pass@k with an interval over seeds, of each arm apart, and inside over questions."""
-    seeds = sorted(set(arm.results) & set(other.results))
+def question_bootstrap(grid: Grid, condition: Condition, arm: Series, other: Series, k: int) -> Estimate | None:
+    """Arm minus other in pass@k, with seeds of each arm and, inside them, questions resampled."""
+    seeds: Sequence[int] = sorted(set(arm.results) & set(other.results))
     if len(seeds) < 2:
         return None
-    at = test_rows(condition.split("/")[0], grid.sizes).row_of_question
+    at = test_rows(condition, grid.sizes).row_of_question
     arms = [1 - (1 - np.array([series.results[seed]["rows"] for seed in seeds])[:, at]) ** k for series in (other, arm)]
     return hierarchical_bootstrap(arms[0], arms[1], num_resamples=500)
+
+
+def by_policy(contrasts: Iterable[Contrast], policy: Policy) -> Mapping[str, Contrast]:
+    """Claim id -> contrast, of one policy."""
+    return {one.claim.id: one for one in contrasts if one.policy == policy}

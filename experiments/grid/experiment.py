@@ -1,17 +1,24 @@
-"""What an experiment is: cells that are computed once, and a report of whatever is there."""
+"""An experiment: cells that are computed once, and a report of whatever is there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, TypeAlias
 
-__all__ = ["Cell", "Experiment", "Results", "Scale", "failure_lines"]
+from ...retrieval_index.errors import BerrypickError
+from ..report.format import Report
+
+__all__ = ["Cell", "CellResult", "Experiment", "Report", "Results", "Scale"]
 
 Scale = Literal["smoke", "small", "full"]
+
+CellResult: TypeAlias = dict[str, Any]
+"""What a cell computed, JSON-able; a grid's cells have {"checkpoints": {step: {measure: value}}} and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """Of the configuration."""
+        """A hash of the configuration: a stored result with another digest is refused."""
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -41,69 +48,51 @@ class Results:
         failed: cell key -> one line about the crash.
         not_run: keys of cells without a result that have not failed.
         under_way: those of them that another process is computing.
-        earlier: published results of the same experiment, whose report speaks for cells that they do not keep.
+        earlier: published results of the same experiment, whose report stands in for cells that they do not keep.
     """
 
-    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    done: dict[str, CellResult] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     not_run: list[str] = field(default_factory=list)
     under_way: list[str] = field(default_factory=list)
     earlier: Path | None = None
 
 
-def failure_lines(failed: Mapping[str, str]) -> list[str]:
-    """A line a reason: the first cell that failed of it, and how many more."""
-    by_reason: dict[str, list[str]] = {}
-    for key, why in failed.items():
-        by_reason.setdefault(why, []).append(key)
-    return [
-        f"failed: {keys[0]}{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}: {why}"
-        for why, keys in by_reason.items()
-    ]
+class Experiment(ABC):
+    """One question. A subclass says which cells there are, how one is computed, and what the report says.
 
+    Attributes:
+        name: what `berrypick run` calls it.
+        summary: one line.
+        version: raised by every change that changes a number; results of another version are refused.
+    """
 
-class Experiment(Protocol):
-    """One question, one file."""
+    name: str
+    summary: str
+    version: int = 1
 
-    @property
-    def name(self) -> str:
-        """What `berrypick run` calls it."""
-        ...
-
-    @property
-    def summary(self) -> str:
-        """One line."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Raised by every change that changes a number; results of another version are refused."""
-        ...
-
+    @abstractmethod
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """All cells of a scale."""
-        ...
 
-    def require(self, cells: Sequence[Cell]) -> None:
-        """Raises BerrypickError, before the first cell, where what all of them need is not there."""
-        ...
+    @abstractmethod
+    def run_cell(self, cell: Cell, work: Path) -> CellResult:
+        """Computes a cell; `work` is its own folder, for what must survive an interruption."""
+
+    @abstractmethod
+    def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
+        """The report of whatever is there; "text" is what the terminal shows."""
+
+    def require(self, cells: Sequence[Cell]) -> None:  # noqa: B027
+        """Raises BerrypickError, before the first cell, if something that all of them need is missing."""
 
     def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
-        """Raises BerrypickError where a folder of published results cannot speak for cells that are not run here."""
-        ...
+        """Raises BerrypickError if a folder of published results cannot stand in for cells that are not run here."""
+        raise BerrypickError(f"{self.name} takes nothing over from {earlier}; leave --given out")
 
-    def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
-        """The JSON-able result of a cell; `work` is a folder of its own for what must survive an interruption."""
-        ...
+    def write_files(self, results: Results, report: Report, out: Path) -> None:  # noqa: B027
+        """Writes figures, values per seed and whatever else belongs beside report.json."""
 
-    def report(self, results: Results, scale: Scale, num_seeds: int) -> dict[str, Any]:
-        """The report of whatever is there."""
-        ...
-
-    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
-        """Pictures, per-seed values and whatever else stands beside report.json."""
-        ...
-
-    def pages(self, report: Mapping[str, Any]) -> Mapping[str, str]:
-        """File names below `docs/` and their text, made of the report alone."""
-        ...
+    def pages(self, report: Report) -> Mapping[str, str]:
+        """File names below `docs/` and their text, made from the report alone."""
+        return {}

@@ -1,10 +1,10 @@
-"""The language-model grid of the diversity tax: the tiny policy, six objectives, two conditions, resumable."""
+"""Cells of language models: the tiny policy is trained by SFT, then RL, and measured on the way; all resumable."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,67 +20,77 @@ from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import write_json
 from ..runs.training import WORLD_DEMONSTRATIONS, TrainConfig, train
-from .arms import ARMS
-from .experiment import Cell
+from .experiment import Cell, CellResult
 
-__all__ = ["CHECKPOINTS", "LANGUAGE_SEEDS", "OBJECTIVES", "language_cells", "run_language_cell"]
+__all__ = ["LanguageGrid", "run_language_cell"]
 
 ENV = "berrypick/World-v0"
-PRESETS = ("free", "priced")
-OBJECTIVES = {
-    arm: ARMS[arm].objective.format(f"{ARMS[arm].middle[0]:g}")
-    for arm in ("grpo", "dr_grpo", "darling", "batch", "entropy", "pass_at_k")
-}
-"""Arm -> registered objective at the strength that the tabular grid reads its claims at."""
-
-CHECKPOINTS = (0, 10, 20, 40, 80, 200)
-LANGUAGE_SEEDS = 8
-SFT_STEPS = 520
-QUESTIONS, SAMPLES = 512, 16
 MAX_ROWS = 512
 KS = (1, 2, 4, 8, 16)
 
 
-def language_cells(num_seeds: int) -> list[Cell]:
-    """One cell an objective, condition and seed; 96 with 8 seeds."""
-    return [
-        Cell(
-            f"language/{preset}/{arm}/seed-{seed:02d}",
-            {
-                "policy": "language model",
-                "preset": preset,
-                "arm": arm,
-                "objective": objective,
-                "seed": seed,
-                "sft_steps": SFT_STEPS,
-                "steps": CHECKPOINTS[-1],
-                "checkpoints": list(CHECKPOINTS),
-                "questions": QUESTIONS,
-                "samples": SAMPLES,
-            },
-        )
-        for seed in range(num_seeds)
-        for arm, objective in OBJECTIVES.items()
-        for preset in PRESETS  # innermost: two workers begin with different starts, none waits for the other's SFT
-    ]
+@dataclass(frozen=True)
+class LanguageGrid:
+    """The language-model cells of an experiment: the tiny policy, from diverse demonstrations.
+
+    Attributes:
+        presets: of the World.
+        arms: name -> spec of the objective.
+        max_seeds: no more seeds are run, whatever `--seeds` says.
+        checkpoints: RL steps at which the policy is measured; 0 is the start.
+        sft_steps: updates on demonstrations.
+        questions: test questions.
+        samples: rollouts per test question.
+    """
+
+    presets: tuple[str, ...]
+    arms: Mapping[str, str]
+    max_seeds: int = 8
+    checkpoints: tuple[int, ...] = (0, 10, 20, 40, 80, 200)
+    sft_steps: int = 520
+    questions: int = 512
+    samples: int = 16
+
+    def cells(self, num_seeds: int) -> list[Cell]:
+        """One cell per objective, preset and seed."""
+        return [
+            Cell(
+                f"language/{preset}/{arm}/seed-{seed:02d}",
+                {
+                    "policy": "language model",
+                    "preset": preset,
+                    "arm": arm,
+                    "objective": objective,
+                    "seed": seed,
+                    "sft_steps": self.sft_steps,
+                    "steps": self.checkpoints[-1],
+                    "checkpoints": list(self.checkpoints),
+                    "questions": self.questions,
+                    "samples": self.samples,
+                },
+            )
+            for seed in range(min(num_seeds, self.max_seeds))
+            for arm, objective in self.arms.items()
+            for preset in self.presets  # innermost, so that two workers do not wait for the same SFT
+        ]
 
 
 class _Evaluating:
-    """Measures the policy at chosen RL steps while it trains; what is on disk already is not measured again."""
+    """A training view that measures the policy at chosen RL steps, or reads what was measured there before."""
 
     def __init__(self, config: Mapping[str, Any], policy: LanguageModelPolicy, task: Task, work: Path) -> None:
         self._config, self._policy, self._task, self._work = config, policy, task, work
 
     def begin(self, done: int) -> None:
-        """Nothing is shown."""
+        """Shows nothing."""
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
-        """Measures at the steps that are wanted."""
+        """Measures the policy if this step is a checkpoint."""
         if step in self._config["checkpoints"]:
             self.measure(step)
 
     def measure(self, step: int) -> dict[str, float]:
-        """Values of the policy as it is now, or as they were measured at this step."""
+        """The measures of the policy at this step: computed now, or read from disk."""
         name = f"{self._config['objective']}-{step}"
         return _measured(self._work / f"measures-{step:04d}.json", self._policy, self._task, self._config, name, step)
 
@@ -95,7 +105,7 @@ def _measured(
     *,
     greedy: bool = False,
 ) -> dict[str, float]:
-    """The measures in a file, which is made where there is none yet."""
+    """The measures stored in a file, which is written first if it does not exist."""
     if not path.is_file():
         records = evaluate(
             policy,
@@ -119,16 +129,16 @@ def _read(path: Path) -> dict[str, float]:
     return values
 
 
-def run_language_cell(cell: Cell, work: Path) -> dict[str, Any]:
+def run_language_cell(cell: Cell, work: Path) -> CellResult:
     """SFT, shared by the objectives of a seed, then RL with an evaluation at every checkpoint.
 
     Args:
-        cell: from `language_cells`.
-        work: the cell's own folder; an interrupted cell goes on from its newest checkpoint.
+        cell: from `LanguageGrid.cells`.
+        work: the cell's own folder; an interrupted cell resumes from its newest checkpoint.
 
     Returns:
-        {"checkpoints": {step: measures}, "temperatures": {"0": measures of one greedy episode a question}}, names as
-        in `summary.py`.
+        {"checkpoints": {step: measures}, "temperatures": {"0": measures of one greedy episode per question}}, names as
+        in `measures/summary.py`.
     """
     config = cell.config
     arguments = {"preset": config["preset"], "index": "bm25s"}

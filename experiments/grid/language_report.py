@@ -1,4 +1,4 @@
-"""Rows of the language model: the plan apart from giving up and execution, each arm against its own control."""
+"""Rows of the language model: what it planned apart from giving up and execution, each arm against its control."""
 
 from __future__ import annotations
 
@@ -8,37 +8,29 @@ from typing import Any
 import numpy as np
 
 from ...envs.metrics.statistics import Estimate
-from .arms import ARMS
-from .series import (
-    Series,
-    avoidable_tax,
-    estimate_of,
-    estimate_row,
-    matched_difference,
-    paired,
-    trajectory,
-)
-from .table_cells import FRONTIER_K, condition_frontier
+from .comparison import compare_arm, frontier_distance, waste
+from .condition import Condition
+from .series import Grid, Series, estimate_of, estimate_row, trajectory
+from .table_cells import FRONTIER_K
 
-__all__ = ["BROKEN", "LANGUAGE_MEASURES", "PLAN", "PLAN_K", "language_rows", "without_broken"]
+__all__ = ["BROKEN", "LANGUAGE_MEASURES", "language_rows", "without_broken"]
 
-PLAN, PLAN_K = "pass@1_plan", f"pass@{FRONTIER_K}_plan"
+_PLANNED, _PLANNED_K = "pass@1_plan", f"pass@{FRONTIER_K}_plan"
 LANGUAGE_MEASURES = (
-    PLAN, "give_up_loss", "execution_loss", "pass@1", f"pass@{FRONTIER_K}", PLAN_K, "breadth", "kind_entropy",
+    _PLANNED, "give_up_loss", "execution_loss", "pass@1", f"pass@{FRONTIER_K}", _PLANNED_K, "breadth", "kind_entropy",
     "query_token_entropy", "query_sequence_entropy", "semantic_query_entropy", "policy_tokens",
 )  # fmt: skip
-QUESTIONS = (256, 512)
-"""Training and test questions of the World's preset; its test questions are the frontier's."""
-
+_ALONG = (_PLANNED, _PLANNED_K, "breadth", "kind_entropy", "query_token_entropy")
 
 BROKEN = 0.05
-"""Most pass@1 that may be lost to giving up and wrong execution while the plan still says what the policy does."""
+"""Most pass@1 that may be lost to giving up and wrong execution while the plan still describes the policy."""
 
 
 def _broken_seeds(one: Series) -> dict[int, float]:
     """Seed -> pass@1 lost between plan and success at the last checkpoint, where it is more than `BROKEN`.
 
-    What such a policy would have asked next is credited with a uniform order of kinds, so that its plan looks diverse.
+    A policy that gives up is credited with a uniform order of the kinds it did not ask, so that a broken one looks
+    diverse.
     """
     give_up, execution = one.values("give_up_loss"), one.values("execution_loss")
     lost = {seed: give_up[seed] + execution[seed] for seed in one.seeds}
@@ -51,39 +43,36 @@ def without_broken(differences: Mapping[int, float], arm: Series, control: Serie
     return broken, estimate_of([value for seed, value in differences.items() if seed not in broken])
 
 
-def language_rows(series: Mapping[tuple[str, str], Series]) -> dict[str, Any]:
+def language_rows(grid: Grid) -> dict[str, dict[str, Any]]:
     """Condition -> arm -> row at the last checkpoint; arms without a finished cell are left out."""
-    out: dict[str, Any] = {}
-    for (condition, arm), one in series.items():
+    out: dict[str, dict[str, Any]] = {}
+    for (condition, arm), one in grid.language.items():
         if one.seeds:
-            control = series.get((condition, ARMS[arm].control))
-            out.setdefault(condition, {})[arm] = _language_row(condition, arm, one, control)
+            out.setdefault(condition.name, {})[arm] = _row(grid, condition, arm, one)
     return out
 
 
-def _language_row(condition: str, arm: str, one: Series, control: Series | None) -> dict[str, Any]:
-    front = condition_frontier(condition.split("/")[0], QUESTIONS)
-    ones, manys = one.values(PLAN), one.values(PLAN_K)
+def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> dict[str, Any]:
     row: dict[str, Any] = {
         "seeds": one.seeds,
         "broken": {str(seed): lost for seed, lost in _broken_seeds(one).items()},
         "missing": {str(seed): why for seed, why in sorted(one.missing.items())},
         "measures": {name: estimate_row(one.values(name)) for name in LANGUAGE_MEASURES},
         "start": {name: estimate_row(one.values(name, step=0)) for name in LANGUAGE_MEASURES},
-        "frontier_distance": estimate_row([front.value(ones[s]) - manys[s] for s in one.seeds]),
-        "avoidable_tax": estimate_row([avoidable_tax(front, ones[s], manys[s]) for s in one.seeds]),
+        "frontier_distance": estimate_row(frontier_distance(grid, "language model", condition, one)),
+        "avoidable_tax": estimate_row(waste(grid, "language model", condition, one)),
         "greedy": estimate_row([_greedy(one, seed) for seed in one.seeds]),
-        "trajectory": trajectory(one, (PLAN, PLAN_K, "breadth", "kind_entropy", "query_token_entropy"), one.steps),
+        "trajectory": trajectory(one, _ALONG, one.steps),
     }
-    if control is not None and control.seeds:
-        differences = {name: paired(one.values(name), control.values(name)) for name in LANGUAGE_MEASURES}
-        row["control"] = ARMS[arm].control
-        row["difference"] = {name: estimate_row(d) for name, d in differences.items()}
-        row["matched"] = estimate_row(matched_difference(one, control, PLAN))
+    found = compare_arm(grid, "language model", condition, arm)
+    if found is not None and found.control_series.seeds:
+        row["control"] = found.control
+        row["difference"] = {name: estimate_row(found.of(name)) for name in LANGUAGE_MEASURES}
+        row["matched"] = estimate_row(found.matched)
     return row
 
 
 def _greedy(series: Series, seed: int) -> float:
-    """Planned pass@1 of one greedy episode a question."""
+    """Planned pass@1 of one greedy episode per question."""
     found = series.results[seed].get("temperatures", {}).get("0", {})
-    return float(found.get(PLAN, np.nan))
+    return float(found.get(_PLANNED, np.nan))

@@ -1,45 +1,51 @@
-"""The grid's results as seed-paired series: what a claim, a table row or a picture is made of."""
+"""The results of a grid as series over seeds: what a claim, a table row or a figure is made of."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
 from ...envs.metrics.statistics import Estimate, paired_t_interval
-from ...envs.world.frontier import Frontier
-from .experiment import Cell, Results
+from ..measures.rows import EstimateRow
+from ..measures.rows import estimate_row as row_of
+from .arms import Arm
+from .condition import Condition
+from .experiment import Cell, CellResult, Results
 from .table_cells import TableCell
 
 __all__ = [
     "Grid",
+    "Policy",
     "Series",
-    "avoidable_tax",
     "equal_entropy_difference",
     "estimate_of",
     "estimate_row",
     "matched_difference",
     "paired",
     "read_grid",
-    "read_language",
     "trajectory",
 ]
+
+Policy = Literal["tabular", "language model"]
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One arm at one strength in one condition.
+    """One arm at one strength in one condition, over seeds.
 
     Attributes:
         results: seed -> the cell's result.
         missing: seed -> why there is none.
     """
 
-    results: Mapping[int, Mapping[str, Any]]
+    results: Mapping[int, CellResult]
     missing: Mapping[int, str]
 
     @property
@@ -50,7 +56,12 @@ class Series:
     @property
     def steps(self) -> list[int]:
         """Checkpoints that all its cells have."""
-        return sorted(set.intersection(*(set(map(int, one["checkpoints"])) for one in self.results.values())))
+        return sorted(set.intersection(*(set(map(int, result["checkpoints"])) for result in self.results.values())))
+
+    @property
+    def num_not_run(self) -> int:
+        """Cells that have not been run; those that failed have had their turn."""
+        return sum(why == NOT_RUN for why in self.missing.values())
 
     def values(self, measure: str, *, step: int | None = None) -> dict[int, float]:
         """Seed -> the measure at a checkpoint, the last one by default; NaN where the checkpoint lacks it."""
@@ -76,66 +87,93 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """All series by (condition, arm, strength)."""
+    """All series of a run.
 
-    series: Mapping[tuple[str, str, float], Series]
+    Attributes:
+        tabular: (condition, arm, strength) -> series of the tabular policy.
+        language: (condition, arm) -> series of the language model.
+        arms: name -> arm, of the experiment.
+        sizes: (training, test) questions of the tabular cells.
+    """
+
+    tabular: Mapping[tuple[Condition, str, float], Series]
+    language: Mapping[tuple[Condition, str], Series]
+    arms: Mapping[str, Arm]
     sizes: tuple[int, int]
 
     @property
-    def conditions(self) -> list[str]:
-        """In the order of the cells."""
-        return list(dict.fromkeys(condition for condition, _, _ in self.series))
+    def conditions(self) -> list[Condition]:
+        """Conditions of the tabular policy, in the order of the cells."""
+        return list(dict.fromkeys(condition for condition, _, _ in self.tabular))
 
-    def strengths(self, condition: str, arm: str) -> list[float]:
-        """Of an arm in a condition."""
-        return [s for c, a, s in self.series if (c, a) == (condition, arm)]
+    def arms_of(self, condition: Condition) -> list[str]:
+        """Arms of the tabular policy in a condition, in the order of the cells."""
+        return list(dict.fromkeys(arm for where, arm, _ in self.tabular if where == condition))
+
+    def strengths(self, condition: Condition, arm: str) -> list[float]:
+        """Strengths of an arm in a condition."""
+        return [strength for where, name, strength in self.tabular if (where, name) == (condition, arm)]
+
+    def middle(self, condition: Condition, arm: str) -> Series | None:
+        """An arm of the tabular policy at the strength that claims are read at."""
+        return self.tabular.get((condition, arm, self.arms[arm].middle[0]))
+
+    def num_not_run(self, policy: Policy) -> int:
+        """Cells of a policy that have not been run."""
+        series = self.tabular.values() if policy == "tabular" else self.language.values()
+        return sum(one.num_not_run for one in series)
 
 
-def read_grid(results: Results, cells: Sequence[Cell]) -> Grid:
-    """Sorts the tabular cells of a run; cells that crashed or were not started are missing with their reason."""
-    found: dict[tuple[str, str, float], Series] = {}
+def read_grid(results: Results, cells: Sequence[Cell], arms: Mapping[str, Arm]) -> Grid:
+    """Sorts the cells of a run; cells that crashed or were not run are missing with their reason."""
+    tabular: dict[tuple[Condition, str, float], _Sorted] = {}
+    language: dict[tuple[Condition, str], _Sorted] = {}
     sizes = (0, 0)
     for cell in cells:
-        if cell.config["policy"] != "tabular":
-            continue
-        table = TableCell.from_config(dict(cell.config))
-        sizes = table.sizes
-        series = found.setdefault((table.condition, table.arm, table.strength), Series({}, {}))
-        if cell.key in results.done:
-            series.results[table.seed] = results.done[cell.key]  # type: ignore[index]
-        else:
-            series.missing[table.seed] = results.failed.get(cell.key, "not run")  # type: ignore[index]
-    return Grid(found, sizes)
-
-
-def read_language(results: Results, cells: Sequence[Cell]) -> dict[tuple[str, str], Series]:
-    """The language-model cells of a run by (condition, arm); all of them start from diverse demonstrations."""
-    found: dict[tuple[str, str], Series] = {}
-    for cell in cells:
         if cell.config["policy"] == "tabular":
-            continue
-        series = found.setdefault((f"{cell.config['preset']}/diverse", cell.config["arm"]), Series({}, {}))
+            table = TableCell.from_config(cell.config)
+            sizes = table.sizes
+            found = tabular.setdefault((table.condition, table.arm, table.strength), _Sorted({}, {}))
+        else:  # all language models start from diverse demonstrations
+            where = Condition(cell.config["preset"], "diverse")
+            found = language.setdefault((where, cell.config["arm"]), _Sorted({}, {}))
         if cell.key in results.done:
-            series.results[cell.config["seed"]] = results.done[cell.key]  # type: ignore[index]
+            found.results[cell.config["seed"]] = results.done[cell.key]
         else:
-            series.missing[cell.config["seed"]] = results.failed.get(cell.key, "not run")  # type: ignore[index]
-    return found
+            found.missing[cell.config["seed"]] = results.failed.get(cell.key, NOT_RUN)
+    return Grid(
+        MappingProxyType({key: found.series() for key, found in tabular.items()}),
+        MappingProxyType({key: found.series() for key, found in language.items()}),
+        arms,
+        sizes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """A series while it is read."""
+
+    results: dict[int, CellResult]
+    missing: dict[int, str]
+
+    def series(self) -> Series:
+        return Series(MappingProxyType(self.results), MappingProxyType(self.missing))
 
 
 def estimate_of(values: Sequence[float]) -> Estimate | None:
     """Mean with Student's interval over seeds; NaN left out; None without a value, no interval with a single one."""
-    kept = [value for value in values if not math.isnan(value)]
-    if not kept:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
         return None
-    if len(kept) == 1:
-        return Estimate(kept[0], math.nan, math.nan, 1)
-    return paired_t_interval(kept)
+    if len(known) == 1:
+        return Estimate(known[0], math.nan, math.nan, 1)
+    return paired_t_interval(known)
 
 
-def estimate_row(values: Mapping[int, float] | Sequence[float]) -> dict[str, Any] | None:
+def estimate_row(values: Mapping[int, float] | Sequence[float]) -> EstimateRow | None:
     """`estimate_of` values, by seed or in order, as a JSON-able row."""
     estimate = estimate_of(list(values.values()) if isinstance(values, Mapping) else values)
-    return None if estimate is None else asdict(estimate)
+    return None if estimate is None else row_of(estimate)
 
 
 def trajectory(series: Series, names: Sequence[str], steps: Sequence[int]) -> dict[str, dict[str, float]]:
@@ -160,11 +198,11 @@ def matched_difference(
 
     Args:
         arm: read at its last checkpoint.
-        control: walked along a curve of its own, joined by straight lines from the start on.
+        control: followed along one of its curves, joined by straight lines from the start on.
         measure: what is compared.
         along: "checkpoints" (stopped early), "temperatures" (its end, sampled colder or hotter) or "mixes" (weights
             between its start and its end).
-        by: what is held equal.
+        by: the measure at which both are matched.
 
     Returns:
         NaN where the control's curve never has the arm's value; where it has it several times, its best counts.
@@ -173,7 +211,7 @@ def matched_difference(
     for seed, wanted in arm.values(by).items():
         if seed in control.results:
             widths, values = (control.curve(seed, name, along) for name in (by, measure))
-            out[seed] = arm.values(measure)[seed] - _where(widths, values, wanted)
+            out[seed] = arm.values(measure)[seed] - _best_where(widths, values, wanted)
     return out
 
 
@@ -190,12 +228,12 @@ def equal_entropy_difference(arm: Series, ladder: Sequence[Series], measure: str
         if all(seed in rung.results for rung in ladder):
             entropies = [rung.values("kind_entropy")[seed] for rung in ladder]
             values = [rung.values(measure)[seed] for rung in ladder]
-            out[seed] = arm.values(measure)[seed] - _where(entropies, values, entropy)
+            out[seed] = arm.values(measure)[seed] - _best_where(entropies, values, entropy)
     return out
 
 
-def _where(widths: Sequence[float], values: Sequence[float], width: float) -> float:
-    """The largest value where a polygon has a width: breadth may rise before it falls, and is then had twice."""
+def _best_where(widths: Sequence[float], values: Sequence[float], width: float) -> float:
+    """The largest value where a polygon has a width: breadth may rise before it falls, and is then reached twice."""
     found = []
     for (w0, v0), (w1, v1) in pairwise(zip(widths, values)):
         if w0 == w1 == width:
@@ -203,20 +241,3 @@ def _where(widths: Sequence[float], values: Sequence[float], width: float) -> fl
         elif min(w0, w1) <= width <= max(w0, w1):
             found.append(v0 + (width - w0) / (w1 - w0) * (v1 - v0))
     return max(found, default=math.nan)
-
-
-_ROUNDING = 1e-6
-"""Cells keep 7 digits."""
-
-
-def avoidable_tax(front: Frontier, one: float, many: float) -> float:
-    """Most pass@1 that the frontier has with at least this pass@k, minus the pass@1 at hand; at least 0 up to gaps."""
-    best = -math.inf
-    points = sorted((point.pass_at_1, point.pass_at_k) for point in front.points)
-    for (x0, y0), (x1, y1) in pairwise(points):
-        for x, y in ((x0, y0), (x1, y1)):
-            if y >= many - _ROUNDING:
-                best = max(best, x)
-        if (y0 - many) * (y1 - many) < 0:
-            best = max(best, x0 + (many - y0) / (y1 - y0) * (x1 - x0))
-    return float(np.nan if best == -math.inf else best - one)

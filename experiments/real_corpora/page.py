@@ -8,9 +8,8 @@ from typing import Any
 from ...envs.tasks.controls import CONTROLS
 from ...policies.open_policy import MODELS
 from ...policies.scripted import SCRIPTED
-from ..grid.experiment import failure_lines
 from ..measures.measures import MEASURES
-from ..report.format import Report, markdown_table, plain, signed
+from ..report.format import Report, failure_lines, markdown_table, plain, signed
 
 __all__ = ["page", "report_text"]
 

@@ -7,7 +7,17 @@ from typing import Any, TypeAlias
 
 from ..measures.rows import EstimateRow
 
-__all__ = ["NOTHING", "Report", "broken_note", "markdown_table", "number", "plain", "signed", "text_columns"]
+__all__ = [
+    "NOTHING",
+    "Report",
+    "broken_note",
+    "failure_lines",
+    "markdown_table",
+    "number",
+    "plain",
+    "signed",
+    "text_columns",
+]
 
 Report: TypeAlias = Mapping[str, Any]
 """A report.json as it was read: names to rows, numbers and texts."""
@@ -78,3 +88,14 @@ def text_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Writes left-aligned columns two spaces apart, for a terminal."""
     widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in (header, *rows))
+
+
+def failure_lines(failed: Mapping[str, str]) -> list[str]:
+    """One line per reason: the first cell that failed for it, and how many more."""
+    by_reason: dict[str, list[str]] = {}
+    for key, why in failed.items():
+        by_reason.setdefault(why, []).append(key)
+    return [
+        f"failed: {keys[0]}{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}: {why}"
+        for why, keys in by_reason.items()
+    ]

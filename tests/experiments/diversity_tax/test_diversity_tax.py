@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from berrypick.__main__ import main
 from berrypick.envs.world.frontier import Frontier, FrontierPoint
-from berrypick.experiments.diversity_tax.claims import CLAIMS, CONTRASTS
-from berrypick.experiments.diversity_tax.experiment import EXPERIMENT
+from berrypick.experiments.diversity_tax.claims import CONTRASTS
+from berrypick.experiments.diversity_tax.experiment import EXPERIMENT, DiversityTax
 from berrypick.experiments.diversity_tax.headline import headline
 from berrypick.experiments.diversity_tax.taxes import kind_of_tax
 from berrypick.experiments.grid.arms import ARMS
 from berrypick.experiments.grid.cell_store import load_results
+from berrypick.experiments.grid.comparison import avoidable_tax
 from berrypick.experiments.grid.experiment import Results
-from berrypick.experiments.grid.language_cells import language_cells
-from berrypick.experiments.grid.report import diversity_report
 from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.series import (
     Series,
-    avoidable_tax,
     equal_entropy_difference,
     matched_difference,
 )
 from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.report.format import signed
+
+language_cells = EXPERIMENT.language.cells
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,9 @@ def test_the_smoke_run_has_every_arm_with_its_control_and_a_verdict_for_every_cl
             (one,) = strengths.values()
             assert one["seeds"] == [0, 1]
             assert ("difference" in one) == bool(ARMS[arm].control)
-    assert [row["claim"]["id"] for row in report["verdicts"]] == [claim.id for claim in CLAIMS]
+    assert [row["claim"]["id"] for row in report["verdicts"]] == [
+        claim.id for claim in (one.claim for one in CONTRASTS)
+    ]
 
 
 def test_two_seeds_decide_nothing_and_what_was_not_run_is_said(smoke):
@@ -210,6 +213,19 @@ def language_results(cells, **changes):
     return results
 
 
+def language_report(results, cells):
+    """The report of a run that has no tabular cells."""
+    return OnlyLanguage(**vars(EXPERIMENT), only=tuple(cells)).report(results, "full", 8)
+
+
+@dataclass(frozen=True)
+class OnlyLanguage(DiversityTax):
+    only: tuple = ()
+
+    def cells(self, scale, num_seeds):
+        return self.only
+
+
 def verdicts_of(report):
     return {row["claim"]["id"]: row for row in report["verdicts"]}
 
@@ -220,7 +236,7 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     lost = next(cell.key for cell in cells if "free/darling/seed-03" in cell.key)
     results.done.pop(lost)
     results.failed[lost] = "RuntimeError: diverged"
-    report = diversity_report(results, cells, "full", 1)
+    report = language_report(results, cells)
     verdicts = verdicts_of(report)
     assert verdicts["lm-priced-pass1"]["verdict"] == "supported"
     assert verdicts["lm-priced-pass1"]["estimate"]["value"] == pytest.approx(-0.05, abs=1e-3)
@@ -247,7 +263,7 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     at = next(i for i, row in enumerate(mixed["verdicts"]) if row["claim"]["id"] == "priced-pass1")
     estimate = {"value": 0.0, "low": -0.001, "high": 0.001, "n": 24}
     mixed["verdicts"][at] = {**mixed["verdicts"][at], "verdict": "contradicted", "estimate": estimate}
-    assert headline(mixed).startswith("Table and language model disagree on the claim that with unequal kinds")
+    assert headline(mixed).startswith("Tabular policy and language model disagree on the claim that with unequal kinds")
     assert "Nothing is decided before all seeds and cells are in; so far in free/diverse" in headline(with_tables)
     assert "in planned pass@1" not in headline(with_tables)
     assert "95 of 96 cells, 7 and 8 seeds, in planned pass@1 and pass@8: The tax is real" in headline(mixed)
@@ -259,7 +275,7 @@ def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
     last = next(cell.key for cell in cells if "entropy/seed-07" in cell.key)
     results.done.pop(last)
     results.not_run.append(last)
-    report = diversity_report(results, cells, "full", 1)
+    report = language_report(results, cells)
     found = verdicts_of(report)["lm-priced-pass1"]
     assert (found["verdict"], found["reason"]) == ("inconclusive", "the grid goes on, 1 of its cells have not been run")
     assert found["p_supported"] is None
@@ -269,7 +285,7 @@ def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
 def test_a_policy_that_broke_is_named_wherever_its_plan_is_shown():
     cells = language_cells(8)
     gone = {"pass@1": 0.0, "pass@8": 0.0, "give_up_loss": 0.5, "execution_loss": 0.0}
-    report = diversity_report(language_results(cells, darling=gone), cells, "full", 1)
+    report = language_report(language_results(cells, darling=gone), cells)
     found = verdicts_of(report)["lm-priced-pass1"]
     assert found["verdict"] == "supported"
     assert found["reason"] == "in 2 of 8 seeds a policy broke and its plan says little; the others' mean is -0.050"
@@ -285,7 +301,7 @@ def test_a_policy_that_broke_is_named_wherever_its_plan_is_shown():
 def test_language_model_cells_that_all_failed_are_not_said_to_be_missing():
     cells = language_cells(8)
     results = Results(failed={cell.key: "MemoryError: full" for cell in cells})
-    report = diversity_report(results, cells, "full", 1)
+    report = language_report(results, cells)
     assert "96 of 96 cells failed and none is done" in report["text"]
     assert verdicts_of(report)["lm-priced-pass1"]["reason"] == "no seed has a value: MemoryError: full"
 

@@ -6,15 +6,16 @@ import json
 import shutil
 
 import pytest
+from berrypick.experiments.diversity_tax import EXPERIMENT
 from berrypick.experiments.grid.experiment import Cell
-from berrypick.experiments.grid.language_cells import language_cells, run_language_cell
+from berrypick.experiments.grid.language_cells import run_language_cell
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def cell():
-    (first, *_) = language_cells(1)
+    (first, *_) = EXPERIMENT.language.cells(1)
     small = {"sft_steps": 3, "steps": 2, "checkpoints": [0, 1, 2], "questions": 4, "samples": 2}
     return Cell(first.key, {**first.config, **small})
 

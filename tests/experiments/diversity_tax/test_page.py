@@ -108,7 +108,7 @@ def test_a_run_of_language_models_takes_the_table_of_kinds_from_published_result
     for name in ("per_seed.csv", "per_seed_answers.csv", "per_seed_language.csv", "language_cells.jsonl.gz"):
         assert (tmp_path / "run" / name).read_bytes() == (RESULTS / name).read_bytes(), name
     page = EXPERIMENT.pages(again)["findings.md"]
-    assert f"({table} cells of the table of kinds stand as in the report before, of the same settings)" in page
+    assert f"({table} tabular cells are those of the report before, which has the same settings)" in page
 
 
 def test_a_table_of_other_settings_or_claims_is_not_taken_over(report, tmp_path):
@@ -116,7 +116,7 @@ def test_a_table_of_other_settings_or_claims_is_not_taken_over(report, tmp_path)
         pytest.skip("no language-model cells are published")
     given = tmp_path / "given"
     shutil.copytree(RESULTS, given)
-    with pytest.raises(BerrypickError, match=r"table of kinds with other settings than this run"):
+    with pytest.raises(BerrypickError, match=r"tabular cells with other settings than this run"):
         _taken_over(tmp_path, given, num_seeds=23)
     claim = {**report["verdicts"][0]["claim"], "smallest_effect": 0.5}
     other = [{**report["verdicts"][0], "claim": claim}, *report["verdicts"][1:]]

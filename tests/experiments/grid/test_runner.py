@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from berrypick import BerrypickError
 from berrypick.experiments.grid.cell_store import load_results, write_cells
-from berrypick.experiments.grid.experiment import Cell, failure_lines
+from berrypick.experiments.grid.experiment import Cell, Experiment
 from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
+from berrypick.experiments.report.format import failure_lines
 from berrypick.retrieval_index.locks import LOCK, folder_lock
 
 
 @dataclass
-class Toy:
+class Toy(Experiment):
     """Squares the number of each cell."""
 
     name: str = "toy"

@@ -1,22 +1,29 @@
-"""Pictures of the diversity tax: each arm's pass@1 against pass@k and breadth, with the exact frontier."""
+"""Figures of a grid: each arm's pass@1 against pass@k and against breadth, with the exact frontier."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_tax_figures"]
+from ..report.format import Report
+from .condition import Condition
+from .tables import middle_strength
+
+__all__ = ["write_grid_figures"]
 
 logger = logging.getLogger(__name__)
 
 _PICKED = ("grpo", "dr_grpo", "darling", "lexical", "batch", "ucb_con", "entropy", "pass_at_k", "rejection_sampling")
 
 
-def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes tax_pass.svg/.png and tax_breadth.svg/.png; nothing, with a warning, without the `plots` extra."""
+def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Path]:
+    """Writes PREFIX_pass and PREFIX_breadth as .svg and .png, of conditions with a cue and of language models apart.
+
+    Without the `plots` extra it writes nothing and logs a warning.
+    """
     if find_spec("matplotlib") is None:
         logger.warning('no figures: install the "plots" extra: pip install "berrypick[plots]"')
         return []
@@ -25,7 +32,7 @@ def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     out = []
     kinds = {"": _without_suffix(report["conditions"]), "_cue": _with_cue(report["conditions"])}
     pictures = [
-        (f"tax_{name}{suffix}", conditions, measure, label)
+        (f"{prefix}_{name}{suffix}", conditions, measure, label)
         for suffix, conditions in kinds.items()
         if conditions
         for name, measure, label in (
@@ -36,8 +43,8 @@ def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     language = _language_conditions(report)
     if language:
         pictures += [
-            ("tax_language_pass", language, f"pass@{k}", f"planned pass@{k}"),
-            ("tax_language_breadth", language, "breadth", "breadth of a group of 16"),
+            (f"{prefix}_language_pass", language, f"pass@{k}", f"planned pass@{k}"),
+            (f"{prefix}_language_breadth", language, "breadth", "breadth of a group of 16"),
         ]
     import matplotlib as mpl
 
@@ -51,19 +58,27 @@ def write_tax_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     return out
 
 
-def _without_suffix(conditions: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: content for name, content in conditions.items() if "-" not in name}
+def _shown(conditions: Report) -> list[str]:
+    """The arms that are drawn: a selection if there are many, so that colours stay distinct."""
+    arms = list(dict.fromkeys(arm for content in conditions.values() for arm in content["arms"]))
+    return [arm for arm in _PICKED if arm in arms] if len(arms) > len(_PICKED) else arms
 
 
-def _with_cue(conditions: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: content for name, content in conditions.items() if name.split("/")[0].endswith("-cue")}
+def _without_suffix(conditions: Report) -> dict[str, Report]:
+    """Conditions with one answer and no cue."""
+    found = {name: Condition.of(name) for name in conditions}
+    return {name: conditions[name] for name, one in found.items() if not (one.has_cue or one.has_answers)}
 
 
-def _language_conditions(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The language model's rows as the table's: its plan takes the place of success."""
+def _with_cue(conditions: Report) -> dict[str, Report]:
+    return {name: content for name, content in conditions.items() if Condition.of(name).has_cue}
+
+
+def _language_conditions(report: Report) -> dict[str, Report]:
+    """The rows of the language model in the shape of tabular ones, planned values under the names of actual ones."""
     plan = {"pass@1_plan": "pass@1", f"pass@{report['group_k']}_plan": f"pass@{report['group_k']}"}
 
-    def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    def renamed(values: Report) -> Report:
         kept = {name: value for name, value in values.items() if name not in plan.values()}
         return {plan.get(name, name): value for name, value in kept.items()}
 
@@ -85,54 +100,65 @@ def _language_conditions(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _figure(conditions: Mapping[str, Any], measure: str, label: str, across: str) -> Any:
+def _figure(conditions: Mapping[str, Report], measure: str, label: str, across: str) -> Any:
+    """One panel per condition: presets side by side, starts below each other."""
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
-    starts = list(dict.fromkeys(condition.split("/")[1] for condition in conditions))
-    presets = list(dict.fromkeys(condition.split("/")[0] for condition in conditions))
+    places = {name: Condition.of(name) for name in conditions}
+    starts = list(dict.fromkeys(place.start for place in places.values()))
+    presets = list(dict.fromkeys(place.preset for place in places.values()))
     figure = Figure(figsize=(3.4 * len(presets) + 1.6, 3.3 * len(starts) + 0.4), layout="constrained")
     axes = figure.subplots(len(starts), len(presets), squeeze=False)
-    colours = {arm: f"C{at}" for at, arm in enumerate(_PICKED)}
-    for condition, content in conditions.items():
-        preset, start = condition.split("/")
-        axis = axes[starts.index(start)][presets.index(preset)]
-        axis.set_title(f"{preset}, {start} start", fontsize=9)
-        axis.tick_params(labelsize=7)
-        axis.locator_params(axis="x", nbins=6)
-        axis.grid(alpha=0.25, linewidth=0.5)
-        if measure.startswith("pass@"):
-            points = content["frontier"]["points"]
-            axis.plot(
-                [x for x, _ in points], [y for _, y in points], color="black", linewidth=1.2, label="exact frontier"
-            )
-        for arm in _PICKED:
-            if arm in content["arms"]:
-                _draw_arm(axis, arm, content["arms"][arm], measure, colours[arm])
-        seen = axis.get_xlim(), axis.get_ylim()
-        for arm in _PICKED:
-            if arm in content["arms"]:
-                _draw_interval(axis, content["arms"][arm], measure, colours[arm])
-        _keep_in_view(axis, *seen)
-    for start, row in zip(starts, axes):
-        for preset, axis in zip(presets, row):
-            axis.set_visible(f"{preset}/{start}" in conditions)
+    shown = _shown(conditions)
+    for row in axes:
+        for axis in row:
+            axis.set_visible(False)
+    for name, place in places.items():
+        axis = axes[starts.index(place.start)][presets.index(place.preset)]
+        axis.set_visible(True)
+        _draw_panel(axis, f"{place.preset}, {place.start} start", conditions[name], measure, shown)
+    for row in axes:
         row[0].set_ylabel(label, fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel(across, fontsize=8)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    if any(
-        one.get("broken") for content in conditions.values() for arm in content["arms"].values() for one in arm.values()
-    ):
-        handles.append(Line2D([], [], color="black", markerfacecolor="none", marker="X", linestyle=""))
-        labels.append("a seed broke: its plan\nsays little")
-    figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
+    _draw_legend(figure, axes[0][0], conditions)
     return figure
 
 
-def _draw_arm(axis: Any, arm: str, strengths: Mapping[str, Any], measure: str, colour: str) -> None:
+def _draw_panel(axis: Any, title: str, content: Report, measure: str, shown: Sequence[str]) -> None:
+    axis.set_title(title, fontsize=9)
+    axis.tick_params(labelsize=7)
+    axis.locator_params(axis="x", nbins=6)
+    axis.grid(alpha=0.25, linewidth=0.5)
+    if measure.startswith("pass@"):
+        points = content["frontier"]["points"]
+        axis.plot([x for x, _ in points], [y for _, y in points], color="black", linewidth=1.2, label="exact frontier")
+    colours = {arm: f"C{at}" for at, arm in enumerate(shown)}
+    here = [arm for arm in shown if arm in content["arms"]]
+    for arm in here:
+        _draw_arm(axis, arm, content["arms"][arm], measure, colours[arm])
+    seen = axis.get_xlim(), axis.get_ylim()
+    for arm in here:
+        _draw_interval(axis, content["arms"][arm], measure, colours[arm])
+    _keep_in_view(axis, *seen)
+
+
+def _draw_legend(figure: Any, axis: Any, conditions: Mapping[str, Report]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles, labels = axis.get_legend_handles_labels()
+    arms = [
+        one for content in conditions.values() for strengths in content["arms"].values() for one in strengths.values()
+    ]
+    if any(one.get("broken") for one in arms):
+        handles.append(Line2D([], [], color="black", markerfacecolor="none", marker="X", linestyle=""))
+        labels.append("a seed broke: its plan\nsays little")
+    figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
+
+
+def _draw_arm(axis: Any, arm: str, strengths: Report, measure: str, colour: str) -> None:
     """The path of the middle strength from its start to its end, and the ends of the other strengths."""
-    middle = _middle(strengths)
+    middle = middle_strength(strengths)
     for key, one in strengths.items():
         end = {name: one["measures"][name] for name in ("pass@1", measure)}
         if any(value is None for value in end.values()):
@@ -147,22 +173,17 @@ def _draw_arm(axis: Any, arm: str, strengths: Mapping[str, Any], measure: str, c
         axis.plot(x["value"], y["value"], "X" if one.get("broken") else "o", color=colour, markersize=4, label=arm)
 
 
-def _draw_interval(axis: Any, strengths: Mapping[str, Any], measure: str, colour: str) -> None:
+def _draw_interval(axis: Any, strengths: Report, measure: str, colour: str) -> None:
     """The intervals of the middle strength's end."""
-    measures = strengths[_middle(strengths)]["measures"]
+    measures = strengths[middle_strength(strengths)]["measures"]
     x, y = measures["pass@1"], measures[measure]
     if x is not None and y is not None and x["low"] is not None:
         half_x, half_y = (x["high"] - x["low"]) / 2, (y["high"] - y["low"]) / 2
         axis.errorbar(x["value"], y["value"], half_y, half_x, color=colour, linewidth=0.8)
 
 
-def _middle(strengths: Mapping[str, Any]) -> str:
-    keys = list(strengths)
-    return keys[len(keys) // 2]
-
-
 def _keep_in_view(axis: Any, across: tuple[float, float], up: tuple[float, float]) -> None:
-    """Lets intervals double what the points span on each side, no more: those of two seeds may be wider than all."""
+    """Limits the axes to three times what the points span: an interval over two seeds may be wider than all points."""
     for (low, high), get, put in ((across, axis.get_xlim, axis.set_xlim), (up, axis.get_ylim, axis.set_ylim)):
         wide_low, wide_high = get()
         put(max(wide_low, low - (high - low)), min(wide_high, high + (high - low)))

@@ -1,0 +1,113 @@
+"""The page of a grid, made from its report alone: no number in it is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..report.format import Report, failure_lines, markdown_table, signed
+from .condition import Condition
+from .tables import answer_table, arm_table, controls_table, language_table, strength_table, verdict_table
+
+__all__ = ["condition_sections", "generated_mark", "grid_page", "inside_table", "run_line", "strengths_page"]
+
+_ANSWERS = (
+    "Each record of the last hop states another answer. An arm that trains on sets searches for further answers while "
+    "its budget lasts. choice@k is the value of the best answer of k episodes to a user who weighs the answers by a "
+    "draw from Dirichlet(1), the reward of VPO over a whole group; choice@24_searches is the same at equal queries."
+)
+_VERDICTS = (
+    "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run. Differences "
+    "are paired by seed; brackets are 95 % t-intervals over seeds. p is that of the verdict, Holm-adjusted over all "
+    "claims: of contradiction if that is the verdict, of support otherwise; each of the two is a family of 5 %."
+)
+
+
+def generated_mark(module: str, name: str) -> str:
+    """The comment that marks a page as generated; `publish` overwrites no page without it."""
+    return f"<!-- written by experiments/{module} from results/{name}/report.json; do not edit -->"
+
+
+def grid_page(report: Report, title: str, about: str, headline: str) -> str:
+    """The page of an experiment that adds nothing to what every grid has.
+
+    Args:
+        report: of a grid.
+        title: of the page.
+        about: the experiment's header: the paper, and what differs from it.
+        headline: the first paragraph.
+    """
+    name = report["experiment"]
+    parts = [
+        f"# {title}",
+        generated_mark("grid/page.py", name),
+        headline,
+        about,
+        run_line(report),
+        f"![pass@1 against pass@{report['group_k']}](../results/{name}/figures/{name}_pass.png)",
+        "## Claims and verdicts",
+        _VERDICTS,
+        verdict_table(report),
+        *condition_sections(report),
+        "## Failures",
+        failures(report),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def run_line(report: Report) -> str:
+    """The command of the run, and how much of it is there."""
+    cells, name = report["cells"], report["experiment"]
+    return (
+        f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
+        f"{cells['not_run']} not run{_taken_over(cells)}; {report['seeds']} seeds of each arm of the tabular policy, "
+        f"{report['test_questions']} test questions. Values are in results/{name}/report.json, per seed in "
+        "per_seed.csv."
+    )
+
+
+def _taken_over(cells: Report) -> str:
+    if not cells["taken_over"]:
+        return ""
+    return f" ({cells['taken_over']} tabular cells are those of the report before, which has the same settings)"
+
+
+def condition_sections(report: Report) -> list[str]:
+    """Arms and controls of every condition, then the language model."""
+    parts = []
+    for condition in report["conditions"]:
+        parts += [f"## {condition}", arm_table(report, condition), controls_table(report, condition)]
+        if Condition.of(condition).has_answers:
+            parts += [_ANSWERS, answer_table(report, condition)]
+    for condition in report["language_model"]:
+        parts += [f"## {condition}, language model", language_table(report, condition)]
+    return parts
+
+
+def inside_table(report: Report) -> str:
+    """The differences of the claims with questions resampled inside the seeds."""
+    rows = [
+        [verdict["claim"]["endpoint"], signed(verdict["estimate"]), signed(verdict["inside"])]
+        for verdict in report["verdicts"]
+        if verdict["inside"] is not None
+    ]
+    if not rows:
+        return "No difference has a bootstrap over questions."
+    text = "The same differences with seeds resampled for each arm, and questions resampled inside them"
+    return f"{text}:\n\n" + markdown_table(["endpoint", "over seeds", "over seeds and questions"], rows)
+
+
+def strengths_page(report: Report, title: str, module: str, names: Mapping[str, str]) -> str:
+    """The page of all strengths; `names` says what the strength of each arm is."""
+    parts = [
+        f"# {title}: all strengths",
+        generated_mark(module, report["experiment"]),
+        "[findings.md](findings.md) reads its claims at the middle strength of each arm.",
+        *(strength_table(report, condition, names) for condition in report["conditions"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def failures(report: Report) -> str:
+    """One line per reason."""
+    failed = report["cells"]["failed"]
+    return "\n".join(f"- {line}" for line in failure_lines(failed)) if failed else "No cell failed."

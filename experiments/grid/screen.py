@@ -1,0 +1,75 @@
+"""The report of a grid as a terminal shows it, in at most 80 columns; report.json holds the whole of it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from ..report.format import Report, broken_note, failure_lines, plain, signed, text_columns
+from .tables import middle_strength
+
+__all__ = ["filled", "report_text"]
+
+WIDTH = 80
+
+
+def report_text(report: Report, headline: str, further: Sequence[str] = ()) -> str:
+    """The terminal text of a run.
+
+    Args:
+        report: of a grid.
+        headline: the first paragraph.
+        further: tables that only this experiment has.
+    """
+    cells = report["cells"]
+    begin = (
+        f"{report['experiment'].replace('_', ' ')}, scale {report['scale']}: {cells['done']} cells done, "
+        f"{len(cells['failed'])} failed, {cells['not_run']} not run; values of the tabular policy are exact on "
+        f"{report['test_questions']} test questions"
+    )
+    parts = [filled(begin), filled(headline), *map(filled, failure_lines(cells["failed"])), *further]
+    for condition, content in report["conditions"].items():
+        rows = {arm: one[middle_strength(one)] for arm, one in content["arms"].items()}
+        parts.append(_arms(condition, rows, "", report["group_k"]))
+    for condition, rows in report["language_model"].items():
+        parts.append(_arms(f"{condition}, language model, planned", rows, "_plan", report["group_k"]))
+    return "\n\n".join([*parts, _verdicts(report)])
+
+
+def filled(text: str, indent: str = "") -> str:
+    """A paragraph, wrapped at the width of the screen."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _arms(title: str, arms: Report, suffix: str, k: int) -> str:
+    one, many = f"pass@1{suffix}", f"pass@{k}{suffix}"
+    rows = []
+    for arm, row in arms.items():
+        measures = row["measures"]
+        difference = row.get("difference", {}).get(one)
+        rows.append(
+            [
+                arm + broken_note(row),
+                plain(measures[one]),
+                plain(difference, sign="+"),
+                plain(measures[many]),
+                plain(measures["breadth"]),
+            ]
+        )
+    return f"{title}\n{text_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'breadth'], rows)}"
+
+
+def _verdicts(report: Report) -> str:
+    """One line per verdict; claims that cannot have one yet are counted by their reason."""
+    lines, waiting = [], dict[str, int]()
+    for verdict in report["verdicts"]:
+        if verdict["verdict"] == "inconclusive" and verdict["p_supported"] is None:
+            waiting[verdict["reason"]] = waiting.get(verdict["reason"], 0) + 1
+            continue
+        reason = f" ({verdict['reason']})" if verdict["reason"] else ""
+        line = f"{verdict['verdict']}: {verdict['claim']['statement']}: {signed(verdict['estimate'])}{reason}"
+        lines.append(filled(line, "  "))
+    for reason, count in waiting.items():
+        claims = "1 claim" if count == 1 else f"{count} claims"
+        lines.append(filled(f"inconclusive: {claims}: {reason}", "  "))
+    return "\n".join(lines)
