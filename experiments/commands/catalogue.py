@@ -11,7 +11,7 @@ from rich.table import Table
 from ...envs.tasks.registry import TASKS
 from ...policies.open_policy import MODELS
 from ...policies.scripted import SCRIPTED
-from .run import EXPERIMENTS
+from ..registry import EXPERIMENTS
 
 __all__ = ["catalogue", "print_catalogue"]
 
@@ -20,10 +20,11 @@ _VLLM = {"vllm:POLICY": "its weights, played by vLLM (needs the vllm extra and a
 
 def catalogue() -> dict[str, dict[str, str]]:
     """Section -> name -> one line; "objective_options" has what may follow an objective's name."""
+    EXPERIMENTS.load_installed()
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
         "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS, **_VLLM},
-        "experiments": dict(EXPERIMENTS),
+        "experiments": {name: known.summary for name, known in EXPERIMENTS.items()},
     }
     try:
         from ...policies.objectives.registry import OBJECTIVES, load_objectives

@@ -5,35 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
-from ...retrieval_index.errors import UnknownNameError
+from ..registry import open_experiment
 
-if TYPE_CHECKING:
-    from ..grid.experiment import Experiment
-
-__all__ = ["EXPERIMENTS", "Run", "open_experiment"]
-
-EXPERIMENTS = {
-    "diversity_tax": "what training for diversity costs in single-shot pass@1, when, and why",
-    "real_corpora": "accuracy, breadth and entropy on real corpora, against retrieval controls",
-}
-"""Each is `EXPERIMENT` of the module of its name."""
-
-
-def open_experiment(name: str) -> Experiment:
-    """The experiment of that name; an unknown one names the nearest."""
-    if name not in EXPERIMENTS:
-        raise UnknownNameError("experiment", name, EXPERIMENTS)
-    from ...policies.open_policy import require_training
-
-    require_training(f"berrypick run {name}")
-    found: Experiment = import_module(f"..{name}", __package__).EXPERIMENT
-    return found
+__all__ = ["Run"]
 
 
 @dataclass(frozen=True)
@@ -41,32 +20,34 @@ class Run:
     """One experiment: claims with verdicts, tables, figures; resumable cell by cell."""
 
     name: tyro.conf.Positional[str]
-    """experiment: diversity_tax or real_corpora"""
+    """a name from berrypick list, or FILE.py:NAME for an experiment that FILE.py registers"""
     out: Path
-    """run folder; an interrupted run goes on there"""
+    """run folder; the same command resumes an interrupted run there"""
     scale: Literal["smoke", "small", "full"] = "smoke"
-    """smoke takes seconds, small two cores a night at most, full is for real models"""
+    """smoke takes seconds, small a night of two cores at most, full adds language models"""
     seeds: int = 2
-    """seeds of each arm"""
+    """number of seeds of each arm"""
     only: str = "*"
-    """compute only cells whose name is like this, as language/*; the report is of all that is there"""
+    """compute only cells whose name matches this pattern, e.g. language/*; the report covers all finished cells"""
     workers: int = 1
-    """cells computed side by side"""
+    """number of processes that compute cells"""
     given: Path | None = None
-    """cells that were computed before, e.g. results/diversity_tax/language_cells.jsonl.gz; or a folder of published
-    results, as results/diversity_tax, whose report then stands for cells that it does not keep"""
+    """cells computed earlier, e.g. results/diversity_tax/language_cells.jsonl.gz; or a folder of published results,
+    e.g. results/diversity_tax, whose report then stands in for cells that the folder does not hold"""
     cell: str = ""
-    """compute this one cell afresh and print it"""
+    """compute only this cell again and print it"""
     publish: Path | None = None
-    """project folder whose results/NAME and pages below docs/ are written from the report"""
+    """project folder in which results/NAME and the pages in docs/ are written from the report"""
     json: bool = False
     """print the report as one JSON document"""
 
     def run(self) -> int:
         """Runs it."""
+        from ...policies.open_policy import require_training
         from ..grid.publishing import check_project, publish
         from ..grid.runner import reproduce_cell, run_experiment
 
+        require_training("berrypick run")
         experiment = open_experiment(self.name)
         if self.cell:
             result = reproduce_cell(experiment, self.cell, self.out, scale=self.scale, num_seeds=self.seeds)
@@ -94,7 +75,7 @@ class Run:
 
 
 def _progress(done: int, total: int, key: str) -> None:
-    """A line to standard error at every hundredth of the cells, and at each of a few."""
+    """Writes a line to standard error for every hundredth of the cells, or for each if they are few."""
     if done == total or done * 100 // total != (done - 1) * 100 // total:
         sys.stderr.write(f"{done}/{total} cells, last {key}\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Runs an experiment cell by cell: each cell is one JSON document, written whole, and is never computed twice."""
+"""Runs an experiment cell by cell: each cell is one JSON document, written atomically and computed once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ...retrieval_index.locks import folder_lock
+from ...retrieval_index.plugins import load_file, loaded_files
 from ..runs.run_folder import environment_facts, open_run_folder, write_json
 from .cell_store import (
     cell_document,
@@ -28,7 +29,7 @@ from .cell_store import (
     take_over,
     work_folder,
 )
-from .experiment import Cell, Experiment, Scale
+from .experiment import Cell, CellResult, Experiment, Report, Scale
 
 __all__ = ["reproduce_cell", "run_experiment"]
 
@@ -48,11 +49,12 @@ def run_experiment(
     workers: int = 1,
     given: Path | None = None,
     on_cell: Callable[[int, int, str], None] | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Computes the cells that are missing, then writes report.json and what belongs to it.
 
-    A crashed cell, and one whose process was killed, is kept as `failed/KEY.txt`, reported, and tried again by the next
-    call. An interrupted run goes on. Runs in one folder share their cells: what one computes the others leave to it.
+    If a cell crashes or its process is killed, the reason is written to `failed/KEY.txt` and reported; the next call
+    tries that cell again. An interrupted run resumes. Several runs in one folder share its cells: none computes what
+    another is computing.
 
     Args:
         experiment: what to run.
@@ -60,20 +62,20 @@ def run_experiment(
         scale: smoke, small or full.
         num_seeds: seeds of each arm.
         only: shell pattern of the keys that are computed now; the report is of all that is there.
-        workers: processes that compute cells side by side, each with its share of the processor's threads.
-        given: cells that were computed elsewhere, as `write_cells` kept them; they are taken over, not computed. Or a
-            folder of published results, whose report then also speaks for the cells that it does not keep.
-        on_cell: told of (number done, number of cells, key).
+        workers: number of processes that compute cells, each with its share of the processor's threads.
+        given: cells that were computed elsewhere, a file of `write_cells`; they are taken over, not computed. Or a
+            folder of published results, whose report then also stands in for the cells that it does not hold.
+        on_cell: called with (number done, number of cells, key) after each cell.
 
     Raises:
-        BerrypickError: `out` holds another run, or results of another version; no key is like `only`.
+        BerrypickError: `out` holds another run, or results of another version; no key matches `only`.
     """
     if num_seeds < 1 or workers < 1:
         raise BerrypickError(f"--seeds and --workers must be at least 1, got {num_seeds} and {workers}")
     cells = experiment.cells(scale, num_seeds)
     chosen = [cell for cell in cells if fnmatch(cell.key, only)]
     if not chosen:
-        raise BerrypickError(f"no cell is like {only!r}; the first of {len(cells)} is {cells[0].key}")
+        raise BerrypickError(f"no cell matches {only!r}; the first of {len(cells)} is {cells[0].key}")
     earlier = given if given is not None and given.is_dir() else None
     if earlier is not None:
         experiment.require_earlier(earlier, scale, num_seeds)
@@ -91,6 +93,11 @@ def run_experiment(
         if on_cell:
             on_cell(number, len(chosen), cell.key)
     results = load_results(experiment, out, cells, known_failed={key for key, how in seen.items() if how == "failed"})
+    if results.under_way:
+        logger.warning(
+            "%d cells are being computed by another process and are not in this report; run again when it has ended",
+            len(results.under_way),
+        )
     results.earlier = earlier
     report = {
         **experiment.report(results, scale, num_seeds),
@@ -153,7 +160,7 @@ def _side_by_side(
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
-    pool = ProcessPoolExecutor(workers, context, initializer=_use_threads, initargs=(threads,))
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads, loaded_files()))
     wait = True
     try:
         futures = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
@@ -168,15 +175,22 @@ def _side_by_side(
         pool.shutdown(wait=wait, cancel_futures=True)
 
 
-def _use_threads(count: int) -> None:
-    """Limits the threads of a worker process; torch, where it is not loaded yet, reads the variable when it is."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
+def _begin_worker(threads: int, files: Sequence[Path]) -> None:
+    """Prepares a worker process.
+
+    Args:
+        threads: limit of the process; torch, if it is not loaded yet, reads the variable when it is.
+        files: users' files; experiments that they define can be unpickled only after they are loaded.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(count)
+        sys.modules["torch"].set_num_threads(threads)
+    for file in files:
+        load_file(file)
 
 
-def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale, num_seeds: int) -> dict[str, Any]:
-    """Computes one cell afresh, whatever a run folder holds; unknown keys name the nearest."""
+def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale, num_seeds: int) -> CellResult:
+    """Computes one cell again, whatever a run folder holds; an unknown key names the nearest."""
     known = {cell.key: cell for cell in experiment.cells(scale, num_seeds)}
     if key not in known:
         raise UnknownNameError(f"cell of {experiment.name} at scale {scale}", key, known)

@@ -1,8 +1,8 @@
-"""Measures on real corpora, without training: what do accuracy, breadth and entropy owe to retrieval?
+"""Measures on real corpora, without training: how do accuracy, breadth and entropy depend on retrieval?
 
-Each policy answers the same first questions of each set under BM25 and under four controls: passages at random, no
-passages, the annotated evidence whatever is asked, and a closed book. Nobody knows how many ways there are to an
-answer here, so breadth is the share of the one annotated path.
+Each policy answers the same first questions of each set under BM25 and under four controls: random passages, no
+passages, the annotated evidence for every query, and a closed book. How many ways lead to an answer is unknown on real
+corpora, so breadth is the share of the one annotated path.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
 from ...envs.tasks.controls import CONTROLS, controlled
@@ -23,8 +24,9 @@ from ...policies.open_policy import open_policy
 from ...policies.policy import Sampling
 from ...policies.scripted import SCRIPTED
 from ...retrieval_index.errors import BerrypickError
-from ..grid.experiment import Cell, Results, Scale
+from ..grid.experiment import Cell, CellResult, Experiment, Results, Scale
 from ..measures.summary import question_table_of
+from ..report.format import Report
 from ..runs.evaluation import evaluate
 
 __all__ = ["EXPERIMENT", "MEASURES", "RETRIEVALS", "RealCorpora"]
@@ -39,16 +41,16 @@ SAMPLES = 4
 
 
 @dataclass(frozen=True)
-class RealCorpora:
+class RealCorpora(Experiment):
     """The experiment.
 
     Attributes:
         sets: names of environments, as in berrypick/NAME-v0, joined by commas.
         policies: anything `berrypick eval --policy` takes, joined by commas.
-        env_args: of the environments.
-        questions: that scripted policies answer, from the front of `split`.
-        model_questions: that language models answer.
-        split: of each set.
+        env_args: arguments of the environments.
+        questions: number of questions, from the start of `split`, that scripted policies answer.
+        model_questions: number of questions that language models answer.
+        split: the split of each set.
     """
 
     sets: str = "HotpotQA,2WikiMultiHopQA,MuSiQue"
@@ -62,7 +64,7 @@ class RealCorpora:
     version: int = 1
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
-        """One cell a set, retrieval, policy and seed; `smoke` has scripted policies and few questions."""
+        """One cell per set, retrieval, policy and seed; `smoke` has scripted policies and few questions."""
         policies = [policy for policy in self.policies.split(",") if scale != "smoke" or policy in SCRIPTED]
         return [
             Cell(
@@ -89,17 +91,13 @@ class RealCorpora:
         return self.questions if policy in SCRIPTED else self.model_questions
 
     def require(self, cells: Sequence[Cell]) -> None:
-        """Opens the set of the first cell, which keeps it."""
+        """Opens the set of the first cell, so that a missing corpus is reported before any cell is computed."""
         if cells:
             config = cells[0].config
             _task(config["set"], config["split"], json.dumps(config["env_args"]))
 
-    def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
-        """All cells are run here."""
-        raise BerrypickError(f"{self.name} takes nothing over from {earlier}; leave --given out")
-
-    def run_cell(self, cell: Cell, work: Path) -> dict[str, Any]:
-        """Plays and measures: {"columns": {measure: a value for each question, None where there is none}}."""
+    def run_cell(self, cell: Cell, work: Path) -> CellResult:
+        """Plays and measures: {"columns": {measure: [one value per question, or None]}}."""
         config = cell.config
         task = _task(config["set"], config["split"], json.dumps(config["env_args"]))
         control = config["retrieval"]
@@ -122,11 +120,11 @@ class RealCorpora:
             }
         }
 
-    def report(self, results: Results, scale: Scale, num_seeds: int) -> dict[str, Any]:
-        """Rows of every set and their differences to the closed book."""
+    def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
+        """Rows of every set and their differences from the closed book."""
         cells = self.cells(scale, num_seeds)
         rows = [row for group in _grouped(cells) if (row := _row(group, results)) is not None]
-        report: dict[str, Any] = {
+        report = {
             "experiment": self.name,
             "scale": scale,
             "seeds": num_seeds,
@@ -138,10 +136,7 @@ class RealCorpora:
 
         return {**report, "text": report_text(report)}
 
-    def write_files(self, results: Results, report: Mapping[str, Any], out: Path) -> None:
-        """Nothing stands beside the report."""
-
-    def pages(self, report: Mapping[str, Any]) -> Mapping[str, str]:
+    def pages(self, report: Report) -> Mapping[str, str]:
         """docs/real_corpora.md."""
         from .page import page
 
@@ -150,7 +145,7 @@ class RealCorpora:
 
 @lru_cache(maxsize=1)
 def _task(name: str, split: str, env_args: str) -> Task:
-    """The set with its index, kept for the cells that follow; env_args is JSON."""
+    """The set with its index, cached for the next cells; env_args is JSON."""
     task = make_task(f"berrypick/{name}-v0", **json.loads(env_args))
     if not any(question.evidence for question in task.split(split)):
         raise BerrypickError(f"{name} has no annotated evidence; choose a set that has")
@@ -158,15 +153,15 @@ def _task(name: str, split: str, env_args: str) -> Task:
 
 
 def _grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Seeds of one row together."""
+    """Cells grouped by row: all seeds of one set, policy and retrieval."""
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         groups.setdefault(tuple(cell.config[key] for key in ("set", "policy", "retrieval")), []).append(cell)
     return list(groups.values())
 
 
-def _columns(group: Sequence[Cell], results: Results) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Measure -> float64 [questions], mean over the seeds that are there."""
+def _columns(group: Sequence[Cell], results: Results) -> dict[str, NDArray[np.float64]]:
+    """Measure -> float64 [questions], the mean over finished seeds."""
     done = [results.done[cell.key]["columns"] for cell in group if cell.key in results.done]
     out = {}
     for name in MEASURES:
@@ -178,7 +173,7 @@ def _columns(group: Sequence[Cell], results: Results) -> dict[str, np.ndarray[An
     return out
 
 
-def _row(group: Sequence[Cell], results: Results) -> dict[str, Any] | None:
+def _row(group: Sequence[Cell], results: Results) -> Report | None:
     columns, config = _columns(group, results), group[0].config
     if not columns:
         return None
@@ -194,7 +189,7 @@ def _row(group: Sequence[Cell], results: Results) -> dict[str, Any] | None:
     }
 
 
-def _gains(cells: Sequence[Cell], results: Results) -> list[dict[str, Any]]:
+def _gains(cells: Sequence[Cell], results: Results) -> list[Report]:
     """EM and F1 of each retrieval minus the closed book, paired by question."""
     columns = {tuple(group[0].config[key] for key in _KEY): _columns(group, results) for group in _grouped(cells)}
     out = []

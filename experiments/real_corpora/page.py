@@ -1,9 +1,8 @@
-"""The real-corpora report in words: tables made of its numbers, none typed by hand."""
+"""The report on real corpora as text and page: tables made from its numbers, none typed by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...envs.tasks.controls import CONTROLS
 from ...policies.open_policy import MODELS
@@ -20,7 +19,7 @@ SHOWN = {
 }  # fmt: skip
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(rows: Sequence[Report]) -> str:
     header = ["policy", "retrieval", *SHOWN.values(), "questions"]
     return markdown_table(
         header,
@@ -57,12 +56,12 @@ def _policies(report: Report) -> str:
 
 
 def _no_width(report: Report) -> str:
-    """What ±0.000 does not say, by number of questions (the rule of three)."""
+    """What ±0.000 does not mean: the rule of three for each number of questions."""
     counts = sorted({row["questions"] for row in report["rows"]})
     bounds = ", ".join(f"{3 / count:.2g} of {count}" for count in counts)
     return (
-        "±0.000 says that all questions at hand gave one value, not that any other would: of further questions up to "
-        f"3 / n may give another, at 95 % ({bounds})."
+        "±0.000 means that all n questions here gave the same value. Of other questions, up to 3 / n may give another "
+        f"value, at 95 % ({bounds})."
     )
 
 
@@ -91,13 +90,14 @@ def page(report: Report) -> str:
     parts = [
         "# Measures on real corpora",
         "<!-- written by experiments/real_corpora/page.py from results/real_corpora/report.json; do not edit -->",
-        "No training: the same questions under BM25 and under the controls of retrieval. ± is half of the 95 % "
-        "interval with questions resampled, brackets are whole ones; differences are paired by question.",
+        "No policy here was trained. The same questions are answered under BM25 and under the retrieval controls. ± is "
+        "half of the 95 % interval over resampled questions, brackets are the whole interval; differences are paired by "
+        "question.",
         f"Command: `{report['command']}`. {_state(report)}",
         _no_width(report),
         f"Policies, untrained and sampled at temperature 1:\n\n{_policies(report)}",
         f"Controls:\n\n{controls}",
-        f"Measures:\n\n{meanings}\n- pass@4: some of 4 rollouts is right, unbiased",
+        f"Measures:\n\n{meanings}\n- pass@4: at least one of 4 rollouts is right (unbiased estimate)",
         *_body(report),
     ]
     return "\n\n".join(parts) + "\n"

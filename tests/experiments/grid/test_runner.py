@@ -177,7 +177,7 @@ def test_only_chosen_cells_are_computed_and_the_report_is_of_all_that_is_there(t
     report = run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="*seed-2")
     assert toy.ran == [1, 2]
     assert list(report["values"]) == ["arm/seed-1", "arm/seed-2"]
-    with pytest.raises(BerrypickError, match=r"no cell is like 'sed-1'; the first of 3 is arm/seed-0"):
+    with pytest.raises(BerrypickError, match=r"no cell matches 'sed-1'; the first of 3 is arm/seed-0"):
         run_experiment(toy, tmp_path / "r", scale="smoke", num_seeds=3, only="sed-1")
 
 
@@ -242,7 +242,7 @@ def test_what_all_cells_need_is_asked_for_before_the_first_and_leaves_no_folder(
     toy = Toy(needs="no corpus; set BERRYPICK_DATA")
     with pytest.raises(BerrypickError, match="no corpus"):
         run(toy, tmp_path / "r")
-    with pytest.raises(BerrypickError, match="no cell is like"):
+    with pytest.raises(BerrypickError, match="no cell matches"):
         run(Toy(), tmp_path / "r", only="nosuch")
     with pytest.raises(BerrypickError, match="no file of cells"):
         run(Toy(), tmp_path / "r", given=tmp_path / "nosuch")
