@@ -90,9 +90,9 @@ def page(report: Report) -> str:
     parts = [
         "# Measures on real corpora",
         "<!-- written by experiments/real_corpora/page.py from results/real_corpora/report.json; do not edit -->",
-        "No policy here was trained. The same questions are answered under BM25 and under the retrieval controls. ± is "
-        "half of the 95 % interval over resampled questions, brackets are the whole interval; differences are paired by "
-        "question.",
+        "No policy here was trained. The same questions are answered under BM25 and under the retrieval controls. ± "
+        "is half of the 95 % interval over resampled questions, brackets are the whole interval; differences are "
+        "paired by question.",
         f"Command: `{report['command']}`. {_state(report)}",
         _no_width(report),
         f"Policies, untrained and sampled at temperature 1:\n\n{_policies(report)}",
