@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..grid.screen import filled
 from ..report.format import Report, broken_note, plain, signed, text_columns
@@ -29,7 +28,7 @@ def headline(report: Report) -> str:
     return " ".join([*disagreements, intro, *table, *language])
 
 
-def _kinds(rows: Sequence[Mapping[str, Any]], k: int) -> list[str]:
+def _kinds(rows: Sequence[Report], k: int) -> list[str]:
     """One sentence per kind of tax, with the conditions that have it."""
     return [
         f"{text} in {'; '.join(_phrase(row, k) for row in rows if row['kind'] == kind)}."
@@ -49,7 +48,7 @@ _KINDS = {
 }
 
 
-def _phrase(row: Mapping[str, Any], k: int) -> str:
+def _phrase(row: Report, k: int) -> str:
     text = f"{row['condition']} ({signed(row['tax'])} for {signed(row['gain'])}"
     if row["avoidable"] is not None and row["avoidable"]["low"] is not None and row["avoidable"]["low"] > 0:
         text += f"; avoidable, since the exact frontier has this pass@{k} without it: {plain(row['avoidable'])}"

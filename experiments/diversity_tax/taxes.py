@@ -15,6 +15,7 @@ from ..grid.contrasts import Contrast, question_bootstrap
 from ..grid.language_report import without_broken
 from ..grid.series import Grid, Policy, estimate_row
 from ..grid.table_cells import FRONTIER_K
+from ..report.format import Report
 
 __all__ = ["ARM", "MARGIN", "kind_of_tax", "tax_rows"]
 
@@ -25,7 +26,7 @@ MARGIN = 0.02
 Kind = Literal["real", "small", "zero", "small negative", "negative", "undecided", "open"]
 
 
-def tax_rows(grid: Grid, contrasts: Sequence[Contrast]) -> list[dict[str, Any]]:
+def tax_rows(grid: Grid, contrasts: Sequence[Contrast]) -> list[Report]:
     """One row for each policy and condition in which the arm and its control share a seed, language models first."""
     places: list[tuple[Policy, Condition]] = [("language model", where) for where, arm in grid.language if arm == ARM]
     places += [("tabular", where) for where in grid.conditions]
@@ -79,7 +80,7 @@ def kind_of_tax(mean: float, *, differs: bool, within: bool) -> Kind:
     return "zero" if within else "undecided"
 
 
-def _row(one: Comparison, kind: Kind, grid: Grid, contrasts: Sequence[Contrast]) -> dict[str, Any]:
+def _row(one: Comparison, kind: Kind, grid: Grid, contrasts: Sequence[Contrast]) -> Report:
     tax = one.difference
     # the frontier can save no more than what was paid
     avoidable = [min(-tax[seed], one.waste[seed]) for seed in tax]

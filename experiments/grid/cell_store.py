@@ -1,4 +1,4 @@
-"""Cells on disk: one JSON document each, refused where version or settings are others."""
+"""Cells on disk: one JSON document each; one of another version or with other settings is refused."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import gzip
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.locks import PATIENCE_S, folder_lock
 from ..runs.run_folder import write_json
-from .experiment import Cell, Experiment, Results
+from .experiment import Cell, CellResult, Experiment, Results
 
 __all__ = [
     "CELLS_PATTERN",
@@ -27,39 +27,49 @@ __all__ = [
     "write_cells",
 ]
 
+
+class CellDocument(TypedDict):
+    """A finished cell on disk: its result, and what it was computed from."""
+
+    version: int
+    digest: str
+    config: dict[str, Any]
+    result: CellResult
+
+
 CELLS_PATTERN = "*_cells.jsonl.gz"
-"""Of cells that are kept beside a report."""
+"""Pattern of the files of cells that are published next to a report."""
 
 
 def cell_file(out: Path, cell: Cell) -> Path:
-    """Where a result is kept."""
+    """The file of a cell's result."""
     return out / "cells" / f"{cell.key}.json"
 
 
 def failure_file(out: Path, cell: Cell) -> Path:
-    """Where a crash is kept."""
+    """The file that says why a cell failed."""
     return out / "failed" / f"{cell.key}.txt"
 
 
 def work_folder(out: Path, cell: Cell) -> Path:
-    """Where it is computed; held meanwhile."""
+    """The folder in which a cell is computed; it is locked meanwhile."""
     return out / "work" / cell.key
 
 
-def stored_result(experiment: Experiment, out: Path, cell: Cell) -> dict[str, Any] | None:
-    """The stored result of a cell; None where there is none."""
+def stored_result(experiment: Experiment, out: Path, cell: Cell) -> CellResult | None:
+    """The stored result of a cell; None if there is none."""
     path = cell_file(out, cell)
     if not path.is_file():
         return None
     try:
-        document = dict(json.loads(path.read_text()))
+        document = cast("CellDocument", dict(json.loads(path.read_text())))
     except (ValueError, TypeError) as error:
         raise BerrypickError(f"{path} is damaged ({error}); delete it, and the next run computes it again") from error
     return _checked(experiment, cell, document, str(path))
 
 
-def _checked(experiment: Experiment, cell: Cell, stored: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The result in a cell's document; those of other versions and settings are refused."""
+def _checked(experiment: Experiment, cell: Cell, stored: CellDocument, path: str) -> CellResult:
+    """The result in a cell's document; one of another version or with other settings is refused."""
     if stored.get("version") != experiment.version:
         raise BerrypickError(
             f"{path} is of version {stored.get('version')} of {experiment.name}, this is version "
@@ -67,12 +77,11 @@ def _checked(experiment: Experiment, cell: Cell, stored: Mapping[str, Any], path
         )
     if stored.get("digest") != cell.digest:
         raise BerrypickError(f"{path} was computed with other settings than {cell.key} has now; choose a new --out")
-    result: dict[str, Any] = stored["result"]
-    return result
+    return stored["result"]
 
 
-def cell_document(experiment: Experiment, cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a finished cell."""
+def cell_document(experiment: Experiment, cell: Cell, result: CellResult) -> CellDocument:
+    """What is stored of a finished cell."""
     return {
         "version": experiment.version,
         "digest": cell.digest,
@@ -82,7 +91,7 @@ def cell_document(experiment: Experiment, cell: Cell, result: Mapping[str, Any])
 
 
 def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path) -> None:
-    """Keeps finished cells as gzipped JSON lines, so that a run can go on elsewhere without computing them again."""
+    """Writes finished cells as gzipped JSON lines, so that another run need not compute them again."""
     done = [cell for cell in cells if cell.key in results.done]
     rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
     text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -99,8 +108,8 @@ def kept_cells(given: Path) -> Path:
     return found[0]
 
 
-def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> dict[str, dict[str, Any]]:
-    """Key -> document of a file that `write_cells` made; cells that the experiment does not have are left out."""
+def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> dict[str, CellDocument]:
+    """Key -> document, of a file that `write_cells` wrote; cells that the experiment does not have are left out."""
     if not given.is_file():
         raise BerrypickError(
             f"{given} is no file of cells; give the .jsonl.gz that an earlier run left beside its report"
@@ -113,18 +122,19 @@ def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> di
     found = {}
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            document = dict(json.loads(line))
-            key = document.pop("key")
+            row = dict(json.loads(line))
+            key = row.pop("key")
         except (ValueError, KeyError, TypeError) as error:
             raise BerrypickError(f"{given}:{number} is no cell of an experiment; give another file") from error
         if key in known:
+            document = cast("CellDocument", row)
             _checked(experiment, known[key], document, f"{given}:{number}")
             found[key] = document
     return found
 
 
-def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts cells that `read_cells` found into a run folder that lacks them."""
+def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, CellDocument]) -> None:
+    """Copies cells that `read_cells` found into a run folder that lacks them."""
     for cell in cells:
         path = cell_file(out, cell)
         if cell.key in documents and not path.is_file():

@@ -1,4 +1,4 @@
-"""A claim, written down before its run, and the verdict that paired differences pass on it.
+"""A claim, registered before its run, and the verdict that paired differences give on it.
 
 Rules, the same for all experiments:
 
@@ -7,13 +7,13 @@ Rules, the same for all experiments:
   *contradicted* if they lie below that smallest effect by the same kind of test;
 * an equivalence is *supported* by two one-sided tests against the margin, *contradicted* if the differences lie beyond
   the margin;
-* everything else is *inconclusive*; with fewer seeds than the claim asked for, or before its stopping rule is met, it
-  stays so whatever the numbers say, and counts in Holm with p = 1;
+* everything else is *inconclusive*; a claim with fewer seeds than it asked for, or whose stopping rule is not met yet, is
+  inconclusive whatever the numbers say, and counts in Holm with p = 1;
 * what this suite cannot measure is *not decidable here*, with the reason.
 
-Support and contradiction are two Holm families of 5 % each, so that some verdict of an experiment is wrong with
-probability 10 % at most. Seeds are what the tests are over: they speak of the questions at hand. Where an interval that
-resamples questions too tells less, the reason says so.
+Support and contradiction are two Holm families of 5 % each, so the probability that any verdict of an experiment is
+wrong is at most 10 %. The tests are over seeds, so they speak of the questions at hand. If an interval that also
+resamples questions does not agree, the reason says so.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ Expectation = Literal["increase", "decrease", "equivalent"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One row of a pre-registration; nothing in it may depend on a result.
+    """One row of a registration; nothing in it may depend on a result.
 
     Attributes:
         id: short and stable.
         statement: the claim in words.
-        source: whose claim it is, or "design".
+        source: the paper that makes the claim, or "design".
         endpoint: the one primary measure, arm minus control, with where and when it is read.
         expected: sign of the endpoint, or equivalence.
         smallest_effect: smallest effect of interest, or the equivalence margin, above 0, in the endpoint's unit.
-        min_seeds: seeds without which there is no verdict.
+        min_seeds: fewer seeds give no verdict.
         stopping_rule: when the run ends.
-        published: the paper's figure, in words; empty where there is none.
+        published: the paper's figure in words; empty if there is none.
         confounds: what was held fixed.
     """
 
@@ -68,16 +68,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a run has to say about a claim.
+    """What a run says about a claim.
 
     Attributes:
-        differences: arm minus control, one a seed; NaN where a seed has no value.
-        seeds: their seeds.
+        differences: arm minus control, one per seed; NaN if a seed has no value.
+        seeds: the seeds of the differences.
         missing: seed -> why it has no difference.
-        undecidable: why the claim cannot be decided here; empty where it can.
+        undecidable: why the claim cannot be decided here; empty if it can.
         inside: interval of the mean difference by bootstrap over questions, seeds resampled too; None if not computed.
-        unfinished: why the stopping rule is not met yet; empty where it is.
-        caveat: what a reader must know beside a verdict.
+        unfinished: why the stopping rule is not met yet; empty if it is.
+        caveat: what a reader must know in addition to the verdict.
     """
 
     differences: Sequence[float] = ()
@@ -91,7 +91,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A claim's row in the report; p-values are Holm-adjusted over the experiment's claims, None without a test."""
+    """A claim's row in the report. p-values are Holm-adjusted over the experiment's claims; None without a test."""
 
     claim: Claim
     verdict: Literal["supported", "contradicted", "inconclusive", "not decidable here"]
@@ -105,12 +105,12 @@ class Verdict:
     missing: Mapping[str, str]
 
     def as_row(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The verdict as JSON."""
         return asdict(self)
 
 
 def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Verdict]:
-    """Verdicts in the order of the claims; a claim without evidence was not run and is inconclusive.
+    """Gives verdicts in the order of the claims; a claim without evidence was not run and is inconclusive.
 
     Args:
         claims: all claims of the experiment, since Holm counts them.
@@ -118,10 +118,10 @@ def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Ver
     """
     ids = [claim.id for claim in claims]
     if len(set(ids)) != len(ids) or set(evidence) - set(ids):
-        raise ValueError("claims need ids of their own, and evidence may name no other claim")
+        raise ValueError("claim ids must be unique, and evidence must name registered claims only")
     found = [_clean(evidence.get(claim.id, Evidence())) for claim in claims]
     tested = [_p_values(claim, part) for claim, part in zip(claims, found)]
-    # a claim that is not tested counts with p = 1, so that Holm's family is the registered one
+    # a claim that is not tested counts with p = 1: Holm's family is the registered one, whatever has been run
     supported = holm([1.0 if pair is None else pair[0] for pair in tested])
     contradicted = holm([1.0 if pair is None else pair[1] for pair in tested])
     return [
@@ -131,7 +131,7 @@ def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Ver
 
 
 def _clean(part: Evidence) -> Evidence:
-    """Moves seeds without a value to the missing ones."""
+    """Moves seeds without a value from the differences to the missing ones."""
     missing = dict(part.missing or {})
     kept = []
     for seed, value in zip(part.seeds, part.differences, strict=True):
@@ -143,7 +143,7 @@ def _clean(part: Evidence) -> Evidence:
 
 
 def _p_values(claim: Claim, part: Evidence) -> tuple[float, float] | None:
-    """P-values for support and for contradiction, unadjusted; None where it is too early to test."""
+    """Unadjusted p-values of support and of contradiction; None if it is too early to test."""
     if len(part.differences) < claim.min_seeds or part.unfinished or part.undecidable:
         return None
     d = np.asarray(part.differences) * (-1 if claim.expected == "decrease" else 1)
@@ -192,7 +192,7 @@ def _decide(
 
 
 def _these_questions(claim: Claim, inside: Estimate | None) -> str:
-    """What support over seeds does not say about other questions; empty where both intervals say the same."""
+    """What support over seeds does not say about other questions; empty if both intervals agree."""
     if inside is None:
         return ""
     if claim.expected == "equivalent":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...envs.metrics.statistics import Estimate
+from ..report.format import Report
 from .comparison import compare_arm, frontier_distance, waste
 from .condition import Condition
 from .series import Grid, Series, estimate_of, estimate_row, trajectory
@@ -43,16 +44,16 @@ def without_broken(differences: Mapping[int, float], arm: Series, control: Serie
     return broken, estimate_of([value for seed, value in differences.items() if seed not in broken])
 
 
-def language_rows(grid: Grid) -> dict[str, dict[str, Any]]:
+def language_rows(grid: Grid) -> dict[str, dict[str, Report]]:
     """Condition -> arm -> row at the last checkpoint; arms without a finished cell are left out."""
-    out: dict[str, dict[str, Any]] = {}
+    out: dict[str, dict[str, Report]] = {}
     for (condition, arm), one in grid.language.items():
         if one.seeds:
             out.setdefault(condition.name, {})[arm] = _row(grid, condition, arm, one)
     return out
 
 
-def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> dict[str, Any]:
+def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> Report:
     row: dict[str, Any] = {
         "seeds": one.seeds,
         "broken": {str(seed): lost for seed, lost in _broken_seeds(one).items()},

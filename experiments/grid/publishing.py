@@ -1,16 +1,14 @@
-"""From a run folder to the project: results/NAME and the page that is made of its report."""
+"""Publishes a run: results/NAME in the project, and the pages that are made from its report."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
 from .cell_store import CELLS_PATTERN
-from .experiment import Experiment
+from .experiment import Experiment, Report
 
 __all__ = ["check_project", "publish"]
 
@@ -19,25 +17,27 @@ PUBLISHED = ("report.json", "environment.json", "config.json")
 
 
 def check_project(project: Path) -> None:
-    """Raises BerrypickError where `publish` would write into anything but the project's own results and pages."""
+    """Raises BerrypickError unless the folder is a project, so that `publish` writes nowhere else."""
     if not (project / "pyproject.toml").is_file():
-        raise BerrypickError(f"{project} is no project folder (it has no pyproject.toml); name that of the project")
+        raise BerrypickError(
+            f"{project} is no project folder (it has no pyproject.toml); give the folder of the project"
+        )
 
 
 def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
-    """Copies the report, per-seed values, PNG pictures, settings and environment of a run, and writes its pages.
+    """Copies the report, values per seed, PNG figures, settings and environment of a run, and writes its pages.
 
     Args:
-        experiment: whose run it is.
-        run: folder of `berrypick run NAME`.
-        project: gets `results/NAME/` and the experiment's pages below `docs/`.
+        experiment: the experiment of the run.
+        run: a folder of `berrypick run NAME`.
+        project: receives `results/NAME/` and the pages in `docs/`.
     """
     if not (run / "report.json").is_file():
         raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
     check_project(project)
     results = project / "results" / experiment.name
     report = json.loads((run / "report.json").read_text())
-    _check_worth(report, results)
+    _check_not_less(report, results)
     pages = experiment.pages(report)
     for name in pages:
         page = project / "docs" / name
@@ -60,8 +60,8 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
     return written
 
 
-def _check_worth(report: Mapping[str, Any], results: Path) -> None:
-    """A report does not replace one of more cells or of another scale."""
+def _check_not_less(report: Report, results: Path) -> None:
+    """Refuses to replace a report of more cells or of another scale."""
     before = results / "report.json"
     if not before.is_file():
         return

@@ -189,7 +189,7 @@ def _row(group: Sequence[Cell], results: Results) -> Report | None:
     }
 
 
-def _gains(cells: Sequence[Cell], results: Results) -> list[Report]:
+def _gains(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
     """EM and F1 of each retrieval minus the closed book, paired by question."""
     columns = {tuple(group[0].config[key] for key in _KEY): _columns(group, results) for group in _grouped(cells)}
     out = []
