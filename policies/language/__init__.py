@@ -1,1 +1,1 @@
-"""Language-model policies."""
+"""Language models as policies."""

@@ -1,6 +1,6 @@
-"""Our objectives inside TRL: a `GRPOTrainer` whose advantages are an objective's.
+"""Objectives in TRL: a `GRPOTrainer` whose advantages come from a berrypick objective.
 
-Shapes, estimates and bonuses act; terms of the loss are TRL's own (`beta`, `epsilon_high`, ...).
+Shapes, estimates and bonuses apply; terms of the loss are TRL's own settings (`beta`, `epsilon_high`, ...).
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Outcomes = Callable[[str], Mapping[str, Hashable]]
 
 
 def completion_outcomes(text: str) -> dict[str, Hashable]:
-    """Answer and queries of a completion in tags; what was retrieved is not in the policy's text."""
+    """Answer and queries of a completion with tags; the policy's text does not contain what was retrieved."""
     answers = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
     queries = tuple(normalize(query) for query in re.findall(r"<search>(.*?)</search>", text, re.DOTALL))
     return {"answer": normalize(answers[-1]) if answers else None, "query": queries}
 
 
 def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) -> type[Any]:
-    """A subclass of TRL's `GRPOTrainer` with the advantages of an objective; use it like the parent.
+    """A subclass of TRL's `GRPOTrainer` with the advantages of an objective; use it like its parent.
 
     Args:
         spec: a registered objective with options, e.g. "batch:weight=0.2,key=query".
-        outcomes: a completion's text to its outcomes, by key.
+        outcomes: maps the text of a completion to its outcomes by key.
 
-    Counts of a bonus are the trainer's `outcome_counts`; save them beside TRL's checkpoints to resume exactly.
+    The counts of a bonus are the trainer's `outcome_counts`; save them next to TRL's checkpoints to resume exactly.
     """
     objective = get_objective(spec)
     if objective.terms:
-        raise BerrypickError(f"objective {spec} has terms of the token loss; set those in TRL's own configuration")
+        raise BerrypickError(f"objective {spec} has terms of the token loss; set those in TRL's configuration instead")
     try:
         from accelerate.utils import gather_object  # type: ignore[import-untyped]
         from trl import GRPOTrainer  # type: ignore[import-not-found]
@@ -48,7 +48,7 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
         raise MissingExtraError("the TRL trainer", "trl", error) from error
 
     class ObjectiveTrainer(GRPOTrainer):  # type: ignore[misc]
-        """TRL's loop, our advantages."""
+        """TRL's training loop with the objective's advantages."""
 
         outcome_counts = OutcomeCounts()
 
