@@ -64,6 +64,7 @@ class OneProcess:
 
 
 ONE_PROCESS = OneProcess()
+"""A run of one process."""
 
 
 class TorchProcesses:

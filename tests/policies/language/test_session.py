@@ -309,7 +309,7 @@ def test_one_prompt_without_room_for_a_turn_ends_its_own_episode_and_is_counted(
 
 def test_a_question_that_stands_twice_is_refused(policy: LanguageModelPolicy, world: Task) -> None:
     question = world.split("train")[0]
-    with pytest.raises(BerrypickError, match="stands twice"):
+    with pytest.raises(BerrypickError, match="occurs twice"):
         rollout(policy, [question] * 2, world.spec, world.searcher, num_samples=1, sampling=SAMPLING, seed=0)
 
 

@@ -81,7 +81,7 @@ def test_dpo_equals_a_hand_written_reference(make_babbler: MakeBabbler, groups: 
 
 def test_dpo_without_a_pair_says_so(make_babbler: MakeBabbler, groups: list[list[Episode]]) -> None:
     policy = make_babbler()
-    with pytest.raises(BerrypickError, match="all rollouts have the same reward"):
+    with pytest.raises(BerrypickError, match="rollouts of every group have equal rewards"):
         dpo_update(policy, policy.model, rl_optimizer(policy, CONFIG), preference_pairs(groups[1:]), DpoConfig())
 
 
