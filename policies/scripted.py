@@ -56,9 +56,7 @@ def _search_world(row: _Row) -> str:
     world = row.question.metadata["world"]
     parsed = voices.parse_question(row.question.text)
     if parsed is None:
-        raise BerrypickError(
-            f"question {row.question.id} is not a World question; use this policy with berrypick/World-v0"
-        )
+        raise BerrypickError(f"question {row.question.id} is not a World question; play berrypick/World-v0")
     start, relations = parsed
     thought = ""
     if row.observations:
