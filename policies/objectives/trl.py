@@ -40,7 +40,7 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
     """
     objective = get_objective(spec)
     if objective.terms:
-        raise BerrypickError(f"objective {spec} has terms of the token loss; set those in TRL's configuration instead")
+        raise BerrypickError(f"objective {spec} has terms of the token loss; set those in TRL's own configuration")
     try:
         from accelerate.utils import gather_object  # type: ignore[import-untyped]
         from trl import GRPOTrainer  # type: ignore[import-not-found]
