@@ -1,1 +1,26 @@
-"""Text models that act: scripted policies, language models, SFT and RL."""
+"""Text models that act: scripted policies, language models, remote models, and the rollouts they play."""
+
+from __future__ import annotations
+
+from .open_policy import MODELS, open_policy
+from .policy import CompletesEpisodes, Policy, Sampling, Session
+from .remote import RemotePolicy, open_remote
+from .rollout import SEARCH_FAILED, WINDOW_FULL, rollout
+from .scripted import SCRIPTED, ScriptedPolicy, scripted_policy
+
+__all__ = [
+    "MODELS",
+    "SCRIPTED",
+    "SEARCH_FAILED",
+    "WINDOW_FULL",
+    "CompletesEpisodes",
+    "Policy",
+    "RemotePolicy",
+    "Sampling",
+    "ScriptedPolicy",
+    "Session",
+    "open_policy",
+    "open_remote",
+    "rollout",
+    "scripted_policy",
+]

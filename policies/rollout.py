@@ -1,4 +1,4 @@
-"""The rollout engine: a policy, questions and a searcher become groups of episodes."""
+"""The rollout engine: plays questions with a policy and a searcher, and returns groups of episodes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["SEARCH_FAILED", "WINDOW_FULL", "rollout"]
 logger = logging.getLogger(__name__)
 
 WINDOW_FULL = "context window full"
-"""`Turn.error` of an episode that ended because the policy's window had no room for a turn."""
+"""`Turn.error` of an episode that ended because the policy's context window had no room for a turn."""
 
 SEARCH_FAILED = "search failed"
-"""`Turn.error` starts so where an episode ended because the searcher failed."""
+"""`Turn.error` starts with this if an episode ended because the searcher failed."""
 
 
 def rollout(
@@ -41,27 +41,30 @@ def rollout(
 ) -> list[list[Episode]]:
     """Plays every question `num_samples` times.
 
-    All episodes of a batch advance together, with one batched search a round; those that end leave. A rollout's
-    draws depend on hash(seed, question id, sample index) alone, not on who shares its batch.
+    All episodes of a batch advance together, with one batched search per turn, until each has ended. The draws of a
+    rollout depend only on hash(seed, question id, sample index), not on the other episodes of its batch.
 
     Args:
         policy: writes the turns.
-        questions: what is asked; a question may not stand twice.
-        spec: the rules.
+        questions: each question once.
+        spec: the rules of the episodes.
         searcher: answers the queries.
-        num_samples: rollouts a question, the group size.
+        num_samples: rollouts per question, the group size.
         sampling: how tokens are drawn.
         seed: of the whole call.
         max_rows: most episodes played at a time.
-        on_progress: called after each batch with the number of episodes played and the batch.
+        on_progress: called after each batch with the number of episodes played so far and the batch.
 
     Returns:
         Ended episodes, [question][sample].
+
+    Raises:
+        BerrypickError: a question occurs twice, or every search of a batch failed.
     """
     if num_samples < 1 or max_rows < 1:
         raise BerrypickError(f"num_samples and max_rows must be at least 1, got {num_samples} and {max_rows}")
     if len({question.id for question in questions}) < len(questions):
-        raise BerrypickError("a question stands twice in one rollout; ask for more num_samples instead")
+        raise BerrypickError("a question occurs twice in one rollout; raise num_samples instead")
     jobs = [(question, sample) for question in questions for sample in range(num_samples)]
     done: list[Episode] = []
     for first in range(0, len(jobs), max_rows):
@@ -85,7 +88,7 @@ def _play(
     session = policy.start(questions, spec, seeds, sampling)
     episodes = [start(question, spec) for question in questions]
     live = list(range(len(episodes)))
-    leading: LeadingChars | None = getattr(session, "leading_chars", None)  # of sessions that hold a tokenizer
+    leading: LeadingChars | None = getattr(session, "leading_chars", None)  # only sessions with a tokenizer have it
     while live:
         drafts = session.act(live)
         answers = _advance([episodes[row] for row in live], drafts, searcher, leading)
@@ -102,10 +105,10 @@ def _play(
 def _advance(
     episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher, leading: LeadingChars | None
 ) -> list[str]:
-    """One turn of each episode; returns the observations.
+    """Plays one turn of each episode; returns the observations.
 
-    An episode ends here when its context has no room for a turn, or when the searcher fails for its own query,
-    whatever it raises; what fails once turns have been taken is no search and propagates.
+    Ends an episode whose context has no room for a turn, or whose own query makes the searcher raise anything. An
+    exception raised after turns were added to episodes does not come from the search, so it propagates.
     """
     writing = []
     for at, (episode, draft) in enumerate(zip(episodes, drafts, strict=True)):
@@ -120,8 +123,8 @@ def _advance(
     except Exception as failure:
         if [len(episode.turns) for episode in episodes] != num_turns:
             raise
-        logger.warning("a search failed (%s); its queries are tried one episode at a time", failure)
-        # A server that has been waited for in vain is not waited for again, once an episode.
+        logger.warning("a search failed (%s); trying its queries one episode at a time", failure)
+        # A server that stayed unreachable after all retries would make every episode wait again, so it is not asked.
         again = _Gone(failure) if isinstance(failure, SearchUnavailableError) else searcher
         results = [_advance_alone(episodes[at], drafts[at], again, leading) for at in writing]
     for at, result in zip(writing, results):
@@ -131,7 +134,7 @@ def _advance(
 
 @dataclass(frozen=True)
 class _Gone:
-    """A searcher that has failed for good."""
+    """A searcher that always fails."""
 
     failure: Exception
     index_id: str = ""
@@ -153,7 +156,7 @@ def _advance_alone(episode: Episode, draft: Draft, searcher: Searcher, leading: 
 
 
 def _end(episode: Episode, draft: Draft, error: str) -> None:
-    """Truncates an episode at a turn that could not be taken."""
+    """Truncates an episode at a turn that could not be played."""
     episode.turns.append(Turn(draft, get_turn_format(episode.spec.turn_format).parse(draft.text), (), "", error))
     episode.truncated = True
     episode.reward = float(parse_reward(episode.spec.reward)(episode.facts()))

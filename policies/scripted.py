@@ -1,7 +1,7 @@
-"""Scripted policies: demonstrators for SFT and anchors of every report.
+"""Scripted policies: demonstrators for SFT and reference points in reports.
 
-They follow the facts that passages show. What they know beforehand is their rule: the orders of kinds, their mean
-availabilities (best_order), or where the facts lie (oracle).
+They follow the facts in the passages they are shown. Beforehand they know only their rule: an order of record kinds,
+the kinds' mean availabilities (best_order), or which records contain the facts (oracle).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Row:
     observations: list[str] = field(default_factory=list)
     script: Callable[[_Row], str] | None = None
     followed: set[str] = field(default_factory=set)
-    # World only: where the search stands
+    # World only: the state of the search
     entity: str = ""
     hop: int = 0
     tried: int = 0
@@ -52,13 +52,11 @@ def _turn(thought: str, tag: str, body: str) -> str:
 
 
 def _search_world(row: _Row) -> str:
-    """Tries the kinds of a hop in the row's order until one holds the fact, then goes on to the next hop."""
+    """Tries the kinds of a hop in the row's order until one has the fact, then continues with the next hop."""
     world = row.question.metadata["world"]
     parsed = voices.parse_question(row.question.text)
     if parsed is None:
-        raise BerrypickError(
-            f"question {row.question.id} is no World question; scripted orders play berrypick/World-v0 only"
-        )
+        raise BerrypickError(f"question {row.question.id} is not a World question; play berrypick/World-v0")
     start, relations = parsed
     thought = ""
     if row.observations:
@@ -81,13 +79,13 @@ def _search_world(row: _Row) -> str:
 
 
 def _shown_text(observation: str) -> str:
-    """The first passage of an observation, without tags and number."""
+    """The text of an observation's first passage, without tags and number."""
     body = observation.replace("<information>", "").replace("</information>", "").strip().splitlines()
     return body[0].split("] ", 1)[-1].strip() if body else ""
 
 
 def _search_titles(row: _Row) -> str:
-    """Searches for the title of each supporting passage, then answers: the oracle of corpora with annotations."""
+    """Searches for the title of each supporting passage, then answers: the oracle of annotated corpora."""
     titles = list(row.question.metadata.get("supporting_titles", ()))[: row.budget]
     if row.num_queries < len(titles):
         row.num_queries += 1
@@ -96,7 +94,7 @@ def _search_titles(row: _Row) -> str:
 
 
 def _search_question(row: _Row) -> str:
-    """The question as it stands, once; the answer is the first title it brings."""
+    """Searches once, for the question itself, and answers with the first title found."""
     if row.num_queries < min(1, row.budget):
         row.num_queries += 1
         return _turn("", "search", row.question.text)
@@ -105,7 +103,7 @@ def _search_question(row: _Row) -> str:
 
 
 def _follow_titles(row: _Row) -> str:
-    """The question first, then titles of passages it was shown, at random; the answer is a random title."""
+    """Searches for the question, then for random titles of passages it was shown; answers with a random title."""
     titles = _titles(row.observations)
     if row.num_queries < row.budget:
         row.num_queries += 1
@@ -121,12 +119,12 @@ def _titles(observations: Sequence[str]) -> list[str]:
 
 
 def _search_words(row: _Row) -> str:
-    """Queries of random words of the question, then a random word of the last passage."""
+    """Searches for random words of the question; answers with a random word of the last passage."""
     if row.num_queries < row.budget:
         row.num_queries += 1
         words = row.question.text.split()
         return _turn("", "search", " ".join(row.generator.choice(words, size=min(3, len(words)))))
-    passages = [text for text in row.observations if "[" in text]  # a note that nothing was found is none
+    passages = [text for text in row.observations if "[" in text]  # not the note that nothing was found
     words = (_shown_text(passages[-1]).split() if passages else []) or [UNKNOWN]
     return _turn("", "answer", str(row.generator.choice(words)).strip(".?,") or UNKNOWN)
 
@@ -153,12 +151,19 @@ _ANYWHERE: dict[str, Callable[[_Row], str]] = {
     "follow_titles": _follow_titles,
     "random_words": _search_words,
 }
-"""Rules that play any corpus."""
+"""Rules that work on any corpus."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedPolicy:
-    """A policy by rule."""
+    """A policy that follows a rule.
+
+    Attributes:
+        policy_id: its name.
+        summary: one line for `berrypick list`.
+        orders: on World, returns the order of kinds to try at each hop.
+        exact_tokens: always False.
+    """
 
     policy_id: str
     summary: str
@@ -168,7 +173,7 @@ class ScriptedPolicy:
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> _ScriptedSession:
-        """One row for each question; row i draws from seeds[i] alone."""
+        """Opens a session with one row per question; the draws of row i depend only on seeds[i]."""
         rows = []
         for question, seed in zip(questions, seeds, strict=True):
             row = _Row(question, spec, np.random.default_rng(seed))
@@ -187,8 +192,7 @@ class ScriptedPolicy:
         if self.policy_id == "oracle":
             return _search_titles
         raise BerrypickError(
-            f"policy {self.policy_id} knows the record kinds of berrypick/World-v0 only; use oracle or "
-            f"{', '.join(_ANYWHERE)}"
+            f"policy {self.policy_id} works only on berrypick/World-v0; use oracle or {', '.join(_ANYWHERE)}"
         )
 
 
@@ -213,7 +217,9 @@ class _ScriptedSession:
             self.rows[index].script = None
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        raise BerrypickError("a scripted policy has no tokens; it may be evaluated and imitated, not trained")
+        raise BerrypickError(
+            "a scripted policy has no tokens and can be evaluated or imitated, not trained; use a language model"
+        )
 
 
 SCRIPTED: dict[str, ScriptedPolicy] = {
@@ -224,19 +230,20 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
             "knows which record kinds hold each fact (World), or the supporting titles",
             _present_first,
         ),
-        ScriptedPolicy("best_order", "tries kinds by falling availability: the best single plan (World)", _best_orders),
         ScriptedPolicy(
-            "random_order", "tries kinds in a uniformly random order, stops at a hit (World)", _uniform_orders
+            "best_order", "tries kinds in order of falling availability: the best fixed order (World)", _best_orders
         ),
+        ScriptedPolicy("random_order", "tries kinds in a uniformly random order until a hit (World)", _uniform_orders),
         ScriptedPolicy("question", "searches once, for the question, answers the first title"),
         ScriptedPolicy("follow_titles", "searches for the question, then for titles it was shown, at random"),
         ScriptedPolicy("random_words", "queries random words of the question, answers a random word"),
     )
 }
+"""Scripted policies by name."""
 
 
 def scripted_policy(name: str) -> ScriptedPolicy:
-    """The scripted policy of that name; an unknown one raises `UnknownNameError`."""
+    """The scripted policy with that name; raises `UnknownNameError` if there is none."""
     if name not in SCRIPTED:
         raise UnknownNameError("scripted policy", name, SCRIPTED)
     return SCRIPTED[name]

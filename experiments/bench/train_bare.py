@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from ...envs.episode import Episode
-from ...policies.language.batches import TokenRows, micro_batches, score
-from ...policies.language.model import LanguageModelPolicy, encode_prompt
+from ...policies.language.batches import TokenRows, log_probs_of, micro_batches
+from ...policies.language.encoding import encode_prompt
+from ...policies.language.model import LanguageModelPolicy
 from ...policies.language.row_cache import RowCache, forward_rows
 
 __all__ = ["bare_decode", "bare_update", "feed", "generate_turns", "left_padded"]
@@ -53,7 +54,7 @@ def bare_update(
     """Forward, backward and optimizer step on the same tokens, without advantages, clips or metrics."""
     optimizer.zero_grad()
     for micro in micro_batches(data, max_tokens, policy.model.device):
-        log_probs, _ = score(policy.model, micro)
+        log_probs, _ = log_probs_of(policy.model, micro)
         log_probs.sum().mul(1e-4).backward()
     optimizer.step()
 

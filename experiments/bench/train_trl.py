@@ -19,7 +19,8 @@ from ...envs.episode import Draft, Episode, advance, start
 from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import Question
 from ...envs.tasks.task import Task
-from ...policies.language.model import LanguageModelPolicy, encode, encode_prompt
+from ...policies.language.encoding import encode, encode_prompt
+from ...policies.language.model import LanguageModelPolicy
 from ...policies.training.rl import RlConfig
 from ...retrieval_index.errors import MissingExtraError
 from .train_bare import left_padded

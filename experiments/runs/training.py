@@ -64,7 +64,7 @@ def train(
         finally:
             for tracker in trackers:
                 tracker.finish()
-    player.refresh()
+    player.sync()
     return player.weights
 
 

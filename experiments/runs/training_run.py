@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from ...policies.training.group_metrics import group_metrics
 from ...policies.training.players import Player
 from ...policies.training.rl import questions_of_step, rl_optimizer, rl_rollout, rl_update
 from ...policies.training.rl_update import RlState
-from ...policies.training.sft import sft_batch, sft_optimizer, sft_update
-from ...policies.training.sft_fit import EarlyStop, validation_loss
+from ...policies.training.sft import sft_optimizer
+from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
 from .run_folder import RunLog
 from .trackers import Tracker
 from .training_config import TrainConfig, TrainView, demonstrate, hold_out
@@ -66,7 +67,7 @@ class TrainRun:
         state: dict[str, Any] = {"metrics_bytes": 0, "step": 0}
         if self.found:
             state = load_checkpoint(self.found, self.player.weights, optimizer)
-            self.player.adopt()
+            self.player.load()
             logger.info("resumed from %s", self.found)
         if self.processes.rank == 0:  # what was logged after the checkpoint is written again
             truncate_log(self.log.metrics_path, state["metrics_bytes"])
@@ -87,7 +88,7 @@ class TrainRun:
 
     def save(self, optimizer: torch.optim.Optimizer, phase: str, step: int, *, spare: str = "", **memory: Any) -> None:
         """Writes a checkpoint with what `memory` names; the others wait for it."""
-        self.player.refresh()
+        self.player.sync()
         packed = pack_optimizer(optimizer) if self.config.fsdp or self.processes.rank == 0 else None
         if self.processes.rank == 0:
             state = {"phase": phase, "step": step, "metrics_bytes": self.log.size, **memory}
@@ -104,23 +105,25 @@ class TrainRun:
         if self.view:
             self.view.begin(state["step"])
         sides = hold_out(demonstrate(policy, self.task, config), config)
-        learn, held = (within_window(policy, side) for side in sides)
+        learn, validation = (within_window(policy, side) for side in sides)
         stop = EarlyStop(config.validation.patience, [(step, loss) for step, loss in state.get("validation", [])])
-        for step in range(state["step"], config.sft.steps):
-            if stop.over:
-                break
-            batch = sft_batch(learn, policy, config.sft, step)
-            metrics = sft_update(policy, optimizer, batch, config.sft, step, self.processes)
-            last = step + 1 == config.sft.steps
-            checked = bool(held.ids) and ((step + 1) % config.validation.every == 0 or last)
-            if checked:
-                metrics["sft/validation_loss"] = self._validate(held)
-                stop.check(step + 1, metrics["sft/validation_loss"])
-            self.tell("sft", step + 1, metrics)
-            due = last or checked or (step + 1) % (10 * config.checkpoint_every) == 0
-            if due and not (last and checked):  # with validation, the last checkpoint is that of the best weights
-                self._save_sft(optimizer, step + 1, stop)
-        if held.ids:
+        for done in sft_steps(
+            policy,
+            optimizer,
+            learn,
+            config.sft,
+            stop,
+            first=state["step"],
+            validate=partial(self._validate, validation) if validation.ids else None,
+            validate_every=config.validation.every,
+            processes=self.processes,
+        ):
+            self.tell("sft", done.number, done.metrics)
+            last = done.number == config.sft.steps
+            due = last or done.checked or done.number % (10 * config.checkpoint_every) == 0
+            if due and not (last and done.checked):  # with validation, the last checkpoint is that of the best weights
+                self._save_sft(optimizer, done.number, stop)
+        if validation.ids:
             self._end_with_best(optimizer, stop)
 
     def _save_sft(self, optimizer: torch.optim.Optimizer, step: int, stop: EarlyStop) -> None:
@@ -133,13 +136,13 @@ class TrainRun:
         steps = self.config.sft.steps
         if stop.best_step < steps:
             load_weights(self.out / "checkpoints" / f"sft-{stop.best_step:06d}", self.player.weights)
-            self.player.adopt()
+            self.player.load()
         logger.info("SFT ends with the weights of update %d", stop.best_step)
         self._save_sft(optimizer, steps, stop)
 
-    def _validate(self, held: TokenRows) -> float:
-        self.player.refresh()
-        return validation_loss(self.player.weights, held, self.config.sft.max_tokens)
+    def _validate(self, rows: TokenRows) -> float:
+        self.player.sync()
+        return validation_loss(self.player.weights, rows, self.config.sft.max_tokens)
 
     def rl(self) -> None:
         """Reinforcement learning, step by step."""
@@ -147,7 +150,7 @@ class TrainRun:
         objective = get_objective(config.rl.objective)
         reference = None
         if objective.needs_reference:
-            self.player.refresh()
+            self.player.sync()
             if processes.rank == 0:
                 reference_model(self.out / "reference", self.player.weights)
             processes.gather(None)
@@ -159,7 +162,7 @@ class TrainRun:
         every = task.split(config.split)
         for step in range(first, config.rl.steps):
             questions = questions_of_step(every, config.rl, step)
-            self.player.refresh()
+            self.player.sync()
             groups = rl_rollout(
                 self.player, questions, task.spec, task.searcher, config.rl, step, more=every, processes=processes
             )

@@ -1,1 +1,75 @@
-"""Language-model policies."""
+"""Language models as policies: weights, tokens, sessions, LoRA, vLLM. Names load on first use; torch takes seconds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .batches import MicroBatch, TokenRows, log_probs_of, log_probs_of_rows, micro_batches
+    from .encoding import encode, encode_episode, encode_prompt
+    from .episode_rows import rows_of, within_window
+    from .interpolation import interpolate
+    from .lora import with_lora
+    from .model import LanguageModelPolicy, find_device, load_language_model
+    from .session import LanguageModelSession, sample_tokens
+    from .tiny import tiny_model, tiny_tokenizer
+    from .vllm_engine import VllmOptions, VllmPolicy
+
+__all__ = [
+    "LanguageModelPolicy",
+    "LanguageModelSession",
+    "MicroBatch",
+    "TokenRows",
+    "VllmOptions",
+    "VllmPolicy",
+    "encode",
+    "encode_episode",
+    "encode_prompt",
+    "find_device",
+    "interpolate",
+    "load_language_model",
+    "log_probs_of",
+    "log_probs_of_rows",
+    "micro_batches",
+    "rows_of",
+    "sample_tokens",
+    "tiny_model",
+    "tiny_tokenizer",
+    "with_lora",
+    "within_window",
+]
+
+_SUBMODULES = {
+    "LanguageModelPolicy": "model",
+    "LanguageModelSession": "session",
+    "MicroBatch": "batches",
+    "TokenRows": "batches",
+    "VllmOptions": "vllm_engine",
+    "VllmPolicy": "vllm_engine",
+    "encode": "encoding",
+    "encode_episode": "encoding",
+    "encode_prompt": "encoding",
+    "find_device": "model",
+    "interpolate": "interpolation",
+    "load_language_model": "model",
+    "log_probs_of": "batches",
+    "log_probs_of_rows": "batches",
+    "micro_batches": "batches",
+    "rows_of": "episode_rows",
+    "sample_tokens": "session",
+    "tiny_model": "tiny",
+    "tiny_tokenizer": "tiny",
+    "with_lora": "lora",
+    "within_window": "episode_rows",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SUBMODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_SUBMODULES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Attention masks of our own making, for the layers of a model that see all that came before and those that do not."""
+"""Explicit attention masks, for rows of different lengths and for packed sequences."""
 
 from __future__ import annotations
 
@@ -12,27 +12,34 @@ from torch import Tensor
 
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["additive_mask", "attention_mask"]
+__all__ = ["additive_mask", "attention_mask", "below_lora"]
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
 
 
-def attention_mask(causal: Any, visible: Tensor, queries: Tensor, keys: Tensor) -> Tensor | dict[str, Tensor]:
-    """The mask a model's forward takes: `transformers` uses what it is given as it is, in sliding layers too.
+def below_lora(model: Any) -> Any:
+    """The causal language model inside LoRA's wrapper; the model itself without LoRA."""
+    return getattr(model, "get_base_model", lambda: model)()
 
-    A layer with a sliding window of W sees, of the keys that are visible, the last W up to the query itself.
+
+def attention_mask(causal: Any, visible: Tensor, queries: Tensor, keys: Tensor) -> Tensor | dict[str, Tensor]:
+    """The mask argument of a model's forward.
+
+    `transformers` uses a 4-D mask unchanged in every layer, so sliding windows must be cut here: a layer with a window
+    of W sees the last W visible keys, the query's own position included.
 
     Args:
-        causal: the model, below LoRA.
-        visible: bool [rows, T, S], which keys a query may see at all.
-        queries: int64 [..., T, 1], where each query stands.
-        keys: int64 [..., S], where each key stands, counted as the queries are.
+        causal: the model, without LoRA's wrapper.
+        visible: bool [rows, T, S], which keys a query may see.
+        queries: int64 [..., T, 1], position of each query.
+        keys: int64 [..., S], position of each key, on the same scale as the queries'.
 
     Returns:
-        Float [rows, 1, T, S], or one for each kind of layer where a model mixes them.
+        Float [rows, 1, T, S] (the 1 broadcasts over heads); a dictionary with one mask per kind of layer if the model
+        mixes full and sliding layers.
 
     Raises:
-        BerrypickError: the model takes no positions, or has layers of another kind.
+        BerrypickError: the model takes no position ids, or has layers of another kind.
     """
     config = causal.config.get_text_config()
     _check(config, type(causal).forward)
@@ -45,13 +52,16 @@ def attention_mask(causal: Any, visible: Tensor, queries: Tensor, keys: Tensor) 
 
 
 def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """Boolean visibility as a float mask, which eager and SDPA attention both read."""
+    """Float mask of the same shape: 0 where visible, the lowest finite number elsewhere.
+
+    Finite as in `transformers` itself: a softmax over -inf alone would be NaN.
+    """
     mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)
 
 
 def _check(config: Any, forward: Callable[..., Any]) -> None:
-    """Refuses what no mask of ours describes: ALiBi, recurrence, chunks, windows of a model's own making."""
+    """Refuses models that such masks cannot describe: ALiBi, recurrence, chunks, windows inside the model's code."""
     if not _takes_positions(forward) or getattr(config, "alibi", False):
         raise BerrypickError(
             f"a model of type {config.model_type} takes no position ids (ALiBi or recurrence), which rows of different "

@@ -1,9 +1,10 @@
-"""Rows of token ids that a policy and its environment write in turn: what every session of exact tokens holds."""
+"""The token ids of each episode, written in turn by the policy and the environment; every engine's session has them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +13,22 @@ from ...envs.formats.observation_limit import leading_chars
 from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError
 from ..policy import Sampling
-from .model import LanguageModelPolicy, encode, encode_prompt
+from .encoding import encode, encode_prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 __all__ = ["Context", "ContextSession", "Contexts"]
 
 
 @dataclass(slots=True)
 class Context:
-    """The tokens of one episode so far, and which of them the policy wrote.
+    """The tokens of one episode so far.
 
     Attributes:
-        seed: what the row's draws depend on.
+        ids: token ids, [T].
+        mask: True where the policy wrote the token, [T].
+        seed: seeds the row's draws.
         num_drawn: tokens sampled so far.
         full: the window has no room for another turn.
     """
@@ -35,52 +41,73 @@ class Context:
 
 
 class Contexts:
-    """One row for each question, opened with its prompt. Observations are encoded alone, sampled tokens never again."""
+    """One row per question, starting with its prompt. Sampled tokens are stored as drawn and never encoded again.
+
+    Args:
+        tokenizer: encodes prompts and observations.
+        questions: one per row.
+        spec: the rules of the episodes; decides the prompt.
+        seeds: one per row.
+        sampling: limits the tokens of a turn.
+        window: the most tokens the model attends to.
+        policy_id: names the model in errors.
+
+    Raises:
+        BerrypickError: no prompt leaves room for a turn.
+    """
 
     def __init__(
         self,
-        policy: LanguageModelPolicy,
+        tokenizer: PreTrainedTokenizerFast,
         questions: Sequence[Question],
         spec: EpisodeSpec,
         seeds: Sequence[int],
         sampling: Sampling,
+        *,
+        window: int,
+        policy_id: str,
     ) -> None:
-        self._policy, self._sampling = policy, sampling
-        prompts = {question.id: encode_prompt(policy.tokenizer, question, spec) for question in questions}
+        self._tokenizer, self._window, self._sampling = tokenizer, window, sampling
+        prompts = {question.id: encode_prompt(tokenizer, question, spec) for question in questions}
         self.rows = [
             Context(list(prompts[question.id]), [False] * len(prompts[question.id]), seed)
             for question, seed in zip(questions, seeds, strict=True)
         ]
         shortest = min((len(row.ids) for row in self.rows), default=0)
-        if shortest + sampling.max_new_tokens > policy.window:
+        if shortest + sampling.max_new_tokens > window:
             raise BerrypickError(
-                f"all prompts ({shortest} tokens at least) and a turn of {sampling.max_new_tokens} exceed the window "
-                f"of {policy.window} of {policy.policy_id}; shorten the prompt or lower --max-new-tokens"
+                f"the shortest prompt ({shortest} tokens) plus a turn of {sampling.max_new_tokens} exceeds the window "
+                f"of {window} of {policy_id}; shorten the prompt or lower --max-new-tokens"
             )
 
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up rows."""
+        return int(self._tokenizer.pad_token_id or 0)
+
     def with_room(self, rows: Sequence[int]) -> list[int]:
-        """Those of the rows whose window holds another turn; the others are full for good."""
+        """The rows whose window has room for another turn; marks the others as full."""
         for row in rows:
-            self.rows[row].full |= len(self.rows[row].ids) + self._sampling.max_new_tokens > self._policy.window
+            self.rows[row].full |= len(self.rows[row].ids) + self._sampling.max_new_tokens > self._window
         return [row for row in rows if not self.rows[row].full]
 
     def append_turn(self, row: int, ids: Sequence[int]) -> None:
-        """What the policy wrote."""
+        """Appends the tokens that the policy sampled."""
         self.rows[row].ids += ids
         self.rows[row].mask += [True] * len(ids)
 
     def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """What the environment answered."""
+        """Appends observations, each encoded by itself; a full row no longer grows."""
         for row, text in zip(rows, texts, strict=True):
             state = self.rows[row]
             if text and not state.full:
-                ids = encode(self._policy.tokenizer, text)
+                ids = encode(self._tokenizer, text)
                 state.ids += ids
                 state.mask += [False] * len(ids)
 
     def leading_chars(self, text: str, max_tokens: int) -> int:
-        """How many leading characters of a text are at most so many tokens."""
-        return leading_chars(self._policy.tokenizer, text, max_tokens)
+        """How many leading characters of a text fit into `max_tokens` tokens."""
+        return leading_chars(self._tokenizer, text, max_tokens)
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Token ids int32 [T] and policy mask bool [T] of a row."""
@@ -88,17 +115,17 @@ class Contexts:
 
 
 class ContextSession:
-    """What the sessions of all engines do alike: they differ in how `act` samples and in what `finish` frees."""
+    """The part of a session that all engines share; they differ in how `act` samples and what `finish` frees."""
 
     def __init__(self, contexts: Contexts) -> None:
         self._contexts = contexts
 
     def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """Appends observations, each encoded alone."""
+        """Appends observations, each encoded by itself."""
         self._contexts.observe(rows, texts)
 
     def leading_chars(self, text: str, max_tokens: int) -> int:
-        """How many leading characters of a text are at most so many tokens."""
+        """How many leading characters of a text fit into `max_tokens` tokens."""
         return self._contexts.leading_chars(text, max_tokens)
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

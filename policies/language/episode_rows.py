@@ -1,4 +1,4 @@
-"""Ended episodes as rows of tokens, and which rows a model can be taught."""
+"""Ended episodes as rows of tokens, and the rows that fit into a model's window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ...envs.episode import Episode
 from ...retrieval_index.errors import BerrypickError
 from .batches import TokenRows, used_length
-from .model import LanguageModelPolicy, encode_episode
+from .encoding import encode_episode
+from .model import LanguageModelPolicy
 
 __all__ = ["rows_of", "within_window"]
 
@@ -16,16 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 def rows_of(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> TokenRows:
-    """One row an episode, token for token as it was sampled; the policy's own tokens are marked."""
+    """One row per episode, with the tokens exactly as sampled and the policy's own tokens marked."""
     encoded = [encode_episode(policy.tokenizer, episode) for episode in episodes]
     return TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
 
 
 def within_window(policy: LanguageModelPolicy, rows: TokenRows) -> TokenRows:
-    """The rows whose policy tokens all lie in the policy's window; how many others there were is logged.
+    """The rows whose policy tokens all lie inside the policy's window; logs how many were dropped.
 
     Raises:
-        BerrypickError: there are rows, and none of them fits.
+        BerrypickError: there are rows, but none fits.
     """
     fitting = [row for row, mask in enumerate(rows.masks) if used_length(mask) <= policy.window]
     dropped = len(rows.ids) - len(fitting)

@@ -1,4 +1,4 @@
-"""Weights between two checkpoints: the control that asks whether a method only moved along the line from SFT to RL."""
+"""Interpolates between two checkpoints: a control for methods that may only move along the line from SFT to RL."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["interpolate"]
 
 
 def interpolate(start: LanguageModelPolicy, end: LanguageModelPolicy, weight: float) -> LanguageModelPolicy:
-    """A policy of weights (1 - weight) * start + weight * end; neither is changed.
+    """A new policy with the weights (1 - weight) * start + weight * end.
 
     Raises:
-        BerrypickError: the two are not of one architecture.
+        BerrypickError: the two have different architectures.
     """
     ours, theirs = start.model.state_dict(), end.model.state_dict()
     if {key: value.shape for key, value in ours.items()} != {key: value.shape for key, value in theirs.items()}:

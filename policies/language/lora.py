@@ -1,4 +1,4 @@
-"""LoRA through `peft`: small trainable matrices beside fixed weights."""
+"""LoRA through `peft`: small trainable matrices added to frozen weights."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["with_lora"]
 def with_lora(
     policy: LanguageModelPolicy, rank: int, *, alpha: int | None = None, seed: int = 0
 ) -> LanguageModelPolicy:
-    """The policy with LoRA on all its linear layers; only these train. No dropout, so that updates repeat.
+    """The policy with LoRA on all linear layers; nothing else trains. No dropout, so updates are deterministic.
 
     Args:
-        policy: its model is wrapped, not copied.
-        rank: of the matrices.
-        alpha: scale; 2 * rank by default.
-        seed: of the fresh matrices; torch's global generator is left as it was.
+        policy: its model is wrapped in place, not copied.
+        rank: rank of the matrices.
+        alpha: scale of the update; 2 * rank by default.
+        seed: initialises the matrices; torch's global generator keeps its state.
     """
     if rank < 1:
         raise BerrypickError(f"the rank of LoRA must be at least 1, got {rank}")
@@ -40,7 +40,7 @@ def with_lora(
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
-        with warnings.catch_warnings():  # peft still asks transformers for a name it has renamed
+        with warnings.catch_warnings():  # peft still uses a name that transformers has deprecated
             warnings.simplefilter("ignore", FutureWarning)
             model: Any = get_peft_model(policy.model, config)
     finally:

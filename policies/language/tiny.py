@@ -1,7 +1,7 @@
 """The from-scratch preset: a Llama-architecture model of about 0.7 M parameters and a tokenizer for the closed voice.
 
-Names are sequences of syllables, so copying is learned once and not per name; every other word of the closed voice
-is one token; anything else falls back to its UTF-8 bytes, so decoding an encoding gives the text back.
+Names are sequences of syllables, so the model learns to copy once instead of once per name. Every other word of the
+closed voice is one token. Anything else falls back to UTF-8 bytes, so the tokenizer is lossless.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _END = "<|end|>"
 
 
 def tiny_vocabulary() -> list[str]:
-    """All whole-word pieces: words with and without the space before them, syllables, tags, passage numbers."""
+    """The pieces: words with and without a leading space, syllables, tags, passage numbers."""
     words = {
         *closed_voice.KINDS,
         *(word for layer in closed_voice.RELATIONS for word in layer),
@@ -62,14 +62,14 @@ def tiny_vocabulary() -> list[str]:
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """A lossless tokenizer: the segmentation into the fewest pieces, bytes as fallback."""
+    """A lossless tokenizer: splits text into the fewest pieces, with bytes as fallback."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     pieces = [("<unk>", -100.0), *((f"<0x{byte:02X}>", -20.0) for byte in range(256))]
     pieces += [(piece, -1.0 - 0.001 * len(piece)) for piece in tiny_vocabulary()]
     backend = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
-    # Text that spells a byte piece, "<0x41>", must not be read as that byte: a split after "<" keeps the two apart.
+    # Text that spells out a byte piece, "<0x41>", must not become that byte: split it after "<".
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"<(?=0x[0-9A-F]{2}>)"), "isolated")
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     backend.add_special_tokens([AddedToken(_END, special=True, normalized=False)])
@@ -85,7 +85,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_model(vocab_size: int, seed: int) -> PreTrainedModel:
-    """Fresh float32 weights, a function of the seed alone; torch's global generator is left as it was."""
+    """Fresh float32 weights that depend only on the seed; torch's global generator keeps its state."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -101,11 +101,13 @@ def tiny_model(vocab_size: int, seed: int) -> PreTrainedModel:
 def copying_rows(
     tokenizer: PreTrainedTokenizerFast, count: int, generator: np.random.Generator, max_words: int = 8
 ) -> list[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
-    """Random names said twice, with the mask on the second time: learning to copy before learning to search."""
+    """Rows of random names repeated once, with the loss on the repetition: teaches copying before searching."""
     rows = []
     syllables = np.array(closed_voice.SYLLABLES)
     for _ in range(count):
-        num_words = int(generator.integers(2, max_words + 1))  # so that no one distance is learned
+        num_words = int(
+            generator.integers(2, max_words + 1)
+        )  # varies, so that the model does not learn one fixed distance
         names = ["".join(generator.choice(syllables, size=int(generator.integers(3, 5)))) for _ in range(num_words)]
         once = tokenizer.encode("".join(f" {name}" for name in names), add_special_tokens=False)
         ids = np.array([*once, *once], dtype=np.int32)

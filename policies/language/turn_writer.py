@@ -1,4 +1,4 @@
-"""Sampled tokens to a turn: the text they spell, where each begins, and whether they end it."""
+"""Turns sampled tokens into a turn: its text, the character where each token begins, and what ended it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ...envs.episode import Draft, Tokens
 from ...retrieval_index.errors import BerrypickError
 
 if TYPE_CHECKING:
-    from .model import LanguageModelPolicy
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 __all__ = ["TurnEnds", "TurnWriter"]
 
 
 class TurnEnds:
-    """What ends a turn: a stop tag in its text, or a token."""
+    """What ends a turn: a stop tag in its text, or an end-of-sequence token."""
 
-    def __init__(self, policy: LanguageModelPolicy, tags: tuple[str, ...]) -> None:
-        configured = getattr(policy.model.generation_config, "eos_token_id", None)
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tags: tuple[str, ...]) -> None:
+        configured = getattr(model.generation_config, "eos_token_id", None)
         ids = configured if isinstance(configured, list) else [configured]
         self.tags, self.longest = tags, max(map(len, tags), default=0)
         self.last = frozenset(tag[-1] for tag in tags)
-        self.eos = frozenset(i for i in (*ids, policy.tokenizer.eos_token_id) if i is not None)
-        self.backend: Any = policy.tokenizer.backend_tokenizer
+        self.eos = frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)
+        self.backend: Any = tokenizer.backend_tokenizer
 
 
 class TurnWriter:
@@ -42,7 +42,7 @@ class TurnWriter:
         self.stopped_by: Literal["tag", "eos", "length"] = "length"
 
     def add(self, token: int, log_prob: float, entropy: float) -> bool:
-        """Takes one sampled token, its log-probability and entropy in nats; returns whether the turn goes on."""
+        """Adds one sampled token with its log-probability and entropy in nats; returns whether the turn continues."""
         self.char_starts.append(len(self.text))
         self.ids.append(token)
         self.log_probs.append(log_prob)
@@ -62,17 +62,17 @@ class TurnWriter:
         return True
 
     def _piece(self, token: int) -> str:
-        """The characters a token completes; bytes before it that can never become one show as U+FFFD."""
+        """The characters that a token completes; bytes that cannot become a character show as U+FFFD."""
         try:
             return self.stream.step(self.ends.backend, token) or ""
-        except Exception:  # the decoder raises a bare Exception once the bytes it holds are no UTF-8
+        except Exception:  # the decoder raises a bare Exception when its pending bytes are not UTF-8
             self.stream = DecodeStream(skip_special_tokens=False)
             return "\ufffd" + (self.stream.step(self.ends.backend, token) or "")
 
     def draft(self) -> Draft:
-        """The turn as the environment takes it."""
+        """The turn, ready for the environment."""
         if not np.isfinite(self.log_probs).all():
-            raise BerrypickError("the model returns non-finite probabilities; go back to an earlier checkpoint")
+            raise BerrypickError("the model returns non-finite probabilities; load an earlier checkpoint")
         tokens = Tokens(
             np.asarray(self.ids, np.int32),
             np.asarray(self.log_probs, np.float32),

@@ -1,9 +1,9 @@
-"""Rollouts by vLLM: token ids in, token ids and their log-probabilities out; its prefix cache keeps contexts warm.
+"""Rollouts by vLLM: token ids in, token ids and their log-probabilities out; its prefix cache holds the contexts.
 
-Written against vLLM 0.33: `LLM.generate` over token prompts with one `SamplingParams` a row, `reload_weights` of its
-workers through `LLM.collective_rpc`, `LLM.reset_prefix_cache`. Its log-probabilities are those of the full softmax at
-temperature 1 whatever the sampling (`logprobs_mode="raw_logprobs"`); entropies it has none, so the model that trains
-supplies them in one forward a rollout.
+Written for vLLM 0.33: `LLM.generate` over token prompts with one `SamplingParams` per row, the workers'
+`reload_weights` through `LLM.collective_rpc`, and `LLM.reset_prefix_cache`. Log-probabilities are those of the full
+softmax at temperature 1, whatever the sampling (`logprobs_mode="raw_logprobs"`). vLLM returns no entropies, so the
+model in training computes them in one forward per rollout.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ...envs.episode import Draft, Episode
-from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from ..counter_random import row_seed
 from ..policy import Sampling
+from .batches import log_probs_of_rows
 from .contexts import Contexts, ContextSession
+from .episode_rows import rows_of
 from .model import LanguageModelPolicy
-from .rescoring import fill_entropies
 from .turn_writer import TurnEnds, TurnWriter
 
-__all__ = ["VllmOptions", "VllmPolicy", "require_vllm", "split_name"]
+__all__ = ["VllmOptions", "VllmPolicy", "VllmSession", "fill_entropies", "require_vllm", "split_name"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class VllmOptions:
     """How the engine is started.
 
     Attributes:
-        gpu_memory_utilization: share of the GPU's memory it takes; the rest is for the model that trains beside it.
-        tensor_parallel_size: GPUs that share the model.
-        enforce_eager: no CUDA graphs: starts sooner, decodes slower.
+        gpu_memory_utilization: share of the GPU's memory that vLLM takes; the model in training needs the rest.
+        tensor_parallel_size: number of GPUs to split the model over.
+        enforce_eager: run without CUDA graphs, which starts sooner and decodes slower.
     """
 
     gpu_memory_utilization: float = 0.5
@@ -47,30 +49,32 @@ class VllmOptions:
 
 
 def split_name(name: str) -> tuple[VllmOptions | None, str]:
-    """What stands before weights that vLLM plays, "vllm:" or "vllm,tensor_parallel_size=2:", and the weights' name.
+    """Splits "vllm:WEIGHTS" or "vllm,tensor_parallel_size=2:WEIGHTS" into the engine's options and the weights' name.
 
     Returns:
-        None and the name as it is, where it names no player.
+        Options and name; None and the unchanged name if the name does not start with "vllm".
 
     Raises:
-        UnknownNameError: no such option.
-        BerrypickError: a value that it cannot take.
+        UnknownNameError: vLLM has no such option.
+        BerrypickError: the option cannot take that value.
     """
     head, colon, weights = name.partition(":")
     engine, *pairs = head.split(",")
     if not colon or engine != "vllm":
         return None, name
     kinds: dict[str, Any] = {key: type(value) for key, value in dataclasses.asdict(VllmOptions()).items()}
-    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for key, _, text in (pair.partition("=") for pair in pairs):
         if key not in kinds:
             raise UnknownNameError("option of vllm", key, kinds)
         try:
-            given[key] = {"true": True, "false": False}[text] if kinds[key] is bool else kinds[key](text)
+            options[key] = {"true": True, "false": False}[text] if kinds[key] is bool else kinds[key](text)
         except (ValueError, KeyError):
             example = getattr(VllmOptions(), key)
-            raise BerrypickError(f"vllm: {key}={text} is no value; for example {key}={str(example).lower()}") from None
-    return VllmOptions(**given), weights
+            raise BerrypickError(
+                f"vllm: {key}={text} is not a value of {key}; write for example {key}={str(example).lower()}"
+            ) from None
+    return VllmOptions(**options), weights
 
 
 def require_vllm(feature: str) -> None:
@@ -84,8 +88,8 @@ class VllmPolicy:
     """A language model whose rollouts vLLM samples.
 
     Attributes:
-        weights: and tokenizer; what an update changes. `refresh` hands them to the engine.
-        options: of the engine, which starts with the first session.
+        weights: the model and tokenizer that updates change; `sync` copies them to the engine.
+        options: how to start the engine, which happens when the first session opens.
     """
 
     weights: LanguageModelPolicy
@@ -95,43 +99,44 @@ class VllmPolicy:
 
     @property
     def policy_id(self) -> str:
-        """That of the weights."""
+        """The id of the weights."""
         return self.weights.policy_id
 
     @property
     def template_hash(self) -> str:
-        """That of the tokenizer's chat template."""
+        """Hash of the tokenizer's chat template."""
         return self.weights.template_hash
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> VllmSession:
-        """Opens a session; starts the engine if there is none yet."""
+        """Opens a session of one row per question; the first one starts the engine."""
         if sampling.temperature > 2:
             raise BerrypickError(f"vLLM samples at temperatures up to 2, got {sampling.temperature}; lower it")
-        contexts = Contexts(self.weights, questions, spec, seeds, sampling)
+        contexts = self.weights.contexts(questions, spec, seeds, sampling)
         if self._engine is None:
             self._engine = self._with_saved(self._start_engine)
-        ends = TurnEnds(self.weights, get_turn_format(spec.turn_format).stop)
-        return VllmSession(self._engine, contexts, ends, sampling)
+        return VllmSession(self._engine, contexts, self.weights.turn_ends(spec), sampling)
 
-    def refresh(self) -> None:
-        """Brings the trained weights into the engine and drops what it had cached under the old ones."""
+    def sync(self) -> None:
+        """Copies the trained weights to the engine and drops its prefix cache, which the old weights computed."""
         if self._engine is None:
-            return  # it starts from them
+            return  # the engine will start from the current weights
         self._with_saved(lambda path: self._engine.collective_rpc("reload_weights", kwargs={"weights_path": path}))
         if not self._engine.reset_prefix_cache():
-            raise BerrypickError("vLLM kept its prefix cache while requests were running; wait for them, then refresh")
+            raise BerrypickError(
+                "vLLM did not drop its prefix cache because requests are running; wait for them, then sync again"
+            )
 
-    def adopt(self) -> None:
-        """The weights that train are its own."""
+    def load(self) -> None:
+        """Does nothing: `weights` is the policy in training."""
 
     def complete(self, episodes: Sequence[Episode]) -> None:
         """Fills in the entropies of ended episodes."""
         fill_entropies(self.weights, episodes)
 
     def _with_saved(self, use: Any) -> Any:
-        """Calls `use` with a folder that holds the weights; the workers have read it when it returns."""
+        """Saves the weights to a temporary folder and calls `use` with it; `use` returns after the workers read it."""
         with tempfile.TemporaryDirectory(prefix="berrypick-vllm-") as folder:
             self.weights.save(Path(folder))
             return use(folder)
@@ -154,13 +159,13 @@ class VllmPolicy:
         except (RuntimeError, ValueError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BerrypickError(
-                f"vLLM did not start ({reason}); it needs a CUDA GPU with room beside the model that trains: "
-                "give it less, vllm,gpu_memory_utilization=0.3:..., or leave vllm: out to play in process"
+                f"vLLM did not start ({reason}); it needs a CUDA GPU with memory left by the model in training: "
+                "lower its share, vllm,gpu_memory_utilization=0.3:..., or drop vllm: to sample in process"
             ) from error
 
 
 class VllmSession(ContextSession):
-    """One row for each question; contexts are kept here as token ids, keys and values by vLLM's prefix cache."""
+    """One row per question; token ids are stored here, keys and values in vLLM's prefix cache."""
 
     def __init__(self, engine: Any, contexts: Contexts, ends: TurnEnds, sampling: Sampling) -> None:
         super().__init__(contexts)
@@ -178,10 +183,10 @@ class VllmSession(ContextSession):
         return [turns[row].draft() for row in rows]
 
     def finish(self, rows: Sequence[int]) -> None:
-        """Nothing to free: vLLM evicts prefixes that nobody asks for."""
+        """Does nothing: vLLM evicts unused prefixes itself."""
 
     def _params(self, row: int) -> Any:
-        """Sampling of one row's turn; its seed is a function of the row's seed and how far it has come."""
+        """Sampling parameters of one row's turn; the seed depends on the row's seed and its tokens drawn so far."""
         vllm: Any = importlib.import_module("vllm")
         state = self._contexts.rows[row]
         return vllm.SamplingParams(
@@ -193,13 +198,41 @@ class VllmSession(ContextSession):
             stop_token_ids=sorted(self._ends.eos),
             include_stop_str_in_output=True,
             skip_special_tokens=False,
-            logprobs=0,  # the chosen token's alone
+            logprobs=0,  # of the sampled token only
         )
 
     def _take(self, row: int, completion: Any, turn: TurnWriter) -> None:
-        """Reads a completion token by token, so that a turn ends here exactly where it ends in process."""
+        """Reads a completion token by token, so that turns end exactly where the in-process engine ends them."""
         for token, choices in zip(completion.token_ids, completion.logprobs, strict=True):
             if not turn.add(int(token), float(choices[token].logprob), float("nan")):
                 break
         self._contexts.append_turn(row, turn.ids)
         self._contexts.rows[row].num_drawn += len(turn.ids)
+
+
+def fill_entropies(policy: LanguageModelPolicy, episodes: Sequence[Episode], max_tokens: int = 4096) -> None:
+    """Writes the entropy of every sampled token's distribution into ended episodes, in place.
+
+    Runs one training forward per context. The log-probabilities stay those of the engine that sampled.
+
+    Args:
+        policy: has the weights that the engine sampled from.
+        episodes: their tokens must be exact.
+        max_tokens: padded tokens of a micro-batch.
+    """
+    for episode, (_, entropies) in zip(
+        episodes, log_probs_of_rows(policy.model, rows_of(policy, episodes), max_tokens)
+    ):
+        _put(episode, entropies.float())
+
+
+def _put(episode: Episode, entropies: torch.Tensor) -> None:
+    """Deals [T] entropies out to the turns of an episode."""
+    at = 0
+    for number, turn in enumerate(episode.turns):
+        tokens = turn.draft.tokens
+        if tokens is None:
+            continue
+        part, at = entropies[at : at + len(tokens.ids)].numpy(), at + len(tokens.ids)
+        draft = Draft(turn.draft.text, dataclasses.replace(tokens, entropies=part), turn.draft.stopped_by)
+        episode.turns[number] = dataclasses.replace(turn, draft=draft)

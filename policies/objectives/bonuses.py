@@ -1,8 +1,8 @@
 """The bonus layer: exploration added to the advantage after normalisation.
 
-Outcome-based exploration (arXiv 2509.06941). Inside the reward, before the z-norm, these would be other algorithms:
-groups of wrong answers would then get gradients of unit variance from exploration alone. Differs from the paper:
-outcomes may be the answer, as there, or the evidence found or the queries asked.
+Outcome-based exploration (arXiv 2509.06941). Adding a bonus to the reward, before the z-norm, is another algorithm:
+exploration alone then gives groups of wrong answers gradients of unit variance. Differs from the paper: an outcome can
+be the answer, as there, or the evidence found or the queries asked.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ __all__ = ["Batch", "Bonus", "OutcomeCounts", "Shuffled", "Ucb", "UcbCon", "UcbM
 
 
 class OutcomeCounts:
-    """How often each outcome of each question was seen over a whole run; never reset.
+    """How often each outcome of each question was seen over the whole run; never reset.
 
-    The trainer owns it: bonuses read it, and it is updated once a step after they have.
+    Bonuses only read it. The trainer adds the outcomes of a step once, after all bonuses of the step.
     """
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, int]] = {}
 
     def get(self, question_id: str, outcome: Hashable) -> int:
-        """Times the outcome was seen before this step."""
+        """How often the outcome was seen before this step."""
         return self._counts.get(question_id, {}).get(_as_text(outcome), 0)
 
     def add(self, g: Groups, key: str) -> None:
-        """Counts each rollout once."""
+        """Counts the outcome of each rollout once."""
         for question_id, outcomes in zip(g.question_ids, g.outcomes[key], strict=True):
             counts = self._counts.setdefault(question_id, {})
             for outcome in outcomes:
@@ -44,11 +44,11 @@ class OutcomeCounts:
                 counts[text] = counts.get(text, 0) + 1
 
     def state_dict(self) -> dict[str, Any]:
-        """JSON-able and sorted: equal counts give equal bytes."""
+        """The counts as JSON-serialisable values, sorted so that equal counts give equal bytes."""
         return {question: dict(sorted(counts.items())) for question, counts in sorted(self._counts.items())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts back what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self._counts = {question: dict(counts) for question, counts in state.items()}
 
 
@@ -61,21 +61,21 @@ def _as_text(outcome: Hashable) -> str:
 
 
 class Bonus(Protocol):
-    """Exploration advantages from outcomes; counts are read-only here."""
+    """Turns outcomes into exploration advantages; must not change the counts."""
 
     @property
     def key(self) -> str:
-        """The outcome that is counted and compared, a key of `Groups.outcomes`."""
+        """Which outcome to count and compare, a key of `Groups.outcomes`."""
         ...
 
     def __call__(self, g: Groups, counts: OutcomeCounts) -> Tensor:
-        """Bonuses before their weight, float64 [Q, G]."""
+        """Unweighted bonuses, float64 [Q, G]."""
         ...
 
 
 @dataclass(frozen=True)
 class Ucb:
-    """min(1, N^-1/2) of the times N the outcome was seen before this step. No answer at all earns nothing."""
+    """min(1, N^-1/2), where N counts how often the outcome was seen before this step; 0 without an outcome."""
 
     key: str = "answer"
 
@@ -86,22 +86,22 @@ class Ucb:
 
 @dataclass(frozen=True)
 class UcbMean:
-    """UCB against the mean of the other rollouts' UCB, n / (n - 1) (b_i - mean); sums to 0 in a group.
+    """UCB minus the mean UCB of the other rollouts, which is n / (n - 1) (b_i - mean). Sums to 0 in a group.
 
-    A rollout without an outcome has novelty 0 before centring.
+    The UCB of a rollout without an outcome is 0.
     """
 
     key: str = "answer"
 
     def __call__(self, g: Groups, counts: OutcomeCounts) -> Tensor:
-        """Bonuses, [Q, G]; zero where a group has one rollout."""
+        """Bonuses, [Q, G]; zero if a group has one rollout."""
         plain = Ucb(self.key)(g, counts)
         return (plain - plain.mean(dim=1, keepdim=True)) * (g.size / max(g.size - 1, 1))
 
 
 @dataclass(frozen=True)
 class UcbCon:
-    """UCB minus a constant: 0.5 punishes outcomes seen more than four times, 1 is a pure penalty on repeats."""
+    """UCB minus a constant: 0.5 penalises outcomes seen more than four times; 1 only penalises, never rewards."""
 
     offset: float = 0.5
     key: str = "answer"
@@ -117,7 +117,7 @@ class UcbCon:
 
 @dataclass(frozen=True)
 class Batch:
-    """-(1/n) times the siblings with the same outcome; no memory. The divisor is n, not n - 1, as published."""
+    """-1/n times the number of other rollouts with the same outcome; no memory. As published, n and not n - 1."""
 
     key: str = "answer"
 
@@ -131,13 +131,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """The control of a bonus: its values, dealt to the rollouts of each group at random."""
+    """Control of a bonus: its values, permuted at random within each group."""
 
     inner: Bonus
 
     @property
     def key(self) -> str:
-        """That of the bonus it controls."""
+        """The key of the bonus it controls."""
         return self.inner.key
 
     def __call__(self, g: Groups, counts: OutcomeCounts) -> Tensor:
@@ -148,6 +148,7 @@ class Shuffled:
 
 
 def _novelty(g: Groups, counts: OutcomeCounts, key: str) -> Tensor:
+    """min(1, N^-1/2) of each rollout's outcome, float64 [Q, G]."""
     rows = [
         [min(1.0, max(counts.get(question, outcome), 1) ** -0.5) for outcome in outcomes]
         for question, outcomes in zip(g.question_ids, g.outcomes[key], strict=True)
@@ -156,5 +157,5 @@ def _novelty(g: Groups, counts: OutcomeCounts, key: str) -> Tensor:
 
 
 def _nothing(g: Groups, key: str) -> Tensor:
-    """Rollouts without an outcome: no answer, no evidence, no query."""
+    """Which rollouts have no outcome (no answer, no evidence, no query), bool [Q, G]."""
     return torch.tensor([[not outcome and outcome != 0 for outcome in outcomes] for outcomes in g.outcomes[key]])

@@ -1,9 +1,9 @@
-"""DARLING's learned partition: a classifier that says whether two rollouts did the same.
+"""DARLING's learned partition: a classifier that predicts whether two rollouts are equivalent.
 
-The paper (arXiv 2509.02534) replaces lexical overlap by a classifier fine-tuned on annotated pairs and merges its
-verdicts by union-find. Here the pairs label themselves: rollouts of one question that were shown the same passages are
-equivalent. Differs from the paper: a text encoder that stays as it is with a logistic head over its pair features, in
-place of a fine-tuned language model; the text is the rollout's queries.
+The paper (arXiv 2509.02534) fine-tunes a language model on annotated pairs and merges its predictions by union-find.
+Here pairs need no annotation: rollouts of one question are equivalent if they were shown the same passages. Differs
+from the paper: a frozen text encoder with a logistic head over pair features instead of a fine-tuned language model;
+the text is the rollout's queries.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Queries = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two rollouts of one question, as their queries, and whether they were shown the same passages."""
+    """The queries of two rollouts of one question, and whether both were shown the same passages."""
 
     first: tuple[str, ...]
     second: tuple[str, ...]
@@ -46,11 +46,11 @@ class Pair:
 
 
 def equivalent_pairs(queries: Sequence[Queries], shown: Sequence[frozenset[str]]) -> list[Pair]:
-    """All pairs of one question's rollouts whose queries differ; equal queries need no classifier.
+    """All pairs of rollouts of one question with different queries; equal queries need no classifier.
 
     Args:
-        queries: of each rollout, in order.
-        shown: the passages each was shown.
+        queries: queries of each rollout, in order.
+        shown: passages that each rollout was shown.
     """
     texts = [tuple(own) for own in queries]
     return [
@@ -63,13 +63,13 @@ def equivalent_pairs(queries: Sequence[Queries], shown: Sequence[frozenset[str]]
 
 @dataclass(frozen=True, eq=False)
 class EquivalenceClassifier:
-    """`same(a, b)` for `Darling`: symmetric, true for equal queries, else by the head's probability.
+    """`same(a, b)` for `Darling`: true for equal queries, otherwise decided by the head's probability. Symmetric.
 
     Attributes:
-        encoder: "hashed" (words and pairs of neighbouring words, no weights) or what `load_encoder` takes.
-        weights: of |u - v| and u * v, float64 [2 * dim].
+        encoder: "hashed" (words and pairs of adjacent words, no weights) or a name for `load_encoder`.
+        weights: of the head, over the features |u - v| and u * v; float64 [2 * dim].
         bias: of the head.
-        threshold: least probability of equivalence.
+        threshold: least probability that counts as equivalent.
     """
 
     encoder: str
@@ -79,12 +79,12 @@ class EquivalenceClassifier:
     _vectors: dict[tuple[str, ...], Tensor] = field(default_factory=dict, repr=False)
 
     def probability(self, first: Queries, second: Queries) -> float:
-        """That two rollouts with these queries are shown the same passages."""
+        """Probability that rollouts with these queries are shown the same passages."""
         u, v = self._embed(tuple(first)), self._embed(tuple(second))
         return 1 / (1 + math.exp(-float(_features(u, v) @ self.weights) - self.bias))
 
     def __call__(self, first: Hashable, second: Hashable) -> bool:
-        """Whether two outcomes of the key "query" are the same."""
+        """Whether two outcomes of the key "query" are equivalent."""
         assert isinstance(first, tuple) and isinstance(second, tuple), "outcomes of the key query are tuples"
         return first == second or self.probability(first, second) >= self.threshold
 
@@ -96,7 +96,7 @@ class EquivalenceClassifier:
         return self._vectors[queries]
 
     def save(self, folder: Path) -> None:
-        """Writes the head and the encoder's name, whole or not at all."""
+        """Writes the head and the encoder's name, atomically."""
         with whole_folder(folder, "choose a new or empty folder") as work:
             save_file({"weights": self.weights}, work / "head.safetensors")
             facts = {"format": _FORMAT, "encoder": self.encoder, "bias": self.bias, "threshold": self.threshold}
@@ -107,7 +107,7 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
     """Opens a classifier that `save` wrote.
 
     Raises:
-        BerrypickError: there is none, or it is damaged.
+        BerrypickError: the folder has none, or it is damaged.
     """
     try:
         facts: dict[str, Any] = json.loads((Path(path) / "classifier.json").read_text())
@@ -123,17 +123,20 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
 
 
 def fit_classifier(pairs: Sequence[Pair], *, encoder: str = _HASHED, penalty: float = 1e-3) -> EquivalenceClassifier:
-    """Logistic regression on labelled pairs, both labels weighing alike; deterministic.
+    """Logistic regression on labelled pairs with equal total weight for both labels; deterministic.
 
     Args:
-        pairs: of any questions, both labels among them.
+        pairs: of any questions; both labels must occur.
         encoder: see `EquivalenceClassifier`.
-        penalty: of the squared weights.
+        penalty: on the squared weights.
+
+    Raises:
+        BerrypickError: only one label occurs.
     """
     labels = torch.tensor([pair.same for pair in pairs], dtype=torch.float64)
     if not 0 < float(labels.sum()) < len(pairs):
         raise BerrypickError(
-            "the pairs are all equivalent or all different; give rollouts that differ, several to a question"
+            "the pairs are all equivalent or all different; give several different rollouts per question"
         )
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
     rows = dict(zip(texts, _embed(encoder, texts)))
@@ -161,7 +164,7 @@ def _features(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _embed(encoder: str, texts: Sequence[Queries]) -> Tensor:
-    """Unit vectors, float64 [texts, dim]."""
+    """Embeddings of the texts, unit vectors, float64 [texts, dim]."""
     embed: Callable[[Sequence[str]], NDArray[Any]]
     if encoder == _HASHED:
         embed = _hashed
@@ -172,14 +175,14 @@ def _embed(encoder: str, texts: Sequence[Queries]) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _open_encoder(name: str) -> Any:
-    """One copy of an encoder's weights for all classifiers of a process."""
+    """Opens an encoder; all classifiers of a process share it."""
     from ...retrieval_index.encoder import load_encoder
 
     return load_encoder(name)
 
 
 def _hashed(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Words and pairs of neighbouring words of each query, hashed to signed counts, then unit length."""
+    """Words and pairs of adjacent words of each query, hashed to signed counts; unit vectors [texts, dim]."""
     out = np.zeros((len(texts), _DIM))
     for row, text in zip(out, texts):
         for query in text.split("\n"):

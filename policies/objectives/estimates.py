@@ -1,4 +1,4 @@
-"""The advantage layer: shaped rewards of a group to advantages."""
+"""The advantage layer: from the shaped rewards of a group to advantages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DrGrpo", "Estimate", "Gdpo", "Grpo", "MaxRl", "PassAtK", "Rloo"]
 
 
 class Estimate(Protocol):
-    """Turns shaped rewards into advantages, group by group; equivariant under permutations of a group."""
+    """Turns shaped rewards into advantages, group by group. Permuting a group permutes its advantages."""
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, float64 [Q, G]."""
@@ -26,13 +26,13 @@ class Estimate(Protocol):
 
 @dataclass(frozen=True)
 class Grpo:
-    """GRPO (arXiv 2402.03300): centred and divided by the group's standard deviation.
+    """GRPO (arXiv 2402.03300): rewards minus the group's mean, divided by its standard deviation s.
 
-    The divisor is s + epsilon; a group of equal rewards gets exact zeros.
+    The divisor is s + epsilon. A group of equal rewards gets exact zeros.
 
     Attributes:
-        epsilon: 1e-6 as verl has it (TRL: 1e-4).
-        population: s over n instead of n - 1; VPO's code does so, verl and TRL do not.
+        epsilon: 1e-6 as in verl (TRL: 1e-4).
+        population: whether s is computed over n instead of n - 1, as in VPO's code; verl and TRL use n - 1.
     """
 
     epsilon: float = 1e-6
@@ -42,24 +42,32 @@ class Grpo:
         at_least(0, epsilon=self.epsilon)
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
-        """Advantages, [Q, G]; zero where a group has one rollout."""
+        """Advantages, [Q, G]; zero if a group has one rollout."""
         return _standardise(shaped, self.epsilon, self.population)
 
 
 def _standardise(values: Tensor, epsilon: float, population: bool) -> Tensor:
-    """Over dimension 1; exact zeros where all values are equal."""
+    """Standardises over dimension 1; exact zeros where all values are equal.
+
+    Args:
+        values: float64 [Q, G] or [Q, G, d].
+        epsilon: added to the standard deviation.
+        population: see `Grpo`.
+    """
     if values.shape[1] < 2:
         return torch.zeros_like(values)
     centred = values - values.mean(dim=1, keepdim=True)
     spread = values.std(dim=1, keepdim=True, unbiased=not population)
     high, low = values.amax(dim=1, keepdim=True), values.amin(dim=1, keepdim=True)
+    # The mean of equal rewards may differ from them in the last bit, which would leave tiny advantages and a needless
+    # backward pass: compare the values themselves.
     flat = high - low <= 1e-12 * torch.maximum(high.abs(), low.abs())
     return torch.where(flat, torch.zeros_like(values), centred / (spread + epsilon))
 
 
 @dataclass(frozen=True)
 class DrGrpo:
-    """Dr. GRPO (arXiv 2503.20783): centred, not divided; the control of every method without a standard deviation."""
+    """Dr. GRPO (arXiv 2503.20783): rewards minus the mean, undivided; the control of methods that do not divide."""
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, [Q, G]."""
@@ -68,10 +76,10 @@ class DrGrpo:
 
 @dataclass(frozen=True)
 class Rloo:
-    """RLOO (arXiv 2402.14740): each reward against the mean of the others, n / (n - 1) (r_i - mean)."""
+    """RLOO (arXiv 2402.14740): each reward minus the mean of the others, which is n / (n - 1) (r_i - mean)."""
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
-        """Advantages, [Q, G]; zero where a group has one rollout."""
+        """Advantages, [Q, G]; zero if a group has one rollout."""
         if g.size < 2:
             return torch.zeros_like(shaped)
         return (shaped - shaped.mean(dim=1, keepdim=True)) * (g.size / (g.size - 1))
@@ -79,10 +87,14 @@ class Rloo:
 
 @dataclass(frozen=True)
 class PassAtK:
-    """Pass@k training (arXiv 2508.10751): the advantage of a rollout's groups of k, in closed form.
+    """Pass@k training (arXiv 2508.10751): the mean advantage of all k-subsets that contain a rollout, in closed form.
 
-    With c of n correct, rho = 1 - C(n-c, k) / C(n, k) and sigma = sqrt(rho (1 - rho)): a right rollout gets
-    (1 - rho) / sigma, a wrong one (1 - rho - C(n-c-1, k-1) / C(n-1, k-1)) / sigma. Rewards must be 0 or 1.
+    With c of n correct, rho = 1 - C(n-c, k) / C(n, k) and sigma = sqrt(rho (1 - rho)), a right rollout gets
+    (1 - rho) / sigma and a wrong one (1 - rho - C(n-c-1, k-1) / C(n-1, k-1)) / sigma. Rewards must be 0 or 1.
+
+    Attributes:
+        k: rollouts of a subset.
+        epsilon: added to sigma.
     """
 
     k: int = 4
@@ -93,15 +105,16 @@ class PassAtK:
         at_least(0, epsilon=self.epsilon)
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
-        """Advantages, [Q, G]; zero where all or no groups of k succeed. k is cut to the group's size."""
+        """Advantages, [Q, G]; zero if all or none of the k-subsets succeed. k is at most the group's size."""
         if not bool(((shaped == 0) | (shaped == 1)).all()):
             raise BerrypickError("pass_at_k needs rewards of 0 or 1; choose reward=em, or the objective max_at_k")
         n, k = g.size, min(self.k, g.size)
         rows = []
         for row in shaped.tolist():
             wrong = n - int(sum(row))
-            missed = math.comb(wrong, k) / math.comb(n, k)
+            missed = math.comb(wrong, k) / math.comb(n, k)  # 1 - rho
             sigma = math.sqrt(missed * (1 - missed))
+            # chance that the other k - 1 rollouts of a wrong one's subset are wrong too
             others = math.comb(wrong - 1, k - 1) / math.comb(n - 1, k - 1) if wrong else 0.0
             gains = (missed - others, missed) if sigma else (0.0, 0.0)
             rows.append([gains[int(value)] / (sigma + self.epsilon) for value in row])
@@ -110,7 +123,7 @@ class PassAtK:
 
 @dataclass(frozen=True)
 class MaxRl:
-    """MaxRL (arXiv 2602.02710): centred and divided by the mean: rare successes weigh more. For rewards >= 0."""
+    """MaxRL (arXiv 2602.02710): rewards minus the mean, divided by the mean, so rare successes weigh more."""
 
     epsilon: float = 1e-6
 
@@ -118,7 +131,7 @@ class MaxRl:
         at_least(0, epsilon=self.epsilon)
 
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
-        """Advantages, [Q, G]; zero for a group without reward."""
+        """Advantages, [Q, G]; zero for a group whose rewards are all 0. Negative rewards are refused."""
         if bool((shaped < 0).any()):
             raise BerrypickError(
                 "maxrl divides by the mean reward and needs rewards of at least 0; choose another reward"
@@ -129,9 +142,9 @@ class MaxRl:
 
 @dataclass(frozen=True)
 class Gdpo:
-    """GDPO: each dimension of the reward vector standardised within its group, then their mean.
+    """GDPO: standardises each dimension of the reward vector within its group and averages the dimensions.
 
-    Reads the vectors of the first candidate; the shaped scalar is not used.
+    Reads the vectors of the first candidate; the shaped scalar rewards are not used.
     """
 
     epsilon: float = 1e-6

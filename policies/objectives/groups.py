@@ -1,4 +1,4 @@
-"""What an objective sees: groups of rollouts of the same question."""
+"""What an objective sees: groups of rollouts of the same question, as rewards, outcomes and reward vectors."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from torch import Tensor
 
 from ...envs.answers import normalize
 from ...envs.episode import Episode
-from .vectors import episode_vectors
+from ...envs.reward_vectors import vector_table
+from ...envs.rewards import hop_hits
 
-__all__ = ["Groups", "groups_of"]
+__all__ = ["Groups", "episode_vectors", "groups_of"]
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Q questions x G rollouts, after gathering all processes.
+    """Q questions x G rollouts, of all processes.
 
     Attributes:
         question_ids: [Q].
         rewards: float64 [Q, G].
         outcomes: key -> [Q][G] hashable outcomes. "answer": the normalised answer, None without one; "evidence": the
-            frozenset of relevant passages hit (on World, which kinds held each hop: the kind signature); "retrieval":
+            frozenset of relevant passages shown (on World: which kinds of record had each hop's fact); "retrieval":
             the frozenset of all passages shown; "query": the normalised queries in order.
         queries: [Q][G] queries that were searched.
-        vectors: float64 [Q, G, m, d], the reward vectors of m candidates; see `objectives/vectors.py`.
+        vectors: float64 [Q, G, m, d], the reward vectors of m candidate answers; see `episode_vectors`.
         vector_names: names of the d dimensions.
-        correct: bool [Q, G]; by default, a reward of at least 1.
-        seed: for objectives that draw; a function of run and step.
+        correct: bool [Q, G]; if None, a rollout is correct when its reward is at least 1.
+        seed: for objectives that draw at random; depends on run and step.
     """
 
     question_ids: tuple[str, ...]
@@ -44,7 +45,7 @@ class Groups:
 
     @property
     def size(self) -> int:
-        """Rollouts a question."""
+        """Rollouts per question, G."""
         return int(self.rewards.shape[1])
 
     @cached_property
@@ -55,7 +56,7 @@ class Groups:
 
 
 def groups_of(groups: Sequence[Sequence[Episode]], seed: int = 0) -> Groups:
-    """Reads rewards and outcomes off ended episodes, [question][sample]."""
+    """Rewards and outcomes of ended episodes, [question][sample]."""
     vectors, names = episode_vectors(groups)
     return Groups(
         question_ids=tuple(group[0].question.id for group in groups),
@@ -76,3 +77,25 @@ def groups_of(groups: Sequence[Sequence[Episode]], seed: int = 0) -> Groups:
 
 def _relevant(episode: Episode) -> frozenset[str]:
     return frozenset(passage for path in episode.question.evidence for hop in path for passage in hop)
+
+
+def episode_vectors(groups: Sequence[Sequence[Episode]]) -> tuple[Tensor, tuple[str, ...]]:
+    """Reward vectors of ended episodes, see `envs/reward_vectors.py`.
+
+    One exception to that page: if a single answer is asked for and it cites nothing, a hop counts as found when one of
+    its passages was shown. Such an episode supports its answer by its searches.
+
+    Args:
+        groups: ended episodes, [question][sample]; all have the same `num_answers` m.
+
+    Returns:
+        float64 [Q, G, m, d] and the names of the d dimensions.
+    """
+    flat = [episode for group in groups for episode in group]
+    names, table = vector_table(flat)
+    for row, episode in zip(table, flat):
+        if episode.spec.num_answers == 1 and episode.candidates and not episode.candidates[0].cited:
+            for p, hits in enumerate(hop_hits(episode.question.evidence, episode.shown_ids), 1):
+                for h, hit in enumerate(hits, 1):
+                    row[0, names.index(f"path{p}/hop{h}")] = float(hit)
+    return torch.from_numpy(table).reshape(len(groups), -1, *table.shape[1:]), names

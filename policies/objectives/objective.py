@@ -1,9 +1,10 @@
-"""An objective: shape of the rewards, estimate of the advantages, bonus, terms of the token loss."""
+"""An objective: shape of the rewards, estimate of the advantages, bonus, terms of the token loss; and its state."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +17,19 @@ from .ranges import finite
 from .shapes import Shape
 from .terms import TokenTerm
 
-__all__ = ["Advantages", "Objective"]
+__all__ = ["Advantages", "Objective", "RlState"]
 
 
 class Advantages(NamedTuple):
-    """Both float64 [Q, G]; a token's advantage is their sum, on answer tokens `base` alone by default."""
+    """Advantages of Q groups of G rollouts.
+
+    A token's advantage is the sum of both; tokens of the final answer get `base` only, unless the objective says
+    otherwise.
+
+    Attributes:
+        base: float64 [Q, G], from the rewards.
+        bonus: float64 [Q, G], from exploration, weighted.
+    """
 
     base: Tensor
     bonus: Tensor
@@ -31,12 +40,15 @@ class Objective:
     """Shape, then estimate, plus bonus, then the clipped token loss with its terms.
 
     Attributes:
-        name: what runs record; with its options, where it was given any.
+        name: what runs record: the name with the options it was made with.
         summary: one line for `berrypick list`.
+        shape: reshapes the rewards within groups.
+        estimate: turns shaped rewards into advantages.
         bonus: added after normalisation; 0 for a question that all rollouts solve.
         bonus_weight: c of the papers.
-        bonus_on_answer_tokens: else the bonus keeps off the final answer's tokens, so that it cannot be earned by
-            editing the answer alone.
+        bonus_on_answer_tokens: whether tokens of the final answer get the bonus too. By default they do not, so that
+            the policy cannot earn it by changing the answer alone.
+        terms: change the loss of each token, in order.
         clip: how far a token's probability ratio may fall below and rise above 1.
     """
 
@@ -53,14 +65,14 @@ class Objective:
     def __post_init__(self) -> None:
         finite(weight=self.bonus_weight)
         if not all(side >= 0 for side in self.clip):
-            raise ValueError(f"a clip must be at least 0 on either side, got {self.clip[0]:g} and {self.clip[1]:g}")
+            raise ValueError(f"both sides of clip must be at least 0, got {self.clip[0]:g} and {self.clip[1]:g}")
 
     def advantages(self, g: Groups, counts: OutcomeCounts | None = None) -> Advantages:
         """Advantages of all rollouts.
 
         Args:
-            g: whole groups.
-            counts: the run's, before this step's outcomes are added; None is an empty table.
+            g: complete groups.
+            counts: outcomes of earlier steps of the run; None if there are none.
         """
         base = self.estimate(g, self.shape(g))
         if self.bonus is None:
@@ -69,18 +81,40 @@ class Objective:
         return Advantages(base, bonus.masked_fill(g.solved[:, None], 0.0))
 
     def token_loss(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        """Loss of each token, [N], and whether the clip holds it, bool [N]."""
-        loss, held = clipped_policy_loss(batch.log_probs, batch.old_log_probs, batch.advantages, self.clip)
+        """Loss of each token, [N], and whether the clip removes the token's gradient, bool [N]."""
+        loss, clipped = clipped_policy_loss(batch.log_probs, batch.old_log_probs, batch.advantages, self.clip)
         for term in self.terms:
-            loss = term(batch.with_clipped(held), loss)
-        return loss, held
+            loss = term(batch.with_clipped(clipped), loss)
+        return loss, clipped
 
     @property
     def needs_reference(self) -> bool:
-        """Whether a term reads the reference policy."""
+        """Whether a term reads the reference model's log-probabilities."""
         return any(term.needs_reference for term in self.terms)
 
     @property
     def needs_entropy_gradient(self) -> bool:
-        """Whether a term differentiates entropies."""
+        """Whether a term differentiates the entropies."""
         return any(term.needs_entropy_gradient for term in self.terms)
+
+
+@dataclass
+class RlState:
+    """What an objective remembers from step to step; saved in every checkpoint.
+
+    Attributes:
+        counts: outcomes seen so far.
+        coefficients: of adaptive terms, by name.
+    """
+
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
+    coefficients: dict[str, float] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as JSON-serialisable values."""
+        return {"counts": self.counts.state_dict(), "coefficients": dict(self.coefficients)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned."""
+        self.counts.load_state_dict(state["counts"])
+        self.coefficients = dict(state["coefficients"])

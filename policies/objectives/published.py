@@ -1,4 +1,4 @@
-"""The objectives that ship, by name; options follow the names of the papers."""
+"""The objectives that berrypick ships; options are named as in the papers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _dr_grpo() -> Objective:
     return _of(Plain(), DrGrpo())
 
 
-@register_objective("rloo", "RLOO: reward against the mean of the others")
+@register_objective("rloo", "RLOO: reward minus the mean of the others")
 def _rloo() -> Objective:
     return _of(Plain(), Rloo())
 
@@ -52,7 +52,7 @@ def _pass_at_k(k: int = 4) -> Objective:
     return _of(Plain(), PassAtK(k))
 
 
-@register_objective("max_at_k", "Max@K: a rollout's share in the expected best of k, z-normed")
+@register_objective("max_at_k", "Max@K: a rollout's contribution to the expected best of k, z-normed")
 def _max_at_k(k: int | None = None, centred: bool = False) -> Objective:
     return _of(MaxAtK(k), DrGrpo() if centred else Grpo())
 
@@ -76,7 +76,7 @@ def _darling_oracle(floor: float = 0.1) -> Objective:
     return _of(Darling("evidence", floor), DrGrpo())
 
 
-@register_objective("darling_random", "DARLING's control: clusters of the same sizes, dealt at random")
+@register_objective("darling_random", "control of DARLING: clusters of the same sizes, assigned at random")
 def _darling_random(floor: float = 0.1) -> Objective:
     return _of(Darling("retrieval", floor, shuffle=True), DrGrpo())
 
@@ -103,12 +103,12 @@ def _ucb(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> O
     return _bonus(Ucb(_outcome(key)), weight, on_answer)
 
 
-@register_objective("ucb_mean", "GRPO + outcome exploration, UCB against the group's mean")
+@register_objective("ucb_mean", "GRPO + outcome exploration, UCB minus the group's mean")
 def _ucb_mean(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> Objective:
     return _bonus(UcbMean(_outcome(key)), weight, on_answer)
 
 
-@register_objective("ucb_con", "GRPO + outcome exploration, UCB against a constant")
+@register_objective("ucb_con", "GRPO + outcome exploration, UCB minus a constant")
 def _ucb_con(weight: float = 0.2, offset: float = 0.5, key: str = "answer", on_answer: bool = False) -> Objective:
     return _bonus(UcbCon(offset, _outcome(key)), weight, on_answer)
 
@@ -118,7 +118,7 @@ def _batch(weight: float = 0.2, key: str = "answer", on_answer: bool = False) ->
     return _bonus(Batch(_outcome(key)), weight, on_answer)
 
 
-@register_objective("batch_shuffled", "the control of batch: the same bonuses, dealt at random")
+@register_objective("batch_shuffled", "control of batch: the same bonuses, permuted at random")
 def _batch_shuffled(weight: float = 0.2, key: str = "answer", on_answer: bool = False) -> Objective:
     return _bonus(Shuffled(Batch(_outcome(key))), weight, on_answer)
 
@@ -143,7 +143,7 @@ def _kl_k1(beta: float = 1e-3) -> Objective:
     return _terms(KlK1(beta))
 
 
-@register_objective("kl_cov", "KL-Cov: tokens of highest covariance held near the sampler, no clip")
+@register_objective("kl_cov", "KL-Cov: KL penalty on the tokens of highest covariance, no clip")
 def _kl_cov(fraction: float = 2e-3, coefficient: float = 1.0) -> Objective:
     return _terms(KlCov(fraction, coefficient), clip=(math.inf, math.inf))
 

@@ -1,6 +1,6 @@
 """Objectives by name, with options: "grpo", "darling:floor=0.2", "ucb_con:weight=0.1,key=evidence".
 
-Before a name, a file of yours that registers it: "my_objectives.py:few_queries:price=0.1".
+The name of a file that registers the objective can precede its name: "my_objectives.py:few_queries:price=0.1".
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .objective import Objective
 __all__ = ["OBJECTIVES", "ObjectiveKind", "get_objective", "load_objectives", "register_objective"]
 
 ENTRY_POINTS = "berrypick.objectives"
-"""The entry-point group of packages that bring objectives: each entry names a module that registers on import."""
+"""Entry-point group for packages with objectives; each entry names a module that registers them on import."""
 
 Factory = Callable[..., Objective]
 
 
 @dataclass(frozen=True)
 class ObjectiveKind:
-    """A registered objective: how it is made, and one line about it."""
+    """A registered objective: the function that makes it, and one line about it."""
 
     make: Factory
     summary: str
@@ -39,10 +39,10 @@ OBJECTIVES: dict[str, ObjectiveKind] = {}
 
 
 def register_objective(name: str, summary: str) -> Callable[[Factory], Factory]:
-    """Registers a function that makes an objective; its keyword arguments are the objective's options.
+    """Decorator that registers a function which makes an objective; its keyword arguments become options.
 
     Raises:
-        BerrypickError: the name is taken, or holds a colon, comma or equals sign.
+        BerrypickError: the name is taken, or contains a colon, comma, equals sign or space.
     """
 
     def register(make: Factory) -> Factory:
@@ -57,11 +57,11 @@ def register_objective(name: str, summary: str) -> Callable[[Factory], Factory]:
 
 
 def get_objective(spec: str) -> Objective:
-    """Makes the objective of a spec, NAME, NAME:OPTION=VALUE,... or one of these behind FILE.py:
+    """Makes an objective from NAME, NAME:OPTION=VALUE,..., or FILE.py:NAME with or without options.
 
     Raises:
-        UnknownNameError: no such objective or option; names the nearest.
-        BerrypickError: a value its option cannot take.
+        UnknownNameError: no such objective or option; the message names the nearest.
+        BerrypickError: an option cannot take that value, or the file cannot be loaded.
     """
     name, _, options = spec.partition(":")
     if name.endswith(".py"):
@@ -95,7 +95,7 @@ def _arguments(name: str, make: Factory, options: str) -> dict[str, Any]:
 
 
 def _value(name: str, key: str, text: str, default: object) -> object:
-    """Reads a value of the default's type; a default of None stands for a whole number."""
+    """Reads a value of the default's type; a default of None means a whole number."""
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
@@ -103,11 +103,12 @@ def _value(name: str, key: str, text: str, default: object) -> object:
             return int(text)
         return float(text) if isinstance(default, float) else text
     except (ValueError, KeyError):
-        raise BerrypickError(f"objective {name}: {key}={text} is no value; for example {key}={default}") from None
+        example = 2 if default is None else default
+        raise BerrypickError(f"objective {name}: {key} cannot be {text}; write for example {key}={example}") from None
 
 
 def _load_file(name: str) -> None:
-    """Imports a user's file once; what it registers stays registered."""
+    """Imports a user's file, once per process."""
     path = Path(name).resolve()
     module_name = f"berrypick_objectives_{zlib.crc32(str(path).encode()):08x}"
     if module_name in sys.modules:
@@ -124,7 +125,7 @@ def _load_file(name: str) -> None:
 
 
 def load_objectives() -> None:
-    """Imports the modules that installed packages announce under the entry-point group `berrypick.objectives`."""
+    """Imports the modules that installed packages list in the entry-point group `berrypick.objectives`."""
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             entry.load()

@@ -1,4 +1,4 @@
-"""The reward layer: rewards of a group to the rewards that the estimate sees."""
+"""The reward layer: reshapes the rewards of a group before the estimate sees them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Darling", "Lexical", "MaxAtK", "MultiRlvr", "Plain", "Shape", "Vpo",
 
 
 class Shape(Protocol):
-    """Reshapes rewards within groups; equivariant under permutations of a group."""
+    """Reshapes rewards within groups. Permuting a group permutes its shaped rewards."""
 
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, float64 [Q, G]."""
@@ -30,7 +30,7 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Plain:
-    """The rewards as they are."""
+    """The unchanged rewards."""
 
     def __call__(self, g: Groups) -> Tensor:
         """Returns the rewards, [Q, G]."""
@@ -39,17 +39,17 @@ class Plain:
 
 @dataclass(frozen=True)
 class Darling:
-    """DARLING (arXiv 2509.02534): reward times the share of the group that lies outside the rollout's cluster.
+    """DARLING (arXiv 2509.02534): reward times the share of the group outside the rollout's cluster.
 
-    r_i * max((n - |C(i)|) / (n - 1), floor). All rollouts are clustered, right and wrong ones. Differs from the
-    paper in the clusters: retrieval equivalence (the same set of passages was shown) instead of a learned
-    classifier, which `same` brings back (`equivalence.py`). Meant for an estimate that only centres.
+    r_i * max((n - |C(i)|) / (n - 1), floor). All rollouts are clustered, right and wrong ones. Differs from the paper:
+    a cluster is a set of rollouts that were shown the same passages, not the output of a learned classifier; `same`
+    can plug one in (`equivalence.py`). Use it with an estimate that only subtracts the mean.
 
     Attributes:
-        key: outcome whose equality makes a cluster.
+        key: rollouts with the same outcome of this key form a cluster.
         floor: least factor.
-        same: where given, clusters are the transitive closure of same(a, b) over the outcomes of `key`.
-        shuffle: the control: clusters of the same sizes, dealt to the rollouts at random.
+        same: if set, clusters are the transitive closure of same(a, b) over the outcomes of `key`.
+        shuffle: control: assigns clusters of the same sizes to the rollouts at random.
     """
 
     key: str = "retrieval"
@@ -62,7 +62,7 @@ class Darling:
             raise ValueError(f"floor must lie in [0, 1], got {self.floor:g}")
 
     def __call__(self, g: Groups) -> Tensor:
-        """Shaped rewards, [Q, G]; with one rollout a group there is nothing to differ from and the floor holds."""
+        """Shaped rewards, [Q, G]; the factor of a group of one rollout is `floor`."""
         diversity = cluster_diversity(g, self.key, self.same)
         if self.shuffle:
             order = [_generator(g, q, 11).permutation(g.size) for q in range(len(g.question_ids))]
@@ -81,7 +81,7 @@ def cluster_diversity(g: Groups, key: str, same: Callable[[Hashable, Hashable], 
 
 
 def linked_clusters(items: Sequence[Hashable], same: Callable[[Hashable, Hashable], bool]) -> list[int]:
-    """Cluster labels by union-find over all pairs: one false positive chains two clusters, as published."""
+    """Cluster labels by union-find over all pairs. As published, one false positive merges two clusters."""
     parent = list(range(len(items)))
 
     def root(i: int) -> int:
@@ -98,9 +98,12 @@ def linked_clusters(items: Sequence[Hashable], same: Callable[[Hashable, Hashabl
 
 @dataclass(frozen=True)
 class Lexical:
-    """DARLING's lexical control: reward times the share of a rollout's n-grams that no sibling uses.
+    """DARLING's lexical control: reward times the share of a rollout's n-grams that no other rollout of the group uses.
 
-    Over the rollout's queries, joined; whitespace tokens; no floor. A rollout without an n-gram has share 0.
+    N-grams are of whitespace tokens over the rollout's joined queries. No floor; without an n-gram the share is 0.
+
+    Attributes:
+        n: words of an n-gram.
     """
 
     n: int = 4
@@ -128,13 +131,13 @@ def _unseen_shares(group: Sequence[Counter[tuple[str, ...]]]) -> list[float]:
 
 @dataclass(frozen=True)
 class MaxAtK:
-    """Max@K (arXiv 2510.23393; PKPO, 2505.15201): a rollout's share in the expected best of k rollouts.
+    """Max@K (arXiv 2510.23393; PKPO, 2505.15201): a rollout's contribution to the expected best of k rollouts.
 
-    r_i = sum over the k-subsets S that hold i of max(S), divided by C(n, k). On binary rewards under a z-norm it equals
-    GRPO while n - c >= k and is silent beyond.
+    r_i = sum of max(S) over the k-subsets S that contain i, divided by C(n, k). With c of n binary rewards correct and
+    z-normalised, it equals GRPO while n - c >= k, and all advantages are 0 beyond.
 
     Attributes:
-        k: None is max(2, n // 2), as VPO's code has it.
+        k: rollouts of a subset; None is max(2, n // 2), as in VPO's code.
     """
 
     k: int | None = None
@@ -144,11 +147,11 @@ class MaxAtK:
             at_least(1, k=self.k)
 
     def __call__(self, g: Groups) -> Tensor:
-        """Shaped rewards, [Q, G]; k is cut to the group's size."""
+        """Shaped rewards, [Q, G]; k is at most the group's size."""
         n = g.size
         k = min(n, max(2, n // 2) if self.k is None else self.k)
         ordered, order = g.rewards.sort(dim=1, stable=True)
-        # Ranks from 1: C(i-1, k-1) subsets have i as their best, C(j-2, k-2) hold i and have j > i as their best.
+        # With ranks from 1: i is the best of C(i-1, k-1) subsets; j > i is the best of C(j-2, k-2) that contain i.
         own = torch.tensor([math.comb(i, k - 1) for i in range(n)], dtype=torch.float64)
         pair = torch.tensor([math.comb(j - 1, k - 2) if k > 1 and j > 0 else 0 for j in range(n)], dtype=torch.float64)
         above = (pair * ordered).flip(1).cumsum(1).flip(1) - pair * ordered
@@ -161,7 +164,11 @@ class Vpo:
     """VPO (arXiv 2605.22817): the expected best candidate of a rollout under random weightings of its reward vector.
 
     (1/K) sum_k max_s w_k . r_s with w_k ~ Dirichlet(alpha, ..., alpha), the same w_k for all rollouts of a group.
-    Identical vectors inside a rollout count once, which the maximum makes automatic. Pair with the population z-norm.
+    Because of the maximum, identical vectors of a rollout count once. Use it with the population z-norm.
+
+    Attributes:
+        num_weights: K, random weightings.
+        alpha: of the Dirichlet distribution.
     """
 
     num_weights: int = 100
@@ -183,10 +190,10 @@ class Vpo:
 
 @dataclass(frozen=True)
 class MultiRlvr:
-    """VPO's baseline Multi-RLVR: the sum over a rollout's candidates of one fixed scalar.
+    """VPO's baseline Multi-RLVR: one fixed weighting of the reward vector, summed over a rollout's candidates.
 
     Attributes:
-        weights: of the d dimensions; None weighs them alike, summing to 1.
+        weights: of the d dimensions; None is 1/d each.
     """
 
     weights: tuple[float, ...] | None = None
@@ -206,5 +213,5 @@ def _vectors(g: Groups) -> Tensor:
 
 
 def _generator(g: Groups, question: int, purpose: int) -> np.random.Generator:
-    """Draws of one group: a function of step and question, not of who else is in the batch."""
+    """Random draws for one group; they depend on step and question, not on the rest of the batch."""
     return np.random.default_rng((g.seed, purpose, zlib.crc32(g.question_ids[question].encode())))

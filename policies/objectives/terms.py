@@ -1,4 +1,4 @@
-"""Terms of the token loss: per-token loss in, per-token loss out. They see policy tokens only."""
+"""Terms of the token loss: each takes the loss of every policy token, [N], and returns a new one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["AdaptiveEntropy", "ClipCov", "Entropy", "KlCov", "KlK1", "KlK3", "To
 
 
 class TokenTerm(Protocol):
-    """A term; what it needs beside the sampler's numbers it says, so that nothing is computed for nobody."""
+    """A term. Declares its extra inputs so that unused ones are never computed."""
 
     @property
     def needs_reference(self) -> bool:
-        """Whether it reads the reference policy's log-probabilities."""
+        """Whether it reads the reference model's log-probabilities."""
         ...
 
     @property
     def needs_entropy_gradient(self) -> bool:
-        """Whether it differentiates entropies."""
+        """Whether it differentiates the entropies."""
         ...
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
@@ -33,13 +33,13 @@ class TokenTerm(Protocol):
         ...
 
     def next_coefficients(self, coefficients: Mapping[str, float], entropy: float) -> dict[str, float]:
-        """Coefficients of the next step, given the step's mean token entropy in nats."""
+        """Coefficients for the next step, from the mean token entropy of this one, in nats."""
         ...
 
 
 @dataclass(frozen=True)
 class _Term:
-    """What most terms need: nothing."""
+    """Defaults of a term: no extra inputs, no adaptive coefficients."""
 
     @property
     def needs_reference(self) -> bool:
@@ -55,7 +55,7 @@ class _Term:
 
 @dataclass(frozen=True)
 class Entropy(_Term):
-    """loss - coefficient * H_t."""
+    """Entropy bonus: loss - coefficient * H_t."""
 
     coefficient: float = 1e-3
 
@@ -67,16 +67,24 @@ class Entropy(_Term):
         return True
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss less the entropy's share."""
+        """The loss minus the weighted entropy, [N]."""
         return loss - self.coefficient * batch.entropies
 
 
 @dataclass(frozen=True)
 class AdaptiveEntropy(_Term):
-    """Entropy bonus whose coefficient rises by `delta` after a step below the target and falls by it after one above.
+    """Entropy bonus whose coefficient follows a target entropy.
 
-    The rule of TRL's adaptive entropy, after Skywork-OR1 (arXiv 2505.22312): the bonus acts only in steps whose sampled
-    entropy is at most the target.
+    The coefficient rises by `delta` after a step whose entropy is below the target, and falls by `delta` after any
+    other step. As in TRL's adaptive entropy, after Skywork-OR1 (arXiv 2505.22312), the bonus applies only in steps
+    whose sampled entropy is at most the target.
+
+    Attributes:
+        target: mean token entropy, nats.
+        delta: change of the coefficient per step.
+        start: first coefficient.
+        least: lower bound of the coefficient.
+        most: upper bound of the coefficient.
     """
 
     target: float = 0.5
@@ -87,15 +95,16 @@ class AdaptiveEntropy(_Term):
 
     def __post_init__(self) -> None:
         at_least(0, target=self.target, delta=self.delta)
-        finite(start=self.start, least=self.least)
-        at_least(self.least, most=self.most)
+        finite(start=self.start, least=self.least, most=self.most)
+        if self.most < self.least:
+            raise ValueError(f"most must be at least {self.least:g}, got {self.most:g}")
 
     @property
     def needs_entropy_gradient(self) -> bool:
         return True
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss less the entropy's share; the loss as it is in a step above the target."""
+        """The loss minus the weighted entropy, [N]; unchanged in a step above the target."""
         if batch.step.entropy > self.target:
             return loss
         return loss - batch.coefficients.get("entropy", self.start) * batch.entropies
@@ -109,7 +118,7 @@ class AdaptiveEntropy(_Term):
 
 @dataclass(frozen=True)
 class KlK3(_Term):
-    """beta times the k3 estimate of KL(policy || reference), as GRPO's loss has it (arXiv 2402.03300)."""
+    """beta times the k3 estimate of KL(policy || reference), as in GRPO's loss (arXiv 2402.03300)."""
 
     beta: float = 1e-3
 
@@ -121,16 +130,17 @@ class KlK3(_Term):
         return True
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss plus the divergence's share."""
+        """The loss plus the weighted divergence, [N]."""
         difference = _reference(batch) - batch.log_probs
         return loss + self.beta * (difference.exp() - difference - 1)
 
 
 @dataclass(frozen=True)
 class KlK1(_Term):
-    """beta times the k1 estimate of KL(policy || reference) as a penalty on each token's reward.
+    """beta times the k1 estimate of KL(policy || reference), as a penalty on each token's reward.
 
-    The gradient is that of a reward -beta (log pi - log pi_ref): that of k1 itself would be noise of mean zero.
+    The gradient is that of a reward of -beta (log pi - log pi_ref). Differentiating k1 itself would give noise of mean
+    zero.
     """
 
     beta: float = 1e-3
@@ -143,18 +153,20 @@ class KlK1(_Term):
         return True
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss plus the divergence's share."""
+        """The loss plus the weighted divergence, [N]."""
         penalty = (batch.log_probs - _reference(batch)).detach()
         return loss + self.beta * penalty * (batch.log_probs - batch.old_log_probs).exp()
 
 
 @dataclass(frozen=True)
 class KlCov(_Term):
-    """KL-Cov (arXiv 2505.22617): tokens of highest covariance are held by |log pi - log pi_old|; pair with no clip.
+    """KL-Cov (arXiv 2505.22617): a penalty |log pi - log pi_old| on the tokens of highest covariance.
+
+    Use it without a ratio clip.
 
     Attributes:
-        fraction: of the step's policy tokens (a fraction as in verl, not the original code's percentage).
-        coefficient: of the penalty.
+        fraction: share of the update's policy tokens (a fraction as in verl; the original code has a percentage).
+        coefficient: weight of the penalty.
     """
 
     fraction: float = 2e-4
@@ -165,7 +177,7 @@ class KlCov(_Term):
         at_least(0, coefficient=self.coefficient)
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss plus the penalty on the chosen tokens."""
+        """The loss plus the penalty on the chosen tokens, [N]."""
         covariance = batch.step.covariance
         count = max(1, int(self.fraction * len(covariance)))
         chosen = _among(covariance.topk(count).indices, batch)
@@ -174,10 +186,14 @@ class KlCov(_Term):
 
 @dataclass(frozen=True)
 class ClipCov(_Term):
-    """Clip-Cov (arXiv 2505.22617): a random draw of tokens of high covariance gets no gradient.
+    """Clip-Cov (arXiv 2505.22617): removes the gradient of a random draw of tokens of high covariance.
 
-    Drawn from tokens with low < cov < high, at most `fraction` of the step's; those the ratio clip already holds keep
-    their loss. The published recipe widens that clip to 1.
+    Tokens that the ratio clip already removes keep their loss. The published recipe widens that clip to 1.
+
+    Attributes:
+        fraction: largest share of the update's policy tokens to draw.
+        low: tokens are drawn from those with low < covariance < high.
+        high: see `low`.
     """
 
     fraction: float = 2e-4
@@ -191,7 +207,7 @@ class ClipCov(_Term):
             raise ValueError(f"high must be above low, got {self.high:g} and {self.low:g}")
 
     def __call__(self, batch: TokenBatch, loss: Tensor) -> Tensor:
-        """The loss with the drawn tokens' set to zero."""
+        """The loss, with 0 for the drawn tokens, [N]."""
         covariance = batch.step.covariance
         inside = torch.nonzero((covariance > self.low) & (covariance < self.high))[:, 0]
         count = min(len(inside), max(1, int(self.fraction * len(covariance))))
@@ -204,12 +220,12 @@ class ClipCov(_Term):
 
 
 def _reference(batch: TokenBatch) -> Tensor:
-    assert batch.reference_log_probs is not None, "a trainer gives terms what they need"
+    assert batch.reference_log_probs is not None, "trainers supply reference log-probabilities if a term needs them"
     return batch.reference_log_probs
 
 
 def _among(chosen: Tensor, batch: TokenBatch) -> Tensor:
-    """Which tokens of the micro-batch are among the chosen of the step, bool [N]."""
+    """Which tokens of the micro-batch are among `chosen`, indices into the update's M tokens; bool [N]."""
     marks = torch.zeros(len(batch.step.advantages), dtype=torch.bool, device=chosen.device)
     marks[chosen] = True
     return marks[batch.index].to(batch.log_probs.device)

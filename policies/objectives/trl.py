@@ -1,6 +1,6 @@
-"""Our objectives inside TRL: a `GRPOTrainer` whose advantages are an objective's.
+"""Objectives in TRL: a `GRPOTrainer` whose advantages come from a berrypick objective.
 
-Shapes, estimates and bonuses act; terms of the loss are TRL's own (`beta`, `epsilon_high`, ...).
+Shapes, estimates and bonuses apply; terms of the loss are TRL's own settings (`beta`, `epsilon_high`, ...).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ Outcomes = Callable[[str], Mapping[str, Hashable]]
 
 
 def completion_outcomes(text: str) -> dict[str, Hashable]:
-    """Answer and queries of a completion in tags; what was retrieved is not in the policy's text."""
+    """Answer and queries of a completion with tags; the policy's text does not contain what was retrieved."""
     answers = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
     queries = tuple(normalize(query) for query in re.findall(r"<search>(.*?)</search>", text, re.DOTALL))
     return {"answer": normalize(answers[-1]) if answers else None, "query": queries}
 
 
 def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) -> type[Any]:
-    """A subclass of TRL's `GRPOTrainer` with the advantages of an objective; use it like the parent.
+    """A subclass of TRL's `GRPOTrainer` with the advantages of an objective; use it like its parent.
 
     Args:
         spec: a registered objective with options, e.g. "batch:weight=0.2,key=query".
-        outcomes: a completion's text to its outcomes, by key.
+        outcomes: maps the text of a completion to its outcomes by key.
 
-    Counts of a bonus are the trainer's `outcome_counts`; save them beside TRL's checkpoints to resume exactly.
+    The counts of a bonus are the trainer's `outcome_counts`; save them next to TRL's checkpoints to resume exactly.
     """
     objective = get_objective(spec)
     if objective.terms:
@@ -48,7 +48,7 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
         raise MissingExtraError("the TRL trainer", "trl", error) from error
 
     class ObjectiveTrainer(GRPOTrainer):  # type: ignore[misc]
-        """TRL's loop, our advantages."""
+        """TRL's training loop with the objective's advantages."""
 
         outcome_counts = OutcomeCounts()
 
@@ -69,7 +69,9 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
         def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
             size = self.num_generations if self.model.training else self.num_generations_eval
-            groups = _groups(self._step_prompts, self._step_rewards, self._step_texts, size, self.state.global_step)
+            groups = _groups(
+                outcomes, self._step_prompts, self._step_rewards, self._step_texts, size, self.state.global_step
+            )
             base, bonus = objective.advantages(groups, self.outcome_counts)
             if objective.bonus is not None and self.model.training:
                 self.outcome_counts.add(groups, objective.bonus.key)
@@ -78,19 +80,32 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
             output["advantages"] = ours.to(output["advantages"])
             return output
 
-    def _groups(prompts: Sequence[str], rewards: torch.Tensor, texts: Sequence[str], size: int, step: int) -> Groups:
-        found = [outcomes(text) for text in texts]
-        keys = found[0].keys()
-        starts = range(0, len(texts), size)
-        return Groups(
-            tuple(prompts[at] for at in starts),
-            rewards.double().cpu().reshape(-1, size),
-            {key: [[one[key] for one in found[at : at + size]] for at in starts] for key in keys},
-            [[tuple(map(str, one.get("query") or ())) for one in found[at : at + size]] for at in starts],  # type: ignore[call-overload]
-            seed=step,
-        )
-
     return ObjectiveTrainer
+
+
+def _groups(
+    outcomes: Outcomes, prompts: Sequence[str], rewards: torch.Tensor, texts: Sequence[str], size: int, step: int
+) -> Groups:
+    """The groups of one step.
+
+    Args:
+        outcomes: see `objective_trainer`.
+        prompts: of each completion; `size` completions of a prompt follow one another.
+        rewards: [completions].
+        texts: of the completions.
+        size: completions per prompt.
+        step: seeds objectives that draw at random.
+    """
+    found = [outcomes(text) for text in texts]
+    starts = range(0, len(texts), size)
+    queries = [tuple(map(str, own.get("query") or ())) for own in found]  # type: ignore[call-overload]
+    return Groups(
+        tuple(prompts[at] for at in starts),
+        rewards.double().cpu().reshape(-1, size),
+        {key: [[own[key] for own in found[at : at + size]] for at in starts] for key in found[0]},
+        [queries[at : at + size] for at in starts],
+        seed=step,
+    )
 
 
 def _policy_text(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -1,7 +1,7 @@
-"""Our objectives as verl advantage estimators: `algorithm.adv_estimator=berrypick_pass_at_k`.
+"""Objectives as verl advantage estimators: `algorithm.adv_estimator=berrypick_pass_at_k`.
 
-verl hands an estimator rewards, mask and group ids and nothing else, so those objectives are registered that need no
-more: shapes and estimates of the scalar reward. Bonuses, clusters and reward vectors need outcomes that verl keeps.
+verl passes an estimator only rewards, mask and group ids, so only objectives on the scalar reward can be registered.
+Bonuses, clusters and reward vectors need outcomes that verl does not pass on.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from .registry import get_objective
 __all__ = ["REWARD_ONLY", "register_in_verl", "verl_estimator"]
 
 REWARD_ONLY = ("grpo", "dr_grpo", "rloo", "maxrl", "pass_at_k", "max_at_k")
-"""Objectives that the reward decides alone."""
+"""Objectives that need only the scalar reward."""
 
 Estimator = Callable[..., tuple[Tensor, Tensor]]
 
 
 def register_in_verl(*specs: str) -> list[str]:
-    """Registers objectives with verl, the reward-only ones by default; call it in the process that computes advantages.
+    """Registers objectives with verl; call it in the process that computes advantages.
 
     Args:
-        specs: objectives with options, e.g. "max_at_k:k=4".
+        specs: objectives with options, e.g. "max_at_k:k=4"; all of `REWARD_ONLY` by default.
 
     Returns:
-        The names to give as `algorithm.adv_estimator`: "berrypick_" and the spec.
+        The names for `algorithm.adv_estimator`: "berrypick_" followed by the spec.
     """
     try:
         from verl.trainer.ppo.core_algos import register_adv_est  # type: ignore[import-not-found]
@@ -46,7 +46,7 @@ def register_in_verl(*specs: str) -> list[str]:
 
 
 def verl_estimator(objective: Objective) -> Estimator:
-    """A function of verl's signature: (token_level_rewards, response_mask, index, ...) -> (advantages, returns)."""
+    """A function with verl's signature: (token_level_rewards, response_mask, index, ...) -> (advantages, returns)."""
     if objective.name.partition(":")[0] not in REWARD_ONLY:
         raise BerrypickError(
             f"objective {objective.name} needs outcomes that verl does not pass on; "

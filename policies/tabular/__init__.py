@@ -1,9 +1,24 @@
-"""A tabular policy on the World: trained by the same objectives in seconds, measured exactly."""
+"""A tabular policy on the World: trained with the same objectives in seconds, and measured exactly."""
 
 from __future__ import annotations
 
 from .kinds import KindWorld, kind_probabilities, play
+from .losses import objective_loss
 from .runs import TabularConfig, TabularRun, train_tabular
-from .values import exact_values
+from .training import TableConfig, imitate, train_table
+from .values import RowTable, exact_values
 
-__all__ = ["KindWorld", "TabularConfig", "TabularRun", "exact_values", "kind_probabilities", "play", "train_tabular"]
+__all__ = [
+    "KindWorld",
+    "RowTable",
+    "TableConfig",
+    "TabularConfig",
+    "TabularRun",
+    "exact_values",
+    "imitate",
+    "kind_probabilities",
+    "objective_loss",
+    "play",
+    "train_table",
+    "train_tabular",
+]

@@ -1,4 +1,4 @@
-"""What objectives see of the tabular policy's rollouts."""
+"""The tabular policy's rollouts as the groups that objectives read."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ __all__ = ["groups_of_table"]
 
 
 def groups_of_table(batch: Batch) -> Groups:
-    """What an objective sees of a step; outcomes are equal exactly where a group's passages or queries are.
+    """The groups of one step.
 
-    "answer" is the right answers found, or none; "query" a code of the kinds in the order in which they were tried.
-    Where answers conflict, each kind has its own and every answer found is a candidate with a one-hot reward vector.
+    Outcomes are integer codes; two are equal if and only if the passages or queries of the two rollouts are. "answer"
+    encodes the right answers found; "query" the kinds in the order they were tried. In worlds of conflicting answers
+    each kind has its own answer, and every answer found is a candidate with a one-hot reward vector.
     """
     played, world = batch.decisions, batch.world
     num_kinds = len(world.kinds)
     shape = batch.rewards.shape
     shown, relevant = played.outcome_masks(num_kinds)
+    # "query" is a number in base hops * kinds + 1: one digit per turn, 0 for no query.
     base = world.present.shape[1] * num_kinds + 1
     places = np.where(played.live, played.hops * num_kinds + played.kinds + 1, 0)
     order = (places * base ** np.arange(world.budget)).sum(1)
@@ -43,18 +45,18 @@ def groups_of_table(batch: Batch) -> Groups:
 
 
 def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
-    """No evidence at all is no outcome."""
+    """Codes [Q][G]; without any evidence there is no outcome, None."""
     return [[None if key == "evidence" and not code else code for code in row] for row in codes]
 
 
 def _vectors(batch: Batch) -> Tensor:
-    """[Q, G, kinds, kinds]: candidate k is the answer of kind k, or nothing."""
+    """Reward vectors [Q, G, kinds, kinds]: candidate k is the answer of kind k if it was found, else zeros."""
     found = torch.from_numpy(batch.decisions.answers.astype(np.float64))
     return torch.diag_embed(found).reshape(*batch.rewards.shape, *(2 * found.shape[1:]))
 
 
 class _Queries(Sequence[Sequence[tuple[str, ...]]]):
-    """[Q][G] queries as text, written when they are first read: most objectives never do."""
+    """Queries as text, [Q][G]; computed on first use, because most objectives never read them."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch

@@ -1,9 +1,9 @@
-"""A tabular policy on the World: the choice of kinds alone, small enough to be evaluated exactly.
+"""A tabular policy on the World that chooses record kinds, small enough to be evaluated exactly.
 
-It reads perfectly, never gives up and never repeats a kind; what is left is the order in which kinds are tried, where
-diversity has its price. A state is (table, hop, kinds tried at the hop, queries left), the policy a softmax over
-untried kinds. With one table for each cue it is blind to the question, as the frontier of `envs/world` is, so what it
-learns on training questions is what it does on test questions.
+It reads perfectly, never gives up and never repeats a kind. Only the order in which it tries kinds is left to learn,
+which is where diversity has its price. A state is (table, hop, kinds tried at the hop, queries left); the policy is a
+softmax over untried kinds. With one table per cue the policy cannot tell questions apart, like the frontier of
+`envs/world`, so it does the same on test questions as on training questions.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class KindWorld:
-    """The World's questions, reduced to who holds what.
+    """The World's questions, reduced to which kinds of record contain which fact.
 
     Attributes:
-        present: bool [questions, hops, kinds].
-        table: int [questions], which table each question reads.
-        budget: queries an episode may make.
-        num_tables: one a cue, which is one without cues, or one a question.
-        num_answers: conflicting answers: 1, or as many as kinds; then records of the last hop state one answer a kind.
-        kinds: their words.
+        present: bool [questions, hops, kinds], whether the record of that kind contains the hop's fact.
+        table: int [questions], index of the table that each question uses.
+        budget: most queries of an episode.
+        num_tables: one per cue (one without cues), or one per question.
+        kinds: their names.
         facts: [questions][hops] "relation entity", for the text of queries.
+        num_answers: 1, or as many as kinds; then answers conflict and each kind has its own at the last hop.
     """
 
     present: NDArray[np.bool_]
@@ -46,11 +46,14 @@ class KindWorld:
 
     @classmethod
     def of(cls, questions: Sequence[Question], tables: str = "shared") -> KindWorld:
-        """From World questions of one configuration.
+        """Reads World questions of one configuration.
 
         Args:
-            questions: others raise `BerrypickError`.
-            tables: "shared", one for each cue, or "question", one for each question.
+            questions: of one World.
+            tables: "shared" is one table per cue, "question" one per question.
+
+        Raises:
+            BerrypickError: the questions are not of a World, or have an unsupported number of answers.
         """
         if tables not in ("shared", "question"):
             raise BerrypickError(f'tables must be "shared" or "question", got {tables!r}')
@@ -60,18 +63,20 @@ class KindWorld:
         kinds = tuple(worlds[0]["kinds"])
         present = np.zeros((len(worlds), worlds[0]["hops"], len(kinds)), np.bool_)
         for row, world in zip(present, worlds):
-            for hop, held in enumerate(world["present"]):
-                row[hop, held] = True
+            for hop, present_kinds in enumerate(world["present"]):
+                row[hop, present_kinds] = True
         cues = [world.get("cue") for world in worlds]
         num_answers = len(questions[0].metadata.get("answers_by_path", ("",)))
         if num_answers not in (1, len(kinds)):
-            raise BerrypickError(f"the table of kinds knows 1 or {len(kinds)} answers, not {num_answers}")
-        own = tables == "question"
+            raise BerrypickError(
+                f"the tabular policy needs 1 or {len(kinds)} answers, got {num_answers}; choose another World"
+            )
+        per_question = tables == "question"
         return cls(
             present=present,
-            table=np.arange(len(worlds)) if own else np.array([cue or 0 for cue in cues], np.int64),
+            table=np.arange(len(worlds)) if per_question else np.array([cue or 0 for cue in cues], np.int64),
             budget=worlds[0]["budget"],
-            num_tables=len(worlds) if own else 1 if None in cues else len(kinds),
+            num_tables=len(worlds) if per_question else 1 if None in cues else len(kinds),
             kinds=kinds,
             facts=tuple(
                 tuple(f"{relation} {entity}" for relation, entity in zip(w["relations"], w["entities"])) for w in worlds
@@ -81,22 +86,22 @@ class KindWorld:
 
     @property
     def table_shape(self) -> tuple[int, int, int, int, int]:
-        """[tables, hops, sets of tried kinds, queries left, kinds] of a policy's logits."""
+        """Shape of a policy's logits: [tables, hops, sets of tried kinds, queries left, kinds]."""
         _, hops, kinds = self.present.shape
         return self.num_tables, hops, 2**kinds, self.budget + 1, kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Episodes of the table, one row each, in time order.
+    """Episodes of the tabular policy; the second axis is the turn.
 
     Attributes:
-        states: int [episodes, budget], flat index into the table without its last axis; 0 where the episode had ended.
+        states: int [episodes, budget], flat index into the logits without their last axis; 0 after the episode ended.
         kinds: int [episodes, budget], the kind tried.
         live: bool [episodes, budget], whether a query was made.
-        hops: int [episodes, budget], the hop it was for.
-        hit: bool [episodes, budget], whether it found the fact.
-        success: bool [episodes], the last hop was found.
+        hops: int [episodes, budget], the hop that the query was for.
+        hit: bool [episodes, budget], whether the query found the fact.
+        success: bool [episodes], whether the last hop's fact was found.
         answers: bool [episodes, kinds], kinds whose record at the last hop was found.
     """
 
@@ -109,17 +114,17 @@ class Decisions:
     answers: NDArray[np.bool_]
 
     def outcome_masks(self, num_kinds: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(All records shown, relevant records shown) of each episode as bit sets over hop x kind, int [episodes]."""
+        """(All records shown, relevant records shown) as bit sets over hop x kind, two int [episodes]."""
         bits = np.where(self.live, 1 << (self.hops * num_kinds + self.kinds), 0)
         return np.bitwise_or.reduce(bits, 1), np.bitwise_or.reduce(np.where(self.hit, bits, 0), 1)
 
 
 def kind_probabilities(logits: Array, temperature: float = 1.0) -> Array:
-    """Softmax over untried kinds, [..., sets, left, kinds]; zero rows where all were tried.
+    """Softmax over untried kinds, same shape as the logits; zeros where all kinds were tried.
 
     Args:
         logits: [tables, hops, sets, left, kinds].
-        temperature: 0 is greedy, ties to the first kind.
+        temperature: 0 is greedy; ties go to the first kind.
     """
     num_kinds = logits.shape[-1]
     open_kinds = untried(num_kinds)[:, None, :]
@@ -135,7 +140,7 @@ def kind_probabilities(logits: Array, temperature: float = 1.0) -> Array:
 
 
 def untried(num_kinds: int) -> NDArray[np.bool_]:
-    """Which kinds each set leaves open: bool [2^kinds, kinds]."""
+    """Which kinds are untried in each set of tried kinds (bit k: kind k was tried), bool [2^kinds, kinds]."""
     out: NDArray[np.bool_] = (np.arange(2**num_kinds)[:, None] >> np.arange(num_kinds) & 1) == 0
     return out
 
@@ -143,14 +148,14 @@ def untried(num_kinds: int) -> NDArray[np.bool_]:
 def play(
     world: KindWorld, probabilities: Array, questions: NDArray[np.int64], draws: Array, *, sets: bool = False
 ) -> Decisions:
-    """Plays one episode a row.
+    """Plays episodes, one per row.
 
     Args:
         world: the questions.
         probabilities: [tables, hops, sets, left, kinds].
-        questions: int [episodes], which question each row asks.
-        draws: float64 [episodes, budget] in [0, 1).
-        sets: an episode that has found the last hop searches on for further answers while its budget lasts.
+        questions: int [episodes], index of each row's question.
+        draws: float64 [episodes, budget] in [0, 1), one per query.
+        sets: whether an episode that found the last hop continues to search for further answers within its budget.
     """
     _, hops, num_kinds = world.present.shape
     rows = np.arange(len(questions))
@@ -164,7 +169,7 @@ def play(
         now = np.minimum(hop, hops - 1)
         where = (world.table[questions], now, tried, np.full(len(rows), world.budget - turn))
         edges = cumulative[where]
-        # an untried kind always: the last edge may fall short of 1 by rounding
+        # The last edge may fall short of 1 by rounding: scaling the draw by it never picks a tried kind.
         kind = np.minimum((draws[:, turn, None] * edges[:, -1:] >= edges).sum(1), num_kinds - 1)
         hit = going & world.present[questions, now, kind]
         states[:, turn] = np.where(going, np.ravel_multi_index(where, probabilities.shape[:-1]), 0)

@@ -1,4 +1,4 @@
-"""Registered objectives as losses of the tabular policy's decisions."""
+"""Registered objectives as losses of the tabular policy, one token per decision."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import torch
 from torch import Tensor
 
 from ..objectives.losses import StepTokens, TokenBatch
+from ..objectives.objective import RlState
 from ..objectives.registry import get_objective
-from ..training.rl_update import RlState
 from .groups import groups_of_table
-from .training import Batch, Loss, score
+from .training import Batch, Loss, log_probs_of
 
 __all__ = ["objective_loss"]
 
 
 def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: bool = False) -> Loss:
-    """A fresh loss: a decision is a token, and none of them writes the answer; a bonus starts to count outcomes.
+    """The loss of a new run: a decision is a token, and no token belongs to the answer.
+
+    It keeps the state of the objective (outcome counts, adaptive coefficients), so every run needs its own.
 
     Args:
-        spec: of `get_objective`.
+        spec: an objective's name with options, see `get_objective`.
         reference: logits of the reference policy, for objectives with a KL term.
-        collinear: every dimension of a reward vector is replaced by their mean.
+        collinear: replace every dimension of a reward vector by the mean of all dimensions.
     """
     objective, state = get_objective(spec), RlState()
     sampled: dict[int, float] = {}
@@ -38,15 +40,15 @@ def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: boo
         first = batch.seed not in sampled
         entropy = sampled.setdefault(batch.seed, float(entropies.detach().mean()))
         step = StepTokens(batch.old_log_probs, advantages, batch.seed, entropy)
-        held = None
+        fixed = None
         if reference is not None and objective.needs_reference:
-            held = score(reference, batch.world, batch.decisions)[1].detach()
+            fixed = log_probs_of(reference, batch.world, batch.decisions)[1].detach()
         coefficients = dict(state.coefficients)
         tokens = TokenBatch(
-            step, torch.arange(len(advantages)), batch.log_probs, entropies, held, coefficients=coefficients
+            step, torch.arange(len(advantages)), batch.log_probs, entropies, fixed, coefficients=coefficients
         )
         found = objective.token_loss(tokens)[0]
-        if first:  # once a step, after bonus and terms have read what was before
+        if first:  # once per step, after bonus and terms have read the state of earlier steps
             if objective.bonus is not None:
                 state.counts.add(g, objective.bonus.key)
             for term in objective.terms:

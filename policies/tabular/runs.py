@@ -1,4 +1,4 @@
-"""One run of the tabular policy from its configuration: objective, World, seed; exact measures at checkpoints."""
+"""One training run of the tabular policy: objective, World and seed in, exact measures at checkpoints out."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ __all__ = ["TabularConfig", "TabularRun", "train_tabular"]
 
 @dataclass(frozen=True)
 class TabularConfig:
-    """One cell: an objective, a World, a seed.
+    """A run of the tabular policy.
 
     Attributes:
         objective: a registered name, with options after a colon.
-        preset: of the World.
+        preset: preset of the World.
         world: further arguments of `WorldConfig`, e.g. {"seed": 3, "num_train": 128}.
-        tables: "question" has a table for each training question and is measured on those questions; "shared" has one
-            for each cue, as a policy has that cannot know a question by its name, and is measured on test questions.
+        tables: "question" has a table for each training question and measures on those questions; "shared" has one
+            per cue, like a policy that cannot recognise a question, and measures on the test questions.
         steps: updates.
-        questions_per_step: groups an update.
-        group_size: rollouts a question.
+        questions_per_step: groups per update.
+        group_size: rollouts per question.
         learning_rate: of gradient descent on the logits, which start at 0.
-        ks: the k of pass@k; the largest is also the group of breadth.
-        checkpoints: steps at which the policy is measured; step 0 and the last always are.
+        ks: values of k for pass@k; the largest is also the group size of breadth.
+        checkpoints: steps at which to measure; step 0 and the last step are always measured.
+        seed: of the run.
 
     Raises:
-        BerrypickError: a number out of range.
+        BerrypickError: a number is out of range.
     """
 
     objective: str = "grpo"
@@ -61,19 +62,19 @@ class TabularConfig:
         at_least(0, {"each of checkpoints": min(self.checkpoints, default=0)})
         check_seeds([self.seed])
         if self.tables not in ("question", "shared"):
-            raise BerrypickError(f"tables must be question or shared, got {self.tables!r}")
+            raise BerrypickError(f'tables must be "question" or "shared", got {self.tables!r}')
 
 
 @dataclass(frozen=True)
 class TabularRun:
-    """A trained cell.
+    """The outcome of a run.
 
     Attributes:
-        config: what it follows from.
+        config: its configuration.
         checkpoints: step -> exact measures, see `exact_values`.
         rewards: mean training reward of each step.
-        discovered: distinct right evidence paths of training questions met so far, after each step.
-        logits: final, `KindWorld.table_shape`.
+        discovered: after each step, the number of distinct right evidence paths found so far on training questions.
+        logits: final logits, shape `KindWorld.table_shape`.
     """
 
     config: TabularConfig
@@ -94,7 +95,7 @@ class TabularRun:
 
 
 def train_tabular(config: TabularConfig) -> TabularRun:
-    """Trains one cell from the uniform policy; a function of its configuration."""
+    """Trains the tabular policy from uniform logits; the result depends only on the configuration."""
     built = build_world(WorldConfig.from_preset(config.preset, **config.world))
     train = KindWorld.of(built.questions("train"), config.tables)
     test = train if config.tables == "question" else KindWorld.of(built.questions("test"))
@@ -118,19 +119,19 @@ def train_tabular(config: TabularConfig) -> TabularRun:
         steps=config.steps,
         checkpoints=tuple(wanted),
     )
-    kept = train_table(logits, train, watched, table, seed=config.seed)
+    logits_at = train_table(logits, train, watched, table, seed=config.seed)
     rows = RowTable.of(test)
     checkpoints = {}
     for step in wanted:
-        chances = kind_probabilities(kept[step])
+        chances = kind_probabilities(logits_at[step])
         checkpoints[step], _ = exact_values(
             rows, chances, test.budget, config.ks, num_answers=test.num_answers, group_size=max(config.ks)
         )
-    return TabularRun(config, checkpoints, tuple(rewards), tuple(discovered), kept[config.steps])
+    return TabularRun(config, checkpoints, tuple(rewards), tuple(discovered), logits_at[config.steps])
 
 
 def _right_paths(batch: Batch) -> set[tuple[int, int]]:
-    """(question, relevant records shown) of the episodes that were rewarded."""
+    """(question, relevant records shown) of the rewarded episodes."""
     _, relevant = batch.decisions.outcome_masks(len(batch.world.kinds))
     asked = np.repeat(batch.questions, batch.rewards.shape[1])
     right = batch.rewards.reshape(-1).numpy() > 0

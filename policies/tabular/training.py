@@ -1,7 +1,7 @@
-"""Trains the tabular policy: imitation, and the same objectives as language models, or what is compared with them.
+"""Trains the tabular policy: imitation of a demonstrator, then RL with any loss over its decisions.
 
-One decision is one token: the losses of an episode's decisions are summed, divided by the number of episodes and
-descended by plain gradient steps on the logits.
+One decision is one token. The losses of all decisions are summed, divided by the number of episodes and minimised by
+plain gradient descent on the logits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
     "TableConfig",
     "demonstration_order",
     "imitate",
-    "score",
+    "log_probs_of",
     "train_table",
 ]
 
@@ -33,20 +33,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """A training run of the table.
+    """A training run of the tabular policy.
 
     Attributes:
-        questions_per_step: groups a step.
-        group_size: rollouts a question.
-        learning_rate: of gradient descent on the logits, RL.
-        sft_learning_rate: the same, imitation.
+        questions_per_step: groups per step.
+        group_size: rollouts per question.
+        learning_rate: of gradient descent on the logits, in RL.
+        sft_learning_rate: of gradient descent on the logits, in imitation.
         sft_steps: imitation steps of `questions_per_step` x `group_size` demonstrations.
         steps: RL steps.
         epochs: updates on each step's rollouts.
-        checkpoints: RL steps at which the table is kept; 0 is the start.
+        checkpoints: RL steps at which to save the logits; 0 is the start.
 
     Raises:
-        BerrypickError: a number out of range.
+        BerrypickError: a number is out of range.
     """
 
     questions_per_step: int = 16
@@ -67,17 +67,17 @@ class TableConfig:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One step's episodes with what losses need.
+    """The episodes of one step, with all that losses need.
 
     Attributes:
         world: the questions.
-        questions: int [Q], asked this step.
-        decisions: Q x G episodes, question by question.
+        questions: int [Q], indices of the step's questions.
+        decisions: Q x G episodes, ordered by question.
         rewards: float64 [Q, G].
-        log_probs: [decisions] of the kinds that were tried, with gradient.
-        old_log_probs: [decisions] of the table that played.
-        all_log_probs: [decisions, kinds], -inf at kinds that were tried before.
-        episode: int64 [decisions], whose it is.
+        log_probs: [decisions], of the kinds chosen, with gradient.
+        old_log_probs: [decisions], under the logits that played.
+        all_log_probs: [decisions, kinds], -inf for kinds already tried.
+        episode: int64 [decisions], index of each decision's episode.
         seed: of the step.
     """
 
@@ -93,14 +93,14 @@ class Batch:
 
 
 Loss = Callable[[Batch], Tensor]
-"""Loss of each decision, [decisions]."""
+"""Maps a batch to the loss of each decision, [decisions]."""
 
 
 def demonstration_order(start: str, num_kinds: int, seed: int) -> tuple[int, ...] | None:
-    """The one order that a narrow demonstrator tries; None for a diverse one, which tries a random one each time.
+    """The order of kinds that a narrow demonstrator always tries; None for a diverse one, whose order is random.
 
-    A seed's narrow order is the seed's own: over num_kinds! consecutive seeds each order is demonstrated once, so that
-    no condition starts at the best order by choice.
+    The narrow order depends on the seed: num_kinds! consecutive seeds demonstrate every order once, so that a mean over
+    seeds favours no order.
     """
     if start == "diverse":
         return None
@@ -118,18 +118,18 @@ def imitate(
     num_steps: int,
     seed: int,
 ) -> None:
-    """SFT in place: maximum likelihood of scripted demonstrations, `num_steps` steps from `first_step` on."""
+    """SFT in place: maximum likelihood of scripted demonstrations, in `num_steps` steps from `first_step`."""
     shape = world.table_shape
     demonstrator = np.zeros(shape)
     if order is not None:
-        # so far apart that softmax has no mass but on the first untried kind of the order
+        # gaps so large that the softmax puts all mass on the first untried kind of the order
         demonstrator[..., list(order)] = -1e3 * np.arange(len(order))
     chances = kind_probabilities(demonstrator)
     for step in range(first_step, first_step + num_steps):
         generator = np.random.default_rng((seed, 11, step))
         questions = generator.integers(0, len(world.table), config.questions_per_step)
         played = _play_groups(world, chances, questions, config.group_size, generator)
-        _, chosen, _ = score(logits, world, played)
+        _, chosen, _ = log_probs_of(logits, world, played)
         _descend(logits, -chosen.sum() / len(played.success), config.sft_learning_rate)
 
 
@@ -143,24 +143,24 @@ def train_table(
     rewards: Callable[[Batch], Tensor] | None = None,
     sets: bool = False,
 ) -> dict[int, Array]:
-    """RL in place.
+    """Trains logits in place by RL.
 
     Args:
         logits: float64, `world.table_shape`, requires grad.
         world: the training questions.
-        loss: what is descended.
-        config: the run.
-        seed: of questions and rollouts; arms with equal seeds ask the same questions with the same draws.
-        rewards: replaces success as the reward, [Q, G].
-        sets: rollouts are sets of answers, see `play`.
+        loss: to minimise.
+        config: of the run.
+        seed: of questions and rollouts; runs with equal seeds have the same questions and the same random numbers.
+        rewards: returns rewards [Q, G] to use instead of success.
+        sets: whether rollouts are sets of answers, see `play`.
 
     Returns:
         Logits at each checkpoint.
     """
-    kept = {}
+    saved = {}
     for step in range(config.steps + 1):
         if step in config.checkpoints:
-            kept[step] = logits.detach().numpy().copy()
+            saved[step] = logits.detach().numpy().copy()
         if step == config.steps:
             break
         batch = _batch(logits, world, config, seed, step, sets)
@@ -168,10 +168,10 @@ def train_table(
             batch = replace(batch, rewards=rewards(batch))
         for epoch in range(config.epochs):
             if epoch:
-                all_log_probs, chosen, _ = score(logits, world, batch.decisions)
+                all_log_probs, chosen, _ = log_probs_of(logits, world, batch.decisions)
                 batch = replace(batch, log_probs=chosen, all_log_probs=all_log_probs)
             _descend(logits, loss(batch).sum() / batch.rewards.numel(), config.learning_rate)
-    return kept
+    return saved
 
 
 def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool) -> Batch:
@@ -182,7 +182,7 @@ def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, ste
     generator = np.random.default_rng((seed, 5, step))
     chances = kind_probabilities(logits.detach().numpy())
     played = _play_groups(world, chances, questions, config.group_size, generator, sets=sets)
-    all_log_probs, chosen, episode = score(logits, world, played)
+    all_log_probs, chosen, episode = log_probs_of(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
     return Batch(
         world, questions, played, rewards, chosen, chosen.detach(), all_log_probs, episode, seed * 100_003 + step
@@ -202,8 +202,12 @@ def _play_groups(
     return play(world, chances, asked, generator.random((len(asked), world.budget)), sets=sets)
 
 
-def score(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-probabilities of all kinds and of the tried ones at each decision, and whose decision it is."""
+def log_probs_of(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities at each decision, under some logits.
+
+    Returns:
+        Of all kinds [decisions, kinds], of the kinds chosen [decisions], and the decisions' episodes int64 [decisions].
+    """
     num_kinds = len(world.kinds)
     episode, turn = np.nonzero(played.live)
     states = torch.from_numpy(played.states[episode, turn])

@@ -1,4 +1,4 @@
-"""Exact values of a table of kinds on a set of questions: no rollout, no sampling error."""
+"""Exact values of a tabular policy on a set of questions: no rollouts, no sampling error."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["GROUP_SIZE", "RowTable", "exact_values", "row_success"]
 Array = NDArray[np.float64]
 
 GROUP_SIZE = 8
-"""Rollouts of the group whose breadth is measured."""
+"""Rollouts of a group in the measure of breadth."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """Questions counted by what distinguishes them to a table.
+    """Distinct questions, as the tabular policy sees them, with their frequencies.
 
     Attributes:
         present: bool [rows, hops, kinds].
-        table: int [rows].
+        table: int [rows], index of the table that the row uses.
         weights: float64 [rows], share of the questions.
-        row_of_question: int [questions].
+        row_of_question: int [questions], the row of each question.
     """
 
     present: NDArray[np.bool_]
@@ -36,7 +36,7 @@ class RowTable:
 
     @classmethod
     def of(cls, world: KindWorld) -> RowTable:
-        """Equal questions share a row."""
+        """Groups the questions of a World; equal questions share a row."""
         flat = np.concatenate([world.table[:, None], world.present.reshape(len(world.table), -1)], axis=1)
         rows, inverse, counts = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
         present = rows[:, 1:].reshape(len(rows), *world.present.shape[1:]).astype(np.bool_)
@@ -45,13 +45,13 @@ class RowTable:
 
 @dataclass(frozen=True, slots=True)
 class _Flow:
-    """Chances of one episode of each row.
+    """Probabilities of one episode of each row.
 
     Attributes:
         success: float64 [rows].
-        found: float64 [rows, hops, kinds], the record was shown and holds the fact.
+        found: float64 [rows, hops, kinds], the record was shown and contains the fact.
         first: float64 [rows, hops, kinds], the hop was reached and the kind tried first.
-        answers: float64 [rows, 2^kinds], these and no other kinds' records were found at the last hop.
+        answers: float64 [rows, 2^kinds], exactly these kinds' records were found at the last hop.
         searches: float64 [rows], expected queries.
     """
 
@@ -63,7 +63,11 @@ class _Flow:
 
 
 def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = False) -> _Flow:
-    """Pushes probability mass through the states, by falling numbers of queries left."""
+    """Propagates probability mass through the states, from most queries left to none.
+
+    `mass` [queries left, hop (hops = done), set of tried kinds, rows] is the probability of reaching a state. Queries
+    left fall by one with every query, so each state is complete before it is left.
+    """
     num_rows, hops, num_kinds = table.present.shape
     chance = probabilities[table.table]  # [rows, hops, sets, left, kinds]
     mass = np.zeros((budget + 1, hops + 1, 2**num_kinds, num_rows))
@@ -73,7 +77,7 @@ def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = Fa
     for left in range(budget, 0, -1):
         success += mass[left, hops, 0]
         for hop in range(hops):
-            goes_on = sets and hop == hops - 1
+            continues = sets and hop == hops - 1
             for tried in range(2**num_kinds - 1):
                 here = mass[left, hop, tried]
                 if not here.any():
@@ -88,7 +92,7 @@ def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = Fa
                     hit = table.present[:, hop, kind]
                     hits = np.where(hit, flow, 0)
                     found[:, hop, kind] += hits
-                    if goes_on:
+                    if continues:
                         mass[left - 1, hop, tried | 1 << kind] += flow
                         continue
                     if hop == hops - 1:
@@ -104,16 +108,22 @@ def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = Fa
 
 
 def _end_sets(table: RowTable, mass: Array, answers: Array) -> None:
-    """Adds where episodes stood at the last hop when budget or kinds had run out: [left, tried, rows] mass."""
+    """Adds the answers of episodes that ended at the last hop without queries or untried kinds left.
+
+    Args:
+        table: the questions.
+        mass: float64 [queries left, set of tried kinds, rows], at the last hop.
+        answers: float64 [rows, 2^kinds], changed in place.
+    """
     num_rows, _, num_kinds = table.present.shape
-    there = (table.present[:, -1] * (1 << np.arange(num_kinds))).sum(1)
+    available = (table.present[:, -1] * (1 << np.arange(num_kinds))).sum(1)
     for tried in range(1, 2**num_kinds):
         ended = mass[:, tried].sum(0) if tried == 2**num_kinds - 1 else mass[0, tried]
-        answers[np.arange(num_rows), tried & there] += ended
+        answers[np.arange(num_rows), tried & available] += ended
 
 
 def row_success(table: RowTable, probabilities: Array, budget: int) -> Array:
-    """Chance of one episode of each row, float64 [rows]."""
+    """Probability that one episode of each row succeeds, float64 [rows]."""
     return _flow(table, probabilities, budget).success
 
 
@@ -127,23 +137,23 @@ def exact_values(
     sets: bool = False,
     group_size: int = GROUP_SIZE,
 ) -> tuple[dict[str, float], Array]:
-    """Measures over the questions and the chance of success of each row.
+    """Measures over the questions, and the success probability of each row.
 
     Args:
         table: the questions.
         probabilities: from `kind_probabilities`.
         budget: of the World.
-        ks: for pass@k.
+        ks: values of k for pass@k.
         num_answers: of the World.
-        sets: the policy's episodes are sets of answers, see `play`.
-        group_size: of the group whose breadth is measured.
+        sets: whether episodes are sets of answers, see `play`.
+        group_size: rollouts of a group in the measure of breadth.
 
     Returns:
-        pass@k, of episodes that find an answer; breadth, questions with a hop that no kind covers left out;
+        The measures by name, and float64 [rows]. pass@k; breadth, without questions that have a hop no kind covers;
         kind_entropy = H(first kind | question, hop) and kind_information = I(first kind; question | hop), nats;
-        searches an episode. Where answers conflict also answers@k = distinct answers of k episodes,
-        choice@k = best answer of k episodes to whoever weighs answers by a draw from Dirichlet(1), and
-        choice@24_searches, the same of as many episodes as make 24 queries. And float64 [rows].
+        searches per episode. In worlds of conflicting answers also answers@k, the distinct answers of k episodes;
+        choice@k, the expected value of the best answer of k episodes if values are drawn from Dirichlet(1); and
+        choice@24_searches, the same for as many episodes as make 24 queries.
     """
     flow = _flow(table, probabilities, budget, sets=sets)
     values = {f"pass@{k}": float(table.weights @ (1 - (1 - flow.success) ** k)) for k in ks}
@@ -160,7 +170,7 @@ def exact_values(
 
 
 EQUAL_SEARCHES = 24
-"""Queries at which arms with and without sets are compared: 8 episodes of 3."""
+"""Number of queries at which to compare arms with and without sets: 8 episodes of 3."""
 
 
 def _answer_values(weights: Array, flow: _Flow, ks: Sequence[int]) -> dict[str, float]:
@@ -179,18 +189,22 @@ def _answer_values(weights: Array, flow: _Flow, ks: Sequence[int]) -> dict[str, 
 
 
 def _union_of(answers: Array, k: float) -> Array:
-    """Chances of the union of k independent episodes, [rows, sets]: powers of the chance of staying inside each set."""
+    """Distribution of the union of the answers of k independent episodes, [rows, sets].
+
+    The union lies inside a set with the k-th power of the probability that one episode does; subtracting the proper
+    subsets leaves the probability of each set itself.
+    """
     num_sets = answers.shape[1]
     inside = np.array([[(part & whole) == part for part in range(num_sets)] for whole in range(num_sets)])
     within = np.clip(answers @ inside.T.astype(np.float64), 0, 1) ** k
     union = np.zeros_like(within)
-    for whole in range(num_sets):  # a set's parts have smaller codes
+    for whole in range(num_sets):  # subsets have smaller codes
         union[:, whole] = within[:, whole] - union[:, [part for part in range(whole) if inside[whole, part]]].sum(1)
     return union
 
 
 def _kind_entropies(weights: Array, first: Array) -> tuple[float, float]:
-    """Conditional entropy and information of the first kind, hops weighted by how often they are reached."""
+    """H(first kind | question, hop) and I(first kind; question | hop), hops weighted by how often they are reached."""
     joint = weights[:, None, None] * first  # [rows, hops, kinds]
     reached = joint.sum()
     conditional = _entropy_sum(joint)
@@ -199,7 +213,7 @@ def _kind_entropies(weights: Array, first: Array) -> tuple[float, float]:
 
 
 def _entropy_sum(joint: Array) -> float:
-    """Sum over cells of mass x entropy of the last axis."""
+    """Sum over cells of mass times entropy, where the last axis is the distribution."""
     total = joint.sum(-1, keepdims=True)
     share = np.divide(joint, total, out=np.ones_like(joint), where=joint > 0)
     return float(-(joint * np.log(share)).sum())

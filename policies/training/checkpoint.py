@@ -1,4 +1,4 @@
-"""Atomic checkpoints that hold all a run needs to go on as if it had never stopped."""
+"""Atomic checkpoints with everything a run needs to continue bit-identically."""
 
 from __future__ import annotations
 
@@ -43,26 +43,29 @@ def save_checkpoint(
     keep: int = 2,
     spare: str = "",
 ) -> Path:
-    """Writes `folder/PHASE-STEP` whole or not at all, then drops the oldest beyond `keep` of the phase.
+    """Writes `folder/PHASE-STEP` atomically, then deletes the oldest checkpoints of the phase beyond `keep`.
 
     Args:
-        folder: the run's `checkpoints/`.
+        folder: the `checkpoints/` folder of the run.
         policy: its weights are written in the `transformers` layout.
-        optimizer: AdamW-like; its tensors go into safetensors.
-        state: JSON-able; must hold "phase" and "step".
-        packed: what `pack_optimizer` returned, where all processes had to take part in it.
-        keep: checkpoints of this phase that stay.
-        spare: name of one that stays besides.
+        optimizer: its tensors are written as safetensors.
+        state: JSON-serialisable; must contain "phase" and "step".
+        packed: the result of `pack_optimizer`, which all processes must call together if weights are sharded.
+        keep: how many checkpoints of this phase to keep.
+        spare: name of one more checkpoint to keep.
+
+    Returns:
+        The checkpoint's folder.
     """
     name = f"{state['phase']}-{state['step']:06d}"
     target = folder / name
     sweep(folder)
-    cure = "free some space or choose another --out, earlier checkpoints are intact"
+    cure = "free some space or choose another --out; earlier checkpoints are intact"
     with whole_folder(target, cure, replaces=True) as work:
         policy.save(work)
         tensors, scalars = packed or pack_optimizer(optimizer)
         save_file(tensors, work / "optimizer.safetensors")
-        if hasattr(policy.model, "merge_and_unload"):
+        if policy.has_lora:
             save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
         (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
     for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
@@ -72,9 +75,9 @@ def save_checkpoint(
 
 
 def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedModel:
-    """The fixed model that KL terms hold on to: `policy` as it was when the folder was first written.
+    """The reference model of KL terms: a frozen copy of `policy` from the first call with this folder.
 
-    Written whole or not at all, so a run that is resumed finds the same one.
+    Later calls load it from the folder, so a resumed run has the same one. The folder is written atomically.
     """
     if not folder.is_dir():
         with whole_folder(folder, "free some space or choose another --out") as work:
@@ -86,7 +89,7 @@ def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedMode
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint: RL after SFT, then by step."""
+    """The newest complete checkpoint, None without one; RL counts as later than SFT."""
     complete = [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
     return max(complete, key=_order, default=None)
 
@@ -97,10 +100,10 @@ def _order(path: Path) -> tuple[bool, int]:
 
 
 def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Loads weights and optimizer in place and returns the state that was saved.
+    """Loads weights and optimizer in place and returns the saved state.
 
     Raises:
-        BerrypickError: the files are damaged, or belong to another model or optimizer.
+        BerrypickError: the files are damaged or belong to another model or optimizer.
     """
     try:
         state: dict[str, Any] = json.loads((path / _STATE).read_text())
@@ -110,25 +113,25 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BerrypickError(
-            f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to go on from the "
-            "one before, or start anew in another --out"
+            f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to continue from "
+            "the one before, or start again in another --out"
         ) from error
     return state
 
 
 def load_weights(path: Path, policy: LanguageModelPolicy) -> None:
-    """Loads all weights, or LoRA's alone; only those that are tied to a loaded one may be absent.
+    """Loads the weights in place, or only LoRA's if the model has LoRA. Weights tied to a loaded one may be absent.
 
     Raises:
-        ValueError: they are of another model.
+        ValueError: the file belongs to another model.
     """
-    if hasattr(policy.model, "merge_and_unload"):
-        ours, theirs = _trainable(policy), load_file(path / _ADAPTER)
-        if ours.keys() != theirs.keys():
-            raise ValueError("its LoRA matrices are of another model")
+    if policy.has_lora:
+        current, saved = _trainable(policy), load_file(path / _ADAPTER)
+        if current.keys() != saved.keys():
+            raise ValueError("its LoRA matrices belong to another model")
         with torch.no_grad():
-            for name, value in theirs.items():
-                ours[name].copy_(value)
+            for name, value in saved.items():
+                current[name].copy_(value)
         return
     weights = load_file(path / "model.safetensors")
     have = policy.model.state_dict(keep_vars=True)
@@ -136,7 +139,7 @@ def load_weights(path: Path, policy: LanguageModelPolicy) -> None:
     absent = [name for name, value in have.items() if name not in weights and id(value) not in loaded]
     foreign = [name for name in weights if name not in have]
     if absent or foreign:
-        raise ValueError(f"its weights are of another model: {', '.join([*absent, *foreign][:3])}")
+        raise ValueError(f"its weights belong to another model: {', '.join([*absent, *foreign][:3])}")
     policy.model.load_state_dict(weights, strict=False)
     policy.model.tie_weights()
 
@@ -146,17 +149,17 @@ def _trainable(policy: LanguageModelPolicy) -> dict[str, torch.nn.Parameter]:
 
 
 def truncate_log(path: Path, size: int) -> None:
-    """Cuts an append-only log back to what the checkpoint knew; rows after it will be written again."""
+    """Cuts an append-only log back to its size at the checkpoint; the run will write the later rows again."""
     have = path.stat().st_size if path.exists() else 0
     if have < size:
-        raise BerrypickError(f"{path} is shorter than its checkpoint says; start the run anew in another --out")
+        raise BerrypickError(f"{path} is shorter than at its checkpoint; start the run again in another --out")
     if have > size:
         with path.open("r+b") as file:
             file.truncate(size)
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> PackedOptimizer:
-    """Tensors by slot, whole where they are sharded, and the rest; with shards, all processes call it together."""
+    """The optimizer's tensors by slot (shards gathered) and its other values; with shards, all processes call it."""
     packed = optimizer.state_dict()
     tensors = {
         f"{index}.{name}": _whole(value).detach().clone().contiguous()

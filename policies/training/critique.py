@@ -1,9 +1,9 @@
-"""Critique models in the loop (AutoMathCritique, arXiv 2411.16579), re-stated for search.
+"""Critique models in the loop (AutoMathCritique, arXiv 2411.16579), adapted to search.
 
-A round: the actor samples answers; a critic comments on the wrong ones; the actor tries again, shown the comment; right
-answers become training pairs without the comment, and the base model is trained anew on seed data and this round's.
-Differs from the paper: a rewrite is a new episode with a fresh search budget, and a critique that gives the answer or a
-title away is dropped and counted.
+In a round the actor samples answers, a critic comments on the wrong ones, and the actor tries again with the comment in
+its prompt. Right answers become training data without the comment; the base model is then trained from scratch on the
+seed data and this round's. Differs from the paper: a rewrite is a new episode with a fresh search budget, and a comment
+that reveals the answer or a title is dropped and counted.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ..rollout import rollout
 __all__ = ["CRITICS", "Critic", "CritiqueConfig", "CritiqueRound", "critique_round", "leaks"]
 
 Critic = Callable[[Episode], str]
-"""Reads a wrong episode, returns a comment; for training it may read the question's evidence."""
+"""Reads a wrong episode and returns a comment; in training it may use the question's evidence."""
 
 
 def missing_hop(episode: Episode) -> str:
-    """Says which hop of the evidence was not found; the critic of worlds whose evidence is known."""
+    """Names the first hop whose evidence was not found; needs questions with known evidence."""
     shown = episode.shown_ids
     for path in episode.question.evidence[:1]:
         for number, hop in enumerate(path, 1):
@@ -35,12 +35,12 @@ def missing_hop(episode: Episode) -> str:
 
 
 def check_again(episode: Episode) -> str:
-    """The generic control."""
+    """Control: the same comment always."""
     return "check again"
 
 
 def right_or_wrong(episode: Episode) -> str:
-    """The oracle control without text: whether the answer was right."""
+    """Control: says only whether the answer was right."""
     return "right" if episode.correct else "wrong"
 
 
@@ -50,16 +50,18 @@ CRITICS: dict[str, Critic | None] = {
     "right_or_wrong": right_or_wrong,
     "resample": None,
 }
-"""Critics by name; "resample" is the blind control: the same number of new attempts, shown nothing."""
+"""Critics by name; "resample" is the control without a comment: equally many new attempts."""
 
 
 @dataclass(frozen=True)
 class CritiqueConfig:
-    """One round.
+    """A round of the critique loop.
 
     Attributes:
-        num_samples: first attempts a question.
-        reserved: rewrites kept a question where no first attempt is right.
+        num_samples: first attempts per question.
+        reserved: most right rewrites to accept for a question without a right first attempt.
+        sampling: how tokens are drawn.
+        seed: of the round.
     """
 
     num_samples: int = 4
@@ -70,14 +72,14 @@ class CritiqueConfig:
 
 @dataclass(frozen=True)
 class CritiqueRound:
-    """What a round accepted, with the costs its controls must match.
+    """The episodes that a round accepted, and its cost, which controls must match.
 
     Attributes:
-        accepted: right episodes about the plain question: train on these.
-        first_right: questions that a first attempt solved.
-        repaired: questions that only a rewrite solved.
+        accepted: right episodes, with the original question and no comment: the training data.
+        first_right: number of questions that a first attempt solved.
+        repaired: number of questions that only a rewrite solved.
         num_generations: episodes played, rewrites included.
-        num_leaks: critiques dropped because they gave something away.
+        num_leaks: comments dropped because they revealed the answer or a title.
     """
 
     accepted: tuple[Episode, ...]
@@ -95,7 +97,7 @@ def critique_round(
     searcher: Searcher,
     config: CritiqueConfig,
 ) -> CritiqueRound:
-    """Plays one round; keeps all right first attempts, else up to `reserved` right rewrites of a question."""
+    """Plays one round: accepts the right first attempts of a question, or up to `reserved` right rewrites if none."""
 
     def play(asked: Sequence[Question], samples: int, offset: int) -> list[list[Episode]]:
         return rollout(
@@ -130,14 +132,14 @@ def critique_round(
         if episode.correct:
             repaired.setdefault(original.id, []).append(replace(episode, question=original))
     solved = {episode.question.id for episode in accepted}
-    kept = [rewrites[: config.reserved] for key, rewrites in repaired.items() if key not in solved]
-    accepted += [episode for rewrites in kept for episode in rewrites]
+    chosen = [rewrites[: config.reserved] for key, rewrites in repaired.items() if key not in solved]
+    accepted += [episode for rewrites in chosen for episode in rewrites]
     total = len(questions) * config.num_samples + len(hinted)
-    return CritiqueRound(tuple(accepted), first_right, len(kept), total, leaked)
+    return CritiqueRound(tuple(accepted), first_right, len(chosen), total, leaked)
 
 
 def leaks(comment: str, episode: Episode) -> bool:
-    """Whether a comment says an accepted answer or the title of a passage in the question's evidence."""
+    """Whether a comment contains an accepted answer or the title of a supporting passage."""
     said = f" {normalize(comment)} "
     titles = episode.question.metadata.get("supporting_titles", ())
     return any(f" {normalize(secret)} " in said for secret in (*episode.question.answers, *titles) if normalize(secret))

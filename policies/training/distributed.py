@@ -1,7 +1,7 @@
-"""More than one process: questions are dealt out to be played, episodes are shared, gradients are summed.
+"""Training in several processes: each plays a share of the questions and differentiates a share of the rollouts.
 
-Every process sees all episodes of a step, so group statistics, token counts and outcome counts are those of one
-process; playing and differentiating, the halves that cost time, are divided. A group is played whole by one process.
+Every process sees all episodes of a step, so group statistics, token counts and outcome counts do not depend on the
+number of processes. One process plays all rollouts of a group.
 """
 
 from __future__ import annotations
@@ -21,49 +21,50 @@ T = TypeVar("T")
 
 
 class Processes(Protocol):
-    """The processes of a run, as rollouts and updates see them."""
+    """The processes of a run."""
 
     @property
     def rank(self) -> int:
-        """This one; 0 writes logs and checkpoints."""
+        """Number of this process; 0 writes logs and checkpoints."""
         ...
 
     @property
     def count(self) -> int:
-        """All of them."""
+        """Number of processes."""
         ...
 
     def gather(self, value: T) -> list[T]:
-        """The value of each process, by rank; waits for all."""
+        """The values of all processes, by rank; waits for them."""
         ...
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Replaces each gradient by its sum over processes."""
+        """Replaces each gradient by its sum over processes, in place."""
         ...
 
     def even(self, batches: Iterable[MicroBatch], device: torch.device) -> Iterable[MicroBatch]:
-        """This process's micro-batches; with some that have no rows where all must do equally many."""
+        """This process's micro-batches; padded with empty ones if all processes must run equally many."""
         ...
 
 
 class OneProcess:
-    """The usual case."""
+    """A run of one process, the usual case."""
 
     rank, count = 0, 1
 
     def gather(self, value: T) -> list[T]:
-        """Its own value."""
+        """A list of the one value."""
         return [value]
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Nothing to add."""
+        """Does nothing."""
 
     def even(self, batches: Iterable[MicroBatch], device: torch.device) -> Iterable[MicroBatch]:
-        """As they are."""
+        """Returns the batches unchanged."""
         return batches
 
 
 ONE_PROCESS = OneProcess()
+"""A run of one process."""
 
 
 class TorchProcesses:
@@ -74,7 +75,7 @@ class TorchProcesses:
         self.count = torch.distributed.get_world_size()
 
     def gather(self, value: T) -> list[T]:
-        """The value of each process, by rank."""
+        """The values of all processes, by rank."""
         out: list[Any] = [None] * self.count
         torch.distributed.all_gather_object(out, value)
         return out
@@ -88,14 +89,14 @@ class TorchProcesses:
             gradient.copy_(part.view_as(gradient))
 
     def even(self, batches: Iterable[MicroBatch], device: torch.device) -> Iterable[MicroBatch]:
-        """As they are: processes meet after the last one."""
+        """Returns the batches unchanged: processes only meet after the last one."""
         return batches
 
 
 def join_processes() -> Processes:
-    """The processes that `accelerate launch` or `torchrun` started; one where there are no others.
+    """Joins the processes that `accelerate launch` or `torchrun` started; `ONE_PROCESS` without a launcher.
 
-    Without a GPU they meet over gloo, which `accelerate` does only when told so.
+    Without a GPU they communicate over gloo, which `accelerate` chooses only if asked to.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ONE_PROCESS
@@ -106,11 +107,11 @@ def join_processes() -> Processes:
 
 
 def clip_gradients(parameters: Iterable[Tensor], most: float) -> float:
-    """Scales all gradients down to a norm of `most`; returns the norm they had, over all shards where there are any."""
+    """Scales all gradients down to a total norm of `most`; returns their norm before, over all shards."""
     norm: Any = torch.nn.utils.clip_grad_norm_(parameters, most)
     return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
 
 def share(items: Sequence[T], processes: Processes) -> list[T]:
-    """This process's share: every `count`-th item, so that rows sorted by length are dealt evenly."""
+    """This process's share: every `count`-th item, so that rows sorted by length are divided evenly."""
     return list(items[processes.rank :: processes.count])

@@ -1,4 +1,4 @@
-"""What each training step says about its rollouts, without waiting for an evaluation."""
+"""Metrics of a training step, computed from its rollouts without a separate evaluation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Groups = Sequence[Sequence[Episode]]
 
 
 def group_metrics(groups: Groups) -> dict[str, float]:
-    """Means over a step's rollouts, [question][sample].
+    """Means over the rollouts of a step, [question][sample].
 
-    Names follow the field: `env/*` for actions, `search/*` for ours; entropies in nats. Measures without a value
-    (no query was made, no evidence is known) are left out.
+    `env/*` are names that other libraries use too; `search/*` are specific to search; entropies are in nats. Measures
+    without a value (no query, no known evidence) are left out.
     """
     flat = [episode for group in groups for episode in group]
     turns = sum(len(episode.turns) for episode in flat)

@@ -1,9 +1,10 @@
-"""Multiagent fine-tuning (arXiv 2501.05707), re-stated for search: data of a debate, by agent and role.
+"""Multiagent fine-tuning (arXiv 2501.05707), adapted to search: training data from a debate, by agent and role.
 
-N agents answer; in later rounds each sees what the others answered; the majority of the last round is the label.
-Generator n learns its own first answers that equal it; critic n learns its last episodes that equal it: all repaired
-answers (C-) and about half as many kept ones (C+). Differs from the paper: summaries are the others' answers; C+ items
-are written under the same key as C- items; the label may be the truth, as a control.
+N agents answer; in later rounds each sees the others' answers; the majority answer of the last round is the label.
+Generator n learns its own first-round episodes that agree with the label. Critic n learns its last-round episodes that
+agree: all whose first answer did not (C-, repaired) and about half as many whose first answer did (C+, unchanged).
+Differs from the paper: summaries are the others' answers; C+ items are written under the same key as C- items; the
+label may be the true answer, as a control.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ class DebateConfig:
     """A debate.
 
     Attributes:
-        rounds: of answers, the first included.
-        label: "vote" of the last round, or "truth" as a control.
+        rounds: rounds of answers, including the first.
+        label: "vote" is the majority of the last round; "truth" the true answer, as a control.
+        sampling: how tokens are drawn.
+        seed: of the debate.
     """
 
     rounds: int = 2
@@ -44,14 +47,14 @@ class DebateConfig:
 
 @dataclass(frozen=True)
 class Debate:
-    """What a debate gave.
+    """The outcome of a debate.
 
     Attributes:
         episodes: [agent][round][question].
-        votes: normalised majority of each question, None without an answer.
-        vote_accuracy: share of questions whose vote is right.
-        generator_data: [agent] first-round episodes that equal the label.
-        critic_data: [agent] last-round episodes that equal the label, their prompts holding the others' answers.
+        votes: normalised majority answer of each question, None without any answer.
+        vote_accuracy: share of questions with a right vote.
+        generator_data: [agent] first-round episodes that agree with the label.
+        critic_data: [agent] last-round episodes that agree with the label; their prompts contain the others' answers.
     """
 
     episodes: tuple[tuple[tuple[Episode, ...], ...], ...]
@@ -69,7 +72,7 @@ def debate(
     searcher: Searcher,
     config: DebateConfig,
 ) -> Debate:
-    """Plays a debate: generators speak first, critics afterwards."""
+    """Plays a debate: generators answer in the first round, critics in the later ones."""
     played: list[list[list[Episode]]] = [[] for _ in generators]
     for number in range(config.rounds):
         said = [[_answer(episodes[-1][q]) for episodes in played] if number else [] for q in range(len(questions))]
@@ -106,10 +109,13 @@ def split_data(data: Sequence[Sequence[Episode]], arm: Arm, *, seed: int = 0) ->
     """The training data of each agent under an arm.
 
     Args:
-        data: [agent] own episodes.
-        arm: "own" as published; "union" gives everyone everything; "size_matched" everyone the same random 1/N of it;
-            "random" splits the union over the agents at random.
-        seed: of the draws.
+        data: [agent] its own episodes.
+        arm: "own" as published; "union" gives every agent all data; "size_matched" gives every agent the same random
+            1/N of all data; "random" splits all data over the agents at random.
+        seed: of the random choice.
+
+    Returns:
+        [agent] its training episodes.
     """
     union = [episode for own in data for episode in own]
     order = np.random.default_rng((seed, 29)).permutation(len(union))
@@ -123,7 +129,7 @@ def split_data(data: Sequence[Sequence[Episode]], arm: Arm, *, seed: int = 0) ->
 
 
 def _shown(question: Question, answers: Sequence[str | None], agent: int) -> Question:
-    """The question with the other agents' answers below it; the agent's own is not among them."""
+    """The question with the other agents' answers below it."""
     others = [answer for at, answer in enumerate(answers) if at != agent and answer is not None]
     return replace(question, text=f"{question.text}\nothers say: {', '.join(others)}") if others else question
 
@@ -133,7 +139,7 @@ def _answer(episode: Episode) -> str | None:
 
 
 def _majority(answers: Sequence[str | None]) -> str | None:
-    """The most frequent answer; of several, the one that was given first."""
+    """The most frequent answer; the first one if several tie."""
     counts = Counter(answer for answer in answers if answer is not None)
     return counts.most_common(1)[0][0] if counts else None
 
@@ -145,10 +151,10 @@ def _agrees(episode: Episode, vote: str | None, label: str) -> bool:
 def _critic_items(
     episodes: Sequence[Episode], first: Sequence[bool], last: Sequence[bool], generator: np.random.Generator
 ) -> tuple[Episode, ...]:
-    """All repaired items and, on a fair coin for each of them, a kept one while there are any."""
+    """All repaired episodes and, for each of them with probability 1/2, one unchanged episode while any is left."""
     repaired = [episode for episode, a, b in zip(episodes, first, last) if b and not a]
-    kept = [episode for episode, a, b in zip(episodes, first, last) if b and a]
-    order = iter(generator.permutation(len(kept)).tolist())
+    unchanged = [episode for episode, a, b in zip(episodes, first, last) if b and a]
+    order = iter(generator.permutation(len(unchanged)).tolist())
     coins = generator.random(len(repaired)) < 0.5
-    chosen = [kept[i] for coin in coins if coin and (i := next(order, None)) is not None]
+    chosen = [unchanged[i] for coin in coins if coin and (i := next(order, None)) is not None]
     return (*repaired, *chosen)

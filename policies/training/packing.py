@@ -1,9 +1,8 @@
-"""Several sequences to a row, apart from each other: packing, for batches whose lengths differ widely.
+"""Packing: several sequences per row, for batches whose lengths differ widely.
 
-`micro_batches` puts only sequences of like length together, so such batches cost it many small forwards.
-
-Each sequence of a row has positions from 0 and attends to itself alone, so its loss is what it has in a row of its
-own. Rows are as long as the longest sequence, which keeps attention no dearer than padding to that length.
+`micro_batches` groups sequences of similar length, so such batches need many small forwards. Here each sequence of a
+row has positions from 0 and attends only to itself, so its loss does not change. Rows are as long as the longest
+sequence, so attention costs no more than with padding to that length.
 """
 
 from __future__ import annotations
@@ -20,14 +19,17 @@ __all__ = ["best_fit", "packed_micro_batches"]
 
 
 def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins of indices, longest first, each into the fullest bin that still holds it (best-fit decreasing).
+    """Best-fit decreasing: puts each index, longest first, into the fullest bin that has room for it.
 
     Args:
-        lengths: at least 1 and at most `capacity` each.
+        lengths: each from 1 to `capacity`.
         capacity: of a bin.
+
+    Returns:
+        Indices into `lengths`, [bins][members].
     """
     bins: list[list[int]] = []
-    room: list[tuple[int, int]] = []  # (left, bin), sorted
+    room: list[tuple[int, int]] = []  # (room left, bin), sorted
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         at = bisect_left(room, (lengths[index], -1))
         if at == len(room):
@@ -41,9 +43,9 @@ def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 def packed_micro_batches(data: TokenRows, max_tokens: int, device: torch.device | str = "cpu") -> Iterator[MicroBatch]:
-    """Packs rows into micro-batches of at most `max_tokens` positions (one row may exceed them).
+    """Packs rows into micro-batches of at most `max_tokens` positions (a single row may exceed it).
 
-    A sequence ends with its last policy token; sequences without policy tokens are left out.
+    Sequences are cut after their last policy token; those without policy tokens are left out.
     """
     lengths = {row: length for row, mask in enumerate(data.masks) if (length := used_length(mask))}
     if not lengths:
@@ -65,7 +67,7 @@ def _packed(
         for number, row in enumerate(members):
             here = slice(at, at + lengths[row])
             ids[line, here], policy[line, here] = data.ids[row][: lengths[row]], data.masks[row][: lengths[row]]
-            policy[line, at] = False  # its first token is predicted by nothing
+            policy[line, at] = False  # nothing predicts the first token of a sequence
             segments[line, here], positions[line, here] = number, np.arange(lengths[row])
             at += lengths[row]
     rows = tuple(row for members in bins for row in members)

@@ -1,4 +1,4 @@
-"""Who plays the rollouts of a policy that trains: the policy itself, vLLM, or a whole copy of sharded weights."""
+"""Players: what samples the rollouts of a policy in training. The policy itself, vLLM, or a copy of sharded weights."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ __all__ = ["OwnWeights", "Player"]
 
 
 class Player(Policy, Protocol):
-    """A policy that plays for the one that trains, and follows it."""
+    """Samples rollouts for the policy in training, with weights that follow it."""
 
     @property
     def weights(self) -> LanguageModelPolicy:
-        """The whole weights, what checkpoints hold; after an update, current once `refresh` was called."""
+        """The complete weights, as checkpoints store them; up to date only after `sync`."""
         ...
 
-    def refresh(self) -> None:
-        """Takes over what updates have changed; all processes call it together."""
+    def sync(self) -> None:
+        """Copies the weights in training to the player; all processes call it together."""
         ...
 
-    def adopt(self) -> None:
-        """Gives `weights`, into which a checkpoint was loaded, to the policy that trains; all processes call it."""
+    def load(self) -> None:
+        """Copies `weights`, into which a checkpoint was loaded, to the policy in training; all processes call it."""
         ...
 
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """The usual case: the policy that trains plays its own rollouts."""
+    """The usual player: the policy in training samples its own rollouts."""
 
     weights: LanguageModelPolicy
     exact_tokens: bool = True
 
     @property
     def policy_id(self) -> str:
-        """That of the weights."""
+        """The id of the weights."""
         return self.weights.policy_id
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> Session:
-        """Opens a session of the weights."""
+        """Opens a session that samples from the weights."""
         return self.weights.start(questions, spec, seeds, sampling)
 
-    def refresh(self) -> None:
-        """There is one copy."""
+    def sync(self) -> None:
+        """Does nothing: there is one copy of the weights."""
 
-    def adopt(self) -> None:
-        """There is one copy."""
+    def load(self) -> None:
+        """Does nothing: there is one copy of the weights."""

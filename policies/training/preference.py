@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from ...envs.episode import Episode
 from ...retrieval_index.errors import BerrypickError
-from ..language.batches import TokenRows, micro_batches, score, score_rows
+from ..language.batches import TokenRows, log_probs_of, log_probs_of_rows, micro_batches
 from ..language.episode_rows import rows_of
 from ..language.model import LanguageModelPolicy
 from .update_step import clear_gradients, take_step
@@ -25,10 +25,11 @@ Pair = tuple[Episode, Episode]
 
 @dataclass(frozen=True)
 class DpoConfig:
-    """DPO.
+    """Direct preference optimisation.
 
     Attributes:
-        beta: strength of the hold on the reference.
+        beta: scale of the implicit reward; a larger value stays closer to the reference model.
+        max_grad_norm: gradients are clipped to this norm.
         max_tokens: padded tokens of a micro-batch.
     """
 
@@ -38,7 +39,7 @@ class DpoConfig:
 
 
 def preference_pairs(groups: Sequence[Sequence[Episode]], *, per_question: int = 1, seed: int = 0) -> list[Pair]:
-    """Pairs of different reward, the better one chosen: at most `per_question` of each group, drawn at random."""
+    """Pairs (better, worse) of different reward: at most `per_question` of each group, drawn at random."""
     pairs: list[Pair] = []
     for index, group in enumerate(groups):
         all_pairs = [(a, b) for a in group for b in group if a.reward > b.reward]
@@ -56,27 +57,28 @@ def dpo_update(
 ) -> dict[str, float]:
     """One update in place: -log sigmoid(beta [(log pi - log pi_ref)(chosen) - (log pi - log pi_ref)(rejected)]).
 
-    Sequence log-probabilities run over the policy's own tokens; retrieved text is masked. The gradient is accumulated
-    in two passes, so that only one micro-batch is in memory: the pair's weight is fixed by the first. Dropout is off.
+    Sequence log-probabilities run over the policy's own tokens; retrieved text is masked. Dropout is off. Two passes
+    keep a single micro-batch in memory: the first computes each pair's margin and thus the weight of its gradient, the
+    second accumulates the weighted gradients.
 
     Returns:
-        Mean loss, accuracy (the margin is right) and reward margin of the pairs, before the update.
+        Mean loss, accuracy (share of pairs with a positive margin) and reward margin of the pairs, before the update.
 
     Raises:
-        BerrypickError: there is no pair.
-        NonFiniteLossError: weights and optimizer are as they were.
+        BerrypickError: there are no pairs.
+        NonFiniteLossError: weights and optimizer are unchanged.
     """
     if not pairs:
-        raise BerrypickError("no pairs to learn from: in every group all rollouts have the same reward; sample more")
+        raise BerrypickError("there are no pairs: the rollouts of every group have equal rewards; sample more")
     data = rows_of(policy, [episode for pair in pairs for episode in pair])
     fixed, now = (_sequence_log_probs(model, data, config.max_tokens) for model in (reference, policy.model))
     margin = config.beta * ((now - fixed)[::2] - (now - fixed)[1::2])
-    # d loss / d log pi of the chosen; the rejected one's has the other sign.
+    # Rows alternate chosen, rejected. d loss / d log pi of the chosen rollout; the rejected one's has the other sign.
     slope = -config.beta * torch.sigmoid(-margin) / len(pairs)
     slopes = torch.stack([slope, -slope], dim=1).flatten()
     clear_gradients(optimizer)
     for micro in micro_batches(data, config.max_tokens, policy.model.device):
-        log_probs, _ = score(policy.model, micro)
+        log_probs, _ = log_probs_of(policy.model, micro)
         weights = torch.repeat_interleave(slopes[list(micro.rows)].to(log_probs), micro.policy.sum(1))
         (weights * log_probs).sum().backward()
     loss = float(-torch.nn.functional.logsigmoid(margin).mean())
@@ -91,4 +93,4 @@ def dpo_update(
 
 def _sequence_log_probs(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> Tensor:
     """Summed log-probabilities of each row's policy tokens, float64 [N]."""
-    return torch.stack([log_probs.double().sum() for log_probs, _ in score_rows(model, data, max_tokens)])
+    return torch.stack([log_probs.double().sum() for log_probs, _ in log_probs_of_rows(model, data, max_tokens)])

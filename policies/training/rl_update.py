@@ -1,10 +1,9 @@
-"""One update of the GRPO family: rollouts, advantages, clipped token loss, terms."""
+"""One update of the GRPO family: advantages of the rollouts, clipped token loss, terms, optimizer step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,42 +11,17 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ...envs.episode import Episode
-from ..language.batches import micro_batches, score, twins
+from ..language.batches import MicroBatch, identical_rows, log_probs_of, micro_batches
 from ..language.model import LanguageModelPolicy
-from ..objectives.bonuses import OutcomeCounts
 from ..objectives.groups import groups_of
 from ..objectives.losses import StepTokens, TokenBatch
-from ..objectives.objective import Objective
+from ..objectives.objective import Objective, RlState
 from .distributed import ONE_PROCESS, Processes, share
+from .rl_config import RlConfig
 from .step_rows import StepRows, step_rows
 from .update_step import clear_gradients, take_step
 
-if TYPE_CHECKING:
-    from .rl import RlConfig
-
 __all__ = ["RlState", "rl_update"]
-
-
-@dataclass
-class RlState:
-    """What an objective remembers from step to step; part of every checkpoint.
-
-    Attributes:
-        counts: outcomes seen so far.
-        coefficients: of adaptive terms.
-    """
-
-    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
-    coefficients: dict[str, float] = field(default_factory=dict)
-
-    def state_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {"counts": self.counts.state_dict(), "coefficients": dict(self.coefficients)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts back what `state_dict` returned."""
-        self.counts.load_state_dict(state["counts"])
-        self.coefficients = dict(state["coefficients"])
 
 
 def rl_update(
@@ -62,24 +36,27 @@ def rl_update(
     reference: PreTrainedModel | None = None,
     processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
-    """One step's updates in place; returns its metrics, of its last update where they are one's.
+    """Makes the updates of one step in place.
 
-    Retrieved text is masked, dropout is off. Rollouts that have no gradient are not computed: the loss and the clip
-    fraction are means over all policy tokens, the divergence from the sampler over those that were computed.
+    Retrieved text is masked; dropout is off. Rollouts without a gradient are not computed. The loss and the clip
+    fraction are still means over all policy tokens; the divergence from the sampler is a mean over the computed ones.
 
     Args:
         policy: trained in place.
-        optimizer: over its weights.
+        optimizer: over the policy's weights.
         groups: ended episodes with exact tokens, [question][sample].
-        objective: rewards to token losses.
-        config: of the run.
-        step: from 0; seeds what draws.
-        state: read, then updated.
-        reference: the policy that KL terms hold on to.
-        processes: each was given all groups; the rollouts are divided among them.
+        objective: turns rewards into token losses.
+        config: the configuration of the run.
+        step: number of the step, from 0; seeds random draws.
+        state: read first, then updated with the outcomes of this step.
+        reference: the reference model of KL terms.
+        processes: each process is given all groups and differentiates a share of the rollouts.
+
+    Returns:
+        Metrics of the step; those of a single update (loss, gradient norm, ...) are the last update's.
 
     Raises:
-        NonFiniteLossError: weights and optimizer are as they were before the update that failed, `state` as it was.
+        NonFiniteLossError: `state` is unchanged, weights and optimizer are as before the update that failed.
     """
     state = state or RlState()
     rewards = groups_of(groups, config.step_seed(step))
@@ -90,8 +67,9 @@ def rl_update(
     sampled = [tokens.entropies for episode in flat for _, tokens in episode.token_turns]
     entropy = float(np.mean(np.concatenate(sampled, dtype=np.float64)))
     written = [row for row, tokens in enumerate(rows.old) if len(tokens)]
+    shared = _Step(rows, objective, config, step, entropy, state.coefficients)
     for chosen in _mini_batches(written, config, step):
-        metrics = _update(policy, optimizer, rows, chosen, entropy, objective, config, step, state, processes)
+        metrics = _update(policy, optimizer, shared, chosen, processes)
     if objective.bonus is not None:
         state.counts.add(rewards, objective.bonus.key)
     for term in objective.terms:
@@ -106,7 +84,26 @@ def rl_update(
     }
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What all updates of one step share.
+
+    Attributes:
+        number: of the step, from 0.
+        entropy: mean token entropy of the step's rollouts, nats.
+        coefficients: of adaptive terms, by name.
+    """
+
+    rows: StepRows
+    objective: Objective
+    config: RlConfig
+    number: int
+    entropy: float
+    coefficients: Mapping[str, float]
+
+
 def _mini_batches(rows: Sequence[int], config: RlConfig, step: int) -> Iterator[list[int]]:
+    """The rollouts of each update: `mini_batches` random parts per epoch, or all rollouts at once."""
     for epoch in range(config.epochs):
         order = np.asarray(rows)
         if config.mini_batches > 1:
@@ -118,58 +115,48 @@ def _mini_batches(rows: Sequence[int], config: RlConfig, step: int) -> Iterator[
 def _update(
     policy: LanguageModelPolicy,
     optimizer: torch.optim.Optimizer,
-    rows: StepRows,
+    step: _Step,
     chosen: list[int],
-    entropy: float,
-    objective: Objective,
-    config: RlConfig,
-    step: int,
-    state: RlState,
     processes: Processes,
 ) -> dict[str, float]:
-    """One optimizer update over some rollouts, all of which wrote tokens."""
+    """One optimizer update over some rollouts, each of which has at least one policy token.
+
+    M counts the policy tokens of the update, N those of a micro-batch. Every loss is divided by M (or by the number of
+    rollouts) before it is differentiated, so the gradients that micro-batches and processes add up are those of the
+    mean over the whole update, however it was cut.
+    """
+    rows, config, device = step.rows, step.config, policy.model.device
     counts = [len(rows.old[row]) for row in chosen]
-    starts = dict(zip(chosen, np.cumsum([0, *counts]).tolist()))
+    total = sum(counts)
+    starts = dict(zip(chosen, np.cumsum([0, *counts]).tolist()))  # where a rollout's tokens begin among the M
     tokens = StepTokens(
         torch.cat([rows.old[row] for row in chosen]),
         torch.cat([rows.advantages[row] for row in chosen]),
-        config.step_seed(step),
-        entropy,
+        config.step_seed(step.number),
+        step.entropy,
     )
-    total, sequences = sum(counts), len(counts)
-    # A rollout whose advantages are all 0 has no gradient; it counts in the mean all the same.
-    live = [row for row in chosen if objective.terms or bool(rows.advantages[row].any())]
-    live = sorted(live, key=lambda row: (-len(rows.data.ids[row]), row))
-    alike = share(twins(rows.data, live), processes)
-    data = rows.data.select([same[0] for same in alike])
+    # Without terms, a rollout whose advantages are all 0 has no gradient and is skipped. It still counts in the mean.
+    live = [row for row in chosen if step.objective.terms or bool(rows.advantages[row].any())]
+    live = sorted(live, key=lambda row: (-len(rows.data.ids[row]), row))  # longest first: shares of equal work
+    identical = share(identical_rows(rows.data, live), processes)
+    computed = rows.data.select([group[0] for group in identical])
     sums = dict.fromkeys(("loss", "clipped", "kl", "tokens"), 0.0)
     clear_gradients(optimizer)
-    device = policy.model.device
-    for micro in processes.even(micro_batches(data, config.max_tokens, device), device):
-        if not micro.rows:
-            score(policy.model, micro)[0].sum().backward()
+    for micro in processes.even(micro_batches(computed, config.max_tokens, device), device):
+        if not micro.rows:  # sharded weights: every process must take part in every forward and backward
+            log_probs_of(policy.model, micro)[0].sum().backward()
             continue
-        at = [row for place in micro.rows for row in alike[place]]
-        scored = score(policy.model, micro, entropy_gradient=objective.needs_entropy_gradient)
-        log_probs, entropies = (_for_each(values, micro.policy.sum(1), micro.rows, alike) for values in scored)
-        batch = _token_batch(rows, tokens, at, starts, log_probs, entropies, state)
-        loss, held = objective.token_loss(batch)
-        if config.loss_mean == "token":
-            mean = loss.sum() / total
-        else:
-            lengths = torch.tensor([len(rows.old[row]) for row in at], device=loss.device)
-            mean = (loss / torch.repeat_interleave(lengths, lengths)).sum() / sequences
+        at = [row for place in micro.rows for row in identical[place]]
+        batch = _token_batch(policy.model, micro, step, tokens, identical, at, starts)
+        loss, clipped = step.objective.token_loss(batch)
+        mean = _mean(loss, [len(rows.old[row]) for row in at], total, len(counts), config.loss_mean)
         mean.backward()
-        _sum(sums, batch, mean, held)
+        _add(sums, batch, mean, clipped)
     parts = processes.gather(sums)
     sums = {name: sum(part[name] for part in parts) for name in sums}
+    what = f"RL step {step.number + 1}"
     norm = take_step(
-        policy.model,
-        optimizer,
-        sums["loss"],
-        max_grad_norm=config.max_grad_norm,
-        what=f"RL step {step + 1}",
-        processes=processes,
+        policy.model, optimizer, sums["loss"], max_grad_norm=config.max_grad_norm, what=what, processes=processes
     )
     return {
         "rl/loss": sums["loss"],
@@ -179,29 +166,62 @@ def _update(
     }
 
 
-def _for_each(values: Tensor, counts: Tensor, places: Sequence[int], alike: Sequence[Sequence[int]]) -> Tensor:
-    """Token values of the rows that were computed, [N], to those of all rows that are the same."""
-    parts = values.split(counts.tolist())
-    return torch.cat([part for place, part in zip(places, parts) for _ in alike[place]])
-
-
 def _token_batch(
-    rows: StepRows,
+    model: PreTrainedModel,
+    micro: MicroBatch,
+    step: _Step,
     tokens: StepTokens,
+    identical: Sequence[Sequence[int]],
     at: Sequence[int],
     starts: Mapping[int, int],
-    log_probs: Tensor,
-    entropies: Tensor,
-    state: RlState,
 ) -> TokenBatch:
-    index = torch.cat([torch.arange(starts[row], starts[row] + len(rows.old[row])) for row in at])
-    reference = None if rows.reference is None else torch.cat([rows.reference[row] for row in at]).to(log_probs)
-    return TokenBatch(tokens, index, log_probs, entropies, reference, None, state.coefficients)
+    """The forward of a micro-batch, with its values repeated for identical rollouts.
+
+    Args:
+        model: the policy's.
+        micro: one row per group of identical rollouts.
+        step: the step.
+        tokens: all tokens of the update, [M].
+        identical: groups of identical rollouts; `micro.rows` indexes them.
+        at: the rollouts of the micro-batch, in the order of their tokens.
+        starts: where each rollout's tokens begin among the M.
+    """
+    values = log_probs_of(model, micro, entropy_gradient=step.objective.needs_entropy_gradient)
+    counts = micro.policy.sum(1)
+    # Identical rollouts share one forward but differ in their advantages, so each needs its own copy in the loss.
+    log_probs, entropies = (_repeated(part, counts, micro.rows, identical) for part in values)
+    old, reference = step.rows.old, step.rows.reference
+    index = torch.cat([torch.arange(starts[row], starts[row] + len(old[row])) for row in at])
+    fixed = None if reference is None else torch.cat([reference[row] for row in at]).to(log_probs)
+    return TokenBatch(tokens, index, log_probs, entropies, fixed, None, step.coefficients)
 
 
-def _sum(sums: dict[str, float], batch: TokenBatch, mean: Tensor, held: Tensor) -> None:
+def _repeated(values: Tensor, counts: Tensor, places: Sequence[int], identical: Sequence[Sequence[int]]) -> Tensor:
+    """Token values of the computed rows, one after another, repeated for all rollouts of each group, [N]."""
+    parts = values.split(counts.tolist())
+    return torch.cat([part for place, part in zip(places, parts) for _ in identical[place]])
+
+
+def _mean(loss: Tensor, lengths: Sequence[int], num_tokens: int, num_rollouts: int, over: str) -> Tensor:
+    """The micro-batch's share of the update's mean loss.
+
+    Args:
+        loss: [N], the tokens of one rollout after another.
+        lengths: tokens of each of these rollouts.
+        num_tokens: of the update.
+        num_rollouts: of the update.
+        over: "token" or "sequence", see `RlConfig.loss_mean`.
+    """
+    if over == "token":
+        return loss.sum() / num_tokens
+    counts = torch.tensor(lengths, device=loss.device)
+    return (loss / torch.repeat_interleave(counts, counts)).sum() / num_rollouts
+
+
+def _add(sums: dict[str, float], batch: TokenBatch, mean: Tensor, clipped: Tensor) -> None:
+    """Adds a micro-batch to the update's sums; "kl" sums the k3 estimate of KL(sampler || policy) over tokens."""
     difference = (batch.old_log_probs - batch.log_probs).detach()
     sums["loss"] += float(mean.detach())
-    sums["clipped"] += float(held.sum())
+    sums["clipped"] += float(clipped.sum())
     sums["kl"] += float((difference.neg().exp() - 1 + difference).sum())
     sums["tokens"] += len(difference)

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: token-mean cross-entropy over what the demonstrator wrote."""
+"""Supervised fine-tuning: mean cross-entropy over the tokens that the demonstrator wrote."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...retrieval_index.errors import BerrypickError
-from ..language.batches import TokenRows, micro_batches, score, used_length
+from ..language.batches import TokenRows, log_probs_of, micro_batches, used_length
 from ..language.model import LanguageModelPolicy
 from ..language.tiny import copying_rows
 from .distributed import ONE_PROCESS, Processes, share
@@ -25,12 +25,18 @@ class SftConfig:
 
     Attributes:
         steps: updates.
-        batch_size: demonstrations an update.
-        learning_rate: peak; 10 % linear warm-up, then cosine to a hundredth.
-        copying_steps: for that many first updates half of each batch is syllable strings said twice, with the loss
-            on the second half; for models that start from nothing.
+        batch_size: demonstrations per update.
+        learning_rate: peak; linear warm-up over a tenth of the updates, then a cosine down to a hundredth of the peak.
+        weight_decay: of AdamW.
+        max_grad_norm: gradients are clipped to this norm.
+        copying_steps: in that many first updates, half of each batch is random names repeated once, with the loss on
+            the repetition. It teaches untrained models to copy.
         max_tokens: padded tokens of a micro-batch.
         packing: put several demonstrations into one row, see `packing.py`.
+        seed: seeds the order of the demonstrations.
+
+    Raises:
+        BerrypickError: a number is out of range.
     """
 
     steps: int = 520
@@ -62,9 +68,9 @@ def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim
 
 
 def sft_batch(demonstrations: TokenRows, policy: LanguageModelPolicy, config: SftConfig, step: int) -> TokenRows:
-    """The batch of one step, a function of (seed, step).
+    """The batch of one step; it depends only on (seed, step). An epoch is a seeded permutation of the demonstrations.
 
-    An epoch is a seeded permutation of the demonstrations; those whose place copying rows take sit it out.
+    Copying rows replace the last demonstrations of a batch, which this epoch then skips.
     """
     total = len(demonstrations.ids)
     if not total:
@@ -93,34 +99,30 @@ def sft_update(
     step: int,
     processes: Processes = ONE_PROCESS,
 ) -> dict[str, float]:
-    """One update in place, without dropout; returns its metrics.
-
-    Each process is given the whole batch and takes a share.
+    """One update in place, without dropout; returns its metrics. Each process is given the batch and takes a share.
 
     Raises:
-        BerrypickError: no token of the batch was written by a policy, or one lies outside the policy's window.
-        NonFiniteLossError: weights and optimizer are as they were.
+        BerrypickError: the batch has no policy token, or a row exceeds the policy's window.
+        NonFiniteLossError: weights and optimizer are unchanged.
     """
     rate = config.learning_rate * _schedule(step, config.steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    total, loss_sum, entropy_sum = batch.num_policy_tokens, 0.0, 0.0
+    total, loss_sum, entropy_sum = batch.num_policy_tokens, 0.0, 0.0  # total over all processes
     if not total:
-        raise BerrypickError(
-            f"SFT step {step + 1}: no token of the batch was written by a policy; check the demonstrations"
-        )
+        raise BerrypickError(f"SFT step {step + 1}: the batch has no policy token; check the demonstrations")
     longest = max(map(used_length, batch.masks))
     if longest > policy.window:
         raise BerrypickError(
             f"SFT step {step + 1}: a row of {longest} tokens exceeds the window of {policy.window} of "
-            f"{policy.policy_id}; leave such rows out (within_window)"
+            f"{policy.policy_id}; drop such rows with within_window"
         )
     clear_gradients(optimizer)
-    mine = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)
+    own = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)
     device = policy.model.device
     cut = packed_micro_batches if config.packing else micro_batches
-    for micro in processes.even(cut(batch.select(mine), config.max_tokens, device), device):
-        log_probs, entropies = score(policy.model, micro)
+    for micro in processes.even(cut(batch.select(own), config.max_tokens, device), device):
+        log_probs, entropies = log_probs_of(policy.model, micro)
         loss = -log_probs.sum() / total
         loss.backward()
         loss_sum += float(loss.detach())
@@ -144,6 +146,7 @@ def sft_update(
 
 
 def _schedule(step: int, steps: int) -> float:
+    """Factor of the peak learning rate."""
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm

@@ -1,8 +1,8 @@
-"""Fully sharded training (FSDP2): weights, gradients and optimizer are divided among processes, layer by layer.
+"""Fully sharded training (FSDP2): weights, gradients and optimizer are split over processes, layer by layer.
 
-Rollouts cannot run on shards, for every forward waits for all processes and episodes end at different times: each
-process plays its share with a whole copy of the weights, which is brought up to date before each step's rollouts and
-is what checkpoints hold. A checkpoint therefore knows nothing of how many processes wrote it.
+Rollouts do not run on shards: every forward waits for all processes, but episodes end at different times. So each
+process plays its share with a complete copy of the weights, synchronised before each step's rollouts. Checkpoints store
+this copy, so they do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ __all__ = ["ShardedProcesses", "WholeCopy", "distributed_like", "shard"]
 
 
 class ShardedProcesses(TorchProcesses):
-    """Processes that hold a shard of each gradient: the backward pass itself sums over them."""
+    """Processes with a shard of each gradient; the backward pass itself sums over processes."""
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Nothing left to add."""
+        """Does nothing: the backward pass has summed them."""
 
     def even(self, batches: Iterable[MicroBatch], device: torch.device) -> list[MicroBatch]:
-        """As many micro-batches in every process: one that has fewer adds some without rows, or the others wait."""
-        mine = list(batches)
+        """Adds empty micro-batches until all processes have equally many; otherwise some would wait forever."""
+        own = list(batches)
         empty = MicroBatch(
             (), torch.zeros((1, 2), dtype=torch.int64, device=device), torch.zeros((1, 1), dtype=torch.bool).to(device)
         )
-        return mine + [empty] * (max(self.gather(len(mine))) - len(mine))
+        return own + [empty] * (max(self.gather(len(own))) - len(own))
 
 
 @dataclass(frozen=True)
 class WholeCopy(OwnWeights):
-    """A player whose weights are a whole copy of the sharded ones."""
+    """A player with a complete copy of the sharded weights."""
 
     sharded: LanguageModelPolicy = field(kw_only=True)
 
     @torch.no_grad()
-    def refresh(self) -> None:
-        """Gathers the shards, one parameter at a time."""
-        for mine, theirs in self._pairs():
-            mine.copy_(theirs.full_tensor())
+    def sync(self) -> None:
+        """Gathers the shards into the copy, one parameter at a time."""
+        for whole, sharded in self._pairs():
+            whole.copy_(sharded.full_tensor())
 
     @torch.no_grad()
-    def adopt(self) -> None:
-        """Deals the whole copy out again."""
-        for mine, theirs in self._pairs():
-            theirs.copy_(distributed_like(theirs, mine))
+    def load(self) -> None:
+        """Splits the copy into the shards."""
+        for whole, sharded in self._pairs():
+            sharded.copy_(distributed_like(sharded, whole))
 
     def _pairs(self) -> Iterable[tuple[Tensor, Any]]:
         names = dict(self.weights.model.named_parameters())
@@ -63,17 +63,17 @@ class WholeCopy(OwnWeights):
 
 
 def shard(policy: LanguageModelPolicy) -> WholeCopy:
-    """Shards a policy over the default process group; its own model stays whole, a copy of it is sharded.
+    """Shards a copy of the policy's model over the default process group; the policy's own model stays complete.
 
     Raises:
-        BerrypickError: torch is too old, or the model holds LoRA matrices.
+        BerrypickError: torch is too old, or the model has LoRA.
     """
     try:
         from torch.distributed.fsdp import FSDPModule, fully_shard
     except ImportError as error:
-        raise BerrypickError(f"--fsdp needs torch 2.9 or later ({error}); upgrade it, or leave --fsdp out") from error
-    if hasattr(policy.model, "merge_and_unload"):
-        raise BerrypickError("--fsdp shards whole models and --lora-rank trains small parts of one; leave one out")
+        raise BerrypickError(f"--fsdp needs torch 2.9 or later ({error}); upgrade it, or drop --fsdp") from error
+    if policy.has_lora:
+        raise BerrypickError("--fsdp and --lora-rank do not work together; drop one of them")
     model: Any = copy.deepcopy(policy.model)
     units = set(model._no_split_modules or ())
     for module in model.modules():
@@ -81,7 +81,9 @@ def shard(policy: LanguageModelPolicy) -> WholeCopy:
             fully_shard(module)
     fully_shard(model)
     for module in model.modules():
-        if isinstance(module, FSDPModule):  # losses are divided by the step's tokens already: gradients are summed
+        if isinstance(
+            module, FSDPModule
+        ):  # losses are already divided by the update's tokens, so gradients must be summed
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
     sharded = LanguageModelPolicy(model, policy.tokenizer, policy.policy_id)
@@ -89,7 +91,7 @@ def shard(policy: LanguageModelPolicy) -> WholeCopy:
 
 
 def distributed_like(parameter: Any, value: Tensor) -> Tensor:
-    """A whole tensor as `parameter` is sharded."""
+    """Shards a complete tensor like `parameter`."""
     from torch.distributed.tensor import distribute_tensor
 
     out: Tensor = distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)

@@ -1,4 +1,4 @@
-"""The rollouts of a step as rows of tokens: what sampled them, what they are worth, what the reference says."""
+"""The rollouts of a step as rows of tokens, with log-probabilities and an advantage for each token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...envs.episode import Episode
 from ...envs.formats.turn_format import Answer
 from ...envs.metrics.entropy import query_token_mask
 from ...retrieval_index.errors import BerrypickError
-from ..language.batches import TokenRows, score_rows
+from ..language.batches import TokenRows, log_probs_of_rows
 from ..language.episode_rows import rows_of
 from ..language.model import LanguageModelPolicy
 from ..objectives.objective import Advantages, Objective
@@ -25,7 +25,14 @@ __all__ = ["StepRows", "step_rows"]
 
 @dataclass(frozen=True)
 class StepRows:
-    """The step's rollouts; per-token tensors [T_i] over each one's policy tokens, in order."""
+    """The rollouts of a step; each tensor is [N_i], over the policy tokens of rollout i in order.
+
+    Attributes:
+        data: token ids and policy masks.
+        old: log-probabilities under the policy that sampled, nats.
+        advantages: float64.
+        reference: log-probabilities under the reference model, nats; None if the objective does not need them.
+    """
 
     data: TokenRows
     old: Sequence[Tensor]
@@ -41,21 +48,29 @@ def step_rows(
     reference: PreTrainedModel | None,
     max_tokens: int,
 ) -> StepRows:
-    """Encodes ended episodes with exact tokens; a bonus keeps off the answer's tokens unless the objective wants it."""
+    """Encodes ended episodes and spreads their advantages over their tokens.
+
+    Tokens of the final answer get no bonus unless the objective says so.
+
+    Raises:
+        BerrypickError: no episode has a policy token, or the reference model is missing.
+    """
     data = rows_of(policy, episodes)
     if not data.num_policy_tokens:
-        raise BerrypickError("no rollout of the step wrote a token; check the prompt's length and --max-new-tokens")
+        raise BerrypickError(
+            "no rollout of the step has a policy token; check the prompt's length and --max-new-tokens"
+        )
     per_token = []
     for episode, base, bonus in zip(episodes, advantages.base.flatten(), advantages.bonus.flatten()):
         everywhere = objective.bonus_on_answer_tokens
         outside = torch.from_numpy(~_answer_tokens(episode)).double()
         per_token.append(base + bonus * (torch.ones_like(outside) if everywhere else outside))
-    held = None
+    fixed = None
     if objective.needs_reference:
         if reference is None:
-            raise BerrypickError(f"objective {objective.name} holds on to a reference policy, but none was given")
-        held = [log_probs for log_probs, _ in score_rows(reference, data, max_tokens)]
-    return StepRows(data, [_sampled_log_probs(episode) for episode in episodes], per_token, held)
+            raise BerrypickError(f"objective {objective.name} needs a reference model; pass reference=")
+        fixed = [log_probs for log_probs, _ in log_probs_of_rows(reference, data, max_tokens)]
+    return StepRows(data, [_sampled_log_probs(episode) for episode in episodes], per_token, fixed)
 
 
 def _sampled_log_probs(episode: Episode) -> Tensor:
@@ -64,7 +79,7 @@ def _sampled_log_probs(episode: Episode) -> Tensor:
 
 
 def _answer_tokens(episode: Episode) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which of a rollout's policy tokens write the final answer, bool [T]."""
+    """Which policy tokens of a rollout write the final answer, bool [N]."""
     parts = [np.zeros(0, np.bool_)]
     for turn, tokens in episode.token_turns:
         if isinstance(turn.action, Answer):

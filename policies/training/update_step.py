@@ -1,4 +1,4 @@
-"""The two ends of every update: gradients of zero before the micro-batches, one checked optimizer step after them."""
+"""What begins and ends every update: zero gradients before the micro-batches, one checked optimizer step after them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["NonFiniteLossError", "clear_gradients", "take_step"]
 
 
 class NonFiniteLossError(BerrypickError):
-    """The loss or its gradient is no number; nothing was updated."""
+    """The loss or its gradient is infinite or NaN; nothing was updated."""
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Zeros for every weight, reached or not, so that all processes have equally many gradients to sum."""
+    """Sets every gradient to zeros (not None), so that all processes have the same gradients to sum."""
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
         parameter.grad = torch.zeros_like(parameter)
 
@@ -35,25 +35,25 @@ def take_step(
     """Sums gradients over processes, clips them and steps.
 
     Args:
-        model: its weights hold the gradients.
-        optimizer: over its weights.
-        loss: of all processes, which is checked with the gradient's norm.
-        max_grad_norm: the norm that larger gradients are scaled to.
-        what: the update, as an error calls it.
-        processes: each comes here with its share of the gradient.
+        model: its parameters have the gradients.
+        optimizer: over the model's parameters.
+        loss: the loss of all processes; must be finite.
+        max_grad_norm: larger gradients are scaled down to this norm.
+        what: names the update in errors.
+        processes: each has its share of the gradient.
 
     Returns:
-        The gradient's norm before it was clipped.
+        The norm of the gradient before clipping.
 
     Raises:
-        NonFiniteLossError: weights and optimizer are as they were.
+        NonFiniteLossError: weights and optimizer are unchanged.
     """
     processes.sum_gradients(list(model.parameters()))
     norm = clip_gradients(model.parameters(), max_grad_norm)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise NonFiniteLossError(
-            f"{what}: loss {loss}, gradient norm {norm}; the last checkpoint is good: start from it with a lower "
-            "learning rate, in another --out"
+            f"{what}: loss {loss}, gradient norm {norm}; start from the last checkpoint, which is intact, with a lower "
+            "learning rate in another --out"
         )
     optimizer.step()
     return norm

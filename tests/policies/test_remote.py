@@ -110,7 +110,7 @@ def test_a_busy_server_is_asked_again(serve, world: Task) -> None:
 
 def test_an_answer_that_is_no_completion_is_said(serve, world: Task) -> None:
     url, _ = serve(lambda body: (404, {"error": "no such model"}))
-    with pytest.raises(BerrypickError, match=r"answered 404 and no completion .*no such model.* check the model"):
+    with pytest.raises(BerrypickError, match=r"answered 404 without a completion .*no such model.* check the model"):
         play(RemotePolicy(url, "m"), world)
     with pytest.raises(BerrypickError, match=r"no answer from .* start its server"):
         play(RemotePolicy("http://127.0.0.1:9/v1", "m", retries=0), world)

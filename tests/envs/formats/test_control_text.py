@@ -129,7 +129,7 @@ def test_a_trainers_own_encoding_of_an_escaped_conversation_has_the_templates_to
 
 @pytest.mark.parametrize("name", turn_format_names())
 def test_our_own_encoding_makes_no_special_token_of_a_passage(qwen_like, name):
-    from berrypick.policies.language.model import encode
+    from berrypick.policies.language.encoding import encode
 
     episode = start(QUESTION, EpisodeSpec(turn_format=name))
     advance([episode], [Draft(SEARCHES[name])], Hostile())

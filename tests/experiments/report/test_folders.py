@@ -63,7 +63,7 @@ def test_a_folder_without_rollouts_is_told_what_works(
         ("/nosuchdir", "no such folder: /nosuchdir"),
         ("a/b/c", "no such folder: a/b/c"),
         ("nosuchdir/", "no such folder: nosuchdir/"),
-        ("notes.txt", "notes.txt is a file and no .gguf"),
+        ("notes.txt", "notes.txt is a file but not a .gguf file"),
         ("nowhere/to/be.gguf", "no such file: nowhere/to/be.gguf"),
     ],
 )

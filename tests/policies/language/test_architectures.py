@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from berrypick.envs.tasks.registry import Task
-from berrypick.policies.language.batches import TokenRows, score_rows
+from berrypick.policies.language.batches import TokenRows, log_probs_of_rows
 from berrypick.policies.language.episode_rows import rows_of, within_window
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.policy import Sampling
@@ -32,7 +32,7 @@ def test_a_session_samples_from_what_the_training_forward_says(
     episodes = [episode for group in groups for episode in group]
     rows = rows_of(policy, episodes)
     assert max(map(len, rows.ids)) > 3 * 24  # the windows
-    for episode, (log_probs, entropies) in zip(episodes, score_rows(policy.model, rows, 4096)):
+    for episode, (log_probs, entropies) in zip(episodes, log_probs_of_rows(policy.model, rows, 4096)):
         turns = [turn.draft.tokens for turn in episode.turns]
         np.testing.assert_allclose(np.concatenate([t.log_probs for t in turns]), log_probs, atol=1e-4)
         np.testing.assert_allclose(np.concatenate([t.entropies for t in turns]), entropies, atol=1e-4)
@@ -48,7 +48,7 @@ def test_no_padding_stands_behind_the_last_learned_position(
     groups = rollout(policy, world.split("train"), spec, world.searcher, num_samples=8, sampling=sampling, seed=1)
     episodes = [episode for group in groups for episode in group]
     assert any(turn.error == WINDOW_FULL for episode in episodes for turn in episode.turns)
-    for episode, (log_probs, _) in zip(episodes, score_rows(policy.model, rows_of(policy, episodes), 4096)):
+    for episode, (log_probs, _) in zip(episodes, log_probs_of_rows(policy.model, rows_of(policy, episodes), 4096)):
         sampled = np.concatenate([turn.draft.tokens.log_probs for turn in episode.turns])
         np.testing.assert_allclose(sampled, log_probs, atol=1e-4)
 

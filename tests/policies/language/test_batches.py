@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from berrypick.policies.language.batches import TokenRows, micro_batches, score
+from berrypick.policies.language.batches import TokenRows, log_probs_of, micro_batches
 from berrypick.policies.language.model import LanguageModelPolicy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,7 +54,7 @@ def test_scores_do_not_depend_on_padding_or_on_what_follows_the_last_policy_toke
     data = rows_of(masks)
     with torch.no_grad():
         for batch in micro_batches(data, 1000):
-            log_probs, entropies = score(model, batch)
+            log_probs, entropies = log_probs_of(model, batch)
             expected = []
             for row in batch.rows:
                 logits = torch.log_softmax(model(torch.from_numpy(data.ids[row]).long()[None]).logits[0], -1)
@@ -73,7 +73,7 @@ def test_an_architecture_with_another_head_is_scored_through_its_own_forward(
     data = rows_of([[False, True, True, False, True]])
     (batch,) = micro_batches(data, 100)
     with torch.no_grad():
-        expected = score(model, batch)
+        expected = log_probs_of(model, batch)
         model.config.model_type = "something_else"
-        for got, wanted in zip(score(model, batch), expected):
+        for got, wanted in zip(log_probs_of(model, batch), expected):
             torch.testing.assert_close(got, wanted)

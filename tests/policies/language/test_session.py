@@ -16,14 +16,9 @@ from berrypick.envs.episode import Episode
 from berrypick.envs.formats.turn_format import Search
 from berrypick.envs.questions import EpisodeSpec, Question
 from berrypick.envs.tasks.registry import Task
-from berrypick.policies.language.batches import TokenRows, micro_batches, score
-from berrypick.policies.language.model import (
-    LanguageModelPolicy,
-    encode,
-    encode_episode,
-    encode_prompt,
-    load_language_model,
-)
+from berrypick.policies.language.batches import TokenRows, log_probs_of, micro_batches
+from berrypick.policies.language.encoding import encode, encode_episode, encode_prompt
+from berrypick.policies.language.model import LanguageModelPolicy, load_language_model
 from berrypick.policies.language.session import LanguageModelSession
 from berrypick.policies.language.vllm_engine import VllmPolicy, VllmSession
 from berrypick.policies.objectives import get_objective
@@ -97,7 +92,7 @@ def assert_training_forward_agrees(policy: LanguageModelPolicy | VllmPolicy, epi
     data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
     for batch in micro_batches(data, 2000):
         with torch.no_grad():
-            log_probs, entropies = score(policy.model, batch)
+            log_probs, entropies = log_probs_of(policy.model, batch)
         turns = [turn.draft.tokens for row in batch.rows for turn in episodes[row].turns]
         np.testing.assert_allclose(np.concatenate([t.log_probs for t in turns]), log_probs, atol=1e-4)
         np.testing.assert_allclose(np.concatenate([t.entropies for t in turns]), entropies, atol=1e-4)
@@ -290,7 +285,7 @@ def test_contexts_never_outgrow_the_window_and_such_episodes_end(
 
 
 def test_a_prompt_without_room_for_a_turn_is_refused(make_babbler: MakeBabbler, world: Task) -> None:
-    with pytest.raises(BerrypickError, match=r"exceed the window of 20 .*shorten"):
+    with pytest.raises(BerrypickError, match=r"exceeds the window of 20 .*shorten"):
         play(make_babbler(window=20), world)
 
 
@@ -314,7 +309,7 @@ def test_one_prompt_without_room_for_a_turn_ends_its_own_episode_and_is_counted(
 
 def test_a_question_that_stands_twice_is_refused(policy: LanguageModelPolicy, world: Task) -> None:
     question = world.split("train")[0]
-    with pytest.raises(BerrypickError, match="stands twice"):
+    with pytest.raises(BerrypickError, match="occurs twice"):
         rollout(policy, [question] * 2, world.spec, world.searcher, num_samples=1, sampling=SAMPLING, seed=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from berrypick.envs.tasks.registry import Task
 from berrypick.envs.world import closed_voice
-from berrypick.policies.language.model import encode
+from berrypick.policies.language.encoding import encode
 from berrypick.policies.language.tiny import copying_rows, tiny_model, tiny_vocabulary
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

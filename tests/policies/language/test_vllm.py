@@ -34,7 +34,7 @@ def log_probs(groups: list[list[Episode]]) -> np.ndarray:
     return np.concatenate([turn.draft.tokens.log_probs for g in groups for e in g for turn in e.turns])
 
 
-def test_updates_reach_the_engine_with_refresh_and_not_before(
+def test_updates_reach_the_engine_with_sync_and_not_before(
     stand_in_vllm: ModuleType, make_babbler: MakeBabbler, world: Task
 ) -> None:
     player = VllmPolicy(make_babbler())
@@ -44,7 +44,7 @@ def test_updates_reach_the_engine_with_refresh_and_not_before(
     first = rl_update(player.weights, optimizer, groups, objective, CONFIG)
     assert abs(first["rl/kl_to_sampler_nats"]) < 1e-6  # engine and training forward agree
     np.testing.assert_array_equal(log_probs(play(player, world)), log_probs(groups))  # still the old weights
-    player.refresh()
+    player.sync()
     fresh = play(player, world)
     assert not np.array_equal(log_probs(fresh)[:8], log_probs(groups)[:8])
     fresh[0][0].reward, fresh[0][1].reward = 1.0, 0.0
@@ -151,5 +151,5 @@ def test_the_real_vllm_samples_what_the_training_forward_scores(world: Task) -> 
     groups[0][0].reward, groups[0][1].reward = 1.0, 0.0
     metrics = rl_update(player.weights, rl_optimizer(player.weights, CONFIG), groups, get_objective("grpo"), CONFIG)
     assert abs(metrics["rl/kl_to_sampler_nats"]) < 1e-2
-    player.refresh()
+    player.sync()
     assert play(player, world, 1)

@@ -124,7 +124,7 @@ def test_a_run_follows_from_its_configuration() -> None:
         ({"checkpoints": (-1,)}, "each of checkpoints must be at least 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be at least 0"),
         ({"seed": -1}, "a seed must be a whole number from 0"),
-        ({"tables": "one"}, "question or shared"),
+        ({"tables": "one"}, '"question" or "shared"'),
     ],
 )
 def test_numbers_that_no_run_can_have_are_refused(options: dict[str, Any], says: str) -> None:

@@ -1,4 +1,4 @@
-"""The table of kinds: its exact values against the frontier's closed forms and against its own rollouts."""
+"""The tabular policy: its exact values against the frontier's closed forms and against its own rollouts."""
 
 from __future__ import annotations
 
@@ -191,5 +191,5 @@ def test_everything_found_is_worth_the_harmonic_mean_that_vpo_states():
 
 def test_answers_that_share_kinds_are_refused():
     config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=4, num_answers=2)
-    with pytest.raises(BerrypickError, match="knows 1 or 3 answers, not 2"):
+    with pytest.raises(BerrypickError, match="needs 1 or 3 answers, got 2"):
         KindWorld.of(build_world(config).questions("test"))

@@ -118,5 +118,5 @@ def test_sharding_is_refused_where_it_cannot_be(tmp_path: Path, world: Task, tok
     policy = LanguageModelPolicy(tiny_model(len(tokenizer), 0), tokenizer, "tiny")
     with pytest.raises(BerrypickError, match="accelerate launch --multi_gpu --num_processes N -m berrypick train"):
         train(TrainConfig("berrypick/World-v0", fsdp=True), policy, world, tmp_path, track=())
-    with pytest.raises(BerrypickError, match="leave one out"):
+    with pytest.raises(BerrypickError, match="drop one of them"):
         shard(with_lora(policy, 2))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from berrypick.policies.language.batches import TokenRows, micro_batches, score
+from berrypick.policies.language.batches import TokenRows, log_probs_of, micro_batches
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.training.packing import best_fit, packed_micro_batches
 from berrypick.policies.training.sft import SftConfig, sft_optimizer, sft_update
@@ -52,11 +52,11 @@ def test_every_token_has_the_log_prob_it_has_alone(
     packed = list(packed_micro_batches(data, 80))
     assert any(len(batch.rows) > len(batch.ids) for batch in packed)
     for batch in packed:
-        got = [part.detach() for part in score(model, batch)]
+        got = [part.detach() for part in log_probs_of(model, batch)]
         apart = []
         for row in batch.rows:
             alone = TokenRows([data.ids[row]], [data.masks[row]])
-            apart += [score(model, single) for single in micro_batches(alone, 80)]
+            apart += [log_probs_of(model, single) for single in micro_batches(alone, 80)]
         for part, parts in zip(got, zip(*apart)):
             torch.testing.assert_close(part, torch.cat(parts).detach(), atol=1e-5, rtol=1e-5)
 

@@ -13,10 +13,11 @@ import torch
 from berrypick.envs.episode import Draft, Episode, advance, start
 from berrypick.envs.questions import EpisodeSpec, Question
 from berrypick.envs.tasks.registry import Task
+from berrypick.policies.language.encoding import encode_episode
 from berrypick.policies.language.episode_rows import rows_of
 from berrypick.policies.language.interpolation import interpolate
 from berrypick.policies.language.lora import with_lora
-from berrypick.policies.language.model import LanguageModelPolicy, encode_episode, load_language_model
+from berrypick.policies.language.model import LanguageModelPolicy, load_language_model
 from berrypick.policies.language.tiny import tiny_model
 from berrypick.policies.objectives import get_objective
 from berrypick.policies.policy import Sampling
@@ -26,10 +27,9 @@ from berrypick.policies.training.checkpoint import load_checkpoint, reference_mo
 from berrypick.policies.training.critique import CRITICS, CritiqueConfig, critique_round, leaks
 from berrypick.policies.training.multiagent import DebateConfig, debate, split_data
 from berrypick.policies.training.preference import DpoConfig, dpo_update, preference_pairs
-from berrypick.policies.training.rejection import accepted_episodes
 from berrypick.policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from berrypick.policies.training.sft import SftConfig
-from berrypick.policies.training.sft_fit import fit_sft, validation_loss
+from berrypick.policies.training.sft_fit import accepted_episodes, fit_sft, validation_loss
 from berrypick.retrieval_index.errors import BerrypickError
 from transformers import PreTrainedTokenizerFast
 
@@ -81,7 +81,7 @@ def test_dpo_equals_a_hand_written_reference(make_babbler: MakeBabbler, groups: 
 
 def test_dpo_without_a_pair_says_so(make_babbler: MakeBabbler, groups: list[list[Episode]]) -> None:
     policy = make_babbler()
-    with pytest.raises(BerrypickError, match="all rollouts have the same reward"):
+    with pytest.raises(BerrypickError, match="rollouts of every group have equal rewards"):
         dpo_update(policy, policy.model, rl_optimizer(policy, CONFIG), preference_pairs(groups[1:]), DpoConfig())
 
 

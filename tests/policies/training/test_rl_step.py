@@ -11,7 +11,8 @@ import pytest
 import torch
 from berrypick.envs.episode import Episode
 from berrypick.envs.tasks.registry import Task
-from berrypick.policies.language.model import LanguageModelPolicy, encode, encode_prompt
+from berrypick.policies.language.encoding import encode, encode_prompt
+from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.objectives.registry import get_objective
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.training.rl import RlConfig, questions_of_step, rl_optimizer, rl_rollout, rl_update

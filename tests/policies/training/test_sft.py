@@ -10,7 +10,8 @@ import pytest
 import torch
 from berrypick.envs.tasks.registry import Task
 from berrypick.policies.language.batches import TokenRows
-from berrypick.policies.language.model import LanguageModelPolicy, encode_episode
+from berrypick.policies.language.encoding import encode_episode
+from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
@@ -120,7 +121,7 @@ def test_nothing_to_imitate_is_said(make_babbler: MakeBabbler) -> None:
     with pytest.raises(BerrypickError, match="no demonstrations"):
         sft_batch(TokenRows([], []), make_babbler(), CONFIG, 0)
     blank = TokenRows([np.arange(4, dtype=np.int32)], [np.zeros(4, np.bool_)])
-    with pytest.raises(BerrypickError, match="written by a policy"):
+    with pytest.raises(BerrypickError, match="the batch has no policy token"):
         sft_update(make_babbler(), sft_optimizer(make_babbler(), CONFIG), blank, CONFIG, 0)
 
 
@@ -128,7 +129,7 @@ def test_validating_on_nothing_is_said_and_fits_without_it(
     make_babbler: MakeBabbler, demonstrations: TokenRows
 ) -> None:
     policy, nothing = make_babbler(), TokenRows([], [])
-    with pytest.raises(BerrypickError, match="nothing to validate on"):
+    with pytest.raises(BerrypickError, match="validation has no policy tokens"):
         validation_loss(policy, nothing, 100)
     fit = fit_sft(policy, demonstrations, dataclasses.replace(CONFIG, steps=2), validation=nothing)
     assert (len(fit.losses), fit.validation, fit.best_step) == (2, (), 2)
