@@ -136,7 +136,7 @@ class Episode:
             num_invalid=self.num_invalid,
             num_turns=len(self.turns),
             candidates=tuple(candidate.text for candidate in self.candidates),
-            answers_by_path=tuple(tuple(names) for names in self.question.metadata.get("answers_by_path", ())),
+            answers_by_path=self.question.answers_by_path,
         )
 
 

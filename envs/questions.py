@@ -8,7 +8,7 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["MIN_OBSERVATION_CHARS", "MIN_OBSERVATION_TOKENS", "EpisodeSpec", "Question"]
+__all__ = ["MIN_OBSERVATION_CHARS", "MIN_OBSERVATION_TOKENS", "EpisodeSpec", "Question", "answers_by_path"]
 
 MIN_OBSERVATION_CHARS = 100
 """Room for the tags around a cut observation."""
@@ -23,7 +23,7 @@ class Question:
     Attributes:
         answers: accepted aliases of one answer.
         evidence: [path][hop] -> ids of the passages that satisfy the hop; () where unknown.
-        metadata: JSON-able. World questions carry `metadata["world"]` (see `envs/world/world.py`).
+        metadata: JSON-able. `WorldFacts.of(question)` reads that of World questions.
     """
 
     id: str
@@ -32,6 +32,16 @@ class Question:
     evidence: tuple[tuple[frozenset[str], ...], ...] = ()
     split: str = "test"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answers_by_path(self) -> tuple[tuple[str, ...], ...]:
+        """Accepted aliases of each of several conflicting answers; () where there is one answer."""
+        return answers_by_path(self.metadata)
+
+
+def answers_by_path(metadata: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """[path] -> accepted aliases of its answer, from a question's metadata; () where the paths share one answer."""
+    return tuple(tuple(aliases) for aliases in metadata.get("answers_by_path", ()))
 
 
 @dataclass(frozen=True, slots=True)

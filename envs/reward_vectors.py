@@ -26,7 +26,7 @@ def vector_names(question: Question) -> tuple[str, ...]:
     """Names of the dimensions, d of them: "path1/hop1", ..., then "answer_f1", or "path1/answer_f1", ... where each
     path has an answer of its own."""
     hops = tuple(f"path{p}/hop{h}" for p, path in enumerate(question.evidence, 1) for h in range(1, len(path) + 1))
-    several = question.metadata.get("answers_by_path", ())
+    several = question.answers_by_path
     return (*hops, *(f"path{p}/answer_f1" for p in range(1, len(several) + 1))) if several else (*hops, "answer_f1")
 
 
@@ -37,7 +37,7 @@ def candidate_vectors(episode: Episode) -> list[list[float]]:
     are zero. Numbers that no passage has, and citations beyond the limit, count nothing.
     """
     question, shown = episode.question, episode.hits
-    several = question.metadata.get("answers_by_path", ()) or (question.answers,)
+    several = question.answers_by_path or (question.answers,)
     limit = max(MAX_CITATIONS, *(len(path) for path in question.evidence), 0)
     rows = []
     for candidate in episode.candidates:

@@ -15,6 +15,7 @@ from ..questions import Question
 from ..rewards import parse_reward
 from ..tasks.registry import make_task
 from ..tasks.task import Task
+from ..world.facts import WorldFacts
 
 __all__ = ["ToolEpisode", "question_by_id", "shared_task", "tool_instruction"]
 
@@ -48,8 +49,8 @@ def tool_instruction(task: Task, question: Question) -> str:
     """The question with the rules, for a model that has the tools `search` and `answer`."""
     spec = task.spec
     limit = spec.max_turns - 1 if spec.search_budget is None else spec.search_budget
-    world = question.metadata.get("world")
-    kinds = f" A query names one record kind ({', '.join(world['kinds'])}), relation and person." if world else ""
+    world = WorldFacts.of(question)
+    kinds = f" A query names one record kind ({', '.join(world.kinds)}), relation and person." if world else ""
     return (
         f"Answer the question. Find passages with the tool search, {limit} queries at most.{kinds} "
         f"When you know the answer, give it, short, with the tool answer.\nQuestion: {question_words(question, spec)}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...retrieval_index.searcher import Hit
 from ..questions import EpisodeSpec, Question
 from ..world.english_voice import archive_words
+from ..world.facts import WorldFacts
 from .control_text import break_control_text
 
 __all__ = ["opening", "passage_lines", "question_words"]
@@ -47,10 +48,8 @@ def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]
 
 def _world(question: Question) -> str:
     """What the World's archive holds, for a question of the World; empty for others."""
-    world = question.metadata.get("world")
-    if world is None:
-        return ""
-    return "\n" + archive_words(world["kinds"], len(question.metadata.get("answers_by_path", ("one",))))
+    world = WorldFacts.of(question)
+    return "" if world is None else "\n" + archive_words(world.kinds, world.num_answers)
 
 
 def _budget(spec: EpisodeSpec) -> str:

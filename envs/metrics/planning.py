@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..world import closed_voice
+from ..world.facts import WorldFacts
 from .entropy import discrete_entropy
 
 __all__ = [
@@ -53,7 +53,7 @@ class PlanReplay:
 
 
 def replay(
-    world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[str | None], *, answered: bool = True
+    world: WorldFacts, queries: Sequence[str], top_ids: Sequence[str | None], *, answered: bool = True
 ) -> PlanReplay:
     """Replays an episode.
 
@@ -61,12 +61,12 @@ def replay(
     passage id among them, as every searcher orders ties.
 
     Args:
-        world: `question.metadata["world"]`.
+        world: the facts of its question, `WorldFacts.of(question)`.
         queries: searched queries in order.
         top_ids: for each, the id of the top passage, None without a hit.
         answered: the episode ended with an answer; one that ran out of turns did not give up.
     """
-    present, ids, hops, budget = world["present"], world["passages"], world["hops"], world["budget"]
+    present, ids, hops, budget = world.present, world.passages, world.hops, world.budget
     hop, tried = 0, set[int]()
     executed, first_kinds, new_after_miss = [], list[int](), []
     for query, top in zip(queries, top_ids, strict=True):
@@ -74,10 +74,10 @@ def replay(
             executed.append(False)
             continue
         executed.append(top in ids[hop])
-        kind = _named_kind(query, world["kinds"], ids[hop])
+        kind = _named_kind(query, world.kinds, ids[hop])
         if not tried:
             first_kinds.append(kind)
-        elif len(tried) < len(world["kinds"]):
+        elif len(tried) < len(world.kinds):
             new_after_miss.append(kind not in tried)
         tried.add(kind)
         if kind in present[hop]:
@@ -86,7 +86,7 @@ def replay(
     return PlanReplay(
         plan=1.0 if hop == hops else _uniform_rest(world, hop, tried, left),
         made=float(hop == hops),
-        gave_up=answered and hop < hops and left > 0 and len(tried) < len(world["kinds"]),
+        gave_up=answered and hop < hops and left > 0 and len(tried) < len(world.kinds),
         executed=tuple(executed),
         first_kinds=tuple(first_kinds),
         new_after_miss=tuple(new_after_miss),
@@ -98,12 +98,12 @@ def _named_kind(query: str, kinds: Sequence[str], ids: Sequence[str]) -> int:
     return min(named or range(len(kinds)), key=lambda kind: ids[kind]) if len(named) != 1 else named[0]
 
 
-def _uniform_rest(world: Mapping[str, Any], hop: int, tried: set[int], left: int) -> float:
+def _uniform_rest(world: WorldFacts, hop: int, tried: set[int], left: int) -> float:
     """Chance to finish within `left` queries, trying untried kinds in uniform order, all kinds at later hops."""
     total = np.array([1.0])
-    for at in range(hop, world["hops"]):
-        open_kinds = set(range(len(world["kinds"]))) - (tried if at == hop else set())
-        total = np.convolve(total, _uniform_first_hit(len(open_kinds), len(open_kinds & set(world["present"][at]))))
+    for at in range(hop, world.hops):
+        open_kinds = set(range(len(world.kinds))) - (tried if at == hop else set())
+        total = np.convolve(total, _uniform_first_hit(len(open_kinds), len(open_kinds & world.present[at])))
     return float(total[: left + 1].sum())
 
 

@@ -44,10 +44,6 @@ def world_task(
     `availability` and `query_formats` are numbers joined by commas, "0.6,0.5,0.4". `max_turns` defaults to budget + 3,
     `template` to "bare" in the closed voice and "instruct" in English.
     """
-    overrides: dict[str, Any] = {} if budget is None else {"budget": budget}
-    for name, text in (("availability", availability), ("query_formats", query_formats)):
-        if text != "":
-            overrides[name] = _numbers(name, text)
     config = WorldConfig.from_preset(
         preset,
         hops=hops,
@@ -61,7 +57,7 @@ def world_task(
         num_validation=num_validation,
         num_test=num_test,
         seed=world_seed,
-        **overrides,
+        **_overrides(budget, availability, query_formats),
     )
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -78,6 +74,15 @@ def world_task(
     world = build_world(config)
     questions = {split: world.questions(split) for split in SPLITS}
     return Task("berrypick/World-v0", questions, spec, open_index(world.records, index), config, world.records)
+
+
+def _overrides(budget: int | None, availability: str, query_formats: str) -> dict[str, Any]:
+    """The values that replace those of the preset; empty texts and None leave the preset alone."""
+    overrides: dict[str, Any] = {} if budget is None else {"budget": budget}
+    for name, text in (("availability", availability), ("query_formats", query_formats)):
+        if text != "":
+            overrides[name] = _numbers(name, text)
+    return overrides
 
 
 def _numbers(name: str, text: object) -> tuple[float, ...]:

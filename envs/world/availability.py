@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
+from .facts import WorldFacts
 
 __all__ = [
     "Array",
@@ -67,18 +68,19 @@ def question_table(questions: Sequence[Question]) -> AvailabilityTable:
     """The empirical distribution of a set of World questions; equal rows are counted together."""
     if not questions:
         raise BerrypickError("a frontier needs at least one question")
-    worlds = [question.metadata["world"] for question in questions]
-    counts = Counter(tuple(frozenset(kinds) for kinds in world["present"]) for world in worlds)
+    worlds = [WorldFacts.required(question, "a frontier") for question in questions]
+    counts = Counter(world.present for world in worlds)
     rows = tuple(sorted(counts, key=lambda row: [sorted(s) for s in row]))
     weights = np.array([counts[row] for row in rows], np.float64) / len(questions)
-    return AvailabilityTable(rows, weights, len(worlds[0]["kinds"]))
+    return AvailabilityTable(rows, weights, len(worlds[0].kinds))
 
 
 def cue_tables(questions: Sequence[Question]) -> list[tuple[float, AvailabilityTable]]:
     """The questions of each cue value apart, with their share: a policy sees the cue and may mix plans for each."""
     by_cue: dict[int, list[Question]] = {}
     for question in questions:
-        by_cue.setdefault(int(question.metadata["world"].get("cue", -1)), []).append(question)
+        cue = WorldFacts.required(question, "a frontier").cue
+        by_cue.setdefault(-1 if cue is None else cue, []).append(question)
     return [(len(by_cue[cue]) / len(questions), question_table(by_cue[cue])) for cue in sorted(by_cue)]
 
 

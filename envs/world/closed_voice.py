@@ -1,4 +1,4 @@
-"""The closed voice of the World: its words, and how facts, questions and queries are written and read. No randomness.
+"""The closed voice of the World: its words and names, and how facts, questions and queries are written and read.
 
 Every kind and relation word is its own Porter stem and no stop word, so the index sees what the policy wrote.
 """
@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from ...retrieval_index.errors import BerrypickError
 
 __all__ = [
     "DISTRACTOR_RELATIONS",
@@ -19,6 +23,7 @@ __all__ = [
     "WORDS",
     "Fact",
     "Query",
+    "make_names",
     "parse_facts",
     "parse_passage",
     "parse_query",
@@ -185,3 +190,26 @@ def is_name(word: str) -> bool:
     """Whether a word is made like the world's names."""
     parts = syllables_of(word)
     return len(parts) in (3, 4) and word[-1] in "ao" and word not in _ALL_RELATIONS
+
+
+def make_names(count: int, seed: int) -> list[str]:
+    """Distinct names that end in a or o: three syllables while enough of those exist, otherwise four."""
+    first, last = len(SYLLABLES), len(FINAL_SYLLABLES)
+    leading = 2 if count * 20 < first**2 * last else 3
+    if count * 4 > first**leading * last:
+        raise BerrypickError(f"World: {count} names are more than there are; ask fewer questions")
+    generator = np.random.default_rng((seed, 0))
+    codes: dict[int, None] = {}
+    while len(codes) < count:
+        codes.update(dict.fromkeys(generator.integers(first**leading * last, size=count).tolist()))
+    return [_name(code, leading) for code in list(codes)[:count]]
+
+
+def _name(code: int, leading: int) -> str:
+    """The name of a number: its digits in mixed radix, each a syllable."""
+    code, at = divmod(code, len(FINAL_SYLLABLES))
+    parts = [FINAL_SYLLABLES[at]]
+    for _ in range(leading):
+        code, at = divmod(code, len(SYLLABLES))
+        parts.append(SYLLABLES[at])
+    return "".join(reversed(parts))

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 
 from . import closed_voice
 
-__all__ = ["archive_words", "parse_passage", "parse_question", "question_text", "record_text"]
+__all__ = [
+    "archive_words",
+    "find_fact",
+    "parse_passage",
+    "parse_question",
+    "read_question",
+    "question_text",
+    "record_text",
+]
 
 _OPENINGS = (
     "According to the {kind},",
@@ -57,6 +65,19 @@ def parse_question(text: str) -> tuple[str, tuple[str, ...]] | None:
     if match is None:
         return None
     return match.group(3), tuple(reversed(re.findall(r"the ([a-z]+) of ", match.group(2))))
+
+
+def find_fact(text: str, entity: str, relation: str) -> closed_voice.Fact | None:
+    """The clause of a record, in either voice, about an entity by any of its names; None where the text has none."""
+    for fact in closed_voice.parse_facts(text) or parse_passage(text):
+        if fact.relation == relation and entity.lower() in fact.entity.lower().split("/"):
+            return fact
+    return None
+
+
+def read_question(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """Entity and relations in hop order, of a question in either voice; None for other text."""
+    return closed_voice.parse_question(text) or parse_question(text)
 
 
 def archive_words(kinds: Sequence[str], num_answers: int) -> str:

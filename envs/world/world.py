@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from ...retrieval_index.errors import UnknownNameError
 from ..questions import Question
 from . import closed_voice, english_voice
 from .config import PRESETS, WorldConfig
-from .names import make_names
+from .facts import WorldFacts
 
 __all__ = ["PRESETS", "SPLITS", "World", "WorldConfig", "build_world", "passage_id"]
 
@@ -75,7 +74,7 @@ def build_world(config: WorldConfig) -> World:
     sizes = (config.num_train, config.num_validation, config.num_test)
     needed = config.hops + config.num_answers + config.distractors
     fillers = 0 if config.clauses == 1 else len(SPLITS) * 24 * 2 * (config.clauses - 1)
-    names = iter(make_names((sum(sizes) * needed + fillers) * (1 + config.aliases), config.seed))
+    names = iter(closed_voice.make_names((sum(sizes) * needed + fillers) * (1 + config.aliases), config.seed))
     passages: list[Passage] = []
     by_split: dict[str, tuple[Question, ...]] = {}
     for split, size in zip(SPLITS, sizes):
@@ -194,32 +193,28 @@ def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Qu
     cue = None if chain.cue is None else config.kinds[chain.cue]
     start = chain.entities[0].split("/")[0]
     question_text = english_voice.question_text if config.voice == "english" else closed_voice.question_text
-    world: dict[str, Any] = {
-        "preset": config.preset,
-        "kinds": list(config.kinds),
-        "availability": list(config.question_availability(chain.cue)),
-        "budget": config.budget,
-        "hops": config.hops,
-        "entities": chain.entities,
-        "relations": relations,
-        "present": present,
-        "passages": [fact.ids for fact in chain.facts],
-    }
-    aliases = [[_cased(config, name) for name in answer.split("/")] for answer in chain.answers]
-    if chain.cue is not None:
-        world["cue"] = chain.cue
-    if len(config.query_formats) > 1:
-        world["query_formats"] = list(config.query_formats)
-    metadata: dict[str, Any] = {"dataset": "world", "hops": config.hops, "world": world}
-    if config.num_answers > 1:
-        metadata["answers_by_path"] = aliases
+    aliases = tuple(tuple(_cased(config, name) for name in answer.split("/")) for answer in chain.answers)
+    facts = WorldFacts(
+        preset=config.preset,
+        kinds=config.kinds,
+        availability=config.question_availability(chain.cue),
+        budget=config.budget,
+        hops=config.hops,
+        entities=tuple(chain.entities),
+        relations=tuple(relations),
+        present=tuple(frozenset(kinds) for kinds in present),
+        passages=tuple(tuple(fact.ids) for fact in chain.facts),
+        cue=chain.cue,
+        query_formats=config.query_formats if len(config.query_formats) > 1 else (),
+        answers_by_path=aliases if config.num_answers > 1 else (),
+    )
     return Question(
         id=f"world-{config.seed}-{split}-{number:05d}",
         text=question_text(start, relations, cue),
         answers=tuple(name for names in aliases for name in names),
         evidence=_evidence(chain, present),
         split=split,
-        metadata=metadata,
+        metadata=facts.as_metadata(),
     )
 
 

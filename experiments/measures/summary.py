@@ -22,6 +22,7 @@ from ...envs.metrics.planning import (
 )
 from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
 from ...envs.record import EpisodeRecord
+from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
 from .measures import MEASURES, Group, mean
 
@@ -75,7 +76,7 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
         [diff_at_k([r.answer_norm for r in groups[key]], size) for key in ids],
         "no answers",
     )
-    if all("world" in group[0].question.metadata for group in groups.values()):
+    if all(WorldFacts.of(group[0].question) is not None for group in groups.values()):
         _add_planning(table, [groups[key] for key in ids], [k for k in ks if k <= size])
     return table
 
@@ -123,7 +124,8 @@ def _replay(record: EpisodeRecord) -> PlanReplay:
         if turn.action == "search" and turn.error is None
         for ranking in turn.hits
     ]
-    return replay(record.question.metadata["world"], record.queries, tops, answered=record.terminated)
+    world = WorldFacts.required(record.question, "the planning replay")
+    return replay(world, record.queries, tops, answered=record.terminated)
 
 
 def summarize(
