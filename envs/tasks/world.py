@@ -71,6 +71,10 @@ def world_task(
         max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
         escape_special_tokens=flag(escape_special_tokens),
     )
+    return _task(config, spec, index)
+
+
+def _task(config: WorldConfig, spec: EpisodeSpec, index: str) -> Task:
     world = build_world(config)
     questions = {split: world.questions(split) for split in SPLITS}
     return Task("berrypick/World-v0", questions, spec, open_index(world.records, index), config, world.records)

@@ -16,8 +16,8 @@ __all__ = [
     "find_fact",
     "parse_passage",
     "parse_question",
-    "read_question",
     "question_text",
+    "read_question",
     "record_text",
 ]
 

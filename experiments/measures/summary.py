@@ -24,7 +24,7 @@ from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_me
 from ...envs.record import EpisodeRecord
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
-from .measures import MEASURES, Group, mean
+from .measures import MEASURES, Group, load_measures, mean
 
 __all__ = ["MEASURES", "QuestionTable", "question_table_of", "summarize"]
 
@@ -48,6 +48,7 @@ class QuestionTable:
 
 def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
     """Groups records by question and computes every measure that the records can give."""
+    load_measures()
     groups: dict[str, Group] = defaultdict(Group)
     for record in records:
         groups[record.question.id].append(record)
