@@ -45,6 +45,7 @@ SOURCES: Mapping[str, HubSource] = {
     "triviaqa": HubSource(_FLASHRAG, "triviaqa", ("train", "dev", "test"), False),
     "popqa": HubSource(_FLASHRAG, "popqa", ("test",), False),
 }
+"""Name of a set -> where `get_dataset` finds it."""
 
 
 def get_dataset(name: str, *, rows: Rows | None = None) -> Path:

@@ -52,6 +52,7 @@ class Invalid:
 
 
 Action = Search | Answer | Invalid
+"""What a turn asks for."""
 
 
 def cut_turn(text: str, stop: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ SEARCH_TOOL: dict[str, Any] = {
         },
     },
 }
+"""The JSON schema of the search tool, in OpenAI's form."""
 
 # What Qwen's chat template writes for tools=[SEARCH_TOOL]
 _TOOLS = (

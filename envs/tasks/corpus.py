@@ -44,6 +44,7 @@ SETS: dict[str, PublicSet] = {
     "TriviaQA": PublicSet("triviaqa", "single-hop trivia questions", "wiki18_singlehop"),
     "PopQA": PublicSet("popqa", "single-hop questions about entities of the long tail", "wiki18_singlehop"),
 }
+"""Title -> public question set; the environment is "berrypick/TITLE-v0"."""
 
 
 def public_task(title: str) -> Callable[..., Task]:

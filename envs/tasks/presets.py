@@ -50,6 +50,7 @@ EVALUATION_PRESETS: Mapping[str, EvaluationPreset] = {
         500,
     ),
 }
+"""Name -> published setting."""
 
 
 def evaluation_preset(name: str) -> EvaluationPreset:

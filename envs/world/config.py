@@ -17,7 +17,10 @@ PRESETS: Mapping[str, dict[str, Any]] = {
     "priced": {"availability": (0.6, 0.5, 0.4), "budget": 3},
     "steep": {"availability": (0.8, 0.4, 0.2), "budget": 3},
 }
+"""Name -> availability of each record kind, and the search budget."""
+
 VOICES = ("closed", "english")
+"""How passages and questions are worded."""
 
 
 @dataclass(frozen=True, slots=True)

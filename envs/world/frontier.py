@@ -40,7 +40,6 @@ __all__ = [
     "check_supported",
     "cue_tables",
     "deterministic_plans",
-    "frontier",
     "order_success",
     "pass_at_1",
     "pass_at_k",
@@ -48,6 +47,7 @@ __all__ = [
     "question_frontier",
     "question_table",
     "replacement_success",
+    "table_frontier",
     "uniform_orders",
 ]
 
@@ -111,7 +111,7 @@ def check_supported(spec: EpisodeSpec, config: WorldConfig | None, index: str = 
             raise BerrypickError(f"no exact frontier here: {reason}; change that setting")
 
 
-def frontier(
+def table_frontier(
     table: AvailabilityTable,
     budget: int,
     k: int,
@@ -145,7 +145,7 @@ def question_frontier(questions: Sequence[Question], budget: int, k: int, *, num
     share. `mixture` is then that of the first cue value.
     """
     parts = cue_tables(questions)
-    curves = [frontier(table, budget, k, num_points=num_points) for _, table in parts]
+    curves = [table_frontier(table, budget, k, num_points=num_points) for _, table in parts]
     if len(parts) == 1:
         return curves[0]
     points = []

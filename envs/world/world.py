@@ -23,6 +23,7 @@ from .facts import WorldFacts
 __all__ = ["PRESETS", "SPLITS", "World", "WorldConfig", "build_world", "passage_id"]
 
 SPLITS = ("train", "validation", "test")
+"""Names of the splits; entities and facts of a World belong to one of them."""
 
 
 @dataclass(frozen=True, slots=True)
