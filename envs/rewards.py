@@ -159,7 +159,7 @@ _TERM = re.compile(r"\s*([+-]?)\s*(?:((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\
 
 
 def parse_reward(spec: str) -> RewardSpec:
-    """Reads "TERM", "WEIGHT*TERM" and sums of them.
+    """Parses "TERM", "WEIGHT*TERM" and sums of them.
 
     Files come first, "FILE.py:SUM"; they run once in a process and register their terms.
 

@@ -39,10 +39,10 @@ def world_task(
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
 ) -> Task:
-    """The planted world; see `envs/world/config.py`.
+    """The planted world; "Settings of the World" below explains the arguments.
 
-    `availability` and `query_formats` are numbers joined by commas, "0.6,0.5,0.4". `max_turns` defaults to budget + 3,
-    `template` to "bare" in the closed voice and "instruct" in English.
+    `availability` and `query_formats` are numbers joined by commas, such as "0.6,0.5,0.4". By default, `max_turns` is
+    budget + 3 and `template` is "bare" in the closed voice, "instruct" in English.
     """
     config = WorldConfig.from_preset(
         preset,

@@ -1,7 +1,7 @@
-"""The plain-English voice of the World, for pretrained models: the same facts, ids and hits as the closed voice.
+"""The English voice of the World, for pretrained models: the same facts, ids and hits as the closed voice.
 
-Every wording of a record has five index terms, the same word in the same place for each kind and for present and void
-facts, so that wording never decides between candidates.
+All records of a fact have the same wording: five index terms in the same places, for every kind and for present and
+void facts. The wording therefore never decides which record is found. This module also reads text in either voice.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def record_text(kind: str, relation: str, clauses: Sequence[tuple[str, str | Non
 
 
 def question_text(entity: str, relations: Sequence[str], cue: str | None = None) -> str:
-    """ "Who is the heir of the founder of Kizunba?"; a cue names the kind that is likely to tell."""
+    """ "Who is the heir of the founder of Kizunba?"; a cue names the kind that probably states the facts."""
     chain = "".join(f"the {relation} of " for relation in reversed(relations))
     who = f"According to the {cue}, who" if cue else "Who"
     return f"{who} is {chain}{_cased(entity)}?"
 
 
 def parse_passage(text: str) -> tuple[closed_voice.Fact, ...]:
-    """The facts of a record; none for other text."""
+    """The facts of a record in the English voice; () for other text."""
     kind = next((word for word in re.findall(r"[a-z]+", text) if word in closed_voice.KINDS), None)
     if kind is None:
         return ()
@@ -60,7 +60,7 @@ def parse_passage(text: str) -> tuple[closed_voice.Fact, ...]:
 
 
 def parse_question(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """Entity and relations in hop order; None for other text."""
+    """Entity and relations in hop order, of a question in the English voice; None for other text."""
     match = _QUESTION.match(text.strip())
     if match is None:
         return None
@@ -68,7 +68,7 @@ def parse_question(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def find_fact(text: str, entity: str, relation: str) -> closed_voice.Fact | None:
-    """The clause of a record, in either voice, about an entity by any of its names; None where the text has none."""
+    """The fact about an entity, by any of its names, in a record in either voice; None if the record has none."""
     for fact in closed_voice.parse_facts(text) or parse_passage(text):
         if fact.relation == relation and entity.lower() in fact.entity.lower().split("/"):
             return fact
@@ -81,7 +81,7 @@ def read_question(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def archive_words(kinds: Sequence[str], num_answers: int) -> str:
-    """What a pretrained model is told about the archive before its first question."""
+    """The description of the archive in the prompt of a pretrained model."""
     several = " Records may contradict each other; then each of their answers counts." if num_answers > 1 else ""
     return (
         f"The archive keeps records of these kinds: {', '.join(kinds)}. Each fact may stand in any of them, "

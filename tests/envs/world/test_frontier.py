@@ -325,7 +325,7 @@ def test_three_hops_are_certified_and_hold_the_best_order_and_the_uniform_point(
 
 def test_too_many_plans_are_refused_with_the_cure():
     world = build_world(WorldConfig(availability=(0.5,) * 6, hops=4, num_train=200, num_validation=0, num_test=0))
-    with pytest.raises(BerrypickError, match="too many plans; take fewer"):
+    with pytest.raises(BerrypickError, match="too many plans; use fewer of them"):
         question_frontier(world.questions("train"), 12, 8, num_points=2)
 
 
