@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as _gym
-
+from .envs.gym_ids import register_id as _register_id
 from .retrieval_index.errors import BerrypickError
 
 __version__ = "0.1.0"
@@ -14,7 +13,7 @@ __all__ = ["BerrypickError", "__version__", "make_task"]
 
 
 def make_task(env_id: str, **arguments: Any) -> Any:
-    """The questions, rules and searcher behind an environment id; see `berrypick.envs.tasks.registry`."""
+    """The questions, rules and searcher behind an environment id; see `berrypick.envs.tasks.make_task`."""
     from .envs.tasks.registry import make_task as make
 
     return make(env_id, **arguments)
@@ -34,15 +33,5 @@ ENVIRONMENTS = (
 )
 
 
-def _register() -> None:
-    for name in ENVIRONMENTS:
-        _gym.register(
-            id=f"berrypick/{name}",
-            entry_point="berrypick.envs.search_env:make_search_env",
-            vector_entry_point="berrypick.envs.vector_env:make_search_vector_env",
-            kwargs={"env_id": f"berrypick/{name}"},
-            order_enforce=True,
-        )
-
-
-_register()
+for _name in ENVIRONMENTS:
+    _register_id(f"berrypick/{_name}")

@@ -1,4 +1,4 @@
-"""Answers compared as the question-answering sets compare them."""
+"""Answer scores as the question-answering data sets define them: exact match, substring match, token F1."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def exact_match(prediction: str, answers: Iterable[str]) -> float:
 
 
 def sub_exact_match(prediction: str, answers: Iterable[str]) -> float:
-    """1 if the normalised prediction contains any accepted answer; over-credits long predictions."""
+    """1 if the normalised prediction contains any accepted answer, else 0. It over-credits long predictions."""
     got = normalize(prediction)
     return float(any(wanted in got for answer in answers if (wanted := normalize(answer))))
 
@@ -34,8 +34,9 @@ def sub_exact_match(prediction: str, answers: Iterable[str]) -> float:
 def f1(prediction: str, answers: Iterable[str]) -> float:
     """Best token F1 over the accepted answers.
 
-    yes, no and noanswer must match exactly (HotpotQA's rule, here for all sets); two answers of which nothing is left
-    are equal (MuSiQue's rule). Otherwise the official scripts of both agree with it on every pair.
+    "yes", "no" and "noanswer" must match exactly: this is HotpotQA's rule, used here for all sets. Two answers that
+    normalise to nothing are equal: this is MuSiQue's rule. On all other pairs the official scripts of both sets agree
+    with this function.
     """
     return max((_f1(normalize(prediction), normalize(answer)) for answer in answers), default=0.0)
 

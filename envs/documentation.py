@@ -1,4 +1,4 @@
-"""docs/environments.md out of the docstrings: `python -m berrypick.envs.documentation > docs/environments.md`."""
+"""Writes docs/environments.md from the docstrings: `python -m berrypick.envs.documentation > docs/environments.md`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ print(observation, info["search/budget_left"])  # ... ledger: the mentor of pend
 envs = gym.make_vec("berrypick/World-v0", num_envs=8, vectorization_mode="vector_entry_point")
 ```
 
-All ids share one specification; they differ in questions, corpus and arguments. Every argument is a string, a number or
-true/false, so an `EnvSpec` is JSON. `AsyncVectorEnv` needs `shared_memory=False`.
+All environments share one specification. They differ in questions, corpus and arguments. Every argument is a text, a
+number or true/false, so an `EnvSpec` is JSON. `AsyncVectorEnv` needs `shared_memory=False`.
 """
 
 
 def environments_page() -> str:
-    """The page, Markdown."""
+    """The page as Markdown."""
     parts = [_HEAD, "## One environment: `SearchEnv`", _prose(SearchEnv)]
-    parts += ["## Many at once: `SearchVectorEnv`", _prose(SearchVectorEnv), "## The ids"]
+    parts += ["## A batch of environments: `SearchVectorEnv`", _prose(SearchVectorEnv), "## The ids"]
     for name, kind in TASKS.items():
         parts += [f"### `{name}`", f"{kind.summary[0].upper()}{kind.summary[1:]}.", _prose(kind.make), _arguments(name)]
-    parts += ["## The World's knobs", _prose(WorldConfig), "## Rewards", "A reward is a sum of weighted terms:"]
+    parts += ["## Settings of the World", _prose(WorldConfig), "## Rewards", "A reward is a sum of weighted terms:"]
     parts.append(_table("term", {f"`{name}`": words for name, words in REWARD_SUMMARIES.items()}))
     formats = {f"`{name}`": _first(type(get_turn_format(name))) for name in turn_format_names()}
     parts += ["## Turn formats", _table("name", formats), "## Presets of `berrypick eval --preset`"]
@@ -58,7 +58,7 @@ def environments_page() -> str:
 
 
 def _prose(documented: object) -> str:
-    """A docstring with its headings in bold and their bodies unindented."""
+    """A docstring with its headings in bold and the text below them without indentation."""
     out = []
     for line in (inspect.getdoc(documented) or "").splitlines():
         heading = line and not line[0].isspace() and len(line) < 30 and not line.endswith((".", ")", ","))

@@ -1,23 +1,22 @@
-"""The one state machine of an episode; environments, the rollout engine and adapters are shells over it."""
+"""The state machine of an episode: `start` and `advance`. Environments, the rollout engine and adapters all use it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 from ..retrieval_index.errors import SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
-from .answers import exact_match
+from .episode_state import OVER_BUDGET, UNAVAILABLE, Episode
 from .formats.actions import encodable
 from .formats.control_text import plain_hits
 from .formats.observation_limit import LeadingChars, render_within
 from .formats.tags import BUDGET_HINT, INVALID_HINT
-from .formats.turn_format import Action, Answer, Candidate, Invalid, Search, get_turn_format
+from .formats.turn_format import Action, Answer, Invalid, Search, get_turn_format
 from .question_searcher import QuestionSearcher
 from .questions import EpisodeSpec, Question
-from .rewards import EpisodeFacts, parse_reward
+from .rewards import parse_reward
 from .turn import Draft, StepResult, Tokens, Turn
 
 __all__ = [
@@ -38,127 +37,31 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 MAX_TURN_CHARS = 100_000
-"""A longer turn is no action and is kept only so far; every honest turn is a hundredth of it."""
-
-OVER_BUDGET, UNAVAILABLE = "search budget exceeded", "search unavailable"
-"""`Turn.error` of a refused search, and of one that the searcher did not answer."""
-
-
-@dataclass(slots=True)
-class Episode:
-    """One question being answered. Picklable; holds no searcher and no generator."""
-
-    question: Question
-    spec: EpisodeSpec
-    turns: list[Turn] = field(default_factory=list)
-    reward: float = 0.0
-    terminated: bool = False
-    truncated: bool = False
-    observation_unit: Literal["characters", "tokens"] = "characters"
-
-    @property
-    def done(self) -> bool:
-        """Whether the episode has ended, by an answer or by a limit."""
-        return self.terminated or self.truncated
-
-    @property
-    def messages(self) -> list[dict[str, str]]:
-        """The prompt, then turns and observations as assistant and user messages."""
-        turn_format = get_turn_format(self.spec.turn_format)
-        out = turn_format.prompt(self.question, self.spec)
-        for turn in self.turns:
-            out.append({"role": "assistant", "content": turn.draft.text})
-            if turn.observation:
-                out.append(turn_format.message(turn.observation))
-        return out
-
-    @property
-    def token_turns(self) -> Iterator[tuple[Turn, Tokens]]:
-        """The turns whose tokens are known, with them."""
-        for turn in self.turns:
-            if turn.draft.tokens is not None:
-                yield turn, turn.draft.tokens
-
-    @property
-    def queries(self) -> list[str]:
-        """Queries that were searched, in order; refused ones are not among them."""
-        return [
-            query
-            for turn in self.turns
-            if isinstance(turn.action, Search) and turn.error is None
-            for query in turn.action.queries
-        ]
-
-    @property
-    def hits(self) -> list[Hit]:
-        """All passages shown so far, in order; hits[n - 1] is passage [n]."""
-        return [hit for turn in self.turns for ranking in turn.hits for hit in ranking]
-
-    @property
-    def shown_ids(self) -> frozenset[str]:
-        """Ids of all passages shown so far."""
-        return frozenset(hit.id for hit in self.hits)
-
-    @property
-    def answer(self) -> Answer | None:
-        """The final answer block, if one was given."""
-        last = self.turns[-1].action if self.turns else None
-        return last if isinstance(last, Answer) else None
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The candidates that count: the first `num_answers` of the answer block."""
-        return self.answer.candidates[: self.spec.num_answers] if self.answer else ()
-
-    @property
-    def prediction(self) -> str | None:
-        """The first candidate of the answer, the one pass@1 scores."""
-        return self.answer.candidates[0].text if self.answer else None
-
-    @property
-    def correct(self) -> bool:
-        """Exact match of the first candidate."""
-        return self.prediction is not None and bool(exact_match(self.prediction, self.question.answers))
-
-    @property
-    def num_invalid(self) -> int:
-        """Turns that were no valid action: unparsable, or refused for the budget."""
-        return sum(isinstance(turn.action, Invalid) or turn.error == OVER_BUDGET for turn in self.turns)
-
-    def facts(self) -> EpisodeFacts:
-        """What rewards may depend on: only what the policy wrote and what it was shown."""
-        return EpisodeFacts(
-            prediction=self.prediction,
-            answers=self.question.answers,
-            evidence=self.question.evidence,
-            shown_ids=self.shown_ids,
-            num_queries=len(self.queries),
-            num_invalid=self.num_invalid,
-            num_turns=len(self.turns),
-            candidates=tuple(candidate.text for candidate in self.candidates),
-            answers_by_path=tuple(tuple(names) for names in self.question.metadata.get("answers_by_path", ())),
-        )
+"""A longer turn is invalid, and only its first characters are recorded. Ordinary turns are a hundredth as long."""
 
 
 def start(question: Question, spec: EpisodeSpec) -> Episode:
-    """A fresh episode."""
+    """A new episode with no turns."""
     return Episode(question, spec)
 
 
 def advance(
     episodes: Sequence[Episode], drafts: Sequence[Draft], searcher: Searcher, *, leading: LeadingChars | None = None
 ) -> list[StepResult]:
-    """Takes one turn in every episode with one `search()` call for all of them, which gets each distinct query once.
+    """Takes one turn in every episode. All searches of the step go out in one `search()` call, without duplicates.
 
-    A search that would exceed the budget is refused whole and costs nothing. A turn that cannot be parsed gets a
-    hint and costs a turn. An answer ends the episode; so does the last turn. Where the searcher stays away
-    (`SearchUnavailableError`), the episodes that searched are truncated and `env/search_unavailable` counts them.
+    A search that would exceed the budget is refused as a whole and uses none of the budget. A turn that cannot be
+    parsed gets a hint and uses up a turn. An answer ends the episode, and so does the last turn. If the searcher is
+    unavailable (`SearchUnavailableError`), the episodes that searched are truncated and `env/search_unavailable` is 1.
 
     Args:
         episodes: unfinished episodes; they are changed in place.
-        drafts: one turn for each.
+        drafts: one turn for each episode.
         searcher: answers all valid queries of the step.
-        leading: counts tokens, where the policy holds a tokenizer; `EpisodeSpec.max_observation_tokens` needs it.
+        leading: counts tokens for `EpisodeSpec.max_observation_tokens`; None limits observations by characters.
+
+    Returns:
+        One result for each episode, in order.
     """
     if len(episodes) != len(drafts):
         raise ValueError(f"{len(episodes)} episodes but {len(drafts)} drafts")
@@ -171,15 +74,15 @@ def advance(
         if isinstance(action, Search) and not error
     ]
     top_k = max((episode.spec.top_k for episode in episodes), default=1)
-    away = False
+    unavailable = False
     try:
         found = iter(_search(searcher, searching, top_k))
     except SearchUnavailableError as failure:
-        away = True
+        unavailable = True
         _log.warning("%s; the episodes that searched end here", failure)
     results = []
     for episode, (draft, action, error) in zip(episodes, parsed):
-        if away and isinstance(action, Search) and error is None:
+        if unavailable and isinstance(action, Search) and error is None:
             error = UNAVAILABLE
         hits: tuple[tuple[Hit, ...], ...] = ()
         if isinstance(action, Search) and error is None:
@@ -189,23 +92,27 @@ def advance(
 
 
 def _search(searcher: Searcher, searching: Sequence[tuple[Episode, tuple[str, ...]]], top_k: int) -> list[list[Hit]]:
-    """The hits of all queries, in their order; what several episodes ask alike is searched once."""
+    """The hits of all queries, in order. A query that several episodes make is searched once."""
     queries = [query for _, asked in searching for query in asked]
     if not queries:
         return []
     if isinstance(searcher, QuestionSearcher):
-        who = [(one.question, len(one.queries) + at) for one, asked in searching for at in range(len(asked))]
-        return searcher.search_for([question for question, _ in who], [number for _, number in who], queries, top_k)
+        # (question, number of queries its episode has made before), one pair for each query
+        askers = [
+            (episode.question, len(episode.queries) + at) for episode, asked in searching for at in range(len(asked))
+        ]
+        return searcher.search_for([asker for asker, _ in askers], [number for _, number in askers], queries, top_k)
     distinct = list(dict.fromkeys(queries))
     found = dict(zip(distinct, searcher.search(distinct, top_k), strict=True))
     return [found[query] for query in queries]
 
 
 def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
+    """The part of the draft that counts, its action, and the error of a search over budget."""
     turn_format = get_turn_format(episode.spec.turn_format)
     if len(draft.text) > MAX_TURN_CHARS:
-        kept = Draft(encodable(draft.text[:MAX_TURN_CHARS]), draft.tokens, draft.stopped_by)
-        return kept, Invalid(f"turn of more than {MAX_TURN_CHARS} characters"), None
+        beginning = Draft(encodable(draft.text[:MAX_TURN_CHARS]), draft.tokens, draft.stopped_by)
+        return beginning, Invalid(f"turn of more than {MAX_TURN_CHARS} characters"), None
     text = encodable(turn_format.cut(draft.text))
     action = turn_format.parse(text)
     budget = episode.spec.search_budget
@@ -223,6 +130,7 @@ def _take(
     error: str | None,
     leading: LeadingChars | None,
 ) -> StepResult:
+    """Appends the turn, renders its observation, and pays the reward if the episode ends."""
     spec = episode.spec
     first_number = len(episode.hits) + 1
     terminated = isinstance(action, Answer)
@@ -251,6 +159,7 @@ def _take(
 
 
 def _info(episode: Episode, turn: Turn) -> dict[str, Any]:
+    """The info of a step; `SearchEnv` documents its keys."""
     shown = episode.shown_ids
     num_turns = len(episode.turns)
     return {

@@ -1,4 +1,4 @@
-"""Searchers that are told whose question they answer: the oracle of corpora with annotated evidence."""
+"""Searchers that see the question behind each query, and the oracle searcher over annotated evidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EvidenceSearcher", "QuestionSearcher"]
 
 @runtime_checkable
 class QuestionSearcher(Protocol):
-    """A searcher that is told who asks; episodes use this instead of `search` where it is there."""
+    """A searcher that sees the question behind each query. Episodes call `search_for` if a searcher has it."""
 
     def search_for(
         self, questions: Sequence[Question], numbers: Sequence[int], queries: Sequence[str], k: int
@@ -22,16 +22,16 @@ class QuestionSearcher(Protocol):
         """The hits of each query.
 
         Args:
-            questions: whose episode makes each query.
-            numbers: how many queries that episode has made before it.
-            queries: their text.
-            k: most hits a query.
+            questions: for each query, the question of its episode.
+            numbers: for each query, the number of queries its episode has made before.
+            queries: the texts of the queries.
+            k: maximum number of hits of a query.
         """
         ...
 
 
 class EvidenceSearcher:
-    """The n-th query of an episode brings passages of the n-th hop of its question, later ones of all hops."""
+    """The n-th query of an episode returns evidence of its question's n-th hop; later queries return all evidence."""
 
     index_id = "oracle"
 
@@ -41,14 +41,14 @@ class EvidenceSearcher:
     def search_for(
         self, questions: Sequence[Question], numbers: Sequence[int], queries: Sequence[str], k: int
     ) -> list[list[Hit]]:
-        """Evidence of the question, ordered by id; none for a blank query."""
+        """Evidence of the question, ordered by id; no hits for a blank query."""
         return [
             self._one(question, number, k) if query.strip() and k > 0 else []
             for question, number, query in zip(questions, numbers, queries, strict=True)
         ]
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """No hits: without a question there is no evidence."""
+        """No hits, because without a question there is no evidence."""
         return [[] for _ in queries]
 
     def close(self) -> None:

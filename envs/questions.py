@@ -1,4 +1,4 @@
-"""What is asked, and under which rules an episode answers it."""
+"""A question, and the rules of the episode that answers it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["MIN_OBSERVATION_CHARS", "MIN_OBSERVATION_TOKENS", "EpisodeSpec", "Question"]
+__all__ = ["MIN_OBSERVATION_CHARS", "MIN_OBSERVATION_TOKENS", "EpisodeSpec", "Question", "answers_by_path"]
 
 MIN_OBSERVATION_CHARS = 100
-"""Room for the tags around a cut observation."""
+"""Smallest limit of an observation in characters: room for the tags around a cut observation."""
 
 MIN_OBSERVATION_TOKENS = 32
+"""The same in tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class Question:
     """One question with its accepted answers and its evidence.
 
     Attributes:
-        answers: accepted aliases of one answer.
+        answers: accepted forms of the answer.
         evidence: [path][hop] -> ids of the passages that satisfy the hop; () where unknown.
-        metadata: JSON-able. World questions carry `metadata["world"]` (see `envs/world/world.py`).
+        metadata: JSON-able. `WorldFacts.of(question)` reads that of World questions.
     """
 
     id: str
@@ -33,27 +34,37 @@ class Question:
     split: str = "test"
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def answers_by_path(self) -> tuple[tuple[str, ...], ...]:
+        """Accepted aliases of each of several conflicting answers; () where there is one answer."""
+        return answers_by_path(self.metadata)
+
+
+def answers_by_path(metadata: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """[path] -> accepted aliases of its answer, from a question's metadata; () where the paths share one answer."""
+    return tuple(tuple(aliases) for aliases in metadata.get("answers_by_path", ()))
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSpec:
-    """The rules of an episode; JSON-able, so that it travels in every run folder.
+    """The rules of an episode. It is JSON-able, so that every run folder and every record can hold it.
 
     Attributes:
         turn_format: how turns are written, e.g. "tags".
-        template: "instruct" explains the task to a pretrained model; "bare" sends the question alone.
-        top_k: passages a query brings back.
-        max_turns: turns before the episode is truncated.
-        search_budget: queries an episode may make; None is unlimited.
-        num_answers: candidates wanted in the answer block.
-        reward: a reward spec, see `envs/rewards.py`.
+        template: "instruct" explains the task to a pretrained model; "bare" sends only the question.
+        top_k: passages that a query returns.
+        max_turns: the episode is truncated after this many turns.
+        search_budget: number of queries an episode may make; None is unlimited.
+        num_answers: number of candidates in the answer block that count.
+        reward: a sum of reward terms, see `parse_reward`.
         max_observation_chars: an observation longer than this is cut.
-        max_observation_tokens: where set, policies that hold a tokenizer cut observations to so many of its tokens,
-            instead of to characters. Records say which limit held, in `observation_limit`.
-        escape_special_tokens: breaks spellings of control tokens (`<|im_end|>`, `<tool_call>`, `[INST]`) in question
-            and passages by a space, for whoever encodes them with special tokens on; see `formats/control_text.py`.
+        max_observation_tokens: if set, policies with a tokenizer cut observations to this many tokens instead of to
+            characters. The field `observation_limit` of a record says which limit applied.
+        escape_special_tokens: puts a space into spellings of control tokens (`<|im_end|>`, `<tool_call>`, `[INST]`) in
+            questions and passages. Trainers that encode observations with special tokens enabled need it.
 
     Raises:
-        BerrypickError: a number out of range or of another type.
+        BerrypickError: a value is out of range or has the wrong type.
     """
 
     turn_format: str = "tags"

@@ -1,4 +1,4 @@
-"""rollouts.jsonl: one episode a line, in a versioned schema. Everything after it works on anyone's rollouts."""
+"""rollouts.jsonl: one episode per line, in a versioned schema. Reports read only this, so they work on any rollouts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 
 
 class RecordError(BerrypickError):
-    """A line of rollouts that cannot be read; the message names file and line."""
+    """A line of a rollouts file that cannot be read; the message names file and line."""
 
 
 class _Row(BaseModel):
@@ -37,7 +37,7 @@ class _Row(BaseModel):
 
 
 class TokenRecord(_Row):
-    """Sampled tokens of a turn, all lists of one length; nats at temperature 1."""
+    """Sampled tokens of a turn, lists of equal length; entropies and log-probabilities are nats at temperature 1."""
 
     ids: list[int]
     log_probs: list[float]
@@ -53,7 +53,7 @@ class HitRecord(_Row):
 
 
 class TurnRecord(_Row):
-    """One turn and what came back."""
+    """One turn and the observation that answered it."""
 
     text: str
     action: Literal["search", "answer", "invalid"]
@@ -67,7 +67,7 @@ class TurnRecord(_Row):
 
 
 class QuestionRecord(_Row):
-    """What was asked; evidence [path][hop] -> sorted passage ids."""
+    """The question; `evidence` is [path][hop] -> sorted passage ids."""
 
     id: str
     text: str
@@ -78,7 +78,7 @@ class QuestionRecord(_Row):
 
 
 class EpisodeRecord(_Row):
-    """One episode. Unknown fields are kept."""
+    """One episode. Unknown fields are preserved."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str = ""
@@ -130,13 +130,13 @@ class EpisodeRecord(_Row):
 
 
 def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
-    """Appends records, one line each; the same records give the same bytes."""
+    """Appends records, one line each. The same records always give the same bytes."""
     with path.open("a", encoding="utf-8") as file:
         for record in records:
             file.write(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n")
 
 
-_CURE = "mend the line, or leave such lines out with berrypick report --skip-bad"
+_CURE = "fix the line, or leave such lines out with berrypick report --skip-bad"
 
 
 def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
@@ -144,11 +144,11 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
 
     Args:
         path: the file.
-        skipped: where given, bad lines are left out and their messages put here.
+        skipped: if given, bad lines are left out and their messages are added to this list.
 
     Raises:
         RecordError: with file and line, for a line of another shape or of a newer schema, a number that is not finite,
-            or an episode that stands there already: each of a group has its own sample index.
+            or a duplicate episode: each rollout of a group needs its own sample index.
     """
     records: list[EpisodeRecord] = []
     places: dict[tuple[str, int], int] = {}
@@ -163,8 +163,8 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
                 place = places.setdefault((record.group_id, record.sample_index), number)
                 if place != number:
                     raise RecordError(
-                        f"{path}:{number}: sample {record.sample_index} of group {record.group_id} stands on line "
-                        f"{place} already; give each rollout of a group its own sample_index, or leave those that "
+                        f"{path}:{number}: sample {record.sample_index} of group {record.group_id} is a duplicate of "
+                        f"line {place}; give each rollout of a group its own sample_index, or leave those that "
                         "follow out with berrypick report --skip-bad"
                     )
             except RecordError as error:
@@ -184,7 +184,7 @@ def _version(line: dict[str, Any]) -> int:
     try:
         return int(line.get("schema_version", 0))
     except (ValueError, TypeError, OverflowError):
-        return 0  # refused with its place when the line is read
+        return 0  # reading the line refuses it, with file and line number
 
 
 def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
@@ -204,7 +204,7 @@ def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
 
 
 def _numbers(record: EpisodeRecord) -> Iterator[tuple[str, Sequence[float]]]:
-    """All that measures are made of."""
+    """Every number of a record that a measure uses, with its name."""
     for name in ("reward", "em", "sub_em", "f1", "evidence_recall"):
         if (value := getattr(record, name)) is not None:
             yield name, (value,)

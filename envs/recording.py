@@ -1,4 +1,4 @@
-"""An ended episode to its record."""
+"""Turns an ended episode into its record."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
     """The record of an ended episode.
 
     Args:
-        episode: an ended one.
-        sample_index: which rollout of its group.
-        seed: of the rollouts; the group id is a digest of question and seed.
+        episode: an ended episode.
+        sample_index: number of the rollout within its group, from 0.
+        seed: seed of the rollouts; the group id is a digest of question and seed.
         run_facts: run_id, policy_id, checkpoint_step, template_hash, index_id, lexical, env_id, temperature.
     """
     question = episode.question
@@ -66,7 +66,7 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
 
 
 def _observation_limit(episode: Episode) -> str:
-    """What cut long observations: "500 tokens" of the policy's tokenizer, or "2000 characters"."""
+    """The limit that applied to observations: "500 tokens" of the policy's tokenizer, or "2000 characters"."""
     spec, unit = episode.spec, episode.observation_unit
     return f"{spec.max_observation_tokens if unit == 'tokens' else spec.max_observation_chars} {unit}"
 

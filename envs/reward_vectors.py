@@ -1,7 +1,7 @@
-"""The vector reward of a candidate: which hops of which path it cites, and how well it answers (after VPO, 2605.22817).
+"""The vector reward of a candidate: the hops it cites and the F1 of its answer (after VPO, arXiv 2605.22817).
 
-Candidates of one block share their searches; what tells them apart is what each answers and cites. Dimensions are
-path x hop, so that two ways to the answer do not look alike.
+Candidates of one answer block share their searches. They differ in what each answers and cites. Dimensions are
+path x hop, so that two paths to the answer get different vectors.
 """
 
 from __future__ import annotations
@@ -18,26 +18,28 @@ from .questions import Question
 __all__ = ["candidate_vectors", "vector_names", "vector_table"]
 
 MAX_CITATIONS = 4
-"""Most distinct passages a candidate may cite to effect, so that citing everything earns nothing; a path of more hops
-may cite as many as it has."""
+"""Citations of a candidate that count, so that citing everything is not rewarded. A question whose paths have more hops
+counts as many as the longest path has."""
 
 
 def vector_names(question: Question) -> tuple[str, ...]:
-    """Names of the dimensions, d of them: "path1/hop1", ..., then "answer_f1", or "path1/answer_f1", ... where each
-    path has an answer of its own."""
+    """Names of the d dimensions: "path1/hop1", ..., then "answer_f1".
+
+    If each path has its own answer, "path1/answer_f1", ... replace the last name.
+    """
     hops = tuple(f"path{p}/hop{h}" for p, path in enumerate(question.evidence, 1) for h in range(1, len(path) + 1))
-    several = question.metadata.get("answers_by_path", ())
+    several = question.answers_by_path
     return (*hops, *(f"path{p}/answer_f1" for p in range(1, len(several) + 1))) if several else (*hops, "answer_f1")
 
 
 def candidate_vectors(episode: Episode) -> list[list[float]]:
     """Vectors of an ended episode, [num_answers][d], values in [0, 1].
 
-    A hop counts where the candidate cites, by its number, a shown passage that satisfies it. Rows without a candidate
-    are zero. Numbers that no passage has, and citations beyond the limit, count nothing.
+    A hop is 1 if the candidate cites, by number, a shown passage that satisfies the hop. Rows without a candidate are
+    zero. Numbers without a passage and citations beyond the limit are ignored.
     """
     question, shown = episode.question, episode.hits
-    several = question.metadata.get("answers_by_path", ()) or (question.answers,)
+    several = question.answers_by_path or (question.answers,)
     limit = max(MAX_CITATIONS, *(len(path) for path in question.evidence), 0)
     rows = []
     for candidate in episode.candidates:
@@ -50,16 +52,15 @@ def candidate_vectors(episode: Episode) -> list[list[float]]:
 
 
 def vector_table(episodes: Sequence[Episode]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Vectors of several ended episodes with one set of dimensions.
+    """Vectors of several ended episodes over one common set of dimensions.
 
-    A dimension that a question lacks counts 1 for a candidate that is there, as VPO counts missing hops, and 0 for a
-    padding row.
+    A dimension that a question does not have is 1 for a candidate, as VPO counts missing hops, and 0 for a padding row.
 
     Args:
-        episodes: n of them, with one `num_answers`, m.
+        episodes: n episodes with the same `num_answers`, m.
 
     Returns:
-        Names, d of them in order of appearance, and float64 [n, m, d].
+        The d names in order of appearance, and float64 [n, m, d].
     """
     names = tuple(dict.fromkeys(name for episode in episodes for name in vector_names(episode.question)))
     at = {name: index for index, name in enumerate(names)}

@@ -1,14 +1,18 @@
-"""Rewards of an ended episode, composed by a small spec: "em + 0.2*evidence_recall - 0.01*queries"."""
+"""Rewards of an ended episode, written as a sum of terms: "em + 0.2*evidence_recall - 0.01*queries".
+
+A file of yours that registers terms goes first: "my_rewards.py:em - 0.1*long_answer".
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.plugins import Registry
 from .answers import exact_match, f1, sub_exact_match
 
 __all__ = [
@@ -19,6 +23,7 @@ __all__ = [
     "evidence_recall",
     "hop_hits",
     "parse_reward",
+    "register_reward",
 ]
 
 Evidence = tuple[tuple[frozenset[str], ...], ...]
@@ -26,7 +31,7 @@ Evidence = tuple[tuple[frozenset[str], ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFacts:
-    """All that a reward may depend on: what the policy wrote and what it was shown.
+    """Everything a reward may depend on: what the policy wrote and what it was shown.
 
     Attributes:
         prediction: the first candidate of the answer; None without an answer.
@@ -34,10 +39,10 @@ class EpisodeFacts:
         evidence: [path][hop] -> ids that satisfy the hop.
         shown_ids: all passages shown.
         num_queries: queries searched.
-        num_invalid: turns that were no valid action.
+        num_invalid: turns that were not a valid action.
         num_turns: turns taken.
         candidates: the first `num_answers` candidates of the answer block, in order.
-        answers_by_path: aliases of each of several conflicting answers; () where there is one answer.
+        answers_by_path: accepted aliases of each of several conflicting answers; () where there is one answer.
     """
 
     prediction: str | None
@@ -57,7 +62,7 @@ def hop_hits(evidence: Evidence, shown: frozenset[str]) -> list[list[bool]]:
 
 
 def evidence_recall(evidence: Evidence, shown: frozenset[str]) -> float:
-    """Best share of hops satisfied over the paths; 0 where no evidence is known."""
+    """Share of hops satisfied on the best path; 0 where no evidence is known."""
     return max((sum(hits) / len(hits) for hits in hop_hits(evidence, shown) if hits), default=0.0)
 
 
@@ -66,31 +71,77 @@ def _all_hops(facts: EpisodeFacts) -> float:
 
 
 def _answer_recall(facts: EpisodeFacts) -> float:
-    """Share of the question's answers that one of the candidates gives."""
+    """Share of the question's answers that the candidates contain."""
     wanted = facts.answers_by_path or (facts.answers,)
     return sum(any(exact_match(said, answers) for said in facts.candidates) for answers in wanted) / len(wanted)
 
 
-REWARD_TERMS: Mapping[str, Callable[[EpisodeFacts], float]] = {
-    "em": lambda facts: 0.0 if facts.prediction is None else exact_match(facts.prediction, facts.answers),
-    "f1": lambda facts: 0.0 if facts.prediction is None else f1(facts.prediction, facts.answers),
-    "sub_em": lambda facts: 0.0 if facts.prediction is None else sub_exact_match(facts.prediction, facts.answers),
-    "evidence_recall": lambda facts: evidence_recall(facts.evidence, facts.shown_ids),
-    "all_hops": _all_hops,
-    "answer_recall": _answer_recall,
-    "format": lambda facts: float(facts.prediction is not None and facts.num_invalid == 0),
-    "queries": lambda facts: float(facts.num_queries),
-}
-REWARD_SUMMARIES: Mapping[str, str] = {
-    "em": "exact match of the first candidate with any accepted answer, normalised; 0 or 1",
-    "f1": "best token F1 of the first candidate over the accepted answers; 0 to 1",
-    "sub_em": "whether the first candidate contains an accepted answer; 0 or 1",
-    "evidence_recall": "best share of hops, over the known paths, for which a passage was shown; 0 to 1",
-    "all_hops": "whether a path is complete; 0 or 1",
-    "answer_recall": "share of several answers that the candidates give; 0 to 1",
-    "format": "whether there was an answer and no invalid turn; 0 or 1",
-    "queries": "queries searched, a count: give it a negative weight",
-}
+Term = Callable[[EpisodeFacts], float]
+"""A reward term: the facts of an ended episode to a number."""
+
+REWARD_TERMS: Registry[Term] = Registry("reward term", "berrypick.rewards", "my_rewards.py:em - 0.1*long_answer")
+"""Name -> the term's value for an ended episode."""
+
+REWARD_SUMMARIES: dict[str, str] = {}
+"""Name -> one line about the term."""
+
+
+def register_reward(name: str, summary: str) -> Callable[[Term], Term]:
+    """Decorator that makes a function of an episode's facts a reward term.
+
+    Args:
+        name: what specs call the term: letters, digits and underscores, not first a digit.
+        summary: one line about it, with its range.
+
+    Raises:
+        BerrypickError: the name is not possible, or another module has registered it.
+    """
+
+    def register(term: Term) -> Term:
+        if re.fullmatch(r"[A-Za-z_]\w*", name) is None:
+            raise BerrypickError(f"{name!r} cannot name a reward term; use letters, digits and underscores")
+        REWARD_TERMS.register(name, term, term.__module__)
+        REWARD_SUMMARIES[name] = summary
+        return term
+
+    return register
+
+
+for _name, _summary, _of_facts in (
+    (
+        "em",
+        "exact match of the first candidate with any accepted answer, normalised; 0 or 1",
+        lambda facts: 0.0 if facts.prediction is None else exact_match(facts.prediction, facts.answers),
+    ),
+    (
+        "f1",
+        "best token F1 of the first candidate over the accepted answers; 0 to 1",
+        lambda facts: 0.0 if facts.prediction is None else f1(facts.prediction, facts.answers),
+    ),
+    (
+        "sub_em",
+        "whether the first candidate contains an accepted answer; 0 or 1",
+        lambda facts: 0.0 if facts.prediction is None else sub_exact_match(facts.prediction, facts.answers),
+    ),
+    (
+        "evidence_recall",
+        "share of hops for which a passage was shown, on the best known path; 0 to 1",
+        lambda facts: evidence_recall(facts.evidence, facts.shown_ids),
+    ),
+    ("all_hops", "whether every hop of some path was shown; 0 or 1", _all_hops),
+    ("answer_recall", "share of several answers that the candidates contain; 0 to 1", _answer_recall),
+    (
+        "format",
+        "whether there was an answer and no invalid turn; 0 or 1",
+        lambda facts: float(facts.prediction is not None and facts.num_invalid == 0),
+    ),
+    (
+        "queries",
+        "number of queries searched; give it a negative weight",
+        lambda facts: float(facts.num_queries),
+    ),
+):
+    register_reward(_name, _summary)(_of_facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +159,17 @@ _TERM = re.compile(r"\s*([+-]?)\s*(?:((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\
 
 
 def parse_reward(spec: str) -> RewardSpec:
-    """Reads "TERM", "WEIGHT*TERM" and sums of them.
+    """Parses "TERM", "WEIGHT*TERM" and sums of them.
+
+    Files come first, "FILE.py:SUM"; they run once in a process and register their terms.
 
     Raises:
-        UnknownNameError: a term nobody defined.
-        BerrypickError: no such sum.
+        UnknownNameError: a term that is not registered; the message offers the nearest ones.
+        BerrypickError: the text is not such a sum, or a file cannot be loaded.
     """
     if not isinstance(spec, str):
         raise BerrypickError(f'reward must be a text such as "em + 0.2*evidence_recall", got {spec!r}')
-    return _parse_reward(spec)
+    return _parse_reward(REWARD_TERMS.load_files(spec))
 
 
 @lru_cache(maxsize=64)
@@ -126,10 +179,9 @@ def _parse_reward(spec: str) -> RewardSpec:
     while at < len(spec) or not weights:
         match = _TERM.match(spec, at)
         if match is None or (weights and not match.group(1)):
-            raise BerrypickError(f'reward {spec!r} is no sum of terms; for example "em + 0.2*evidence_recall"')
+            raise BerrypickError(f'reward {spec!r} is not a sum of terms; write for example "em + 0.2*evidence_recall"')
         sign, weight, name = match.groups()
-        if name not in REWARD_TERMS:
-            raise UnknownNameError("reward term", name, REWARD_TERMS)
+        REWARD_TERMS.find(name)
         value = float(weight or 1)
         if not math.isfinite(value):
             raise BerrypickError(f"reward {spec!r}: the weight {weight} is not finite; give a smaller one")

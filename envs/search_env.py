@@ -1,4 +1,4 @@
-"""The Gymnasium environment: a policy's turn as text in, the environment's answer as text out."""
+"""The Gymnasium environment: the action is the text of a turn, the observation is the text that answers it."""
 
 from __future__ import annotations
 
@@ -20,44 +20,46 @@ from .unicode_text import UnicodeText
 __all__ = ["RESET_OPTIONS", "SearchEnv", "check_action", "choose_question", "make_search_env"]
 
 RESET_OPTIONS = ("question_id", "split")
+"""Keys of `reset(options=...)`."""
 
 
 class SearchEnv(gym.Env[str, str]):
     """Multi-hop question answering with a search engine.
 
     Action space
-        `UnicodeText`: any text; one turn of the policy, e.g. `<think> ... </think> <search> query </search>` or
-        `<answer> answer </answer>`; `turn_format` decides how turns are written. What follows the first closing tag is
-        cut. A turn that is neither search nor answer, or longer than 100,000 characters, is answered with a hint and
-        costs a turn, no budget. An action of another type is an error. Only the policy's text is parsed.
+        `UnicodeText`: any text. It is one turn of the policy, for example
+        `<think> ... </think> <search> query </search>` or `<answer> answer </answer>`. The argument `turn_format`
+        decides how turns are written. Text after the first closing tag is cut. A turn that is neither a search nor an
+        answer, or is longer than 100,000 characters, gets a hint and uses up a turn but no search budget. An action
+        that is not a text is an error. Only the policy's text is parsed.
 
     Observation space
-        `UnicodeText`. `reset` returns the last user message of the prompt, `step` only the newly shown text: passages
-        numbered `[n]` over the whole episode, or a hint. `info["messages"]` holds the whole conversation.
+        `UnicodeText`. `reset` returns the last user message of the prompt. `step` returns only the new text: passages,
+        numbered `[n]` over the whole episode, or a hint. `info["messages"]` is the whole conversation.
 
     Rewards
-        Zero until the episode ends, then the sum that `reward` spells, e.g. `"em + 0.2*evidence_recall"`.
+        Zero until the episode ends, then the sum of terms in `reward`, for example `"em + 0.2*evidence_recall"`.
 
     Episode end
-        Terminated by an answer. Truncated after `max_turns` turns, or where the searcher stays away. `search_budget`
-        counts queries: a call that would exceed it is refused whole, costs nothing but the turn, and answering stays
-        legal. A step after the end raises Gymnasium's `ResetNeeded`.
+        An answer terminates the episode. It is truncated after `max_turns` turns, or if the searcher is unavailable.
+        `search_budget` counts queries. A search that would exceed it is refused as a whole and uses up only the turn;
+        the policy can still answer. A step after the end raises Gymnasium's `ResetNeeded`.
 
     Reset
-        `reset(seed=s)` asks a question that is a function of the seed and the split; a group is a repeated seed.
-        `options={"question_id": ...}` asks that question, `options={"split": ...}` chooses another split for once. The
-        split of an environment is `gym.make(..., split=NAME)`; by default "train", and where that has no questions the
-        first split that has some: a World that was made without training questions logs which it asks.
+        `reset(seed=s)` asks a question that depends only on the seed and the split. A group of rollouts repeats a seed.
+        `options={"question_id": ...}` asks that question, and `options={"split": ...}` uses another split for this
+        episode. `gym.make(..., split=NAME)` sets the split of the environment. The default is "train"; if that has no
+        questions, it is the first split that has some, and a World logs which one.
 
     Info
-        After `reset`: `question_id` and `messages`, nothing else. After every `step` also `retrieved_ids` and
-        `retrieved_scores` [query][rank], `hops_hit` [path][hop], `error` of the turn or None, and counters of the whole
-        episode (`env/number_of_actions`, `env/number_of_valid_action`, `env/number_of_valid_search` for queries,
-        `env/ratio_of_valid_action`, `env/finish_ratio`, `env/search_unavailable`, `search/num_distinct_passages`,
-        `search/budget_left`, where None is unlimited).
+        After `reset`: only `question_id` and `messages`. After every `step` also `retrieved_ids` and `retrieved_scores`
+        [query][rank], `hops_hit` [path][hop], `error` of the turn or None, and counters of the whole episode:
+        `env/number_of_actions`, `env/number_of_valid_action`, `env/number_of_valid_search` (queries),
+        `env/ratio_of_valid_action`, `env/finish_ratio`, `env/search_unavailable`, `search/num_distinct_passages`, and
+        `search/budget_left` (None is unlimited).
 
     Rendering
-        `gym.make(..., render_mode="ansi")`: `render` returns the conversation so far as text, a line for each message.
+        With `gym.make(..., render_mode="ansi")`, `render` returns the conversation so far, one line per message.
 
     Version history
         v0: first version.
@@ -78,7 +80,7 @@ class SearchEnv(gym.Env[str, str]):
 
     @property
     def episode(self) -> Episode:
-        """The episode being played; Gymnasium's `ResetNeeded` before the first reset."""
+        """The current episode; raises Gymnasium's `ResetNeeded` before the first reset."""
         if self._episode is None:
             raise ResetNeeded("no episode yet; call reset() first")
         return self._episode
@@ -95,7 +97,7 @@ class SearchEnv(gym.Env[str, str]):
         """Takes one turn.
 
         Raises:
-            BerrypickError: the action is no text; malformed text is no error, it is answered with a hint.
+            BerrypickError: the action is not a text. Malformed text is not an error; it gets a hint.
             ResetNeeded: the episode has ended.
         """
         draft = Draft(check_action(action))
@@ -118,10 +120,10 @@ class SearchEnv(gym.Env[str, str]):
 def choose_question(
     task: Task, by_id: Mapping[str, Question], options: Mapping[str, Any], split: str, generator: np.random.Generator
 ) -> Question:
-    """The question a reset asks: that of `options["question_id"]`, or one drawn from a split.
+    """The question of a reset: the one that `options["question_id"]` names, or one drawn from a split.
 
     Raises:
-        UnknownNameError: an option, question id or split that does not exist; names the nearest.
+        UnknownNameError: no such option, question id or split; the message offers the nearest ones.
     """
     for name in options:
         if name not in RESET_OPTIONS:
@@ -137,14 +139,14 @@ def choose_question(
 
 
 def check_action(action: object) -> str:
-    """The action, which must be a text; malformed text is no error, it is answered with a hint."""
+    """The action if it is a text. Malformed text is not an error; it gets a hint."""
     if not isinstance(action, str):
-        raise BerrypickError(f"an action is a text, got {type(action).__name__}; give the policy's turn as str")
+        raise BerrypickError(f"an action must be a text, got {type(action).__name__}; give the policy's turn as str")
     return action
 
 
 def make_search_env(
     env_id: str, *, split: str | None = None, render_mode: str | None = None, **arguments: Any
 ) -> SearchEnv:
-    """Entry point of all registered ids; see `envs/tasks/registry.py` for their arguments."""
+    """Entry point of all registered ids; docs/environments.md lists their arguments."""
     return SearchEnv(make_task(env_id, **arguments), split=split, render_mode=render_mode)

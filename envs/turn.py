@@ -1,4 +1,4 @@
-"""What one turn is made of: the policy's draft with its tokens, the action it was read as, what came back."""
+"""The parts of one turn: the policy's text with its tokens, the action it was parsed as, and the result."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Draft", "StepResult", "Tokens", "Turn"]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The sampled tokens of one turn; all arrays [T]; temperature 1, full softmax, nats.
+    """The sampled tokens of one turn. All arrays are [T], in nats, of the full softmax at temperature 1.
 
     Attributes:
         ids: int32 token ids.
         log_probs: float32 log-probability of each sampled token.
-        entropies: float32 entropy of the distribution each token was drawn from.
-        char_starts: int32 offset in the turn's text at which each token begins.
+        entropies: float32 entropy of the distribution that each token was drawn from.
+        char_starts: int32 offset in the turn's text where each token begins.
     """
 
     ids: NDArray[np.int32]
@@ -42,7 +42,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn and what came back: a row of the record."""
+    """One turn: the draft, its action, the hits, and the observation that answered it."""
 
     draft: Draft
     action: Action
@@ -53,7 +53,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step returns, Gymnasium's five values."""
+    """The five values of a Gymnasium step."""
 
     observation: str
     reward: float

@@ -1,4 +1,4 @@
-"""Many episodes as one Gymnasium vector environment: one search call per step for the whole batch."""
+"""A Gymnasium vector environment of many episodes, with one search call per step for the whole batch."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ VectorStep = tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.bool_], NDAr
 class SearchVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], NDArray[Any]]):
     """`num_envs` independent `SearchEnv` episodes over one task and one searcher.
 
-    Actions and observations are tuples of `num_envs` texts; rewards are float64 [num_envs], ends bool [num_envs].
-    Infos are Gymnasium's: an array for each key, and `_key` tells which entries are set.
+    Actions and observations are tuples of `num_envs` texts. Rewards are float64 [num_envs]; terminated and truncated
+    are bool [num_envs]. Infos follow Gymnasium: an array for each key, and `_key` says which entries are set.
 
     Reset
-        An integer seed gives sub-environment i the seed + i, as Gymnasium's own vector environments do; a sequence
-        gives each its own, so that groups are repeated seeds: `reset(seed=[7] * 8 + [8] * 8)`. Options are
-        `question_id` (one, or one for each), `split`, and `reset_mask`, bool [num_envs], which resets some alone.
+        With an integer seed, sub-environment i gets seed + i, as in Gymnasium's own vector environments. A sequence
+        gives one seed to each, so that groups are repeated seeds: `reset(seed=[7] * 8 + [8] * 8)`. Options are
+        `question_id` (one for all, or one for each), `split`, and `reset_mask`, bool [num_envs], which resets only the
+        marked episodes.
 
     Autoreset
         `autoreset_mode` is "NextStep" (Gymnasium's default: the step after the end resets and ignores its action),
-        "SameStep" (the last observation and info are in `infos["final_obs"]`, `infos["final_info"]`) or "Disabled".
+        "SameStep" (the last observation and info are in `infos["final_obs"]` and `infos["final_info"]`) or "Disabled".
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class SearchVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], NDArr
 
     @property
     def episodes(self) -> tuple[Episode | None, ...]:
-        """The episodes being played; None before the first reset."""
+        """The current episodes; None before the first reset."""
         return tuple(self._episodes)
 
     def reset(  # type: ignore[override]
@@ -92,14 +93,14 @@ class SearchVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], NDArr
             or mask.shape != (self.num_envs,)
             or not mask.any()
         ):
-            raise BerrypickError(f"reset_mask must be a bool array of shape ({self.num_envs},) with one True at least")
+            raise BerrypickError(f"reset_mask must be a bool array of shape ({self.num_envs},) with at least one True")
         return mask
 
     def _spread(self, name: str, values: Iterable[Any] | None) -> list[Any]:
         spread = [None] * self.num_envs if values is None else list(values)
         if len(spread) != self.num_envs:
             raise BerrypickError(
-                f"{name} has {len(spread)} entries for {self.num_envs} environments; give one for each"
+                f"{name} has {len(spread)} entries for {self.num_envs} environments; give one for each environment"
             )
         return spread
 
@@ -115,9 +116,9 @@ class SearchVectorEnv(gym.vector.VectorEnv[tuple[str, ...], Sequence[str], NDArr
         return {"question_id": question.id, "messages": messages}
 
     def step(self, actions: Sequence[str]) -> VectorStep:
-        """One turn in every episode, with one search call; ended ones follow the autoreset mode."""
+        """Takes one turn in every episode with one search call; ended episodes follow the autoreset mode."""
         if isinstance(actions, str):
-            raise BerrypickError(f"actions are one text; give a sequence of {self.num_envs} texts, one an environment")
+            raise BerrypickError(f"actions is one text; give a sequence of {self.num_envs} texts, one per environment")
         drafts = [Draft(check_action(action)) for action in self._spread("actions", actions)]
         episodes = [episode for episode in self._episodes if episode is not None]
         if len(episodes) < self.num_envs:

@@ -1,4 +1,4 @@
-"""Gymnasium wrappers of `SearchEnv`: record episodes, replace the reward, tighten limits, control the corpus."""
+"""Gymnasium wrappers of `SearchEnv`: record episodes, replace the reward, tighten limits, replace the searcher."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SearchWrapper = gym.Wrapper[str, str, str, str]
 
 def _search_env(env: gym.Env[str, str]) -> SearchEnv:
     if not isinstance(env.unwrapped, SearchEnv):
-        raise BerrypickError(f"this wrapper is for berrypick environments, got {type(env.unwrapped).__name__}")
+        raise BerrypickError(f"this wrapper needs a berrypick environment, not {type(env.unwrapped).__name__}")
     return env.unwrapped
 
 
 class RecordEpisodes(SearchWrapper):
     """Appends each ended episode to a rollouts.jsonl file.
 
-    Episodes of one question and seed are one group; `sample_index` counts within it, on from what the file holds
-    already. Resets without a seed count as seed 0.
+    Episodes of one question and seed form a group. `sample_index` counts within the group and continues from the
+    episodes that are already in the file. Resets without a seed count as seed 0.
     """
 
     def __init__(self, env: gym.Env[str, str], path: str | Path, *, policy_id: str = "", run_id: str = "") -> None:
@@ -71,21 +71,21 @@ class RecordEpisodes(SearchWrapper):
 
 
 class ReplaceReward(SearchWrapper):
-    """Pays another reward spec at the end of the episode, e.g. "f1 - 0.01*queries"."""
+    """Pays another reward at the end of the episode, for example "f1 - 0.01*queries"."""
 
     def __init__(self, env: gym.Env[str, str], reward: str) -> None:
         super().__init__(env)
         self._inner, self._reward = _search_env(env), parse_reward(reward)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Takes a turn; the reward the inner environment gave is in `info["replaced_reward"]`."""
+        """Takes a turn; `info["replaced_reward"]` is the reward of the inner environment."""
         observation, reward, terminated, truncated, info = super().step(action)
         paid = self._reward(self._inner.episode.facts()) if terminated or truncated else 0.0
         return observation, paid, terminated, truncated, info | {"replaced_reward": float(reward)}
 
 
 class LimitEpisode(SearchWrapper):
-    """Tightens the limits of the episodes that begin after it: turns, searches, characters of an observation."""
+    """Tightens the limits of later episodes: turns, searches, characters of an observation."""
 
     def __init__(
         self,
@@ -109,10 +109,10 @@ class LimitEpisode(SearchWrapper):
 
 
 class CorpusControl(SearchWrapper):
-    """Puts a control in the place of the searcher: what is accuracy when retrieval says nothing, or everything?
+    """Replaces the searcher by a control, to see what accuracy is when retrieval finds nothing, or everything.
 
-    "empty" finds nothing, "random" finds passages by a hash of the query, "oracle" finds the evidence of the question
-    whatever is asked, hop after hop, "closed_book" leaves one turn and no search.
+    "empty" finds nothing. "random" finds passages by a hash of the query. "oracle" finds the evidence of the question
+    for any query, hop after hop. "closed_book" allows one turn and no search.
     """
 
     def __init__(self, env: gym.Env[str, str], control: str, *, seed: int = 0) -> None:
@@ -122,6 +122,6 @@ class CorpusControl(SearchWrapper):
         inner.task = controlled(inner.task, control, seed=seed)
 
     def close(self) -> None:
-        """Closes the searcher that was replaced, too."""
+        """Closes both searchers, the control and the one it replaced."""
         super().close()
         self._closed_with.close()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..envs.episode import Draft
 from ..envs.questions import EpisodeSpec, Question
-from ..envs.world import closed_voice, voices
+from ..envs.world import closed_voice, english_voice
+from ..envs.world.facts import WorldFacts
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
 from .policy import Sampling
 
@@ -53,16 +54,16 @@ def _turn(thought: str, tag: str, body: str) -> str:
 
 def _search_world(row: _Row) -> str:
     """Tries the kinds of a hop in the row's order until one has the fact, then continues with the next hop."""
-    world = row.question.metadata["world"]
-    parsed = voices.parse_question(row.question.text)
+    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    parsed = english_voice.read_question(row.question.text)
     if parsed is None:
         raise BerrypickError(f"question {row.question.id} is not a World question; play berrypick/World-v0")
     start, relations = parsed
     thought = ""
     if row.observations:
-        fact = voices.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
+        fact = english_voice.find_fact(_shown_text(row.observations[-1]), row.entity, relations[row.hop])
         if fact is not None:
-            tried = [world["kinds"][kind] for kind in row.orders[row.hop][: row.tried]]
+            tried = [world.kinds[kind] for kind in row.orders[row.hop][: row.tried]]
             thought = closed_voice.restate(fact.relation, row.entity, fact.obj, tried)
             if fact.obj is not None:
                 row.entity, row.hop, row.tried = fact.obj, row.hop + 1, 0
@@ -70,9 +71,9 @@ def _search_world(row: _Row) -> str:
         row.entity = start
     if row.hop == len(relations):
         return _turn(thought, "answer", row.entity)
-    if row.num_queries >= row.budget or row.tried >= len(world["kinds"]):
+    if row.num_queries >= row.budget or row.tried >= len(world.kinds):
         return _turn(thought, "answer", UNKNOWN)
-    kind = world["kinds"][row.orders[row.hop][row.tried]]
+    kind = world.kinds[row.orders[row.hop][row.tried]]
     row.tried += 1
     row.num_queries += 1
     return _turn(thought, "search", closed_voice.query_text(kind, relations[row.hop], row.entity, row.form))
@@ -130,20 +131,20 @@ def _search_words(row: _Row) -> str:
 
 
 def _uniform_orders(row: _Row) -> list[list[int]]:
-    world = row.question.metadata["world"]
-    return [row.generator.permutation(len(world["kinds"])).tolist() for _ in world["relations"]]
+    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    return [row.generator.permutation(len(world.kinds)).tolist() for _ in world.relations]
 
 
 def _best_orders(row: _Row) -> list[list[int]]:
-    world = row.question.metadata["world"]
-    order = sorted(range(len(world["kinds"])), key=lambda kind: (-world["availability"][kind], kind))
-    return [list(order) for _ in world["relations"]]
+    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    order = sorted(range(len(world.kinds)), key=lambda kind: (-world.availability[kind], kind))
+    return [list(order) for _ in world.relations]
 
 
 def _present_first(row: _Row) -> list[list[int]]:
-    world = row.question.metadata["world"]
-    every = range(len(world["kinds"]))
-    return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world["present"]]
+    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    every = range(len(world.kinds))
+    return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world.present]
 
 
 _ANYWHERE: dict[str, Callable[[_Row], str]] = {
@@ -184,10 +185,11 @@ class ScriptedPolicy:
     def _script(self, row: _Row) -> Callable[[_Row], str]:
         if self.policy_id in _ANYWHERE:
             return _ANYWHERE[self.policy_id]
-        if "world" in row.question.metadata and self.orders is not None:
+        world = WorldFacts.of(row.question)
+        if world is not None and self.orders is not None:
             row.orders = self.orders(row)
-            shares = row.question.metadata["world"].get("query_formats")
-            row.form = 0 if shares is None else int(row.generator.choice(len(shares), p=shares))
+            shares = world.query_formats
+            row.form = int(row.generator.choice(len(shares), p=shares)) if shares else 0
             return _search_world
         if self.policy_id == "oracle":
             return _search_titles

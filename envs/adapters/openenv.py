@@ -1,6 +1,7 @@
-"""OpenEnv: our environments as a server with one session a rollout. Tried with openenv 0.10.
+"""OpenEnv: serves an environment with one session per rollout. Tested with openenv 0.10.
 
-Reward and end stand in the observation, as OpenEnv has it; `truncated` has no field there and is in its metadata.
+As in all OpenEnv environments, the observation contains the reward and whether the episode is done. OpenEnv has no
+field for `truncated`, so it is in the observation's metadata.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ class SearchAction(Action):  # type: ignore[misc]
 
 
 class SearchObservation(Observation):  # type: ignore[misc]
-    """What the environment answered."""
+    """The environment's answer to a turn."""
 
     text: str = Field(description="the newly rendered text; after a reset the last user message")
     messages: list[dict[str, str]] = Field(default_factory=list, description="the whole conversation")
 
 
 class SearchState(State):  # type: ignore[misc]
-    """Where the episode stands."""
+    """The state of the session: OpenEnv's fields and the question."""
 
     question_id: str = ""
 
 
 class OpenEnvSearch(Environment[SearchAction, SearchObservation, SearchState]):  # type: ignore[misc]
-    """One session; sessions share the task, which is only read."""
+    """One session. All sessions share the task and only read it."""
 
     SUPPORTS_CONCURRENT_SESSIONS = True
 
@@ -52,7 +53,7 @@ class OpenEnvSearch(Environment[SearchAction, SearchObservation, SearchState]): 
         self._state = SearchState(episode_id=str(uuid4()), step_count=0)
 
     def reset(self, seed: int | None = None, episode_id: str | None = None, **options: Any) -> SearchObservation:
-        """Starts an episode; `question_id` and `split` choose the question, else it is a function of seed and split."""
+        """Starts an episode. `question_id` and `split` choose the question; otherwise it depends on seed and split."""
         known = {name: options[name] for name in ("question_id", "split") if options.get(name) is not None}
         question = choose_question(self._task, self._by_id, known, self._split, np.random.default_rng(seed))
         self._episode = start(question, self._task.spec)
@@ -67,7 +68,7 @@ class OpenEnvSearch(Environment[SearchAction, SearchObservation, SearchState]): 
         )
 
     def step(self, action: SearchAction, timeout_s: float | None = None, **_: Any) -> SearchObservation:
-        """Takes one turn; after the end the observation says so and pays nothing."""
+        """Takes one turn. After the end of the episode the observation says so, with reward 0."""
         if self._episode is None or self._episode.done:
             return SearchObservation(text="reset first: no episode is open", reward=0.0, done=True)
         result = advance([self._episode], [Draft(action.text)], self._task.searcher)[0]
@@ -88,7 +89,7 @@ class OpenEnvSearch(Environment[SearchAction, SearchObservation, SearchState]): 
 
 
 def create_search_app(env_id: str, *, split: str | None = None, max_concurrent_envs: int = 64, **arguments: Any) -> Any:
-    """A FastAPI application that serves an environment; run it with uvicorn."""
+    """A FastAPI application that serves an environment. Run it with uvicorn."""
     task = shared_task(env_id, arguments)
     return create_fastapi_app(
         lambda: OpenEnvSearch(task, split), SearchAction, SearchObservation, max_concurrent_envs=max_concurrent_envs,

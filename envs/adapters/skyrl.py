@@ -1,4 +1,4 @@
-"""SkyRL-Gym: a `BaseTextEnv` over our environments. Tried with skyrl-gym 0.4."""
+"""SkyRL-Gym: an environment of SkyRL's `BaseTextEnv` class. Tested with skyrl-gym 0.4."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["BerrypickTextEnv", "skyrl_rows"]
 
 
 class BerrypickTextEnv(BaseTextEnv):  # type: ignore[misc]
-    """An episode behind SkyRL's `init` and `step`.
+    """One episode with SkyRL's methods `init` and `step`.
 
-    `env_config` holds `env_id` and any arguments of that environment; `extras["extra_info"]["question_id"]` (or
-    `extras["question_id"]`) names the question. Environments of one process share the searcher.
+    `env_config` has `env_id` and any arguments of that environment. `extras["extra_info"]["question_id"]`, or
+    `extras["question_id"]`, names the question. All environments of a process share the searcher.
     Register it with `skyrl_gym.register(id="berrypick", entry_point="berrypick.envs.adapters.skyrl:BerrypickTextEnv")`.
     """
 
@@ -37,11 +37,11 @@ class BerrypickTextEnv(BaseTextEnv):  # type: ignore[misc]
         self._metrics: dict[str, Any] = {}
 
     def init(self, prompt: list[dict[str, str]] | None = None) -> tuple[list[dict[str, str]], dict[str, Any]]:
-        """The messages that open the episode; those of the environment where the row brought none."""
+        """The messages that open the episode: those of the row, or the environment's if the row has none."""
         return prompt or self.episode.messages, {"question_id": self.episode.question.id}
 
     def step(self, action: str) -> BaseTextEnvStepOutput:
-        """One turn."""
+        """Takes one turn."""
         self.turns += 1
         result = advance([self.episode], [Draft(action)], self._task.searcher)[0]
         self._metrics = {k: v for k, v in result.info.items() if "/" in k and isinstance(v, int | float)}
@@ -56,12 +56,12 @@ class BerrypickTextEnv(BaseTextEnv):  # type: ignore[misc]
         )
 
     def get_metrics(self) -> dict[str, Any]:
-        """The counters of the last step."""
+        """The episode's counters after the last step."""
         return dict(self._metrics)
 
 
 def skyrl_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Rows of SkyRL's data set."""
+    """Rows of a SkyRL data set, one per question."""
     task = shared_task(env_id, arguments)
     return [
         {

@@ -1,4 +1,4 @@
-"""An episode driven by function calls instead of text: what tool-calling trainers hand to their models."""
+"""An episode that is played by function calls instead of text, for trainers whose models call tools."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from ..questions import Question
 from ..rewards import parse_reward
 from ..tasks.registry import make_task
 from ..tasks.task import Task
+from ..world.facts import WorldFacts
 
 __all__ = ["ToolEpisode", "question_by_id", "shared_task", "tool_instruction"]
 
 ENDED = "the episode has ended"
+"""The answer to every call after the end."""
 
 
 def shared_task(env_id: str, arguments: Mapping[str, Any]) -> Task:
-    """A task that all environments of a process share: its index is built once.
+    """A task that all environments of a process share, so that its index is built once.
 
-    Whoever drives it encodes observations itself, so control spellings in questions and passages are broken
-    (`escape_special_tokens`) unless the arguments say otherwise.
+    Trainers encode observations themselves, so spellings of control tokens in questions and passages are broken
+    (`escape_special_tokens=True`) unless the arguments say otherwise.
     """
     return _shared_task(env_id, json.dumps(dict(arguments), sort_keys=True))
 
@@ -36,7 +38,7 @@ def _shared_task(env_id: str, arguments: str) -> Task:
 
 
 def question_by_id(task: Task, question_id: str) -> Question:
-    """The question of an id, of any split."""
+    """The question with this id, from any split; an unknown id raises `UnknownNameError`."""
     for questions in task.questions.values():
         for question in questions:
             if question.id == question_id:
@@ -45,11 +47,11 @@ def question_by_id(task: Task, question_id: str) -> Question:
 
 
 def tool_instruction(task: Task, question: Question) -> str:
-    """The question with the rules, for a model that has the tools `search` and `answer`."""
+    """The question and the rules, as a prompt for a model with the tools `search` and `answer`."""
     spec = task.spec
     limit = spec.max_turns - 1 if spec.search_budget is None else spec.search_budget
-    world = question.metadata.get("world")
-    kinds = f" A query names one record kind ({', '.join(world['kinds'])}), relation and person." if world else ""
+    world = WorldFacts.of(question)
+    kinds = f" A query names one record kind ({', '.join(world.kinds)}), relation and person." if world else ""
     return (
         f"Answer the question. Find passages with the tool search, {limit} queries at most.{kinds} "
         f"When you know the answer, give it, short, with the tool answer.\nQuestion: {question_words(question, spec)}"
@@ -57,23 +59,23 @@ def tool_instruction(task: Task, question: Question) -> str:
 
 
 class ToolEpisode:
-    """One episode; `search` and `answer` return what the model is to be shown and never raise on bad arguments."""
+    """One episode. `search` and `answer` return the text to show to the model and never raise for bad arguments."""
 
     def __init__(self, task: Task, question: Question) -> None:
         self.task = task
         self.episode: Episode = start(question, replace(task.spec, turn_format="tool_call"))
 
     def search(self, queries: Sequence[str] | object) -> str:
-        """A search turn: JSON with the numbered passages, or with the hint where the call is refused."""
+        """Takes a search turn; returns JSON with the numbered passages, or with a hint if the call is refused."""
         call = {"name": "search", "arguments": {"query_list": queries}}
         try:
             body = json.dumps(call, ensure_ascii=False)
         except (TypeError, ValueError):
-            body = "null"
+            body = "null"  # parsed as an invalid call, which gets a hint
         return self._take(f"<tool_call>{body}</tool_call>")
 
     def answer(self, text: object) -> str:
-        """The answer turn."""
+        """Takes the answer turn; returns a confirmation."""
         said = str(text).replace("</answer>", "")
         return self._take(f"<answer>{said}</answer>") or "answer noted"
 
@@ -85,7 +87,7 @@ class ToolEpisode:
 
     @property
     def reward(self) -> float:
-        """The reward of the episode; of one that has not ended, what it would be without an answer."""
+        """The reward of the episode. Before the end, it is the reward the episode would have without an answer."""
         if self.episode.done:
             return self.episode.reward
         return float(parse_reward(self.episode.spec.reward)(self.episode.facts()))

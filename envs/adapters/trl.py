@@ -1,7 +1,7 @@
-"""TRL's `GRPOTrainer`: our environments through `environment_factory` (tool calls) and through `rollout_func` (text).
+"""TRL's `GRPOTrainer`: environments as `environment_factory` (tool calls) or as `rollout_func` (text).
 
-Tried with trl 1.16. `environment_factory` lets TRL drive the turns with the model's own tool-call template;
-`rollout_func` keeps our turn format, token in, token out, with environment tokens masked.
+With `environment_factory`, TRL plays the turns and uses the model's own template for tool calls. `rollout_func` uses
+our turn formats and passes token ids through unchanged, with a mask for environment tokens. Tested with trl 1.16.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["environment_factory", "episode_reward", "rollout_func", "rollout_row
 
 
 def tool_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Rows of `train_dataset` for `environment_factory`: an empty user message, and the question's id for `reset`."""
+    """Rows of `train_dataset` for `environment_factory`: an empty user message and the id of the question."""
     task = shared_task(env_id, arguments)
     empty = [{"role": "user", "content": ""}]
     return [{"prompt": empty, "question_id": question.id} for question in task.split(split)]
@@ -28,19 +28,19 @@ def tool_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]
 def environment_factory(env_id: str, **arguments: Any) -> Callable[[], Any]:
     """A factory for `GRPOTrainer(environment_factory=...)`; all rollouts share one searcher.
 
-    A row's `question_id` decides the question, so a group shares it. The reward is the environment's `reward` spec; a
-    rollout that never calls `answer` is scored without an answer.
+    The `question_id` of a row decides the question, so a group has the same one. The reward is the environment's. A
+    rollout that never calls `answer` gets the reward of an episode without an answer.
     """
     task = shared_task(env_id, arguments)
 
     class SearchEnvironment:
-        """An episode that the model plays with the tools `search` and `answer`."""
+        """One episode that the model plays with the tools `search` and `answer`."""
 
         def __init__(self) -> None:
             self._play: ToolEpisode | None = None
 
         def reset(self, question_id: str, **_: Any) -> str:
-            """Starts the episode of a row and gives the question."""
+            """Starts the episode of a row and returns the prompt."""
             question = question_by_id(task, question_id)
             self._play = ToolEpisode(task, question)
             return tool_instruction(task, question)
@@ -80,7 +80,7 @@ def environment_factory(env_id: str, **arguments: Any) -> Callable[[], Any]:
 
 
 def rollout_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Rows of `train_dataset` for `rollout_func`: the environment's own prompt."""
+    """Rows of `train_dataset` for `rollout_func`: the environment's own prompts."""
     task = shared_task(env_id, arguments)
     return [{"prompt": start(question, task.spec).messages} for question in task.split(split)]
 
@@ -88,8 +88,9 @@ def rollout_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, An
 def rollout_func(env_id: str, split: str, *, max_new_tokens: int = 64, **arguments: Any) -> Callable[..., Any]:
     """A function for `GRPOTrainer(rollout_func=...)`; use it with `reward_funcs=episode_reward`.
 
-    TRL hands over the prompts of its process, one for each completion. Each is played turn by turn; sampled tokens are
-    kept as sampled, observations are encoded alone and masked by `env_mask`.
+    TRL passes the prompts of its process, one for each completion, and each is played turn by turn. The ids of sampled
+    tokens are used as sampled, never decoded and encoded again. Observations are encoded on their own, and `env_mask`
+    is 0 for their tokens.
     """
     task = shared_task(env_id, arguments)
     by_prompt = {_key(start(question, task.spec).messages): question for question in task.split(split)}
@@ -116,11 +117,13 @@ def rollout_func(env_id: str, split: str, *, max_new_tokens: int = 64, **argumen
 
 
 def episode_reward(completions: Sequence[Any], berrypick_reward: Sequence[float], **_: Any) -> list[float]:
-    """The reward function that pays what the episodes of `rollout_func` earned."""
+    """A reward function that returns the rewards of the episodes of `rollout_func`."""
     return list(berrypick_reward)
 
 
 class _Row:
+    """One rollout. `context` is prompt and completion; `completion`, `log_probs` and `mask` have equal lengths."""
+
     def __init__(self, episode: Episode, context: list[int]) -> None:
         self.episode, self.context = episode, context
         self.completion: list[int] = []
@@ -128,6 +131,7 @@ class _Row:
         self.mask: list[int] = []
 
     def append(self, ids: Sequence[int], log_probs: Sequence[float], own: int) -> None:
+        """Adds tokens; `own` is 1 for tokens of the policy, which are trained, and 0 for tokens of observations."""
         self.context += ids
         self.completion += ids
         self.log_probs += log_probs
@@ -144,7 +148,7 @@ def _encode_prompt(tokenizer: Any, episode: Episode) -> list[int]:
 
 
 def _take_turns(rows: Sequence[_Row], task: Task, trainer: Any, max_new_tokens: int) -> None:
-    """One turn of every live row: one batched generation, one batched search."""
+    """Takes one turn of every live row with one batched generation and one batched search."""
     tokenizer = trainer.processing_class
     sampled = _generate([row.context for row in rows], trainer, max_new_tokens, rows[0].episode)
     drafts = []
@@ -155,18 +159,20 @@ def _take_turns(rows: Sequence[_Row], task: Task, trainer: Any, max_new_tokens: 
     for row, result in zip(rows, advance([row.episode for row in rows], drafts, task.searcher, leading=leading)):
         if not row.episode.done:
             ids = tokenizer.encode(result.observation, add_special_tokens=False, split_special_tokens=True)
+            # TRL leaves tokens with mask 0 out of the loss; their log-probabilities are placeholders.
             row.append(ids, [0.0] * len(ids), 0)
 
 
 def _generate(
     contexts: Sequence[list[int]], trainer: Any, max_new_tokens: int, episode: Episode
 ) -> list[tuple[list[int], list[float]]]:
-    """Sampled token ids of each row up to its stop string or end token, and their log-probabilities."""
+    """For each row, the sampled token ids up to its stop string or end token, and their log-probabilities."""
     from ..formats.turn_format import get_turn_format
 
     tokenizer = trainer.processing_class
     model = trainer.accelerator.unwrap_model(trainer.model)
     stop = get_turn_format(episode.spec.turn_format).stop
+    # Padding on the left aligns the ends of all contexts, so that new tokens start at the same column, `width`.
     batch = tokenizer.pad({"input_ids": list(contexts)}, padding_side="left", return_tensors="pt").to(model.device)
     width = batch["input_ids"].shape[1]
     out = model.generate(
@@ -178,14 +184,14 @@ def _generate(
     rows = []
     for index in range(len(contexts)):
         ids = out.sequences[index, width:].tolist()
-        kept = _up_to_stop(ids, tokenizer, stop)
-        log_probs = [out.logits[t][index].float().log_softmax(-1)[token].item() for t, token in enumerate(kept)]
-        rows.append((kept, log_probs))
+        used = _up_to_stop(ids, tokenizer, stop)
+        log_probs = [out.logits[t][index].float().log_softmax(-1)[token].item() for t, token in enumerate(used)]
+        rows.append((used, log_probs))
     return rows
 
 
 def _up_to_stop(ids: list[int], tokenizer: Any, stop: Sequence[str]) -> list[int]:
-    """Through the first token that completes a stop string or is the end token; the rest is padding."""
+    """The ids up to the first token that completes a stop string or is the end token; the rest is padding."""
     for end in range(1, len(ids) + 1):
         if ids[end - 1] == tokenizer.eos_token_id or any(tag in tokenizer.decode(ids[:end]) for tag in stop):
             return ids[:end]

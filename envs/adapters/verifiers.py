@@ -1,8 +1,9 @@
-"""verifiers (v1): a taskset of our questions and the environment that answers as the user. Tried with verifiers 0.4.
+"""verifiers (v1): a taskset of questions, and an environment that answers as the user. Tested with verifiers 0.4.
 
-The model needs no tools: it writes turns in our format and is answered with the newly rendered text. verifiers finds
-tasksets by the name of a top-level module; importing this one makes it known as `TASKSET_ID` in the process. For its
-command line, put `from berrypick.envs.adapters.verifiers import *` into a module of that name.
+The model needs no tools. It writes turns in our turn format, and each user message is the text that answers a turn.
+verifiers finds a taskset by the name of a top-level module, so importing this module registers it as `TASKSET_ID` in
+the process. For the command line of verifiers, create a module of that name with the line `from
+berrypick.envs.adapters.verifiers import *`.
 """
 
 from __future__ import annotations
@@ -21,22 +22,23 @@ from .tool_episode import question_by_id, shared_task
 __all__ = ["TASKSET_ID", "BerrypickEnv", "BerrypickEnvConfig", "BerrypickTaskset", "BerrypickTasksetConfig"]
 
 TASKSET_ID = "berrypick_search"
+"""The name by which verifiers finds this taskset."""
 sys.modules.setdefault(TASKSET_ID, sys.modules[__name__])
 
 
 class BerrypickTasksetConfig(vf.TasksetConfig):  # type: ignore[misc]
-    """Which environment and which questions."""
+    """Configuration of the taskset: the environment and its questions."""
 
     env_id: str = "berrypick/World-v0"
     arguments: dict[str, Any] = Field(default_factory=dict)
     """arguments of the environment"""
     split: str = "train"
     num_questions: int | None = None
-    """first questions of the split; all by default"""
+    """number of questions, from the start of the split; all by default"""
 
 
 class BerrypickData(vf.TaskData):  # type: ignore[misc]
-    """Names a question; it carries no answer."""
+    """The data of a task: the id of a question, without its answer."""
 
     env_id: str
     arguments: str
@@ -44,14 +46,14 @@ class BerrypickData(vf.TaskData):  # type: ignore[misc]
 
 
 class BerrypickTask(vf.Task[BerrypickData, vf.State, vf.TaskConfig]):  # type: ignore[misc]
-    """A question; the environment pays its reward."""
+    """One question. Its reward comes from the environment."""
 
 
 class BerrypickTaskset(vf.Taskset[BerrypickTask, BerrypickTasksetConfig]):  # type: ignore[misc]
     """The questions of a split."""
 
     def load(self) -> Iterator[BerrypickTask]:
-        """One task a question, with the environment's own prompt."""
+        """One task per question, with the environment's own prompt."""
         config = self.config
         task = shared_task(config.env_id, config.arguments)
         for question in task.split(config.split)[: config.num_questions]:
@@ -70,16 +72,16 @@ class BerrypickTaskset(vf.Taskset[BerrypickTask, BerrypickTasksetConfig]):  # ty
 
 
 class BerrypickEnvConfig(vf.EnvConfig):  # type: ignore[misc]
-    """One seat: the agent that searches."""
+    """Configuration of the environment: the agent that searches."""
 
     agent: vf.AgentConfig = vf.AgentConfig()
 
 
 class BerrypickEnv(vf.Env[BerrypickEnvConfig]):  # type: ignore[misc]
-    """Plays an episode: each reply of the agent is a turn, each observation a user message."""
+    """Plays episodes: each reply of the agent is a turn, and each observation is a user message."""
 
     async def run(self, task: BerrypickTask, agents: vf.Agents) -> None:
-        """One episode; the trace gets its reward, counters, queries and passage ids."""
+        """Plays one episode and adds its reward, counters, queries and passage ids to the trace."""
         data = task.data
         ours = shared_task(data.env_id, json.loads(data.arguments))
         episode = start(question_by_id(ours, data.question_id), ours.spec)

@@ -1,7 +1,7 @@
-"""verl: a drop-in reward function that logs what its dumps lack, rows for its agent loop, and the search tool's class.
+"""verl: a reward function that also logs queries and passages, rows for its agent loop, and a search tool.
 
-The reward function and the rows need no verl; the tool class is made on use (`search_tool`). Tried with verl 0.9.
-`rollout.multi_turn.max_tool_response_length` is 256 characters by default and cuts in the middle: raise it.
+The reward function and the rows work without verl; `search_tool` imports it. Tested with verl 0.9. By default verl cuts
+tool responses to 256 characters in the middle: raise `rollout.multi_turn.max_tool_response_length`.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _END = re.compile(r"</(?:information|tool_response)>")
 def compute_score(
     data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None, **_: Any
 ) -> dict[str, Any]:
-    """Exact match of the last answer, and what a report needs.
+    """Exact match of the last answer, and the fields that a report needs.
 
-    Configured as `custom_reward_function` with path `pkg://berrypick.envs.adapters.verl` and name `compute_score`.
+    Configure it as `custom_reward_function` with path `pkg://berrypick.envs.adapters.verl` and name `compute_score`.
 
-    Only the text after the last observation is searched for an answer. Rollouts of our tool class say what they
-    showed, so no passage and no hint can give one, under any chat template; in others' text, observations are what
-    stands in `<information>` or `<tool_response>`. Group id, queries and passages are JSON texts, which verl's dumps
-    keep and its averages leave out.
+    The answer is read only from the text after the last observation, so that an answer tag in a passage or a hint
+    cannot earn a reward. Rollouts of our tool class record their observations, so this is exact under any chat
+    template. In other rollouts, observations are the text inside `<information>` or `<tool_response>`. Group id,
+    queries and passages are JSON texts, because verl writes texts to its dumps and leaves them out of its averages.
 
     Args:
-        data_source: of the row.
+        data_source: the `data_source` of the row.
         solution_str: the decoded response, observations included.
         ground_truth: a text, a list of texts, or {"target": ...} as in Search-R1's rows.
-        extra_info: of the row; `split` and `index` (or `question_id`) name the group.
+        extra_info: the `extra_info` of the row; `split` and `index` (or `question_id`) name the group.
 
     Returns:
         score, em, f1, and under `berrypick_*` group id, answer, queries, passage ids and number of queries.
@@ -50,7 +50,7 @@ def compute_score(
     truth = ground_truth["target"] if isinstance(ground_truth, Mapping) else ground_truth
     answers = [truth] if isinstance(truth, str) else [str(answer) for answer in truth]
     log = info.get("berrypick")
-    if isinstance(log, Mapping):  # from our tool class, exact
+    if isinstance(log, Mapping):  # from our tool class, so nothing has to be parsed
         last = _after_observations(solution_str, log["observations"])
         queries, passages = list(log["queries"]), list(log["passage_ids"])
     else:
@@ -74,7 +74,7 @@ def compute_score(
 
 
 def _after_observations(text: str, observations: Sequence[str]) -> str:
-    """What follows the last of the observations; one that verl cut or left out is passed over."""
+    """The text after the last observation; observations that verl cut or left out are skipped."""
     end = 0
     for observation in observations:
         at = text.find(observation, end)
@@ -83,13 +83,13 @@ def _after_observations(text: str, observations: Sequence[str]) -> str:
 
 
 def _after_tags(text: str) -> str:
-    """What follows the last closed observation, up to one that was cut off before it closed."""
+    """The text after the last complete observation, up to an observation that was cut off before its closing tag."""
     ends = [match.end() for match in _END.finditer(text)]
     return _OPENING.split(text[ends[-1] if ends else 0 :])[0]
 
 
 def _queries(policy_text: str) -> list[str]:
-    """Queries of the policy's own text, in either format, in order."""
+    """The queries in the policy's own text, in order, in the format `tags` or `tool_call`."""
     queries: list[str] = []
     for block in re.finditer(r"<search>.*?</search>|<tool_call>.*?</tool_call>", policy_text, re.DOTALL):
         name = "tags" if block.group().startswith("<search>") else "tool_call"
@@ -99,7 +99,7 @@ def _queries(policy_text: str) -> list[str]:
 
 
 def _passages(observation: str) -> list[str]:
-    """Ids of the titled passages of an observation: digests of title and text, as `passage_from_text` makes them."""
+    """Ids of the passages with titles in an observation: digests of title and text, as in `passage_from_text`."""
     try:
         response = json.loads(observation)
         text = str(response.get("result", "")) if isinstance(response, dict) else observation
@@ -111,7 +111,7 @@ def _passages(observation: str) -> list[str]:
 
 
 def verl_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Rows of an agent-loop data set (write them as Parquet): `agent_name` chooses verl's tool loop."""
+    """Rows of a data set for verl's agent loop; write them as Parquet. `agent_name` selects the tool loop."""
     task = shared_task(env_id, {**arguments, "turn_format": "tool_call"})
     rows = []
     for index, question in enumerate(task.split(split)):
@@ -138,9 +138,9 @@ def verl_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]
 
 
 def search_tool(config: Mapping[str, Any] | None = None) -> Any:
-    """verl's tool: an instance of a `BaseTool` subclass named `search`.
+    """The search tool for verl, an instance of a subclass of its `BaseTool`.
 
-    A tools YAML names the class itself, `berrypick.envs.adapters.verl_tool.BerrypickSearchTool`.
+    In a tools YAML, use the class itself: `berrypick.envs.adapters.verl_tool.BerrypickSearchTool`.
     """
     from .verl_tool import BerrypickSearchTool
 

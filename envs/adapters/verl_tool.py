@@ -1,4 +1,4 @@
-"""verl's search tool over our environments."""
+"""A search tool for verl's agent loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["BerrypickSearchTool"]
 
 @dataclass(slots=True)
 class _Rollout:
-    """The episode of one rollout; calls that verl runs at a time take their turns in order."""
+    """The episode of one rollout. The lock makes calls that verl runs concurrently take their turns one by one."""
 
     play: ToolEpisode
     shown: list[str] = field(default_factory=list)
@@ -29,15 +29,15 @@ class _Rollout:
 
 
 class BerrypickSearchTool(BaseTool):  # type: ignore[misc]
-    """`search(query_list)`; rows of `verl_rows` tell it environment and question.
+    """The tool `search(query_list)`. The rows of `verl_rows` name the environment and the question.
 
-    verl makes and releases an instance for each call, and hands `execute` the `agent_data` of the rollout the call
-    belongs to: all calls of a rollout are turns of one episode, so its search budget, its turns and the numbers of its
-    passages go on from call to call. The episode is forgotten with its `agent_data`. Without one, as in a loop of your
-    own, an instance is an episode.
+    verl creates and releases a tool instance for each call and passes the `agent_data` of the rollout to `execute`. All
+    calls of a rollout are turns of one episode: search budget, turns and passage numbers continue from call to call.
+    The episode is deleted together with its `agent_data`. If there is no `agent_data`, as in your own loop, each
+    instance is one episode.
 
-    `agent_data.extra_fields["berrypick"]` holds question id, queries, passage ids and observations of the rollout so
-    far; verl passes it on to the reward function, and `compute_score` reads it.
+    `agent_data.extra_fields["berrypick"]` has the question id, queries, passage ids and observations of the rollout so
+    far. verl passes it to the reward function, where `compute_score` reads it.
     """
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None) -> None:
@@ -46,11 +46,11 @@ class BerrypickSearchTool(BaseTool):  # type: ignore[misc]
         self._rollouts: WeakKeyDictionary[Any, _Rollout] = WeakKeyDictionary()
 
     def get_openai_tool_schema(self) -> OpenAIFunctionToolSchema:
-        """The schema of `search`."""
+        """The schema of the tool."""
         return OpenAIFunctionToolSchema.model_validate(SEARCH_TOOL)
 
     async def create(self, instance_id: str | None = None, **kwargs: Any) -> tuple[str, ToolResponse]:
-        """Opens an instance for the environment and question of `create_kwargs`."""
+        """Creates an instance for the environment and question in `create_kwargs`."""
         key = instance_id or str(uuid4())
         self._instances[key] = kwargs.get("create_kwargs", kwargs)
         return key, ToolResponse()
@@ -58,7 +58,7 @@ class BerrypickSearchTool(BaseTool):  # type: ignore[misc]
     async def execute(
         self, instance_id: str, parameters: dict[str, Any], **kwargs: Any
     ) -> tuple[ToolResponse, float, dict[str, Any]]:
-        """A search turn: the response is JSON with the numbered passages, or with a hint where it is refused."""
+        """Takes a search turn; the response is JSON with the numbered passages, or with a hint if it is refused."""
         agent_data = kwargs.get("agent_data")
         rollout = self._rollout(instance_id, agent_data)
         asked = parameters.get("query_list") if isinstance(parameters, Mapping) else parameters
@@ -77,21 +77,21 @@ class BerrypickSearchTool(BaseTool):  # type: ignore[misc]
         return ToolResponse(text=text), 0.0, metrics
 
     async def calc_reward(self, instance_id: str, **kwargs: Any) -> float:
-        """The reward spec without an answer, e.g. evidence recall."""
+        """The reward of the episode without an answer, e.g. its evidence recall."""
         return self._rollout(instance_id, kwargs.get("agent_data")).play.reward
 
     async def release(self, instance_id: str, **kwargs: Any) -> None:
-        """Forgets the instance; the rollout's episode stays."""
+        """Deletes the instance but not the episode of the rollout."""
         self._instances.pop(instance_id, None)
 
     def _rollout(self, instance_id: str, agent_data: Any) -> _Rollout:
         known = self._instances[instance_id] if agent_data is None else self._rollouts.get(agent_data)
         if isinstance(known, _Rollout):
             return known
-        given = self._instances[instance_id]
-        assert not isinstance(given, _Rollout)
-        task = shared_task(given["env_id"], json.loads(given.get("arguments", "{}")))
-        made = _Rollout(ToolEpisode(task, question_by_id(task, given["question_id"])))
+        create = self._instances[instance_id]
+        assert not isinstance(create, _Rollout)
+        task = shared_task(create["env_id"], json.loads(create.get("arguments", "{}")))
+        made = _Rollout(ToolEpisode(task, question_by_id(task, create["question_id"])))
         if agent_data is None:
             self._instances[instance_id] = made
         else:

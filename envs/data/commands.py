@@ -34,29 +34,29 @@ class DataGet:
         sys.stdout.write(f"{folder}\n")
         if not SOURCES[self.name].carries_passages:
             sys.stderr.write(
-                f"{self.name} is questions only: put a corpus.jsonl beside them, or give the environment index=URL of "
-                "a /retrieve server or index=FOLDER of an index\n"
+                f"{self.name} has questions only: put a corpus.jsonl into the same folder, or give the environment "
+                "index=URL of a /retrieve server or index=FOLDER of an index\n"
             )
         return 0
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """Reads question files and reports questions that leak between their splits or between the files."""
+    """Reads question files and reports questions that occur in more than one split or file."""
 
-    questions: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="(one at least)")]
-    """question files, in any known format"""
+    questions: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="(at least one)")]
+    """question files in any known format"""
     corpus: Path | None = None
-    """their corpus, where the questions carry no passages; without one their evidence is not compared"""
+    """their corpus, if the question files contain no passages; without it, evidence is not compared"""
     skip_bad: bool = False
-    """leave bad records out and list them"""
+    """leave out bad records and list them"""
     json: bool = False
-    """one JSON document"""
+    """print one JSON document"""
 
     def run(self) -> int:
-        """Checks; the exit status is 1 where a question leaks."""
+        """Prints the leaks; the exit status is 1 if there is one."""
         if not self.questions:
-            raise BerrypickError("give one question file at least, e.g. berrypick data check questions.jsonl")
+            raise BerrypickError("give at least one question file, e.g. berrypick data check questions.jsonl")
         skipped: list[str] | None = [] if self.skip_bad else None
         sets: dict[str, tuple[Question, ...]] = {}
         formats = {}

@@ -1,4 +1,4 @@
-"""`berrypick data get`: public question sets from the hub into a local folder with checksums."""
+"""`berrypick data get`: downloads public question sets from the hub into a local folder with checksums."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["SOURCES", "HubSource", "check_download", "get_dataset"]
 
 MANIFEST = "manifest.json"
 Rows = Callable[[str, str | None, str], Iterable[Mapping[str, Any]]]
-"""Repository, configuration and split to rows."""
+"""(repository, configuration, split) -> rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """Where a set is kept: repository, configuration, its splits, and whether questions carry their passages."""
+    """Source of a set: repository, configuration, splits, and whether its rows contain passages."""
 
     repository: str
     configuration: str | None
@@ -45,22 +45,22 @@ SOURCES: Mapping[str, HubSource] = {
     "triviaqa": HubSource(_FLASHRAG, "triviaqa", ("train", "dev", "test"), False),
     "popqa": HubSource(_FLASHRAG, "popqa", ("test",), False),
 }
+"""Name of a set -> where `get_dataset` finds it."""
 
 
 def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
-    """Downloads a set into the cache folder, or checks the one that is there.
+    """Downloads a set into the cache folder, or checks the copy that is already there.
 
-    Of several downloads at once the first to finish stays and all get it.
-
-    The folder holds questions.jsonl, corpus.jsonl.gz where the questions carry their passages, and manifest.json with
-    source, counts and SHA-256 of each file. It appears whole or not at all.
+    The folder contains questions.jsonl, corpus.jsonl.gz if the rows contain passages, and manifest.json with the
+    source, counts and the SHA-256 of each file. It is renamed into place when it is complete. If several processes
+    download the same set, the first to finish wins and all of them use its folder.
 
     Args:
         name: a name of `SOURCES`.
-        rows: gives the rows of a split; the `datasets` library by default.
+        rows: returns the rows of a split; uses the `datasets` library by default.
 
     Raises:
-        BerrypickError: unknown set, no network, a set of another shape than expected, or a damaged download.
+        BerrypickError: unknown set, no network, rows of an unexpected shape, or a damaged download.
     """
     if name not in SOURCES:
         raise UnknownNameError("data set", name, SOURCES)
@@ -72,7 +72,7 @@ def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
 
 
 def _download(name: str, folder: Path, rows: Rows) -> bool:
-    """Whether it stays; where another has put its own there meanwhile, that one does."""
+    """Whether this download is the one in use; False if another process finished first."""
     with sibling(folder) as work:
         _write(name, SOURCES[name], work, rows)
         try:
@@ -85,13 +85,13 @@ def _download(name: str, folder: Path, rows: Rows) -> bool:
 
 
 def check_download(folder: Path) -> None:
-    """Compares the files of a download with its manifest; raises `BerrypickError` where they differ."""
+    """Compares the files of a download with its manifest; raises `BerrypickError` if they differ."""
     cure = f"delete {folder} and get it again"
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         wrong = [name for name, digest in manifest["sha256"].items() if _sha256(folder / name) != digest]
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise BerrypickError(f"{folder} is no complete download ({error}); {cure}") from error
+        raise BerrypickError(f"{folder} is not a complete download ({error}); {cure}") from error
     if wrong:
         raise BerrypickError(f"{folder}: {', '.join(wrong)} changed since the download; {cure}")
 
@@ -106,7 +106,7 @@ def _write(name: str, source: HubSource, work: Path, rows: Rows) -> None:
                 upstream = next((known for known in FORMATS if known.recognise(row)), None)
                 if upstream is None:
                     raise BerrypickError(
-                        f"{source.repository} has other rows now; get {name} by hand, see docs/data.md"
+                        f"{source.repository} has rows of another shape now; get {name} by hand, see docs/data.md"
                     )
                 line, carried = upstream.convert(row)
                 line["metadata"] = {**(line.get("metadata") or {}), "split": split, "dataset": name}
@@ -133,7 +133,7 @@ def _hub_rows(repository: str, configuration: str | None, split: str) -> Iterabl
         raise MissingExtraError("berrypick data get", "data", error) from error
     log = logging.getLogger("huggingface_hub")
     level = log.level
-    log.setLevel(logging.ERROR)  # it logs each of its retries, twice
+    log.setLevel(logging.ERROR)  # it logs each retry twice
     try:
         _ask_for(repository)
         rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(repository, configuration, split=split)
@@ -149,7 +149,7 @@ def _hub_rows(repository: str, configuration: str | None, split: str) -> Iterabl
 
 
 def _ask_for(repository: str) -> None:
-    """One request that fails at once; the library itself tries for half a minute and logs each attempt."""
+    """One request that fails at once. Without it the library retries for half a minute and logs each attempt."""
     from huggingface_hub import HfApi, constants
 
     if not constants.HF_HUB_OFFLINE and not Path(repository).is_dir():

@@ -1,4 +1,4 @@
-"""Questions that stand in two sets: what is trained on must not be what is measured."""
+"""Finds questions that occur in two sets, because a policy must not be evaluated on its training questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Leak", "find_leaks"]
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Two questions of two sets that are one.
+    """The same question in two sets.
 
     Attributes:
         kind: "same question", "same id", or "same evidence and answer".
@@ -28,9 +28,9 @@ class Leak:
 
 
 def find_leaks(sets: Mapping[str, Sequence[Question]]) -> list[Leak]:
-    """Leaks between every two sets, each pair of questions once, under the strongest kind that holds.
+    """Leaks between every two sets. Each pair of questions is reported once, with the strongest kind that applies.
 
-    Texts are compared normalised (case, punctuation, articles, spaces). Evidence counts only where it is known.
+    Texts are normalised before they are compared (case, punctuation, articles, spaces). Evidence is compared if known.
     """
     leaks = []
     for (first, ones), (second, others) in itertools.combinations(sets.items(), 2):

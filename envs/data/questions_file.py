@@ -1,4 +1,4 @@
-"""Question files: JSONL in the layout of docs/data.md, and the folder they are kept in."""
+"""Question files in the layout of docs/data.md, and the folders where data sets and indexes are stored."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["QuestionError", "cache_folder", "data_folder", "questions_from_lines
 
 
 class QuestionError(BerrypickError):
-    """A question line that is not valid; the message names file and line."""
+    """An invalid line of a question file; the message names file and line."""
 
 
 def cache_folder() -> Path:
-    """Where indexes and downloaded sets are kept: BERRYPICK_CACHE, or ~/.cache/berrypick."""
+    """The folder of indexes and downloaded sets: BERRYPICK_CACHE, or ~/.cache/berrypick."""
     return Path(os.environ.get("BERRYPICK_CACHE") or Path.home() / ".cache" / "berrypick")
 
 
 def data_folder(name: str) -> Path:
-    """The folder of a data set: below BERRYPICK_DATA, else where `berrypick data get` put it."""
+    """The folder of a data set: below BERRYPICK_DATA, otherwise the download of `berrypick data get`."""
     root = os.environ.get("BERRYPICK_DATA")
     if root and (Path(root) / name).is_dir():
         return Path(root) / name
@@ -44,17 +44,17 @@ def read_questions(
 ) -> dict[str, tuple[Question, ...]]:
     """Reads questions by split.
 
-    A line is {"id", "question", "golden_answers", "metadata"}; `metadata.supporting_ids` become the evidence, one
-    hop each, and `metadata.split` the split ("test" where absent).
+    A line is {"id", "question", "golden_answers", "metadata"}. Each of `metadata.supporting_ids` becomes one hop of the
+    evidence. `metadata.split` is the split, by default "test".
 
     Args:
         path: JSONL, plain or .gz.
-        titles: passage id to title, of the corpus the questions are asked over.
-        skipped: where given, bad lines are left out and their errors put here, instead of refusing the file.
+        titles: passage id -> title, of the corpus of these questions.
+        skipped: if given, bad lines are left out and their errors are added to this list.
 
     Raises:
         QuestionError: with file and line, for bad JSON, a missing, empty or mistyped field, a lone surrogate, a
-            duplicate id, or a supporting passage that the corpus does not hold.
+            duplicate id, or a supporting passage that is not in the corpus.
     """
     lines = ((f"{path}:{number}", line) for number, line in read_jsonl(path, skipped=skipped))
     return questions_from_lines(path, lines, titles, skipped)
@@ -63,7 +63,7 @@ def read_questions(
 def questions_from_lines(
     path: Path, lines: Iterable[tuple[str, Mapping[str, Any]]], titles: Mapping[str, str], skipped: list[str] | None
 ) -> dict[str, tuple[Question, ...]]:
-    """Checks lines of our layout, each with where it stands, and sorts them by split; see `read_questions`."""
+    """Checks lines of our layout, each with its file and line number, and sorts them by split; see `read_questions`."""
     splits: dict[str, list[Question]] = {}
     seen: set[str] = set()
     for where, line in lines:
@@ -110,10 +110,10 @@ def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) ->
 
 
 def evidence_paths(where: str, metadata: Mapping[str, Any], titles: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """The passages of each known way to the answer: `supporting_ids` first, then those other annotators marked.
+    """The passages of each known path to the answer: `supporting_ids` first, then those of other annotators.
 
     Raises:
-        QuestionError: no list of texts, or a passage that the corpus does not hold.
+        QuestionError: not a list of texts, or a passage that is not in the corpus.
     """
     lists = [metadata.get("supporting_ids") or [], *(metadata.get("supporting_ids_by_annotator") or [])]
     paths: dict[tuple[str, ...], None] = {}
@@ -136,8 +136,8 @@ def _check_text(where: str, name: str, value: object) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _bad(where, f"{name} holds a lone surrogate") from None
+        raise _bad(where, f"{name} contains a lone surrogate") from None
 
 
 def _bad(where: str, reason: str) -> QuestionError:
-    return QuestionError(f"{where}: {reason}; mend the line, or leave such lines out with --skip-bad")
+    return QuestionError(f"{where}: {reason}; fix the line, or leave such lines out with --skip-bad")

@@ -1,4 +1,4 @@
-"""Question and corpus files in our layout or in an upstream one, recognised by content."""
+"""Reads question and corpus files in our layout or in an upstream format, which it recognises by content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_records_of"]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Questions by split, the passages they are asked over, and what the files were recognised as."""
+    """Questions by split, the passages of their corpus, and the name of the format that was recognised."""
 
     questions: Mapping[str, tuple[Question, ...]]
     passages: tuple[Passage, ...]
@@ -35,17 +35,17 @@ def read_dataset(
     skipped: list[str] | None = None,
     passages_elsewhere: bool = False,
 ) -> Dataset:
-    """Reads a question file, with its corpus or with the passages that its records carry.
+    """Reads a question file with its corpus, or with the passages in its records.
 
     Args:
         questions: JSON, JSONL or Parquet, plain or gzipped, in any format of `upstream_records.FORMATS`.
-        corpus: JSONL or JSON; without one the records must carry their passages.
-        split: of records that name none.
-        skipped: where given, bad records are left out and their errors put here.
-        passages_elsewhere: the questions may come without any passage; what they say of their evidence is left out.
+        corpus: JSONL or JSON; without it the records must contain their passages.
+        split: for records that name no split.
+        skipped: if given, bad records are left out and their errors are added to this list.
+        passages_elsewhere: the passages are in an index, so none are needed here; evidence is then left out.
 
     Raises:
-        QuestionError: with file and record, for an unknown format or a record that is not valid.
+        QuestionError: with file and record, for an unknown format or an invalid record.
     """
     lines: list[tuple[str, dict[str, Any]]] = []
     carried: dict[str, Passage] = {}
@@ -60,7 +60,7 @@ def read_dataset(
             line, own = upstream.convert(record)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, QuestionError) as error:
             message = (
-                f"{where}: {upstream.name} record that cannot be read ({error!r}); mend it" if upstream else str(error)
+                f"{where}: {upstream.name} record that cannot be read ({error!r}); fix it" if upstream else str(error)
             )
             if skipped is None:
                 raise QuestionError(message) from error
@@ -75,7 +75,7 @@ def read_dataset(
         carried.update((passage.id, passage) for passage in own)
     passages = read_any_corpus(corpus, skipped=skipped) if corpus else tuple(carried[key] for key in sorted(carried))
     if not passages and not passages_elsewhere:
-        raise QuestionError(f"{questions}: these questions carry no passages; give their corpus too")
+        raise QuestionError(f"{questions}: these questions contain no passages; give their corpus too")
     if not passages:
         lines = [(where, _without_evidence(line)) for where, line in lines]
     titles = {passage.id: passage.title for passage in passages}
@@ -87,14 +87,14 @@ def read_dataset(
 def _without_evidence(line: dict[str, Any]) -> dict[str, Any]:
     metadata = line["metadata"]
     if not isinstance(metadata, dict):
-        return line  # refused later, with its place
+        return line  # refused later, with its file and line number
     return line | {"metadata": {key: value for key, value in metadata.items() if not key.startswith("supporting_ids")}}
 
 
 def _point_at(
     lines: Iterable[tuple[str, dict[str, Any]]], carried: Mapping[str, Passage], passages: Iterable[Passage]
 ) -> None:
-    """Supporting passages that came with the questions, found again in a corpus of other ids by title and text."""
+    """Replaces ids of passages from the records by the ids of equal passages, by title and text, in the corpus."""
     known = {passage_from_text(passage.title, passage.text).id: passage.id for passage in passages}
     for _, line in lines:
         supporting = line["metadata"].get("supporting_ids")
@@ -131,7 +131,7 @@ def read_any_corpus(path: Path, *, skipped: list[str] | None = None) -> tuple[Pa
 
 
 def read_records_of(path: Path, skipped: list[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records of a JSON list, a JSONL file or a Parquet file, each with where it stands."""
+    """The records of a JSON list, a JSONL file or a Parquet file, each with its file and number."""
     if _first_line(path)[:4] == b"PAR1":
         for number, row in enumerate(_parquet_rows(path)):
             yield f"{path}[{number}]", row
@@ -146,7 +146,7 @@ def read_records_of(path: Path, skipped: list[str] | None = None) -> Iterator[tu
         if isinstance(item, dict):
             yield where, item
             continue
-        reason = f"{where}: no valid JSON object; mend it, or leave such records out with --skip-bad"
+        reason = f"{where}: no valid JSON object; fix it, or leave such records out with --skip-bad"
         if skipped is None:
             raise QuestionError(reason)
         skipped.append(reason)

@@ -1,7 +1,7 @@
-"""One record of an upstream question-answering format to our question line and the passages it carries.
+"""Converts records of upstream question-answering formats to question lines of our layout, and their passages.
 
-Formats are told by what a record holds, never by a file's name: HotpotQA's own JSON and 2WikiMultiHopQA, the
-columnar form of data hubs, IRCoT, MuSiQue, StrategyQA, Bamboogle, FanOutQA, FlashRAG, and the training rows of
+The fields of a record decide its format, never the name of a file. Known are HotpotQA's own JSON and 2WikiMultiHopQA,
+the columnar form of data hubs, IRCoT, MuSiQue, StrategyQA, Bamboogle, FanOutQA, FlashRAG, and the training rows of
 Search-R1 and verl.
 """
 
@@ -18,18 +18,18 @@ from ...retrieval_index.corpus import Passage
 __all__ = ["FORMATS", "UpstreamFormat", "passage_from_text"]
 
 Converted = tuple[dict[str, Any], list[Passage]]
-"""A line of our layout, and passages that came with the question."""
+"""A line of our layout, and the passages in the record."""
 
 
 def passage_from_text(title: str, text: str) -> Passage:
-    """A passage whose id is a digest of its title and text without white space, so that rebuilding keeps ids."""
+    """A passage whose id is a digest of its title and text without white space, so that ids are reproducible."""
     title, text = " ".join(title.split()), " ".join(text.split())
     key = hashlib.sha1("".join(f"{title}{text}".split()).encode("utf-8", "replace"), usedforsecurity=False)
     return Passage(f"p-{key.hexdigest()[:12]}", title, text)
 
 
 def _join(sentences: Iterable[str]) -> str:
-    """Sentences of HotpotQA begin with their space, those of 2WikiMultiHopQA do not."""
+    """Joins sentences. Those of HotpotQA start with a space, those of 2WikiMultiHopQA do not."""
     parts = list(sentences)
     return ("" if any(part[:1].isspace() for part in parts[1:]) else " ").join(parts)
 
@@ -103,7 +103,7 @@ def _strategyqa(record: Mapping[str, Any]) -> Converted:
 
 
 def _texts_in(value: Any) -> Iterable[str]:
-    """Passage ids in StrategyQA's nested evidence; the words for "none needed" are no ids."""
+    """Passage ids in StrategyQA's nested evidence, without the words that mean "no passage needed"."""
     if isinstance(value, str):
         if value not in ("operation", "no_evidence"):
             yield value
@@ -135,7 +135,7 @@ def _flat(answer: Any) -> str:
 
 
 def _trainer_row(record: Mapping[str, Any]) -> Converted:
-    """Search-R1 and verl: the question stands in `extra_info`, or after "Question:" of the last user message."""
+    """Search-R1 and verl: the question is in `extra_info`, or after "Question:" in the last user message."""
     extra = record.get("extra_info") or {}
     truth = record["reward_model"]["ground_truth"]
     if isinstance(truth, Mapping):
@@ -151,8 +151,10 @@ def _trainer_row(record: Mapping[str, Any]) -> Converted:
 
 
 def _flashrag(record: Mapping[str, Any]) -> Converted:
-    """Our own layout, too. FlashRAG keeps HotpotQA's and 2WikiMultiHopQA's passages in the metadata, and StrategyQA's
-    answers as truth values."""
+    """FlashRAG's layout, which is ours too.
+
+    FlashRAG stores the passages of HotpotQA and 2WikiMultiHopQA in the metadata, and StrategyQA's answers as booleans.
+    """
     line = dict(record)
     if isinstance(answers := line["golden_answers"], list):
         spoken = {True: "yes", False: "no"}
@@ -173,7 +175,7 @@ def _flashrag(record: Mapping[str, Any]) -> Converted:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFormat:
-    """How to recognise a format and read a record of it."""
+    """An upstream format: its name, a test that recognises a record, and a function that converts one."""
 
     name: str
     recognise: Callable[[Mapping[str, Any]], bool]
@@ -199,4 +201,4 @@ FORMATS: tuple[UpstreamFormat, ...] = (
     UpstreamFormat("FanOutQA", _has("id", "question", "decomposition", "answer"), _fanout),
     UpstreamFormat("Bamboogle", _has("Question", "Answer"), _bamboogle),
 )
-"""In this order the first that recognises a record reads it."""
+"""The first format that recognises a record converts it."""

@@ -1,4 +1,4 @@
-"""What a turn asks for, and reading it out of the policy's own text in linear time."""
+"""The actions of a turn, and functions that parse them from the policy's text in linear time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A call to the searcher; `spans` are the queries' [start, end) character offsets in the policy's own turn."""
+    """A search; `spans` are the [start, end) character offsets of the queries in the turn."""
 
     queries: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
@@ -30,7 +30,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One answer with the passages it cites: [n] is the n-th passage shown in this episode."""
+    """One answer and the passages it cites; n is the n-th passage shown in this episode."""
 
     text: str
     cited: tuple[int, ...] = ()
@@ -38,7 +38,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The final answer block; its first candidate is the one pass@1 scores."""
+    """The final answer block; pass@1 scores its first candidate."""
 
     candidates: tuple[Candidate, ...]
     span: tuple[int, int]
@@ -52,6 +52,7 @@ class Invalid:
 
 
 Action = Search | Answer | Invalid
+"""What a turn asks for."""
 
 
 def cut_turn(text: str, stop: Sequence[str]) -> str:
@@ -63,8 +64,8 @@ def cut_turn(text: str, stop: Sequence[str]) -> str:
 def first_block(text: str, tags: Sequence[str]) -> tuple[str, int, int] | None:
     """The first complete `<tag>...</tag>` among `tags`: its tag and the [start, end) offsets of its body.
 
-    The same block as the regular expression `<(a|b)>(.*?)</\\1>` finds, but linear on any text: if a tag's first
-    opening has no closing after it, no later opening has.
+    The regular expression `<(a|b)>(.*?)</\\1>` finds the same block, but it takes quadratic time on a text of many
+    opening tags. This search is linear: if the first opening of a tag has no closing tag after it, no later one has.
     """
     found = []
     for tag in tags:
@@ -78,7 +79,7 @@ def first_block(text: str, tags: Sequence[str]) -> tuple[str, int, int] | None:
 
 
 def read_query(text: str, start: int, end: int) -> Search:
-    """The one query that stands between two offsets of a turn, without the space around it."""
+    """The query between two offsets of a turn, without surrounding white space."""
     body = text[start:end]
     query = body.strip()
     start += len(body) - len(body.lstrip())
@@ -86,7 +87,7 @@ def read_query(text: str, start: int, end: int) -> Search:
 
 
 def read_answer(text: str, start: int, end: int) -> Answer | Invalid:
-    """The candidates that stand between two offsets of a turn, one a line."""
+    """The candidates between two offsets of a turn, one per line."""
     lines = [line for line in text[start:end].split("\n") if line.strip()]
     if not lines:
         return Invalid("empty <answer> block")
@@ -94,7 +95,7 @@ def read_answer(text: str, start: int, end: int) -> Answer | Invalid:
 
 
 def read_candidate(line: str) -> Candidate:
-    """A line of an answer block: text, then the passages it cites, "tovenra [1][4]"."""
+    """The candidate of one line: a text, then the passages it cites, such as "tovenra [1][4]"."""
     text, cited = line.strip(), list[int]()
     while text.endswith("]"):
         head, bracket, number = text[:-1].rpartition("[")
@@ -106,7 +107,7 @@ def read_candidate(line: str) -> Candidate:
 
 
 def encodable(text: str) -> str:
-    """Lone surrogates become U+FFFD, character for character: indexes and files take only what UTF-8 can hold."""
+    """The text with each lone surrogate replaced by U+FFFD, because UTF-8 cannot encode surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

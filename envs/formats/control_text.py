@@ -1,7 +1,7 @@
-"""Spellings that tokenizers and chat templates take for control, broken so that retrieved text stays text.
+"""Breaks spellings of control tokens in retrieved text, so that it stays plain text.
 
-A trainer that encodes observations itself turns `<|im_end|>` inside a passage into the token that ends a turn, and
-`<tool_call>` into the one that opens a call. A space after the bracket keeps the words and breaks the spelling.
+A trainer that encodes observations itself would turn `<|im_end|>` inside a passage into the token that ends a turn, and
+`<tool_call>` into the token that opens a call. A space after the bracket breaks the spelling and preserves the words.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ...retrieval_index.searcher import Hit
 
 __all__ = ["break_control_text", "plain_hits"]
 
-# Tags without spaces (<s>, </tool_call>, <start_of_turn>), bars with (<|fim hole|>), brackets (Mistral, GLM); also with
-# the full-width and small forms that compatibility normalisation folds into these.
+# Three families: tags without spaces (<s>, </tool_call>, <start_of_turn>), bars that may contain spaces (<|fim hole|>),
+# and capitals in square brackets (Mistral, GLM). Tokenizers that apply Unicode compatibility normalisation (NFKC) turn
+# the full-width and small forms of < > | into ASCII, so those count as well.
 _WORD, _BARS = r"[^\s<>\uff1c\uff1e\ufe64\ufe65]{1,64}", r"[|\uff5c][^<>\n]{1,64}[|\uff5c]"
 _ANGLE = rf"[<\uff1c\ufe64](?=(?:{_WORD}|{_BARS})[>\uff1e\ufe65])"
 _SQUARE = r"\[(?=/?g?[A-Z][A-Z_]{2,32}\])"
@@ -27,7 +28,7 @@ def break_control_text(text: str) -> str:
 
 
 def plain_hits(hits: Sequence[Sequence[Hit]]) -> tuple[tuple[Hit, ...], ...]:
-    """Hits whose titles and texts hold no control spelling."""
+    """The same hits with control spellings broken in titles and texts."""
     return tuple(
         tuple(Hit(hit.id, break_control_text(hit.title), break_control_text(hit.text), hit.score) for hit in ranking)
         for ranking in hits

@@ -1,4 +1,4 @@
-"""How long an observation may be: in tokens where the policy that reads it has a tokenizer, else in characters."""
+"""Limits the length of observations: in tokens if the policy has a tokenizer, otherwise in characters."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .turn_format import TurnFormat
 __all__ = ["LeadingChars", "leading_chars", "render_within"]
 
 LeadingChars = Callable[[str, int], int]
-"""Text and a number of tokens to how many of its leading characters those tokens hold."""
+"""(text, number of tokens) -> how many leading characters of the text fit into so many tokens."""
 
 
 def leading_chars(tokenizer: Any, text: str, max_tokens: int) -> int:
-    """How many leading characters of a text are at most `max_tokens` tokens; all of them where the text is shorter.
+    """How many leading characters of a text fit into `max_tokens` tokens; all of them if the text is shorter.
 
     Args:
-        tokenizer: a fast tokenizer of `transformers`; no text becomes a special token.
-        text: encoded alone.
+        tokenizer: a fast tokenizer of `transformers`; text is never read as a special token.
+        text: encoded without its context.
         max_tokens: at least 1.
     """
 
@@ -31,9 +31,9 @@ def leading_chars(tokenizer: Any, text: str, max_tokens: int) -> int:
     offsets = encode(text)["offset_mapping"]
     if len(offsets) <= max_tokens:
         return len(text)
-    # Encoded anew, a beginning may fall apart into more tokens than it had as part of the whole.
-    for kept in range(max_tokens, 0, -1):
-        end = int(offsets[kept - 1][1])
+    # A prefix encoded on its own may have more tokens than it has as part of the whole text, so the count is checked.
+    for num_tokens in range(max_tokens, 0, -1):
+        end = int(offsets[num_tokens - 1][1])
         if len(encode(text[:end])["input_ids"]) <= max_tokens:
             return end
     return 0
@@ -48,9 +48,9 @@ def render_within(
     spec: EpisodeSpec,
     leading: LeadingChars | None,
 ) -> str:
-    """The observation, cut to `spec.max_observation_tokens` where `leading` counts tokens, else to its characters.
+    """The observation, cut to `spec.max_observation_tokens` if `leading` can count tokens, otherwise to characters.
 
-    The turn format decides how a cut observation ends; what it adds for that is counted.
+    The turn format decides how a cut observation ends; the text it adds counts towards the limit.
     """
     limit = spec.max_observation_tokens
     if limit is None or leading is None:

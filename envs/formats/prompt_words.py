@@ -1,4 +1,4 @@
-"""What all turn formats say alike: the words of the task, the opening messages, the numbered passages."""
+"""Text that all turn formats share: the task, the opening messages, the numbered passages."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Sequence
 from ...retrieval_index.searcher import Hit
 from ..questions import EpisodeSpec, Question
 from ..world.english_voice import archive_words
+from ..world.facts import WorldFacts
 from .control_text import break_control_text
 
 __all__ = ["opening", "passage_lines", "question_words"]
 
 
 def question_words(question: Question, spec: EpisodeSpec) -> str:
-    """The question as it is asked: without control spellings where `spec` breaks them."""
+    """The text of the question; control spellings are broken if `spec` asks for it."""
     return break_control_text(question.text) if spec.escape_special_tokens else question.text
 
 
 def opening(
     question: Question, spec: EpisodeSpec, instructions: str, *, asked: str | None = None, system: str = ""
 ) -> list[dict[str, str]]:
-    """The messages that open an episode; the template "bare" sends the question alone.
+    """The messages that open an episode; the template "bare" sends only the question.
 
     Args:
-        question: what is asked.
-        spec: the rules, which the instructions name.
-        instructions: the user message, with places for question and, where it wants them, budget, several and world.
-        asked: the question in the format's own wording; as it is by default.
-        system: a system message before it.
+        question: the question.
+        spec: the rules of the episode, which the instructions describe.
+        instructions: the user message, a format text with {question} and optionally {budget}, {several} and {world}.
+        asked: the question in the format's own wording; the plain question by default.
+        system: a system message to put first; none by default.
     """
     words = question_words(question, spec) if asked is None else asked
     if spec.template == "bare":
@@ -37,7 +38,7 @@ def opening(
 
 
 def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]:
-    """ "[n] (Title: T) text" for each hit, numbered on."""
+    """ "[n] (Title: T) text" for each hit, numbered from `first_number`."""
     flat = [hit for ranking in hits for hit in ranking]
     return [
         f"[{number}] {f'(Title: {hit.title}) ' if hit.title else ''}{hit.text}"
@@ -46,11 +47,9 @@ def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]
 
 
 def _world(question: Question) -> str:
-    """What the World's archive holds, for a question of the World; empty for others."""
-    world = question.metadata.get("world")
-    if world is None:
-        return ""
-    return "\n" + archive_words(world["kinds"], len(question.metadata.get("answers_by_path", ("one",))))
+    """A description of the World's archive for a World question; empty for other questions."""
+    world = WorldFacts.of(question)
+    return "" if world is None else "\n" + archive_words(world.kinds, world.num_answers)
 
 
 def _budget(spec: EpisodeSpec) -> str:
@@ -59,7 +58,7 @@ def _budget(spec: EpisodeSpec) -> str:
 
 
 def _several(spec: EpisodeSpec) -> str:
-    """What is asked for where several answers are wanted; empty for one."""
+    """The instruction to give several answers; empty if one is wanted."""
     if spec.num_answers == 1:
         return ""
     return (

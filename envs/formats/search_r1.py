@@ -1,7 +1,7 @@
-"""Search-R1's own rendering (PeterGriffinJin/Search-R1, `search_r1/llm_agent/generation.py`), byte for byte.
+"""Search-R1's own format, byte for byte (PeterGriffinJin/Search-R1, `search_r1/llm_agent/generation.py`).
 
-Its published prompts and checkpoints run unchanged. Differs from `tags`: passages restart at 1 in each turn, an answer
-block is one answer, an empty block is an action, and a long observation is cut bluntly.
+Its published prompts and checkpoints run unchanged. It differs from `tags` in four ways: passage numbers restart at 1
+in each turn, an answer block is one answer, an empty block is an action, and a long observation is cut without a mark.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SearchR1Format:
     observation_role: str = "user"
 
     def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
-        """The published user message; "bare" sends the question alone."""
+        """The published user message; the template "bare" sends only the question."""
         text = question_words(question, spec).strip()
         mark = "" if text.endswith("?") or spec.template == "bare" else "?"
         return opening(question, spec, PROMPT, asked=text + mark)
@@ -55,7 +55,7 @@ class SearchR1Format:
         return text
 
     def parse(self, text: str) -> Action:
-        """The first complete `<search>` or `<answer>` block, an empty one too."""
+        """The first complete `<search>` or `<answer>` block, even if it is empty."""
         block = first_block(text, ("search", "answer"))
         if block is None:
             return Invalid("no complete <search> or <answer> block")
@@ -85,7 +85,7 @@ class SearchR1Format:
 
 
 def _contents(hit: Hit) -> str:
-    """ "(Title: first line) the rest" of the passage as corpus files hold it, the title in double quotes."""
+    """ "(Title: first line) other lines" of the passage as Search-R1's corpus stores it, with the title in quotes."""
     contents = f'"{hit.title}"\n{hit.text}' if hit.title else hit.text
     title, _, text = contents.partition("\n")
     return f"(Title: {title}) {text}"

@@ -29,7 +29,7 @@ _CUT = " ... </information>\n"
 class TagsFormat:
     """The first complete search or answer block of a turn is its action.
 
-    Passages are numbered over the whole episode: `[3] (Title: T) text`. Several answers stand in one block, one a
+    Passages are numbered over the whole episode: `[3] (Title: T) text`. Several answers go into one block, one per
     line, each followed by the passages it cites: `tovenra [1][4]`.
     """
 
@@ -40,7 +40,7 @@ class TagsFormat:
     observation_role: str = "user"
 
     def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
-        """One user message; the template "bare" sends the question alone."""
+        """One user message; the template "bare" sends only the question."""
         return opening(question, spec, INSTRUCTIONS)
 
     def cut(self, text: str) -> str:
@@ -65,7 +65,7 @@ class TagsFormat:
         note: str | None,
         max_chars: int | None = None,
     ) -> str:
-        """`<information>` with the numbered passages, or the hint alone; what is too long loses its end."""
+        """`<information>` with the numbered passages, or only the hint; a text that is too long is cut at its end."""
         if isinstance(action, Invalid):
             return f"\n<information> {note or action.reason} </information>\n"
         lines = passage_lines(hits, first_number)

@@ -36,6 +36,7 @@ SEARCH_TOOL: dict[str, Any] = {
         },
     },
 }
+"""The JSON schema of the search tool, in OpenAI's form."""
 
 # What Qwen's chat template writes for tools=[SEARCH_TOOL]
 _TOOLS = (
@@ -55,10 +56,10 @@ _OPEN, _CLOSE = "\n<tool_response>\n", "\n</tool_response>\n"
 
 @dataclass(frozen=True, slots=True)
 class ToolCallFormat:
-    """The first complete tool call or answer block of a turn is its action; a call may hold several queries.
+    """The first complete tool call or answer block of a turn is its action; a call may have several queries.
 
-    The observation is `<tool_response>` with {"result": passages}, numbered over the whole episode, as `tags` does; as
-    a chat message it has the role "tool" and no tags, which the chat template adds.
+    The observation is `<tool_response>` with {"result": passages}. Passages are numbered over the whole episode, as in
+    `tags`. As a chat message it has the role "tool" and no tags, because the chat template adds them.
     """
 
     name: str = "tool_call"
@@ -71,7 +72,7 @@ class ToolCallFormat:
     observation_role: str = "tool"
 
     def prompt(self, question: Question, spec: EpisodeSpec) -> list[dict[str, str]]:
-        """The tools as a system message, then the task; "bare" sends the question alone."""
+        """The tools as a system message, then the task; the template "bare" sends only the question."""
         return opening(question, spec, _TASK, system=_TOOLS.format(tool=json.dumps(SEARCH_TOOL)))
 
     def cut(self, text: str) -> str:
@@ -94,7 +95,7 @@ class ToolCallFormat:
         note: str | None,
         max_chars: int | None = None,
     ) -> str:
-        """`<tool_response>` with the passages or the hint as JSON; what is too long loses its end, inside the JSON."""
+        """`<tool_response>` with the passages or the hint as JSON. The JSON of a cut text is valid."""
         if isinstance(action, Invalid):
             return _respond("error", note or action.reason)
         lines = passage_lines(hits, first_number)
@@ -103,8 +104,9 @@ class ToolCallFormat:
         text = "\n".join(lines) if lines else "no passage found"
         if max_chars is None or len(_respond("result", text)) <= max_chars:
             return _respond("result", text)
-        kept = bisect.bisect(range(len(text)), max_chars, key=lambda n: len(_respond("result", text[:n] + " ...")))
-        return _respond("result", text[: max(0, kept - 1)] + " ...")
+        # JSON escapes lengthen the text, so the longest prefix that fits is found by bisection on the rendered length.
+        fits = bisect.bisect(range(len(text)), max_chars, key=lambda n: len(_respond("result", text[:n] + " ...")))
+        return _respond("result", text[: max(0, fits - 1)] + " ...")
 
     def message(self, observation: str) -> dict[str, str]:
         """The observation as a chat message of the tool; the chat template adds the tags."""
@@ -135,7 +137,7 @@ def _read_call(body: str, start: int) -> Action:
 
 
 def _spans(body: str, start: int, queries: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Where each query's characters stand in the turn; the whole call where they cannot be told apart."""
+    """[start, end) of each query in the turn; those of the whole call if the queries cannot be located in the JSON."""
     at, spans = body.find('"arguments"'), list[tuple[int, int]]()
     at = max(body.find('"query_list"', at), body.find('"query"', at))
     at = body.find(":", at) + 1

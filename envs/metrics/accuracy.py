@@ -1,4 +1,4 @@
-"""Success of groups: pass@k, best@k, also of rollouts that give several candidates."""
+"""Success of groups of rollouts: pass@k and best@k, also for rollouts with several candidate answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["best_at_k", "best_of_candidates", "pass_at_k"]
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
-    """Unbiased chance that one of k of n samples is right: 1 - C(n - c, k) / C(n, k) (arXiv 2107.03374).
+    """Unbiased estimate of P(at least one of k samples is right): 1 - C(n - c, k) / C(n, k) (arXiv 2107.03374).
 
     Raises:
         ValueError: k is not between 1 and n.
@@ -22,7 +22,7 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
 
 
 def best_at_k(scores: Sequence[float], k: int) -> float:
-    """Unbiased expected best of k of n graded samples: sum_i C(i - 1, k - 1) / C(n, k) g_(i), g ascending."""
+    """Unbiased estimate of the best score of k samples: sum_i C(i - 1, k - 1) / C(n, k) g_(i), scores g ascending."""
     n = len(scores)
     if not 1 <= k <= n:
         raise ValueError(f"k must lie between 1 and the {n} samples, got {k}")
@@ -30,18 +30,18 @@ def best_at_k(scores: Sequence[float], k: int) -> float:
 
 
 def best_of_candidates(scores: Sequence[Sequence[float]], k: int) -> float:
-    """best@k of rollouts that give m candidates each (VPO's rule, arXiv 2605.22817).
+    """best@k of rollouts with m candidates each (VPO's rule, arXiv 2605.22817).
 
-    best@1 is the mean of first candidates; best@(jm) is the expected best over all candidates of j of the rollouts,
-    because a rollout's candidates come together.
+    best@1 is the mean over first candidates. best@(jm) is the expected best of all candidates of j rollouts, because
+    the candidates of a rollout are sampled together.
 
     Args:
-        scores: [rollouts][m], the first candidate first.
+        scores: [rollout][candidate], in the order of the answer block.
         k: 1, or a multiple of m.
     """
     m = len(scores[0])
     if any(len(candidates) != m for candidates in scores):
-        raise ValueError("every rollout must give the same number of candidates; pad with the score of no answer")
+        raise ValueError("every rollout must have the same number of candidates; pad with the score of no answer")
     if k == 1:
         return sum(candidates[0] for candidates in scores) / len(scores)
     if k % m:

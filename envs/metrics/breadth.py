@@ -1,4 +1,4 @@
-"""How widely a group searched: coverage of the evidence, distinct passages, distinct queries, clusters."""
+"""Breadth of a group of rollouts: coverage of the evidence, distinct passages and queries, effective numbers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Evidence = Sequence[Sequence[frozenset[str]]]
 
 
 def union_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float | None:
-    """Breadth: distinct relevant passages that a group was shown, divided by the relevant passages there are.
+    """Breadth: distinct relevant passages shown to a group, divided by all relevant passages of the question.
 
-    On World the relevant passages are the present records of all hops, so this is
+    In the World the relevant passages are the present records of all hops, so this is
     sum_h |distinct available kinds hit at hop h| / sum_h |available kinds at hop h|.
 
     Args:
@@ -34,7 +34,7 @@ def union_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float
         shown: ids shown to each rollout of the group.
 
     Returns:
-        A share, or None where it is undefined: no evidence is known, or a hop that no passage satisfies.
+        A share, or None if it is undefined: no evidence is known, or no passage satisfies some hop.
     """
     if not evidence or not all(path and all(path) for path in evidence):
         return None
@@ -43,11 +43,11 @@ def union_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float
 
 
 def path_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float | None:
-    """Share of evidence paths that some rollout of the group walked to the end; None where no path is known.
+    """Share of evidence paths that some rollout of the group completed; None if no path is known.
 
     Args:
-        evidence: [path][hop] -> ids that satisfy the hop; a path with a hop that nothing satisfies cannot be walked
-            and does not enter.
+        evidence: [path][hop] -> ids that satisfy the hop; paths with a hop that no passage satisfies
+            cannot be completed and are left out.
         shown: ids shown to each rollout of the group.
     """
     paths = [path for path in evidence if path and all(path)]
@@ -62,21 +62,21 @@ def unique_ratio(items: Sequence[Hashable]) -> float | None:
 
 
 def redundancy(shown: Sequence[frozenset[str]]) -> float | None:
-    """1 - |union| / sum of sizes over the group's rollouts; None where nothing was shown."""
+    """1 - |union| / sum of sizes over the sets shown to the group's rollouts; None if nothing was shown."""
     total = sum(map(len, shown))
     return 1 - len(frozenset().union(*shown)) / total if total else None
 
 
 def rarefied_distinct(items: Sequence[Hashable], size: int) -> float | None:
-    """Expected number of distinct items among `size` drawn without replacement (Hurlbert 1971).
+    """Expected number of distinct items among `size` items drawn without replacement (Hurlbert 1971).
 
-    Groups that issued different numbers of queries are compared at equal counts. None with fewer items than `size`.
+    It compares groups with different numbers of queries at equal counts. None if there are fewer items than `size`.
     """
     return None if len(items) < size or size < 1 else diff_at_k(items, size)
 
 
 def diff_at_k(outcomes: Sequence[Hashable], k: int) -> float:
-    """Unbiased expected number of distinct outcomes in k of n draws: sum_o [1 - C(n - n_o, k) / C(n, k)]."""
+    """Unbiased estimate of the distinct outcomes in k of n draws: sum_o [1 - C(n - n_o, k) / C(n, k)]."""
     n = len(outcomes)
     if not 1 <= k <= n:
         raise ValueError(f"k must lie between 1 and the {n} samples, got {k}")
@@ -87,8 +87,8 @@ def diff_at_k(outcomes: Sequence[Hashable], k: int) -> float:
 def rarefied_union(sets: Sequence[frozenset[str]], size: int) -> float | None:
     """Expected size of the union of `size` of the sets, drawn without replacement (sample-based rarefaction).
 
-    Distinct passages at an equal number of queries: sum_p [1 - C(n - n_p, size) / C(n, size)], n_p of the n queries
-    having brought passage p (Colwell, Mao and Chang 2004). None with fewer sets than `size`.
+    This counts distinct passages at an equal number of queries: sum_p [1 - C(n - n_p, size) / C(n, size)], where n_p of
+    the n queries returned passage p (Colwell, Mao and Chang 2004). None if there are fewer sets than `size`.
     """
     n = len(sets)
     if n < size or size < 1:
@@ -99,12 +99,12 @@ def rarefied_union(sets: Sequence[frozenset[str]], size: int) -> float | None:
 
 
 def effective_number(outcomes: Sequence[Hashable], order: float = 1) -> float:
-    """Hill number of the outcomes' empirical distribution: (sum p^q)^(1 / (1 - q)).
+    """Hill number of order q of the outcomes' empirical distribution: (sum p^q)^(1 / (1 - q)).
 
     Order 0 counts distinct outcomes, order 1 is exp(entropy), order 2 is 1 / sum p^2 (Hill 1973).
 
     Raises:
-        ValueError: no outcome.
+        ValueError: there is no outcome.
     """
     if not outcomes:
         raise ValueError("the effective number of no outcomes is undefined")

@@ -1,4 +1,4 @@
-"""Signs of collapse: how fast visits decay, which format took over, how diverse the valid outputs are, who is left."""
+"""Signs of collapse: decay of visits over ranks, the dominant format, diversity of valid outputs, hard questions."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class RankDecay:
     """Fit of log10 visits = alpha - beta rank (arXiv 2509.21128).
 
     Attributes:
-        beta: decay a rank, in decades.
+        beta: decay per rank, in decades.
         alpha: intercept.
-        r_squared: of the fit; NaN where all visits are equal.
-        num_ranks: ranks 1 to this one have visits and were fitted.
-        total_visits: beta falls as they grow: compare arms at equal totals, see `subsample_visits`.
+        r_squared: R^2 of the fit; NaN if all visits are equal.
+        num_ranks: number of ranks with visits, all of which are fitted.
+        total_visits: sum of visits. beta falls as it grows, so compare arms at equal totals (`subsample_visits`).
     """
 
     beta: float
@@ -49,7 +49,7 @@ def rank_decay(visits: ArrayLike) -> RankDecay:
     """Fits the decay of visits over ranks by least squares.
 
     Args:
-        visits: float [nodes], in any order; nodes without a visit are left out. At least two with visits.
+        visits: float [nodes], in any order. Nodes without visits are left out; at least two must have visits.
     """
     x = np.sort(np.asarray(visits, np.float64))[::-1]
     x = x[x > 0]
@@ -74,12 +74,12 @@ def subsample_visits(visits: ArrayLike, total: int, seed: int) -> NDArray[np.int
 
 @dataclass(frozen=True, slots=True)
 class FormatShares:
-    """Which labels the outputs carry.
+    """The distribution of labels over outputs.
 
     Attributes:
         shares: label -> share of all outputs.
-        dominant: the label with the largest share, the smallest name among equals.
-        entropy: of the shares, nats.
+        dominant: the label with the largest share; the first by name if several have it.
+        entropy: entropy of the shares, in nats.
         accuracy: label -> share of its outputs that are right.
     """
 
@@ -90,7 +90,7 @@ class FormatShares:
 
 
 def format_shares(labels: Sequence[str], correct: Sequence[bool]) -> FormatShares:
-    """Shares, their entropy and accuracy by label of at least one output."""
+    """Shares of labels, their entropy, and the accuracy of each label; needs at least one output."""
     counts = Counter(labels)
     right = Counter(label for label, ok in zip(labels, correct, strict=True) if ok)
     return FormatShares(
@@ -103,13 +103,13 @@ def format_shares(labels: Sequence[str], correct: Sequence[bool]) -> FormatShare
 
 @dataclass(frozen=True, slots=True)
 class EffectiveDiversity:
-    """The four quantities that are printed together (arXiv 2504.12522).
+    """Diversity and quality of a group's outputs (arXiv 2504.12522).
 
     Attributes:
         fixed_budget: distinct meanings among valid outputs / all outputs.
         pairwise: share of pairs that are both valid and differ in meaning; NaN with one output.
-        quality: valid / all.
-        given_quality: distinct among valid / valid; NaN without a valid output, never 0.
+        quality: valid outputs / all outputs.
+        given_quality: distinct meanings among valid outputs / valid outputs; NaN if no output is valid, never 0.
     """
 
     fixed_budget: float
@@ -119,31 +119,31 @@ class EffectiveDiversity:
 
 
 def effective_diversity(valid: Sequence[bool], meanings: Sequence[Hashable]) -> EffectiveDiversity:
-    """Diversity of the outputs that are worth having.
+    """Diversity of the valid outputs of a group.
 
     Args:
-        valid: for each of the group's outputs, e.g. exact match.
-        meanings: of each, e.g. its evidence path; those of invalid outputs are not looked at.
+        valid: whether each output is valid, e.g. an exact match.
+        meanings: the meaning of each output, e.g. its evidence path; those of invalid outputs are ignored.
     """
-    kept = [meaning for ok, meaning in zip(valid, meanings, strict=True) if ok]
-    n, distinct = len(valid), len(set(kept))
+    valid_meanings = [meaning for ok, meaning in zip(valid, meanings, strict=True) if ok]
+    n, num_valid, distinct = len(valid), len(valid_meanings), len(set(valid_meanings))
     if not n:
         raise ValueError("the diversity of no outputs is undefined")
-    same = sum(math.comb(count, 2) for count in Counter(kept).values())
+    same = sum(math.comb(count, 2) for count in Counter(valid_meanings).values())
     return EffectiveDiversity(
         fixed_budget=distinct / n,
-        pairwise=(math.comb(len(kept), 2) - same) / math.comb(n, 2) if n > 1 else math.nan,
-        quality=len(kept) / n,
-        given_quality=distinct / len(kept) if kept else math.nan,
+        pairwise=(math.comb(num_valid, 2) - same) / math.comb(n, 2) if n > 1 else math.nan,
+        quality=num_valid / n,
+        given_quality=distinct / num_valid if num_valid else math.nan,
     )
 
 
 def hardest_quartile_share(accepted: Sequence[str], difficulty: Mapping[str, float]) -> float | None:
-    """Share of accepted training items whose question is in the hardest quartile; .25 is neutral (arXiv 2411.16579).
+    """Share of accepted training items whose question is in the hardest quartile; 0.25 is neutral (arXiv 2411.16579).
 
     Args:
         accepted: question id of each accepted item.
-        difficulty: question id -> e.g. 1 - success of the base policy, fixed once; ties fall by id.
+        difficulty: question id -> e.g. 1 - success of the base policy, computed once; ties are ordered by id.
     """
     hardest = sorted(difficulty, key=lambda question: (-difficulty[question], question))[: len(difficulty) // 4]
     unknown = set(accepted) - set(difficulty)
@@ -153,11 +153,11 @@ def hardest_quartile_share(accepted: Sequence[str], difficulty: Mapping[str, flo
 
 
 def cross_agent_nll(log_probs: ArrayLike, lengths: ArrayLike) -> float:
-    """Mean of -log p_j(y_i) / |y_i| over pairs i != j, nats a token (arXiv 2501.05707).
+    """Mean of -log p_j(y_i) / |y_i| over pairs i != j, in nats per token (arXiv 2501.05707).
 
     Args:
         log_probs: float [agents, agents], entry [j, i] is agent j's log-probability of agent i's output.
-        lengths: int [agents], tokens of each output.
+        lengths: int [agents], number of tokens of each output.
     """
     matrix = -np.asarray(log_probs, np.float64) / np.asarray(lengths, np.float64)[None, :]
     n = len(matrix)
@@ -170,7 +170,7 @@ def smallest_cap(values: Mapping[int, float], tolerance: float) -> int:
     """T*: the smallest tool cap whose pass@(k,T) is within `tolerance` of the largest cap's (arXiv 2604.14877).
 
     Args:
-        values: cap T -> pass@k of episodes that were played again, not cut, under it.
+        values: cap T -> pass@k of episodes that were played under this cap, not cut afterwards.
         tolerance: in the unit of the values.
     """
     plateau = values[max(values)]

@@ -1,4 +1,4 @@
-"""Query entropy: by tokens inside query spans, by whole queries, over clusters of queries. Nats throughout."""
+"""Query entropy, in nats: over tokens inside query spans, over whole queries, over clusters of queries."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["cluster_entropy", "discrete_entropy", "query_sequence_spans", "query
 
 
 def query_token_mask(char_starts: ArrayLike, text: str, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Which tokens of a turn lie in a query: those whose interval [start, next start) overlaps a query's span.
+    """Which tokens of a turn are part of a query: those whose interval [start, next start) overlaps a query's span.
 
     Args:
-        char_starts: int [T], where each token begins in the turn's text.
+        char_starts: int [T], offset of each token in the turn's text.
         text: the turn, cut after its stop tag.
         spans: [start, end) of each query.
 
     Returns:
-        bool [T]. A token that added no character (part of a multi-byte one) counts with the character it completes.
+        bool [T]. A token without a character of its own (part of a multi-byte character) counts with that character.
     """
     starts = np.asarray(char_starts, np.int64)
     ends = np.append(starts[1:], len(text))
@@ -32,25 +32,25 @@ def query_token_mask(char_starts: ArrayLike, text: str, spans: Sequence[tuple[in
 
 
 def query_sequence_spans(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans that make whole queries: each with what closes it, so that their log-probability says where a query ends.
+    """Spans of whole queries including the text that closes them, so that their probabilities form a distribution.
 
-    Without the closing tag "who" and "who founded it" would be prefixes of one event and no distribution. In a turn of
-    several queries each one reaches to the next, the last one to the end of the turn, which is cut after its stop tag.
+    Without the closing tag, "who" would be a prefix of "who founded it" and not a separate outcome. If a turn has
+    several queries, each span reaches to the next query, and the last one to the end of the turn, after its stop tag.
     """
     ends = [*(first for first, _ in spans[1:]), len(text)]
     return [(first, max(last, end)) for (first, last), end in zip(spans, ends)]
 
 
 def discrete_entropy(outcomes: Sequence[Hashable], *, miller_madow: bool = False) -> float:
-    """Plug-in entropy of the outcomes' empirical distribution, nats.
+    """Plug-in entropy of the outcomes' empirical distribution, in nats.
 
     Args:
-        outcomes: at least one.
+        outcomes: at least one outcome.
         miller_madow: add (S - 1) / 2n for S distinct outcomes among n, the first-order correction of the plug-in's
-            bias (Miller 1955). S counts outcomes that were seen, so some bias stays while outcomes are unseen.
+            bias (Miller 1955). S counts only outcomes that were seen, so some bias remains.
 
     Raises:
-        ValueError: no outcome.
+        ValueError: there is no outcome.
     """
     if not outcomes:
         raise ValueError("the entropy of no outcomes is undefined")
@@ -65,12 +65,12 @@ def cluster_entropy(items: Sequence[Hashable], clusters: Sequence[Hashable], log
     """Semantic entropy weighted by likelihood: p_c is proportional to the summed probability of its distinct items.
 
     Args:
-        items: what was drawn, e.g. queries; the same item has the same cluster and log-probability.
-        clusters: the class of each, e.g. the frozenset of passages it brought back.
+        items: samples, e.g. queries; equal items must have equal clusters and log-probabilities.
+        clusters: the cluster of each item, e.g. the frozenset of passages it returned.
         log_probs: float [items], nats.
 
     Returns:
-        Nats (Kuhn et al. 2023, arXiv 2302.09664, over the sampled support).
+        Entropy in nats over the sampled items (Kuhn et al. 2023, arXiv 2302.09664).
     """
     if not items:
         raise ValueError("the entropy of no items is undefined")

@@ -1,21 +1,21 @@
-"""World only: what the choice of kinds was worth, told apart from giving up and from misreading.
+"""World only: the success of an episode's choice of kinds, separated from giving up and from execution errors.
 
-An episode's queries name kinds in an order. A perfect reader replays them: it applies each named kind to the hop it is
-at, moves on at a hit, and wastes budget on a repeated kind.
+The queries of an episode name record kinds in some order. A perfect reader replays this order: it applies each named
+kind to its current hop, moves to the next hop at a hit, and wastes budget on a repeated kind.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..world import closed_voice
+from ..world.facts import WorldFacts
 from .entropy import discrete_entropy
 
 __all__ = [
@@ -31,17 +31,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PlanReplay:
-    """One episode, replayed.
+    """The replay of one episode.
 
     Attributes:
-        plan: chance that the perfect reader succeeds, going on with untried kinds in uniform order where the episode
-            stopped with budget left.
-        made: 1 if it succeeds with only the queries that were made.
-        gave_up: the episode answered with an unfound hop, budget left and a kind left to try there.
-        executed: for each query, whether its top passage is about the fact the reader wanted.
+        plan: probability that the perfect reader succeeds. If the episode stopped with budget left, the reader
+            continues with untried kinds in uniformly random order.
+        made: 1 if the perfect reader succeeds with only the queries of the episode, else 0.
+        gave_up: whether the episode answered although a hop was not found, and budget and an untried kind were left.
+        executed: for each query, whether its top passage is about the fact that the reader needed.
         first_kinds: for each hop reached, the kind tried first.
-        new_after_miss: for each query that follows a miss at its hop while a kind was left to try there, whether its
-            kind was such a one.
+        new_after_miss: for each query after a miss at the same hop, if an untried kind was left, whether it named one.
     """
 
     plan: float
@@ -53,20 +52,20 @@ class PlanReplay:
 
 
 def replay(
-    world: Mapping[str, Any], queries: Sequence[str], top_ids: Sequence[str | None], *, answered: bool = True
+    world: WorldFacts, queries: Sequence[str], top_ids: Sequence[str | None], *, answered: bool = True
 ) -> PlanReplay:
     """Replays an episode.
 
-    A query that names no kind in use, or several, ties between records: it counts as the one with the smallest
-    passage id among them, as every searcher orders ties.
+    A query that names no kind, or several, matches several records equally well. It counts as the kind whose record has
+    the smallest passage id, because every searcher breaks ties by id.
 
     Args:
-        world: `question.metadata["world"]`.
-        queries: searched queries in order.
-        top_ids: for each, the id of the top passage, None without a hit.
-        answered: the episode ended with an answer; one that ran out of turns did not give up.
+        world: the facts of its question, `WorldFacts.of(question)`.
+        queries: the searched queries, in order.
+        top_ids: for each query, the id of its top passage; None without a hit.
+        answered: whether the episode ended with an answer; an episode that ran out of turns did not give up.
     """
-    present, ids, hops, budget = world["present"], world["passages"], world["hops"], world["budget"]
+    present, ids, hops, budget = world.present, world.passages, world.hops, world.budget
     hop, tried = 0, set[int]()
     executed, first_kinds, new_after_miss = [], list[int](), []
     for query, top in zip(queries, top_ids, strict=True):
@@ -74,10 +73,10 @@ def replay(
             executed.append(False)
             continue
         executed.append(top in ids[hop])
-        kind = _named_kind(query, world["kinds"], ids[hop])
+        kind = _named_kind(query, world.kinds, ids[hop])
         if not tried:
             first_kinds.append(kind)
-        elif len(tried) < len(world["kinds"]):
+        elif len(tried) < len(world.kinds):
             new_after_miss.append(kind not in tried)
         tried.add(kind)
         if kind in present[hop]:
@@ -86,7 +85,7 @@ def replay(
     return PlanReplay(
         plan=1.0 if hop == hops else _uniform_rest(world, hop, tried, left),
         made=float(hop == hops),
-        gave_up=answered and hop < hops and left > 0 and len(tried) < len(world["kinds"]),
+        gave_up=answered and hop < hops and left > 0 and len(tried) < len(world.kinds),
         executed=tuple(executed),
         first_kinds=tuple(first_kinds),
         new_after_miss=tuple(new_after_miss),
@@ -98,17 +97,17 @@ def _named_kind(query: str, kinds: Sequence[str], ids: Sequence[str]) -> int:
     return min(named or range(len(kinds)), key=lambda kind: ids[kind]) if len(named) != 1 else named[0]
 
 
-def _uniform_rest(world: Mapping[str, Any], hop: int, tried: set[int], left: int) -> float:
-    """Chance to finish within `left` queries, trying untried kinds in uniform order, all kinds at later hops."""
+def _uniform_rest(world: WorldFacts, hop: int, tried: set[int], left: int) -> float:
+    """Probability to finish within `left` queries, trying untried kinds, and all kinds of later hops, at random."""
     total = np.array([1.0])
-    for at in range(hop, world["hops"]):
-        open_kinds = set(range(len(world["kinds"]))) - (tried if at == hop else set())
-        total = np.convolve(total, _uniform_first_hit(len(open_kinds), len(open_kinds & set(world["present"][at]))))
+    for at in range(hop, world.hops):
+        open_kinds = set(range(len(world.kinds))) - (tried if at == hop else set())
+        total = np.convolve(total, _uniform_first_hit(len(open_kinds), len(open_kinds & world.present[at])))
     return float(total[: left + 1].sum())
 
 
 def _uniform_first_hit(num_open: int, num_present: int) -> NDArray[np.float64]:
-    """Distribution of the first hit in a uniform order: f(j) = C(n - j, s - 1) / C(n, s); all zero for s = 0."""
+    """[j] -> probability that the first hit is query j of a random order: C(n - j, s - 1) / C(n, s); 0 if s = 0."""
     out = np.zeros(num_open + 1)
     if num_present:
         for j in range(1, num_open + 1):
@@ -117,13 +116,13 @@ def _uniform_first_hit(num_open: int, num_present: int) -> NDArray[np.float64]:
 
 
 def plan_pass_at_k(plans: Sequence[float], k: int) -> float:
-    """Unbiased pass@k of a group whose episodes succeed independently with known chances.
+    """Unbiased pass@k of a group whose episodes succeed independently with known probabilities p.
 
-    1 minus the mean of prod(1 - p) over all k-subsets, by elementary symmetric polynomials; with chances 0 and 1 it is
-    the usual estimator 1 - C(n - c, k) / C(n, k).
+    It is 1 minus the mean of prod(1 - p) over all k-subsets, computed by elementary symmetric polynomials. If every p
+    is 0 or 1, it is the usual estimator 1 - C(n - c, k) / C(n, k).
 
     Args:
-        plans: [n], each between 0 and 1.
+        plans: [n] probabilities.
         k: at most n.
     """
     n = len(plans)
@@ -137,9 +136,9 @@ def plan_pass_at_k(plans: Sequence[float], k: int) -> float:
 
 
 def conditional_kind_entropy(first_kinds: Sequence[Sequence[int]], *, miller_madow: bool = False) -> float | None:
-    """H(first kind | question, hop) of one question, nats; hops that fewer than two rollouts reached are left out.
+    """H(first kind | question, hop) of one question, in nats. Hops that fewer than two rollouts reached are left out.
 
-    Hops weigh as many rollouts as reached them, as in any conditional entropy.
+    Each hop is weighted by the number of rollouts that reached it.
 
     Args:
         first_kinds: for each rollout, the first kind of each hop it reached.
@@ -158,13 +157,14 @@ def _by_hop(first_kinds: Sequence[Sequence[int]]) -> list[list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class KindInformation:
-    """How the first kind depends on the question, all nats, averaged over hops by the rollouts that reached them.
+    """How the first kind depends on the question, in nats; hops are weighted by the rollouts that reached them.
 
     Attributes:
-        marginal: H(kind | hop), questions pooled.
+        marginal: H(kind | hop), over all questions together.
         conditional: H(kind | question, hop).
-        information: I(kind; question | hop), their difference. A policy that hashes names to kinds has a full marginal
-            and no conditional entropy: all its variety is information about the question, none of it exploration.
+        information: I(kind; question | hop), the difference. A policy that derives the kind from the name in the
+            question has a high marginal and zero conditional entropy: its variety comes from the questions, and it does
+            not explore.
     """
 
     marginal: float
@@ -175,12 +175,12 @@ class KindInformation:
 def kind_information(
     first_kinds: Sequence[Sequence[Sequence[int]]], *, miller_madow: bool = False
 ) -> KindInformation | None:
-    """I(kind; question | hop) of a set of questions; None where no question has a hop that two rollouts reached.
+    """I(kind; question | hop) of a set of questions; None if no question has a hop that two rollouts reached.
 
     Args:
         first_kinds: [question][rollout] -> the first kind of each hop it reached.
-        miller_madow: correct marginal and conditional entropies alike; the difference may then fall below 0. The
-            plug-in information is at least 0 and biased upwards by about (K - 1) / 2n, n rollouts a question.
+        miller_madow: correct both entropies; the difference can then be negative. The plug-in information is at least 0
+            and biased upwards by about (K - 1) / 2n, where n is the number of rollouts of a question.
     """
     by_question = [_by_hop(rollouts) for rollouts in first_kinds]
     marginal = conditional = 0.0
@@ -203,8 +203,8 @@ def kind_information_draws(
 ) -> NDArray[np.float64]:
     """I(kind; question | hop) of each resample of the questions, float64 [resamples], for its bootstrap interval.
 
-    A resample holds fewer distinct questions than the original, so its information is a little smaller: read the width
-    of these draws, not their centre.
+    A resample has fewer distinct questions than the original, so its information is slightly smaller. Use the width of
+    these draws, not their centre.
     """
     num_kinds = 1 + max((kind for question in first_kinds for rollout in question for kind in rollout), default=0)
     num_hops = max((len(rollout) for question in first_kinds for rollout in question), default=0)

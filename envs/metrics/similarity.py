@@ -1,4 +1,4 @@
-"""How alike items are: by a kernel, by cosines with their floor, by n-grams, by reward vectors. No encoder here."""
+"""Similarity of items: Vendi score, cosines and their floor, n-grams, reward vectors. Embeddings come from outside."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = [
 
 
 def vendi_score(kernel: ArrayLike) -> float:
-    """exp of the von Neumann entropy of K / n: the effective number of unlike items (arXiv 2210.02410).
+    """exp of the von Neumann entropy of K / n: the effective number of different items (arXiv 2210.02410).
 
     Args:
-        kernel: float [n, n], symmetric, positive semi-definite, ones on the diagonal.
+        kernel: float [n, n], symmetric and positive semi-definite, with ones on the diagonal.
 
     Raises:
-        ValueError: no such kernel.
+        ValueError: the matrix is not such a kernel.
     """
     matrix = np.asarray(kernel, np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
@@ -41,10 +41,10 @@ def vendi_score(kernel: ArrayLike) -> float:
 def mean_cosine(embeddings: ArrayLike) -> float:
     """Mean cosine over unordered pairs of one prompt's samples (Artificial Hivemind's intra, arXiv 2510.22954).
 
-    It means little without `cosine_floor` of the same encoder beside it.
+    Report it together with `cosine_floor` of the same encoder; alone it means little.
 
     Args:
-        embeddings: float [n, d], at least two rows; lengths do not matter.
+        embeddings: float [n, d], at least two rows, of any length.
     """
     unit = _unit(embeddings)
     n = len(unit)
@@ -60,10 +60,10 @@ def inter_cosine(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def cosine_floor(groups: Sequence[ArrayLike]) -> float:
-    """Mean cosine of samples of different prompts: what an encoder gives to texts with nothing in common.
+    """Mean cosine of samples of different prompts, which is the cosine of unrelated texts under this encoder.
 
     Args:
-        groups: one float [n_i, d] a prompt, at least two; every pair of prompts weighs alike.
+        groups: float [n_i, d] for each prompt, at least two; all pairs of prompts have equal weight.
     """
     if len(groups) < 2:
         raise ValueError(f"a floor from mismatched prompts needs at least 2 prompts, got {len(groups)}")
@@ -84,14 +84,14 @@ def _unit(embeddings: ArrayLike) -> NDArray[np.float64]:
 def expectation_adjusted_distinct(
     texts: Sequence[Sequence[str]], vocabulary_size: int, orders: Sequence[int] = (1, 2, 3, 4, 5)
 ) -> float | None:
-    """EAD: distinct n-grams over their expected number under uniform draws, averaged over n (arXiv 2202.13587).
+    """EAD: distinct n-grams divided by their expected number under uniform draws, averaged over n (arXiv 2202.13587).
 
-    N / (V (1 - ((V - 1) / V)^C)), N distinct of C n-grams. Unlike distinct-n it does not fall with length.
+    It is N / (V (1 - ((V - 1) / V)^C)) for N distinct among C n-grams. Unlike distinct-n it does not fall with length.
 
     Args:
         texts: tokens of each text.
-        vocabulary_size: V, the same for all arms that are compared.
-        orders: lengths n; those with no n-gram are left out.
+        vocabulary_size: V, equal for all arms that are compared.
+        orders: the values of n; those without any n-gram are left out.
     """
     if vocabulary_size < 2:
         raise ValueError(f"a vocabulary needs at least 2 words, got {vocabulary_size}")
@@ -105,7 +105,7 @@ def expectation_adjusted_distinct(
 
 
 def reward_space_diversity(vectors: ArrayLike) -> float:
-    """Mean pairwise L1 distance of a group's reward vectors, float [n, d], at least two (VPO, arXiv 2605.22817)."""
+    """Mean pairwise L1 distance of a group's reward vectors, float [n, d], n at least 2 (VPO, arXiv 2605.22817)."""
     rows = np.asarray(vectors, np.float64)
     if len(rows) < 2:
         raise ValueError(f"a mean over pairs needs at least 2 vectors, got {len(rows)}")

@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with a 95 % interval over n units."""
+    """A value with its 95 % interval over n units."""
 
     value: float
     low: float
@@ -37,7 +37,7 @@ class Estimate:
 
 
 def bootstrap_indices(num_questions: int, *, num_resamples: int = 2000, seed: int = 0) -> NDArray[np.int64]:
-    """Resampled question indices, int64 [resamples, questions]; arms that share them have paired differences."""
+    """Resampled question indices, int64 [resamples, questions]. Arms that share them have paired differences."""
     return np.random.default_rng(seed).integers(0, num_questions, size=(num_resamples, num_questions))
 
 
@@ -45,7 +45,7 @@ def bootstrap_mean(values: NDArray[np.float64], indices: NDArray[np.int64]) -> E
     """Mean over questions with its percentile interval.
 
     Args:
-        values: float64 [questions]; NaN where a question has no value (it is left out of each resample's mean).
+        values: float64 [questions]; NaN for a question without a value, which is left out of each resample's mean.
         indices: from `bootstrap_indices`.
 
     Raises:
@@ -66,11 +66,11 @@ def hierarchical_bootstrap(
 ) -> Estimate:
     """Mean of second - first with a 95 % percentile interval over seeds and questions.
 
-    Seeds are resampled inside each arm, then questions, the same ones for both arms.
+    Seeds are resampled within each arm. Questions are resampled once, for both arms.
 
     Args:
         first: float64 [seeds, questions], no NaN.
-        second: float64 [seeds of its own, questions], the same questions.
+        second: float64 [seeds, questions]; the seeds may differ in number, the questions are the same.
     """
     if first.shape[1] != second.shape[1]:
         raise ValueError(f"arms with {first.shape[1]} and {second.shape[1]} questions cannot be paired")
@@ -85,14 +85,14 @@ def hierarchical_bootstrap(
 
 
 def paired_t_interval(differences: Sequence[float], *, level: float = 0.95) -> Estimate:
-    """Mean of paired differences, one a seed, with Student's interval; at least two seeds."""
+    """Mean of paired differences, one per seed, with Student's t interval; needs at least two seeds."""
     mean, error, n = _mean_and_error(differences)
     half = t_quantile((1 + level) / 2, n - 1) * error
     return Estimate(mean, mean - half, mean + half, n)
 
 
 def one_sided_p(differences: Sequence[float], bound: float = 0.0) -> float:
-    """P-value of Student's t-test of mean <= bound against mean > bound; differences without spread decide at once."""
+    """P-value of Student's t-test of mean <= bound against mean > bound; 0 or 1 if all differences are equal."""
     mean, error, n = _mean_and_error(differences)
     if error == 0:
         return float(mean <= bound)
@@ -114,7 +114,7 @@ def _mean_and_error(differences: Sequence[float]) -> tuple[float, float, int]:
 
 
 def t_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t for whole degrees of freedom, by bisection on its exact distribution function."""
+    """Quantile of Student's t for an integer number of degrees of freedom, by bisection on its exact distribution."""
     if not 0 < probability < 1:
         raise ValueError(f"a quantile needs a probability between 0 and 1, got {probability}")
     low, high = -1.0, 1.0
@@ -129,7 +129,7 @@ def t_quantile(probability: float, degrees: int) -> float:
 
 
 def t_probability(t: float, degrees: int) -> float:
-    """P(T <= t) of Student's t, a finite series for whole degrees (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    """P(T <= t) of Student's t by its finite series for integer degrees (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
     if degrees < 1:
         raise ValueError(f"Student's t needs at least 1 degree of freedom, got {degrees}")
     angle = math.atan(t / math.sqrt(degrees))
@@ -150,7 +150,7 @@ def t_probability(t: float, degrees: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given (Holm 1979)."""
+    """Holm's adjusted p-values, in the order of the arguments (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted, worst = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
@@ -162,7 +162,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def interquartile_mean(scores: NDArray[np.float64]) -> float:
     """Mean of the middle half of all entries of a runs x tasks matrix (Agarwal et al. 2021, arXiv 2108.13264).
 
-    A quarter of the entries, rounded down, is cut at each end. Raw 0/1 outcomes degenerate to 0 or 1: give means.
+    A quarter of the entries, rounded down, is cut at each end. Pass means: raw 0/1 outcomes give only 0 or 1.
     """
     flat = np.sort(scores, axis=None)
     cut = len(flat) // 4
@@ -170,11 +170,11 @@ def interquartile_mean(scores: NDArray[np.float64]) -> float:
 
 
 def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> float:
-    """P(a run of the second is better than a run of the first), ties half: Mann-Whitney's U over its maximum."""
+    """P(a run of the second arm beats a run of the first), ties count half: Mann-Whitney's U over its maximum."""
     a, b = np.asarray(first, np.float64)[:, None], np.asarray(second, np.float64)[None, :]
     return float((b > a).mean() + (b == a).mean() / 2)
 
 
 def win_tie_loss(differences: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Questions where the second arm is better, equal, worse; NaN counts nowhere."""
+    """Numbers of questions where the second arm is better, equal, worse; NaN is not counted."""
     return int((differences > 0).sum()), int((differences == 0).sum()), int((differences < 0).sum())

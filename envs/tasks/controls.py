@@ -1,4 +1,4 @@
-"""Controls in the place of a searcher: what is accuracy when retrieval says nothing, or everything, or is not asked?"""
+"""Controls that replace the searcher: what is accuracy when retrieval finds nothing, everything, or is not used?"""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ __all__ = ["CONTROLS", "controlled"]
 CONTROLS = {
     "empty": "finds nothing",
     "random": "finds passages by a hash of the query",
-    "oracle": "finds the evidence of the question whatever is asked, hop after hop",
+    "oracle": "finds the evidence of the question for any query, hop after hop",
     "closed_book": "one turn, no searches",
 }
+"""Control -> what it does."""
 
 
 def controlled(task: Task, control: str, *, seed: int = 0) -> Task:
-    """The same questions and rules under a control of `CONTROLS`; "closed_book" keeps the searcher and forbids its use.
+    """The same questions and rules under a control of `CONTROLS`. "closed_book" forbids searches instead.
 
-    The caller still owns the searcher of `task`. An unknown control raises `UnknownNameError`.
+    The caller still closes the searcher of `task`.
+
+    Raises:
+        UnknownNameError: no such control.
     """
     if control == "closed_book":
         return dataclasses.replace(task, spec=dataclasses.replace(task.spec, max_turns=1, search_budget=0))

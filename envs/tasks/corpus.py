@@ -26,7 +26,7 @@ class PublicSet:
     Attributes:
         name: its folder below BERRYPICK_DATA.
         summary: one line about it.
-        shared_folder: where it stands mixed with other sets, told apart by `metadata.dataset`.
+        shared_folder: a folder that mixes it with other sets; `metadata.dataset` tells the sets apart.
     """
 
     name: str
@@ -44,6 +44,7 @@ SETS: dict[str, PublicSet] = {
     "TriviaQA": PublicSet("triviaqa", "single-hop trivia questions", "wiki18_singlehop"),
     "PopQA": PublicSet("popqa", "single-hop questions about entities of the long tail", "wiki18_singlehop"),
 }
+"""Title -> public question set; the environment is "berrypick/TITLE-v0"."""
 
 
 def public_task(title: str) -> Callable[..., Task]:
@@ -61,17 +62,17 @@ def public_task(title: str) -> Callable[..., Task]:
 
 
 def _only(dataset: Dataset, name: str) -> Dataset:
-    """The questions of one set, where a file mixes several."""
+    """The questions of one set from a file that may mix several."""
     names = {question.metadata.get("dataset") for questions in dataset.questions.values() for question in questions}
     if len(names) == 1:
         return dataset
-    kept = {
+    wanted = {
         split: tuple(question for question in questions if question.metadata.get("dataset") == name)
         for split, questions in dataset.questions.items()
     }
-    if not any(kept.values()):
+    if not any(wanted.values()):
         raise BerrypickError(f"no question has the dataset {name!r}; give the folder of that set")
-    return Dataset({split: qs for split, qs in kept.items() if qs}, dataset.passages, dataset.format)
+    return Dataset({split: qs for split, qs in wanted.items() if qs}, dataset.passages, dataset.format)
 
 
 def _folder(public: PublicSet) -> Path:
@@ -88,7 +89,7 @@ def _folder(public: PublicSet) -> Path:
 
 
 def _file(folder: Path, stem: str) -> Path:
-    """`stem` with whatever ending it has; the first by name where there are several."""
+    """The file called `stem` with any ending; the first by name if there are several."""
     found = _files(folder, stem)
     if not found:
         other = ", or give index=URL of a server or index=FOLDER of an index" if stem == "corpus" else ""
@@ -101,7 +102,7 @@ def _files(folder: Path, stem: str) -> list[Path]:
 
 
 def _is_elsewhere(index: object) -> bool:
-    """Whether `index` brings its own passages: a server, or the folder of an index."""
+    """Whether `index` has its own passages: a server, or the folder of an index."""
     if not isinstance(index, str) or index in BUILT_HERE:
         return False
     return index.startswith(("http://", "https://")) or Path(index).is_dir()
@@ -110,14 +111,14 @@ def _is_elsewhere(index: object) -> bool:
 def custom_task(
     *, corpus: str = "", questions: str = "", index: str = "bm25s", skip_bad: bool | int = False, **rules: Any
 ) -> Task:
-    """Your questions and corpus: files in the layout of docs/data.md or in an upstream format, told by content.
+    """Your questions and corpus: files in the layout of docs/data.md or in an upstream format, recognised by content.
 
-    `corpus` may be left out where the questions carry their passages (HotpotQA, 2WikiMultiHopQA, MuSiQue, IRCoT), and
-    where `index` is a server or the folder of an index: then nothing is known of its passages, and no evidence either.
+    Leave out `corpus` if the question file contains passages (HotpotQA, 2WikiMultiHopQA, MuSiQue, IRCoT), or if `index`
+    is a server or the folder of an index. In the second case the passages are unknown, so there is no evidence either.
     """
     if not questions:
         raise BerrypickError(
-            "berrypick/Custom-v0 needs questions=FILE, and corpus=FILE where the questions carry no passages; "
+            "berrypick/Custom-v0 needs questions=FILE, and corpus=FILE if that file contains no passages; "
             "see docs/data.md for their layout"
         )
     skip_bad = flag(skip_bad)
@@ -172,4 +173,4 @@ def _corpus_task(
 
 
 RULES: Mapping[str, Any] = dict(_corpus_task.__kwdefaults__ or {})
-"""Arguments that all corpus tasks share, with their defaults."""
+"""Arguments of all corpus tasks, with their defaults."""

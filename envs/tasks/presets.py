@@ -1,4 +1,4 @@
-"""Published evaluation settings, by name."""
+"""Named evaluation settings of published agents."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["EVALUATION_PRESETS", "EvaluationPreset", "evaluation_preset"]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPreset:
-    """How a published agent is prompted and limited.
+    """The prompt and the limits of a published agent.
 
     Attributes:
         summary: one line about it, with its source.
         env_arguments: arguments of the environment.
-        max_new_tokens: most tokens of one turn.
+        max_new_tokens: maximum number of tokens of one turn.
     """
 
     summary: str
@@ -27,7 +27,7 @@ class EvaluationPreset:
     max_new_tokens: int
 
     def arguments_for(self, env_id: str) -> dict[str, Any]:
-        """The arguments that this environment has."""
+        """Those arguments of the preset that this environment accepts."""
         known = task_arguments(env_id)
         return {name: value for name, value in self.env_arguments.items() if name in known}
 
@@ -35,7 +35,7 @@ class EvaluationPreset:
 EVALUATION_PRESETS: Mapping[str, EvaluationPreset] = {
     "search-r1": EvaluationPreset(
         "Search-R1 (arXiv 2503.09516): its prompt and tags, top 3, four searches and a last turn, observations cut to "
-        "500 tokens of the policy's tokenizer (2,000 characters where the policy has none), responses of 500 tokens, "
+        "500 tokens of the policy's tokenizer (2,000 characters if the policy has none), responses of 500 tokens, "
         "exact match",
         {
             "turn_format": "search_r1",
@@ -50,10 +50,11 @@ EVALUATION_PRESETS: Mapping[str, EvaluationPreset] = {
         500,
     ),
 }
+"""Name -> published setting."""
 
 
 def evaluation_preset(name: str) -> EvaluationPreset:
-    """The preset of that name; an unknown one raises `UnknownNameError`."""
+    """The preset of a name; an unknown name raises `UnknownNameError`."""
     if name not in EVALUATION_PRESETS:
         raise UnknownNameError("preset", name, EVALUATION_PRESETS)
     return EVALUATION_PRESETS[name]

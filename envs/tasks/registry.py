@@ -1,4 +1,7 @@
-"""What an environment id stands for, by name."""
+"""Environment ids and the tasks they build.
+
+An id may start with a file of yours that registers it: "my_tasks.py:mine/Capitals-v0".
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...retrieval_index.errors import UnknownNameError
+from ...retrieval_index.plugins import Registry
 from ..formats.turn_format import get_turn_format
+from ..gym_ids import register_id
 from ..rewards import parse_reward
 from .corpus import RULES, SETS, custom_task, public_task
 from .task import Task
 from .world import world_task
 
-__all__ = ["TASKS", "Task", "TaskKind", "make_task", "task_arguments"]
+__all__ = ["TASKS", "Task", "TaskKind", "make_task", "register_task", "task_arguments"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:
-    """A registered environment: how to make its task, and one line about it."""
+    """A registered environment: a function that makes its task, and one line about it."""
 
     make: Callable[..., Task]
     summary: str
 
 
-TASKS: dict[str, TaskKind] = {
+_BUILT_IN: dict[str, TaskKind] = {
     "berrypick/World-v0": TaskKind(world_task, "planted multi-hop world with an exact frontier; needs no data"),
     **{
         f"berrypick/{title}-v0": TaskKind(public_task(title), f"{public.summary} (BERRYPICK_DATA)")
@@ -34,16 +39,44 @@ TASKS: dict[str, TaskKind] = {
     "berrypick/Custom-v0": TaskKind(custom_task, "your own corpus and questions, JSONL or an upstream format"),
 }
 
+TASKS: Registry[TaskKind] = Registry("environment", "berrypick.tasks", "my_tasks.py:mine/Capitals-v0")
+"""Environment id -> how its task is made."""
+
+for _env_id, _kind in _BUILT_IN.items():
+    TASKS.register(_env_id, _kind, __name__)
+
+
+def register_task(env_id: str, summary: str) -> Callable[[Callable[..., Task]], Callable[..., Task]]:
+    """Decorator that makes a function an environment, for `make_task`, `gym.make` and the command line.
+
+    Keyword-only arguments of the function are the arguments of the environment. Each needs a default, and values are
+    texts, numbers or true/false, so that an `EnvSpec` is JSON.
+
+    Args:
+        env_id: as Gymnasium spells ids, "NAMESPACE/NAME-vN".
+        summary: one line about it.
+
+    Raises:
+        BerrypickError: another module has registered this id.
+    """
+
+    def register(make: Callable[..., Task]) -> Callable[..., Task]:
+        TASKS.register(env_id, TaskKind(make, summary), make.__module__)
+        register_id(env_id)
+        return make
+
+    return register
+
 
 def make_task(env_id: str, **arguments: Any) -> Task:
     """Builds the task of an environment id.
 
     Args:
-        env_id: e.g. "berrypick/World-v0".
-        arguments: strings and numbers, as `gym.make` takes them.
+        env_id: for example "berrypick/World-v0", or "FILE.py:ID".
+        arguments: texts and numbers, as `gym.make` takes them.
 
     Raises:
-        UnknownNameError: no such environment or argument; names the nearest.
+        UnknownNameError: no such environment or argument; the message offers the nearest ones.
     """
     known = task_arguments(env_id)
     for name in arguments:
@@ -52,14 +85,16 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     for name, check in (("reward", parse_reward), ("turn_format", get_turn_format)):
         if name in arguments:
             check(arguments[name])
-    return TASKS[env_id].make(**arguments)
+    return _kind_of(env_id).make(**arguments)
 
 
 def task_arguments(env_id: str) -> dict[str, Any]:
-    """Name and default of each argument an environment takes."""
-    if env_id not in TASKS:
-        raise UnknownNameError("environment", str(env_id), TASKS)
-    parameters = inspect.signature(TASKS[env_id].make).parameters.values()
+    """Name and default of each argument that an environment takes."""
+    parameters = inspect.signature(_kind_of(env_id).make).parameters.values()
     own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     takes_rules = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return own | (dict(RULES) if takes_rules else {})
+
+
+def _kind_of(env_id: str) -> TaskKind:
+    return TASKS.find(TASKS.load_files(str(env_id)))

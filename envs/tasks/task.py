@@ -1,4 +1,4 @@
-"""What plays episodes of one environment: questions by split, rules and a searcher."""
+"""The parts of one environment: questions by split, the rules of an episode, and a searcher."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["BUILT_HERE", "UNLIMITED", "Task", "flag", "open_index"]
 _log = logging.getLogger(__name__)
 
 BUILT_HERE = ("bm25s", "lucene", "faiss", "hybrid")
-"""Names of `index` for which an index of the task's passages is built; anything else is a folder or an address."""
+"""Values of `index` that build an index of the task's passages. Any other value is a folder or an address."""
 
 UNLIMITED = -1
-"""`search_budget=-1`: only `max_turns` limits the searches; `max_observation_tokens=-1`: characters limit them."""
+"""`search_budget=-1`: only `max_turns` limits searches. `max_observation_tokens=-1`: characters limit observations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Everything that plays episodes of one environment.
+    """Everything that is needed to play episodes of one environment.
 
     Attributes:
-        env_id: the registered id.
-        questions: by split.
+        env_id: the id of the environment.
+        questions: split -> its questions.
         spec: the rules of an episode.
-        searcher: answers queries; owned by the task.
-        world: the World's configuration, None on real corpora.
-        passages: what is searched, for controls that look past the searcher.
+        searcher: answers queries; environments close it when they are closed.
+        world: the configuration of a World; None on real corpora.
+        passages: the searched passages, for controls that replace the searcher.
     """
 
     env_id: str
@@ -56,14 +56,14 @@ class Task:
 
     @property
     def default_split(self) -> str:
-        """ "train" or its like where there is one, else the first split that has questions."""
+        """A split with questions: "train", or one whose name starts with it, otherwise the first."""
         filled = [name for name, questions in self.questions.items() if questions]
         if not filled:
             raise BerrypickError(f"{self.env_id} has no questions; choose sizes above 0")
         return next((name for name in ("train", *filled) if name in filled and name.startswith("train")), filled[0])
 
     def split_to_ask(self, name: str | None) -> str:
-        """The named split, or the default; a default that is not the usual one, because that is empty, is logged.
+        """The named split, or the default split. Logs a default that replaces an empty training split.
 
         Raises:
             BerrypickError: the split is unknown or empty.
@@ -71,13 +71,15 @@ class Task:
         if name is None:
             name = self.default_split
             if not name.startswith("train") and "train" in self.questions:
-                _log.warning("%s has no training questions: asks split %r; split=NAME chooses", self.env_id, name)
+                _log.warning(
+                    "%s has no training questions; it asks split %r, split=NAME changes that", self.env_id, name
+                )
         self.split(name)
         return name
 
 
 def flag(value: object) -> Any:
-    """0 and 1, "true" and "false", as command lines give them, as a truth value; anything else as it is."""
+    """A truth value for 0, 1, "true" and "false", which command lines pass; any other value unchanged."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower(), value)
     return bool(value) if value in (0, 1) else value
@@ -86,7 +88,7 @@ def flag(value: object) -> Any:
 def open_index(passages: Sequence[Passage], index: str) -> Searcher:
     """A searcher over exactly these passages: a back end's name, the folder of an index, or a server's address.
 
-    Without passages the folder or the server is taken as it is.
+    Without passages there is nothing to compare the folder or the server with, so it is used unchecked.
     """
     if not isinstance(index, str):
         raise BerrypickError(f"index must be bm25s, lucene, faiss, hybrid, a folder or an address, got {index!r}")

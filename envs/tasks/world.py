@@ -39,15 +39,11 @@ def world_task(
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
 ) -> Task:
-    """The planted world; see `envs/world/config.py`.
+    """The planted world; "Settings of the World" below explains the arguments.
 
-    `availability` and `query_formats` are numbers joined by commas, "0.6,0.5,0.4". `max_turns` defaults to budget + 3,
-    `template` to "bare" in the closed voice and "instruct" in English.
+    `availability` and `query_formats` are numbers joined by commas, such as "0.6,0.5,0.4". By default, `max_turns` is
+    budget + 3 and `template` is "bare" in the closed voice, "instruct" in English.
     """
-    overrides: dict[str, Any] = {} if budget is None else {"budget": budget}
-    for name, text in (("availability", availability), ("query_formats", query_formats)):
-        if text != "":
-            overrides[name] = _numbers(name, text)
     config = WorldConfig.from_preset(
         preset,
         hops=hops,
@@ -61,7 +57,7 @@ def world_task(
         num_validation=num_validation,
         num_test=num_test,
         seed=world_seed,
-        **overrides,
+        **_overrides(budget, availability, query_formats),
     )
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -75,9 +71,22 @@ def world_task(
         max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
         escape_special_tokens=flag(escape_special_tokens),
     )
+    return _task(config, spec, index)
+
+
+def _task(config: WorldConfig, spec: EpisodeSpec, index: str) -> Task:
     world = build_world(config)
     questions = {split: world.questions(split) for split in SPLITS}
     return Task("berrypick/World-v0", questions, spec, open_index(world.records, index), config, world.records)
+
+
+def _overrides(budget: int | None, availability: str, query_formats: str) -> dict[str, Any]:
+    """The values that replace those of the preset; empty texts and None leave the preset alone."""
+    overrides: dict[str, Any] = {} if budget is None else {"budget": budget}
+    for name, text in (("availability", availability), ("query_formats", query_formats)):
+        if text != "":
+            overrides[name] = _numbers(name, text)
+    return overrides
 
 
 def _numbers(name: str, text: object) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
-"""Which kinds hold the facts of a World, and how likely trying kinds in some order succeeds: exact, in float64.
+"""Exact success probabilities of policies that try record kinds in some order. Nothing is sampled; all is float64.
 
-Notation (world.md, section 2): S_h is the set of kinds that hold the fact of hop h; a policy tries kinds one after
-another and goes to the next hop at its first hit; B queries in all. Nothing is sampled.
+Notation: S_h is the set of kinds whose record states the fact of hop h. A policy tries one kind after another, moves to
+the next hop at its first hit, and may make B queries in all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
+from .facts import WorldFacts
 
 __all__ = [
     "Array",
@@ -34,14 +35,14 @@ __all__ = [
 ]
 
 Orders = Mapping[tuple[int, ...], float]
-"""Probability of each order in which kinds are tried; drawn independently at each hop."""
+"""Order in which kinds are tried -> its probability; one order is drawn independently at each hop."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityTable:
-    """Which kinds hold the facts, as a distribution: rows [n][hop] of kind sets, weights [n] that sum to 1."""
+    """A distribution of kind sets: `rows` are [n][hop] -> S_h, `weights` are float64 [n] and sum to 1."""
 
     rows: tuple[tuple[frozenset[int], ...], ...]
     weights: Array
@@ -49,12 +50,12 @@ class AvailabilityTable:
 
     @property
     def hops(self) -> int:
-        """Facts of a chain."""
+        """Number of facts in a chain."""
         return len(self.rows[0])
 
 
 def population_table(availability: Sequence[float], hops: int) -> AvailabilityTable:
-    """The distribution that the generator draws from: kinds independent, hops independent."""
+    """The distribution that the generator draws from: kinds and hops are independent."""
     kinds = range(len(availability))
     subsets = [frozenset(s) for size in range(len(availability) + 1) for s in itertools.combinations(kinds, size)]
     chance = {s: float(np.prod([a if k in s else 1 - a for k, a in enumerate(availability)])) for s in subsets}
@@ -64,47 +65,48 @@ def population_table(availability: Sequence[float], hops: int) -> AvailabilityTa
 
 
 def question_table(questions: Sequence[Question]) -> AvailabilityTable:
-    """The empirical distribution of a set of World questions; equal rows are counted together."""
+    """The empirical distribution of a set of World questions; equal rows are merged."""
     if not questions:
         raise BerrypickError("a frontier needs at least one question")
-    worlds = [question.metadata["world"] for question in questions]
-    counts = Counter(tuple(frozenset(kinds) for kinds in world["present"]) for world in worlds)
+    worlds = [WorldFacts.required(question, "a frontier") for question in questions]
+    counts = Counter(world.present for world in worlds)
     rows = tuple(sorted(counts, key=lambda row: [sorted(s) for s in row]))
     weights = np.array([counts[row] for row in rows], np.float64) / len(questions)
-    return AvailabilityTable(rows, weights, len(worlds[0]["kinds"]))
+    return AvailabilityTable(rows, weights, len(worlds[0].kinds))
 
 
 def cue_tables(questions: Sequence[Question]) -> list[tuple[float, AvailabilityTable]]:
-    """The questions of each cue value apart, with their share: a policy sees the cue and may mix plans for each."""
+    """(share of the questions, their table) for each cue value; a policy sees the cue and may adapt its plans to it."""
     by_cue: dict[int, list[Question]] = {}
     for question in questions:
-        by_cue.setdefault(int(question.metadata["world"].get("cue", -1)), []).append(question)
+        cue = WorldFacts.required(question, "a frontier").cue
+        by_cue.setdefault(-1 if cue is None else cue, []).append(question)
     return [(len(by_cue[cue]) / len(questions), question_table(by_cue[cue])) for cue in sorted(by_cue)]
 
 
 def uniform_orders(num_kinds: int) -> dict[tuple[int, ...], float]:
-    """All orders alike."""
+    """All orders with equal probability."""
     orders = list(itertools.permutations(range(num_kinds)))
     return dict.fromkeys(orders, 1 / len(orders))
 
 
 def best_order(availability: Sequence[float]) -> dict[tuple[int, ...], float]:
-    """Kinds by falling availability: the best single order for pass@1."""
+    """Kinds by decreasing availability, the best single order for pass@1."""
     return {tuple(sorted(range(len(availability)), key=lambda k: (-availability[k], k))): 1.0}
 
 
 def order_success(table: AvailabilityTable, orders: Orders, budget: int) -> Array:
-    """p(S_1..S_H), the chance of an episode given the question: float64 [n].
+    """p(S_1..S_H), the probability that an episode succeeds on each row: float64 [n].
 
-    The first hit at hop h comes at query j with f_S(j) = sum_order D(order) 1[order_j in S, none before]; the
-    numbers of queries add up over hops, so their distributions convolve.
+    At hop h the first hit comes at query j with probability f_S(j) = sum_order D(order) 1[order_j in S, none before].
+    The numbers of queries add up over hops, so their distributions are convolved.
     """
     first = {kinds: _first_hit(kinds, orders, table.num_kinds) for row in table.rows for kinds in row}
     return np.array([_within(budget, [first[kinds] for kinds in row]) for row in table.rows])
 
 
 def replacement_success(table: AvailabilityTable, probabilities: Sequence[float], budget: int) -> Array:
-    """The same for kinds drawn with replacement: f_S(j) = r (1 - r)^(j-1), r the mass of S."""
+    """The same if kinds are drawn with replacement: f_S(j) = r (1 - r)^(j-1), where r is the probability of S."""
     hits = {
         kinds: np.array([0.0, *(r * (1 - r) ** j for j in range(budget))])
         for row in table.rows
@@ -115,17 +117,17 @@ def replacement_success(table: AvailabilityTable, probabilities: Sequence[float]
 
 
 def pass_at_1(table: AvailabilityTable, success: Array) -> float:
-    """Mean success."""
+    """Mean success over questions."""
     return float(table.weights @ success)
 
 
 def pass_at_k(table: AvailabilityTable, success: Array, k: int) -> float:
-    """Chance that one of k independent episodes of a question succeeds, averaged over questions."""
+    """Probability that at least one of k independent episodes of a question succeeds, averaged over questions."""
     return float(table.weights @ (1 - (1 - success) ** k))
 
 
 def ceiling(table: AvailabilityTable) -> float:
-    """Share of questions that have an evidence path at all: the limit of pass@k when budget >= hops."""
+    """Share of questions that have a complete evidence path: the limit of pass@k for large k if budget >= hops."""
     return float(sum(w for row, w in zip(table.rows, table.weights) if all(row)))
 
 

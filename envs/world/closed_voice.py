@@ -1,6 +1,6 @@
-"""The closed voice of the World: its words, and how facts, questions and queries are written and read. No randomness.
+"""The closed voice of the World: its words and names, and how facts, questions and queries are written and read.
 
-Every kind and relation word is its own Porter stem and no stop word, so the index sees what the policy wrote.
+Every kind and relation word is its own Porter stem and not a stop word, so the index sees what the policy wrote.
 """
 
 from __future__ import annotations
@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from ...retrieval_index.errors import BerrypickError
 
 __all__ = [
     "DISTRACTOR_RELATIONS",
@@ -19,6 +23,7 @@ __all__ = [
     "WORDS",
     "Fact",
     "Query",
+    "make_names",
     "parse_facts",
     "parse_passage",
     "parse_query",
@@ -33,7 +38,7 @@ __all__ = [
 ]
 
 KINDS = ("ledger", "charter", "scroll", "almanac", "tablet", "dossier")
-"""Record kinds; a world uses the first K."""
+"""Words for record kinds; a world with K kinds uses the first K."""
 
 RELATIONS = (
     ("founder", "mentor", "captain", "tutor", "patron", "rival"),
@@ -41,27 +46,27 @@ RELATIONS = (
     ("warden", "smith", "owner", "pilot", "clerk", "scout"),
     ("consort", "champion", "sponsor", "keeper", "builder", "painter"),
 )
-"""Relation words by layer; layers share none."""
+"""[hop] -> relation words; hops share no word."""
 
 DISTRACTOR_RELATIONS = ("guest", "tenant", "host", "porter", "drummer", "barber")
-"""Relations that no question asks about."""
+"""Relation words of facts that no question asks about."""
 
 WORDS = ("the", "of", "is", "in", "lost", "unknown")
-"""All other words of passages, questions and demonstrations."""
+"""All remaining words of passages, questions and demonstrations."""
 
 _CONSONANTS = "bdfgklmprstvz"
 SYLLABLES = tuple(
     consonant + rest for consonant in _CONSONANTS for rest in ("a", "e", "i", "o", "u", "an", "en", "in", "on", "un")
 )
-"""Consonant, vowel, perhaps n: a name falls into syllables in one way only."""
+"""Consonant, vowel and optionally n, so that a name splits into syllables in only one way."""
 
 FINAL_SYLLABLES = tuple(consonant + vowel for consonant in _CONSONANTS for vowel in "ao")
-"""What names end in; Porter stemming leaves names that end in a or o alone."""
+"""Last syllables of names. Porter stemming does not change names that end in a or o."""
 
 LOST = "lost"
 
 QUERY_FORMATS = ("{kind} {relation} {entity}", "{entity} {relation} {kind}", "{relation} of {entity} {kind}")
-"""Planted ways to write one and the same query: they change the surface and nothing else."""
+"""Formats of the same query. They differ only in word order and return the same passages."""
 
 _NAME = r"[a-z]+"
 _NAMES = rf"{_NAME}(?:/{_NAME})*"
@@ -75,7 +80,7 @@ _ALL_RELATIONS = frozenset((*(word for layer in RELATIONS for word in layer), *D
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a clause states; `obj` is None where the record is void; an entity with an alias is "name/alias"."""
+    """The statement of a clause; `obj` is None if the record is void. An entity with an alias is "name/alias"."""
 
     kind: str
     relation: str
@@ -85,7 +90,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query names; `kinds` in the order of the query, without repetitions."""
+    """The words of a query that have a meaning; `kinds` are in the order of the query, without repetitions."""
 
     kinds: tuple[str, ...]
     relation: str | None
@@ -104,13 +109,13 @@ def record_text(kind: str, relation: str, clauses: Sequence[tuple[str, str | Non
 
 
 def parse_passage(text: str) -> Fact | None:
-    """The one fact that `passage_text` wrote; None for other text."""
+    """The fact of a record with one clause; None for other text."""
     facts = parse_facts(text)
     return facts[0] if len(facts) == 1 else None
 
 
 def parse_facts(text: str) -> tuple[Fact, ...]:
-    """The facts of a record in the closed voice; none for other text."""
+    """The facts of a record in the closed voice; () for other text."""
     match = _RECORD.match(text.strip())
     if match is None:
         return ()
@@ -123,7 +128,7 @@ def parse_facts(text: str) -> tuple[Fact, ...]:
 def question_text(entity: str, relations: Sequence[str], cue: str | None = None) -> str:
     """A question about a chain, first hop innermost: "the heir of the founder of kizunba ?".
 
-    A cue stands before it as a record's kind does: "ledger: the heir ...".
+    A cue comes first, as the kind of a record does: "ledger: the heir ...".
     """
     said = f"{cue}: " if cue else ""
     return said + "".join(f"the {relation} of " for relation in reversed(relations)) + f"{entity} ?"
@@ -138,12 +143,12 @@ def parse_question(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def query_text(kind: str, relation: str, entity: str, form: int = 0) -> str:
-    """A full query in a planted format: "ledger founder kizunba"."""
+    """A complete query in one of `QUERY_FORMATS`: "ledger founder kizunba"."""
     return QUERY_FORMATS[form].format(kind=kind, relation=relation, entity=entity)
 
 
 def query_format(text: str) -> int | None:
-    """The planted format of a query; None where it is in none of them."""
+    """The index in `QUERY_FORMATS` of a query's format; None if it has none of these formats."""
     query = parse_query(text)
     if len(query.kinds) != 1 or query.relation is None or query.entity is None:
         return None
@@ -153,7 +158,7 @@ def query_format(text: str) -> int | None:
 
 
 def parse_query(text: str) -> Query:
-    """Kinds, first relation and first name that a query says."""
+    """The kinds, the first relation and the first name in a query."""
     words = re.findall(_NAME, text.lower())
     kinds = tuple(dict.fromkeys(word for word in words if word in _KINDS))
     relation = next((word for word in words if word in _ALL_RELATIONS), None)
@@ -162,13 +167,13 @@ def parse_query(text: str) -> Query:
 
 
 def restate(relation: str, entity: str, obj: str | None, tried: Sequence[str] = ()) -> str:
-    """What a demonstrator thinks after a passage: "founder of kizunba is tovenra", or "... is lost in ledger scroll".
+    """A demonstrator's thought after a passage: "founder of kizunba is tovenra", or "... is lost in ledger scroll".
 
     Args:
-        relation: of the fact.
+        relation: relation of the fact.
         entity: its subject.
-        obj: its object, None where the record is void.
-        tried: kinds that were tried at this hop, said after a miss.
+        obj: its object; None if the record is void.
+        tried: kinds that were tried at this hop, mentioned after a miss.
     """
     if obj is not None:
         return f"{relation} of {entity} is {obj}"
@@ -176,12 +181,35 @@ def restate(relation: str, entity: str, obj: str | None, tried: Sequence[str] = 
 
 
 def syllables_of(name: str) -> tuple[str, ...]:
-    """The syllables of a name; empty for a word that is none."""
+    """The syllables of a name; () for a word that is not a name."""
     parts = tuple(_SYLLABLE.findall(name))
     return parts if len(parts) > 1 and "".join(parts) == name else ()
 
 
 def is_name(word: str) -> bool:
-    """Whether a word is made like the world's names."""
+    """Whether a word has the form of a name."""
     parts = syllables_of(word)
     return len(parts) in (3, 4) and word[-1] in "ao" and word not in _ALL_RELATIONS
+
+
+def make_names(count: int, seed: int) -> list[str]:
+    """Distinct names that end in a or o: three syllables while enough of those exist, otherwise four."""
+    first, last = len(SYLLABLES), len(FINAL_SYLLABLES)
+    leading = 2 if count * 20 < first**2 * last else 3
+    if count * 4 > first**leading * last:
+        raise BerrypickError(f"World: {count} names are more than there are; ask fewer questions")
+    generator = np.random.default_rng((seed, 0))
+    codes: dict[int, None] = {}
+    while len(codes) < count:
+        codes.update(dict.fromkeys(generator.integers(first**leading * last, size=count).tolist()))
+    return [_name(code, leading) for code in list(codes)[:count]]
+
+
+def _name(code: int, leading: int) -> str:
+    """The name of a number: its digits in mixed radix, each a syllable."""
+    code, at = divmod(code, len(FINAL_SYLLABLES))
+    parts = [FINAL_SYLLABLES[at]]
+    for _ in range(leading):
+        code, at = divmod(code, len(SYLLABLES))
+        parts.append(SYLLABLES[at])
+    return "".join(reversed(parts))

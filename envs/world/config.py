@@ -1,4 +1,4 @@
-"""The knobs of a World and what is allowed."""
+"""The settings of a World and their allowed values."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ PRESETS: Mapping[str, dict[str, Any]] = {
     "priced": {"availability": (0.6, 0.5, 0.4), "budget": 3},
     "steep": {"availability": (0.8, 0.4, 0.2), "budget": 3},
 }
+"""Name -> availability of each record kind, and the search budget."""
+
 VOICES = ("closed", "english")
+"""How passages and questions are worded."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldConfig:
-    """A world; the same values give the same bytes.
+    """The settings of a World. Equal settings give byte-identical questions and passages.
 
     Attributes:
-        preset: name for reports.
-        availability: for each kind, the probability that it holds a fact.
-        budget: queries an episode may make.
-        hops: facts of a chain, 1 to 4.
-        num_train: questions of that split; the others likewise.
-        distractors: further facts about each question's first entity, on relations no question asks about.
-        seed: of everything.
-        cue: rho in [0, 1], how strongly a word of the question tells the right kind: for the favoured kind c,
-            a_c + rho (1 - a_c); (1 - rho) a_k for the others. 0 names no kind.
-        clauses: facts a passage, of one relation about entities of different questions, in random order.
-        num_answers: conflicting answers: at the last hop kind k states answer (k + shift) mod num_answers, where the
-            shift is the question's own.
-        aliases: give each entity a second name; passages about it say both, passages that lead to it say either.
-        voice: "closed" (syllable words only) or "english" (whole sentences); ids and hits are the same.
-        query_formats: shares of the planted query formats of `closed_voice.QUERY_FORMATS` in demonstrations.
+        preset: name of the settings in reports.
+        availability: [kind] -> probability that a record of this kind states a fact.
+        budget: number of queries an episode may make.
+        hops: number of facts in a chain, 1 to 4.
+        num_train: number of questions in that split; num_validation and num_test likewise.
+        distractors: additional facts about each question's first entity, on relations that no question asks about.
+        seed: seed of all random draws.
+        cue: rho in [0, 1], how strongly a word of the question hints at the right kind. The hinted kind c has
+            availability a_c + rho (1 - a_c), every other kind (1 - rho) a_k. With 0, questions contain no hint.
+        clauses: facts per passage. They have one relation, are about entities of different questions, and are shuffled.
+        num_answers: number of conflicting answers. At the last hop, records of kind k state answer (k + shift) mod
+            num_answers; each question has its own shift.
+        aliases: gives each entity a second name. Passages about it use both names; passages that lead to it use one.
+        voice: "closed" (words of syllables only) or "english" (whole sentences). Ids and hits are the same in both.
+        query_formats: shares of the query formats `closed_voice.QUERY_FORMATS` in demonstrations.
     """
 
     preset: str = "priced"
@@ -101,7 +104,7 @@ class WorldConfig:
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> WorldConfig:
-        """A preset with some values changed; unknown names offer the nearest."""
+        """A preset with some values replaced; an unknown name raises `UnknownNameError`."""
         if name not in PRESETS:
             raise UnknownNameError("World preset", str(name), PRESETS)
         known = {field.name for field in fields(cls)}
@@ -112,11 +115,11 @@ class WorldConfig:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kind words in use."""
+        """Words of the record kinds in use."""
         return closed_voice.KINDS[: len(self.availability)]
 
     def question_availability(self, cue: int | None) -> tuple[float, ...]:
-        """The availability of a question whose favoured kind is `cue`."""
+        """[kind] -> availability for a question that hints at kind `cue`; None hints at none."""
         if cue is None:
             return self.availability
         return tuple(

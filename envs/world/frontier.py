@@ -1,8 +1,9 @@
-"""The exact frontier of the World: what any policy that cannot see availability may reach at best.
+"""The exact frontier of the World: the best pass@k for each pass@1 of any policy that cannot see availability.
 
-The success of a mixture of deterministic plans is linear in the mixture and pass@k is concave, so Frank-Wolfe solves
-every weighting of pass@1 and pass@k and certifies it by its duality gap. The families of `availability.py` (uniform,
-best order, with replacement) are reference points below it.
+Such a policy is a mixture of deterministic plans. Its success probability on a question is linear in the mixture, and
+pass@k is concave in it, so the Frank-Wolfe method solves every weighting of pass@1 and pass@k. Its duality gap
+certifies how close the solution is to the optimum. The orders of `availability.py` (uniform, best, with replacement)
+are reference points on or below the frontier.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ __all__ = [
     "check_supported",
     "cue_tables",
     "deterministic_plans",
-    "frontier",
     "order_success",
     "pass_at_1",
     "pass_at_k",
@@ -48,10 +48,12 @@ __all__ = [
     "question_frontier",
     "question_table",
     "replacement_success",
+    "table_frontier",
     "uniform_orders",
 ]
 
 MAX_LISTED_PLANS = 5000
+"""Up to so many plans all are listed; above, the best plan is searched for in each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ class FrontierPoint:
     """One optimal mixture.
 
     Attributes:
-        pass_at_1: float.
-        pass_at_k: float.
-        gap: Frank-Wolfe's duality gap of the weighted objective this point solves, an upper bound on what is missing.
+        pass_at_1: pass@1 of the mixture.
+        pass_at_k: pass@k of the mixture.
+        gap: duality gap of the weighted objective; the optimum is at most this much better.
         mixture: plan index -> probability.
     """
 
@@ -73,7 +75,7 @@ class FrontierPoint:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Best pass@k for each pass@1, over all mixtures of plans; points by rising pass@1."""
+    """Best pass@k for each pass@1 over all mixtures of plans; `points` are sorted by increasing pass@1."""
 
     k: int
     points: tuple[FrontierPoint, ...]
@@ -81,9 +83,10 @@ class Frontier:
     def value(self, at_pass_1: float) -> float:
         """Best pass@k of a policy whose pass@1 is at least `at_pass_1`.
 
-        Linear between points, which mixing attains or exceeds by concavity (so the value is a lower bound, exact at
-        the points); left of the first point it is that point's, the free maximum; right of the last one nothing is
-        attainable and the last point's value is returned.
+        Between points the value is interpolated linearly. Mixing two neighbours attains that value or more, because
+        pass@k is concave, so it is a lower bound that is exact at the points. Left of the first point it is the value
+        of that point, the maximum over all pass@1. Right of the last point no policy exists, and the value of the last
+        point is returned.
         """
         x = np.array([point.pass_at_1 for point in self.points])
         y = np.array([point.pass_at_k for point in self.points])
@@ -96,12 +99,12 @@ class Frontier:
 
 
 def check_supported(spec: EpisodeSpec, config: WorldConfig | None, index: str = "bm25s") -> None:
-    """Refuses settings in which the exact values do not hold."""
+    """Raises `BerrypickError` for settings in which the exact values are not valid."""
     reasons = (
         (config is None, "it is defined for berrypick/World-v0"),
         (spec.top_k != 1, "a query must bring one passage (top_k=1)"),
         (spec.num_answers != 1, "one answer must be asked for"),
-        (config is not None and config.num_answers != 1, "the world must hold one answer (num_answers=1)"),
+        (config is not None and config.num_answers != 1, "the world must have one answer (num_answers=1)"),
         (index not in ("bm25s", "lucene"), "retrieval must be lexical (bm25s or lucene)"),
         (config is not None and spec.max_turns < config.budget + 1, "max_turns must be at least budget + 1"),
         (config is not None and spec.search_budget != config.budget, "the search budget must be the world's"),
@@ -111,7 +114,7 @@ def check_supported(spec: EpisodeSpec, config: WorldConfig | None, index: str = 
             raise BerrypickError(f"no exact frontier here: {reason}; change that setting")
 
 
-def frontier(
+def table_frontier(
     table: AvailabilityTable,
     budget: int,
     k: int,
@@ -120,10 +123,17 @@ def frontier(
     tolerance: float = 1e-6,
     max_steps: int = 4000,
 ) -> Frontier:
-    """Sweeps lambda * pass@1 + (1 - lambda) * pass@k over mixtures of plans.
+    """Maximises lambda * pass@1 + (1 - lambda) * pass@k over mixtures of plans, for `num_points` values of lambda.
 
-    p is linear in the mixture and pass@k concave, so pairwise Frank-Wolfe (Lacoste-Julien and Jaggi, 2015) converges
-    and its duality gap certifies each point.
+    Uses pairwise Frank-Wolfe (Lacoste-Julien and Jaggi, 2015) and starts each point at the mixture of the last one.
+
+    Args:
+        table: distribution of the questions' kind sets.
+        budget: queries an episode may make.
+        k: of pass@k.
+        num_points: number of weightings, evenly spaced from 0 to 1.
+        tolerance: largest duality gap of a point, unless `max_steps` is reached first.
+        max_steps: maximum number of steps for a point.
     """
     listed = num_plans(table.num_kinds, table.hops, budget) <= MAX_LISTED_PLANS
     plans = ListedPlans(table, budget) if listed else SearchedPlans(table, budget)
@@ -132,20 +142,20 @@ def frontier(
     for weight in np.linspace(0, 1, num_points):
         mixture, gap = _pairwise_frank_wolfe(plans, table.weights, k, float(weight), mixture, tolerance, max_steps)
         p = mixture @ plans.success
-        kept = {int(i): float(mixture[i]) for i in np.flatnonzero(mixture > 1e-9)}
-        points.append(FrontierPoint(pass_at_1(table, p), pass_at_k(table, p, k), gap, kept))
+        used = {int(i): float(mixture[i]) for i in np.flatnonzero(mixture > 1e-9)}
+        points.append(FrontierPoint(pass_at_1(table, p), pass_at_k(table, p, k), gap, used))
     points.sort(key=lambda point: (point.pass_at_1, point.pass_at_k))
     return Frontier(k, tuple(points))
 
 
 def question_frontier(questions: Sequence[Question], budget: int, k: int, *, num_points: int = 33) -> Frontier:
-    """The frontier of a set of World questions; with a cue, a policy mixes plans for each cue value apart.
+    """The frontier of a set of World questions. With cues, a policy has one mixture of plans for each cue value.
 
-    At one weighting of pass@1 and pass@k the cue values are separate problems, so points of equal weighting add up by
-    share. `mixture` is then that of the first cue value.
+    For a fixed weighting of pass@1 and pass@k, each cue value is a separate problem. Points of equal weighting are
+    therefore averaged by the share of their questions. `mixture` is that of the first cue value.
     """
     parts = cue_tables(questions)
-    curves = [frontier(table, budget, k, num_points=num_points) for _, table in parts]
+    curves = [table_frontier(table, budget, k, num_points=num_points) for _, table in parts]
     if len(parts) == 1:
         return curves[0]
     points = []
@@ -171,15 +181,22 @@ def _pairwise_frank_wolfe(
     tolerance: float,
     max_steps: int,
 ) -> tuple[Array, float]:
+    """The mixture that maximises balance * pass@1 + (1 - balance) * pass@k, and its duality gap.
+
+    With a SearchedPlans, `plans.success` grows while this runs; the gap over its rows alone certifies nothing.
+    """
     mixture = mixture.copy()
     certified = gap = np.inf
     for _ in range(max_steps):
-        p = mixture @ plans.success
-        gains = weights * (balance + (1 - balance) * k * (1 - p) ** (k - 1))
-        gradient = plans.success @ gains
+        p = mixture @ plans.success  # [n], success probability of each question
+        gains = weights * (balance + (1 - balance) * k * (1 - p) ** (k - 1))  # [n], derivative of the objective by p
+        gradient = plans.success @ gains  # [plans], derivative by the weight of each plan
         best = int(gradient.argmax())
+        # By concavity no mixture beats this one by more than max(gradient) - mixture @ gradient, the duality gap.
         gap = float(gradient[best] - mixture @ gradient)
-        if not plans.complete and gap <= max(tolerance, certified / 2):  # the plans at hand are used up: search for one
+        # If not all plans are listed, that bound holds only if `best` is the best of all plans, listed or not. The
+        # search for it is expensive, so it runs only once the listed plans leave little to gain.
+        if not plans.complete and gap <= max(tolerance, certified / 2):
             best = plans.best(gains)
             mixture = np.append(mixture, np.zeros(len(plans.success) - len(mixture)))
             gradient = plans.success @ gains
@@ -187,6 +204,8 @@ def _pairwise_frank_wolfe(
         if gap <= tolerance:
             break
         success = plans.success
+        # The pairwise step moves weight from the worst plan in use to the best plan. The classic step, towards the best
+        # plan alone, shrinks all weights, never removes a plan, and converges slowly.
         used = np.flatnonzero(mixture > 0)
         worst = int(used[gradient[used].argmin()])
         step = _line_search(p, success[best] - success[worst], weights, k, balance, float(mixture[worst]))
@@ -196,10 +215,10 @@ def _pairwise_frank_wolfe(
 
 
 def _line_search(p: Array, direction: Array, weights: Array, k: int, balance: float, longest: float) -> float:
-    """Bisection on the derivative of the concave objective along a direction."""
+    """The step in [0, longest] that maximises the objective along a direction [n], by bisection on its derivative."""
 
     def slope(step: float) -> float:
-        q = np.minimum(np.maximum(p + step * direction, 0.0), 1.0)  # np.clip takes longer where arrays are short
+        q = np.minimum(np.maximum(p + step * direction, 0.0), 1.0)  # faster than np.clip for short arrays
         return float(weights @ (direction * (balance + (1 - balance) * k * (1 - q) ** (k - 1))))
 
     if slope(longest) >= 0:

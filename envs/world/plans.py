@@ -1,7 +1,7 @@
-"""Deterministic plans for a World: all of them where they are few, and the best one for any weighting of questions.
+"""Deterministic plans for a World: a list of all plans if they are few, and the best plan for weighted questions.
 
-A plan knows hop, kinds tried at the hop and budget left, so its order at a later hop may depend on what the earlier
-ones cost.
+A plan sees the hop, the kinds tried at this hop and the remaining budget. Its order at a later hop can therefore depend
+on how many queries the earlier hops needed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from .availability import Array, AvailabilityTable
 __all__ = ["ListedPlans", "SearchedPlans", "deterministic_plans", "num_plans"]
 
 MAX_STATES = 10_000
-"""Most decision states that are searched for a best plan."""
+"""Maximum number of decision states in the search for a best plan."""
 
 
 def deterministic_plans(table: AvailabilityTable, budget: int) -> Array:
-    """Success of every deterministic plan that differs on some row: bool-valued float64 [plans, n].
+    """Success of every deterministic plan on every row: float64 [plans, n] of zeros and ones, without duplicate rows.
 
-    A plan knows hop, kinds tried at the hop and budget left, so its order at a later hop may depend on what the
-    earlier ones cost. All hops have the same kinds, so a plan of the rest depends on (hops left, budget left).
+    All hops have the same kinds, so the plans for the remaining hops depend only on (hops left, budget left).
     """
     plans = _plans(table.hops, budget, table.num_kinds)
     outcomes = {tuple(_play(plan, row, budget) for row in table.rows) for plan in plans}
@@ -34,7 +33,7 @@ def deterministic_plans(table: AvailabilityTable, budget: int) -> Array:
 
 
 Plan = tuple[tuple[int, ...], tuple[object, ...]]
-"""The order at this hop, and the plan of the rest for each number of queries spent here."""
+"""The order at this hop, and for each number of queries used here, the plan for the remaining hops."""
 
 
 def _plans(hops: int, budget: int, num_kinds: int) -> list[Plan | None]:
@@ -63,7 +62,7 @@ def _play(plan: Plan | None, row: Sequence[frozenset[int]], budget: int) -> floa
 
 
 def num_plans(num_kinds: int, hops: int, budget: int) -> int:
-    """How many plans `deterministic_plans` walks through before it drops equal ones."""
+    """Number of plans that `deterministic_plans` generates, duplicates included."""
     if hops == 0:
         return 1
     longest = min(num_kinds, budget - (hops - 1))
@@ -74,7 +73,7 @@ def num_plans(num_kinds: int, hops: int, budget: int) -> int:
 
 
 class ListedPlans:
-    """All plans as a matrix of success, float64 [plans, n]."""
+    """All plans, as a matrix of their success: float64 [plans, n]."""
 
     complete = True
 
@@ -87,23 +86,30 @@ class ListedPlans:
 
 
 class SearchedPlans:
-    """Plans too many to list: the best one is found by dynamic programming and kept as a further row.
+    """Plans that are too many to list. `best` finds the best plan by dynamic programming and adds it to `success`.
 
-    A decision state is what the policy has seen: for each hop behind it the kinds missed and the kind that hit, and the
-    kinds missed at this hop. The states and the questions that reach their ends depend on no gains: built once.
+    A decision state is everything the policy has seen: for each finished hop the kinds that missed and the kind that
+    hit, and the kinds that missed at this hop. It does not matter in which order kinds missed, so the states form a
+    graph that is far smaller than the number of plans. The graph, and the questions that reach each of its ends, do not
+    depend on the gains. They are built once and used by every call of `best`.
+
+    A state is referred to by an int: its index in `_states`; -1 if it cannot succeed; -2 - n for the n-th end, a state
+    that has found all facts.
     """
 
     complete = False
 
     def __init__(self, table: AvailabilityTable, budget: int) -> None:
+        # [n, hop, kind], whether the kind states the fact
         self._has: NDArray[np.bool_] = np.array(
             [[[kind in kinds for kind in range(table.num_kinds)] for kinds in row] for row in table.rows]
         )
         self._budget = budget
-        self._states: list[list[tuple[int, int]]] = []  # children (after a hit, after a miss) of each choice of kind
-        self._known: dict[tuple[object, frozenset[int]], int] = {}
-        self._ends: list[NDArray[np.int64]] = []
+        self._states: list[list[tuple[int, int]]] = []  # for each untried kind, the states after a hit and after a miss
+        self._known: dict[tuple[object, frozenset[int]], int] = {}  # (finished hops, kinds missed here) -> state
+        self._ends: list[NDArray[np.int64]] = []  # the questions (indices into n) that reach each end
         self._root = self._build(0, (), frozenset(), np.arange(len(self._has)), budget)
+        # The questions of all ends in one array, so that one cumulative sum gives the gain of every end.
         self._end_rows = np.concatenate(self._ends) if self._ends else np.empty(0, np.int64)
         self._end_starts = np.cumsum([0, *(len(rows) for rows in self._ends)])
         self._index: dict[bytes, int] = {}
@@ -113,7 +119,7 @@ class SearchedPlans:
     def _build(
         self, hop: int, history: tuple[object, ...], tried: frozenset[int], rows: NDArray[np.int64], left: int
     ) -> int:
-        """The reference of a state: its number, -1 where nothing can be won, -2 - n for the n-th end."""
+        """The state after `history` and `tried`, and all states below it; `rows` are the questions that reach it."""
         hops, kinds = self._has.shape[1:]
         if not len(rows) or left < hops - hop or len(tried) == kinds:
             return -1
@@ -125,7 +131,7 @@ class SearchedPlans:
             return self._known[key]
         if len(self._known) > MAX_STATES:
             raise BerrypickError(
-                f"no frontier of {kinds} kinds, {hops} hops and budget {self._budget}: too many plans; take fewer"
+                f"no frontier of {kinds} kinds, {hops} hops, budget {self._budget}: too many plans; use fewer of them"
             )
         choices = []
         for kind in sorted(set(range(kinds)) - tried):
@@ -146,11 +152,11 @@ class SearchedPlans:
         def worth(reference: int) -> float:
             return values[reference] if reference >= 0 else 0.0 if reference == -1 else float(ends[-2 - reference])
 
-        for choices in self._states:  # children stand before their parents
+        for choices in self._states:  # `_build` appends a state after its children, so their values are known here
             value, choice = max((worth(found) + worth(missed), (found, missed)) for found, missed in choices)
             values.append(value)
             picked.append(choice)
-        plan = np.zeros(len(self._has))
+        plan = np.zeros(len(self._has))  # follow the picked choices and mark the questions whose end they reach
         open_ = [self._root]
         while open_:
             reference = open_.pop()

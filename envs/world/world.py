@@ -1,8 +1,8 @@
-"""The planted World: a seed becomes facts, records in several kinds, and questions with all their evidence known.
+"""The planted World: generates facts, records in several kinds, and questions whose evidence is known completely.
 
-Every number of the exact frontier (`frontier.py`) follows from what is fixed here: a fact (entity, relation) is written
-down independently in each record kind k with probability `availability[k]`; there is one passage for each (entity,
-relation, kind), present or void; entities and facts belong to exactly one question.
+The exact frontier (`frontier.py`) follows from three properties. Each record kind k states a fact (entity, relation)
+independently with probability `availability[k]`. There is exactly one passage for each (entity, relation, kind); it
+either states the fact or is void. Entities and facts belong to exactly one question.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,16 +18,17 @@ from ...retrieval_index.errors import UnknownNameError
 from ..questions import Question
 from . import closed_voice, english_voice
 from .config import PRESETS, WorldConfig
-from .names import make_names
+from .facts import WorldFacts
 
 __all__ = ["PRESETS", "SPLITS", "World", "WorldConfig", "build_world", "passage_id"]
 
 SPLITS = ("train", "validation", "test")
+"""Names of the splits; entities and facts of a World belong to one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Questions and passages of one configuration."""
+    """The questions and passages of one configuration."""
 
     config: WorldConfig
     by_split: Mapping[str, tuple[Question, ...]]
@@ -41,13 +41,13 @@ class World:
         return self.by_split[split]
 
     def passages(self) -> list[Passage]:
-        """All passages, of all splits, by id."""
+        """The passages of all splits, sorted by id."""
         return list(self.records)
 
 
 @dataclass(slots=True)
 class _Fact:
-    """A subject and a relation, the object that each kind states (None: void), and the passages once written."""
+    """A fact: subject, relation, [kind] -> the object its record states (None: void), and [kind] -> passage id."""
 
     entity: str
     relation: str
@@ -57,7 +57,7 @@ class _Fact:
 
 @dataclass(slots=True)
 class _Chain:
-    """A question before it is worded: names as passages say them, in hop order."""
+    """A question before it is put into words; names are as passages spell them, in hop order."""
 
     entities: list[str]
     facts: list[_Fact]
@@ -66,19 +66,23 @@ class _Chain:
 
 
 def passage_id(seed: int, entity: str, relation: str, kind: str) -> str:
-    """First 16 hex digits of SHA-256(seed|entity|relation|kind); nothing else enters, so ties fall blindly."""
+    """First 16 hex digits of SHA-256(seed|entity|relation|kind).
+
+    Searchers break ties by id. The id does not depend on whether the record is present, so ties favour neither.
+    """
     return hashlib.sha256(f"{seed}|{entity}|{relation}|{kind}".encode()).hexdigest()[:16]
 
 
 def build_world(config: WorldConfig) -> World:
-    """Generates a world."""
+    """Generates the World of a configuration."""
     sizes = (config.num_train, config.num_validation, config.num_test)
     needed = config.hops + config.num_answers + config.distractors
     fillers = 0 if config.clauses == 1 else len(SPLITS) * 24 * 2 * (config.clauses - 1)
-    names = iter(make_names((sum(sizes) * needed + fillers) * (1 + config.aliases), config.seed))
+    names = iter(closed_voice.make_names((sum(sizes) * needed + fillers) * (1 + config.aliases), config.seed))
     passages: list[Passage] = []
     by_split: dict[str, tuple[Question, ...]] = {}
     for split, size in zip(SPLITS, sizes):
+        # Optional features draw from a second generator, so that they do not change the draws of the basic world.
         generator = np.random.default_rng((config.seed, 1, SPLITS.index(split)))
         extra = np.random.default_rng((config.seed, 2, SPLITS.index(split)))
         chains = []
@@ -96,7 +100,7 @@ def build_world(config: WorldConfig) -> World:
 
 
 def _entity(config: WorldConfig, names: Iterator[str]) -> str:
-    """A name, or with aliases two of them joined by a slash, as subjects say it."""
+    """A name; with aliases, two names joined by a slash, which is how passages spell a subject."""
     return f"{next(names)}/{next(names)}" if config.aliases else next(names)
 
 
@@ -127,8 +131,10 @@ def _chain(
 def _groups(
     config: WorldConfig, facts: Sequence[_Fact], names: Iterator[str], extra: np.random.Generator
 ) -> Iterator[list[_Fact]]:
-    """Facts that share a passage: of one relation, never of one chain; the last group is filled up with facts that
-    nobody asks about, so that all passages are equally long."""
+    """Facts that share a passage: they have one relation and come from different chains.
+
+    The last group is filled up with facts that no question asks about, so that all passages are equally long.
+    """
     if config.clauses == 1:
         yield from ([fact] for fact in facts)
         return
@@ -147,7 +153,7 @@ def _groups(
 
 
 def _write(config: WorldConfig, group: Sequence[_Fact], extra: np.random.Generator) -> list[Passage]:
-    """The passages of a group, one a kind; notes their ids in the facts."""
+    """The passages of a group, one per kind; adds their ids to the facts."""
     relation = group[0].relation
     subject = "+".join(fact.entity for fact in group)
     variant = 0
@@ -164,7 +170,7 @@ def _write(config: WorldConfig, group: Sequence[_Fact], extra: np.random.Generat
 
 
 def _said(config: WorldConfig, obj: str | None, extra: np.random.Generator) -> str | None:
-    """The object as a passage names it: with aliases, by either name."""
+    """The object as a passage spells it: with aliases, one of the two names."""
     if obj is None or not config.aliases:
         return obj
     return obj.split("/")[int(extra.integers(2))]
@@ -194,32 +200,28 @@ def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Qu
     cue = None if chain.cue is None else config.kinds[chain.cue]
     start = chain.entities[0].split("/")[0]
     question_text = english_voice.question_text if config.voice == "english" else closed_voice.question_text
-    world: dict[str, Any] = {
-        "preset": config.preset,
-        "kinds": list(config.kinds),
-        "availability": list(config.question_availability(chain.cue)),
-        "budget": config.budget,
-        "hops": config.hops,
-        "entities": chain.entities,
-        "relations": relations,
-        "present": present,
-        "passages": [fact.ids for fact in chain.facts],
-    }
-    aliases = [[_cased(config, name) for name in answer.split("/")] for answer in chain.answers]
-    if chain.cue is not None:
-        world["cue"] = chain.cue
-    if len(config.query_formats) > 1:
-        world["query_formats"] = list(config.query_formats)
-    metadata: dict[str, Any] = {"dataset": "world", "hops": config.hops, "world": world}
-    if config.num_answers > 1:
-        metadata["answers_by_path"] = aliases
+    aliases = tuple(tuple(_cased(config, name) for name in answer.split("/")) for answer in chain.answers)
+    facts = WorldFacts(
+        preset=config.preset,
+        kinds=config.kinds,
+        availability=config.question_availability(chain.cue),
+        budget=config.budget,
+        hops=config.hops,
+        entities=tuple(chain.entities),
+        relations=tuple(relations),
+        present=tuple(frozenset(kinds) for kinds in present),
+        passages=tuple(tuple(fact.ids) for fact in chain.facts),
+        cue=chain.cue,
+        query_formats=config.query_formats if len(config.query_formats) > 1 else (),
+        answers_by_path=aliases if config.num_answers > 1 else (),
+    )
     return Question(
         id=f"world-{config.seed}-{split}-{number:05d}",
         text=question_text(start, relations, cue),
         answers=tuple(name for names in aliases for name in names),
         evidence=_evidence(chain, present),
         split=split,
-        metadata=metadata,
+        metadata=facts.as_metadata(),
     )
 
 
@@ -228,7 +230,7 @@ def _cased(config: WorldConfig, name: str) -> str:
 
 
 def _evidence(chain: _Chain, present: Sequence[Sequence[int]]) -> tuple[tuple[frozenset[str], ...], ...]:
-    """One path for each answer; paths differ in the last hop alone."""
+    """One path for each answer; the paths differ only in the last hop."""
     shared = tuple(frozenset(fact.ids[kind] for kind in kinds) for fact, kinds in zip(chain.facts[:-1], present))
     last = chain.facts[-1]
     return tuple(

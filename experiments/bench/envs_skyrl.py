@@ -11,6 +11,7 @@ from typing import Any
 
 from ...envs.episode import Draft, advance, start
 from ...envs.tasks.registry import make_task
+from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import MissingExtraError
 from ...retrieval_index.remote import RemoteSearcher
 from ...retrieval_index.store import build_index
@@ -33,8 +34,8 @@ def compare(rounds: int, num_envs: int = 32) -> dict[str, Any]:
     questions = task.split("train")[:num_envs]
     turns = []
     for question in questions:
-        world = question.metadata["world"]
-        turns.append(f"<search>{world['kinds'][0]} {world['relations'][0]} {world['entities'][0]}</search>")
+        world = WorldFacts.required(question, "this comparison")
+        turns.append(f"<search>{world.kinds[0]} {world.relations[0]} {world.entities[0]}</search>")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "index"
         build_index(task.passages, "bm25s", folder)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from ...envs.episode import Draft, advance, start
 from ...envs.tasks.registry import Task
+from ...envs.world.facts import WorldFacts
 from ...retrieval_index.plain_text import safe_text
 
 __all__ = ["play"]
@@ -21,9 +22,9 @@ def play(task: Task, split: str, seed: int) -> None:
     questions = task.split(split)
     episode = start(questions[int(np.random.default_rng(seed).integers(len(questions)))], task.spec)
     console.print(safe_text(episode.question.text))
-    world = episode.question.metadata.get("world")
-    if world:
-        console.print(f"Record kinds: {', '.join(world['kinds'])}. A query names kind, relation and entity.")
+    world = WorldFacts.of(episode.question)
+    if world is not None:
+        console.print(f"Record kinds: {', '.join(world.kinds)}. A query names kind, relation and entity.")
     console.print("Type a query, or = and the answer.")
     while not episode.done:
         sys.stdout.write("> ")

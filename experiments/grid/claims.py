@@ -7,7 +7,7 @@ Rules, the same for all experiments:
   *contradicted* if they lie below that smallest effect by the same kind of test;
 * an equivalence is *supported* by two one-sided tests against the margin, *contradicted* if the differences lie beyond
   the margin;
-* everything else is *inconclusive*; a claim with fewer seeds than it asked for, or whose stopping rule is not met yet, is
+* everything else is *inconclusive*; a claim with fewer seeds than it asked for, or whose stopping rule is not met, is
   inconclusive whatever the numbers say, and counts in Holm with p = 1;
 * what this suite cannot measure is *not decidable here*, with the reason.
 

@@ -9,6 +9,7 @@ from typing import Any
 from ...envs.questions import EpisodeSpec, Question
 from ...envs.record import EpisodeRecord
 from ...envs.world.config import WorldConfig
+from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import (
     Frontier,
     best_order,
@@ -47,40 +48,41 @@ class ExactRows:
 def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
     """The exact rows of World records; for others, or settings in which they do not hold, the reason why not."""
     questions = {record.question.id: record.question for record in records}
-    worlds = [question.metadata.get("world") for question in questions.values()]
-    if not all(worlds):
+    worlds = [facts for question in questions.values() if (facts := WorldFacts.of(question)) is not None]
+    if len(worlds) < len(questions):
         return "no exact frontier here: it is defined for berrypick/World-v0"
-    if len({(world["budget"], world["hops"], len(world["kinds"])) for world in worlds if world}) != 1:
+    if len({(world.budget, world.hops, len(world.kinds)) for world in worlds}) != 1:
         return "no exact frontier here: the questions are of worlds of different shape; report them apart"
     world = worlds[0]
-    assert world is not None
     try:
         for record in records:
             _check(record, world)
     except BerrypickError as error:
         return str(error)
     asked = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
-    front = question_frontier(asked, world["budget"], k)
-    return ExactRows(front, _references(asked, world, front))
+    front = question_frontier(asked, world.budget, k)
+    return ExactRows(front, _references(asked, worlds, front))
 
 
-def _check(record: EpisodeRecord, world: dict[str, Any]) -> None:
+def _check(record: EpisodeRecord, world: WorldFacts) -> None:
     """Records say under which rules and over what index they were played; those of others are judged by their hits."""
     if any(len(ranking) > 1 for turn in record.turns for ranking in turn.hits):
         raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
     if record.spec is not None:
-        config = WorldConfig(availability=tuple(world["availability"]), budget=world["budget"], hops=world["hops"])
+        config = WorldConfig(availability=world.availability, budget=world.budget, hops=world.hops)
         check_supported(EpisodeSpec(**record.spec), config, "bm25s" if record.lexical else "no lexical index")
 
 
-def _references(asked: Sequence[Question], world: dict[str, Any], front: Frontier) -> dict[str, dict[str, float]]:
-    table, k = question_table(asked), front.k
-    orders = {"uniform order": uniform_orders(len(world["kinds"]))}
-    if len({tuple(question.metadata["world"]["availability"]) for question in asked}) == 1:
-        orders["best order"] = best_order(world["availability"])
+def _references(
+    asked: Sequence[Question], worlds: Sequence[WorldFacts], front: Frontier
+) -> dict[str, dict[str, float]]:
+    table, k, world = question_table(asked), front.k, worlds[0]
+    orders = {"uniform order": uniform_orders(len(world.kinds))}
+    if world.availability and len({facts.availability for facts in worlds}) == 1:
+        orders["best order"] = best_order(world.availability)
     rows: dict[str, dict[str, float]] = {}
     for name, mixture in orders.items():
-        success = order_success(table, mixture, world["budget"])
+        success = order_success(table, mixture, world.budget)
         one, many = pass_at_1(table, success), pass_at_k(table, success, k)
         rows[name] = _row(one, many, k, front.value(one) - many)
     rows["ceiling"] = {f"pass@{k}": ceiling(table)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from ...envs.metrics.breadth import path_coverage, rarefied_union, redundancy, u
 from ...envs.metrics.collapse import EffectiveDiversity, effective_diversity
 from ...envs.metrics.entropy import discrete_entropy, query_sequence_spans, query_token_mask
 from ...envs.record import EpisodeRecord
+from ...retrieval_index.plugins import Registry
 
-__all__ = ["MEASURES", "RAREFIED_QUERIES", "Group", "Measure", "mean"]
+__all__ = ["MEASURES", "RAREFIED_QUERIES", "Group", "Measure", "load_measures", "mean", "register_measure"]
 
 RAREFIED_QUERIES = 8
 """Queries at which groups of different length are compared."""
@@ -30,12 +31,15 @@ class Group(list[EpisodeRecord]):
         return [query for record in self for query in _query_tokens(record)]
 
 
+OfGroup = Callable[[Group], float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A measure's one-line meaning; it has one value a question, or none."""
 
     label: str
-    of_group: Callable[[Group], float | None]
+    of_group: OfGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,35 @@ def _shown_by_query(group: Group) -> list[frozenset[str]]:
     return [frozenset(hit.id for hit in ranking) for record in group for turn in record.turns for ranking in turn.hits]
 
 
-MEASURES: dict[str, Measure] = {
+MEASURES: Registry[Measure] = Registry("measure", "berrypick.metrics", "my_measures.py:NAME")
+"""Name -> measure; every report has all of them."""
+
+
+def register_measure(name: str, label: str) -> Callable[[OfGroup], OfGroup]:
+    """Decorator that makes a function of a `Group`, the rollouts of one question, a measure of all reports.
+
+    Args:
+        name: its key in JSON and CSV files.
+        label: one line about it, with its unit.
+
+    Raises:
+        BerrypickError: another module has registered this name.
+    """
+
+    def register(of_group: OfGroup) -> OfGroup:
+        MEASURES.register(name, Measure(label, of_group), of_group.__module__)
+        return of_group
+
+    return register
+
+
+@cache
+def load_measures() -> None:
+    """Loads the measures that installed packages announce under the entry-point group `berrypick.metrics`, once."""
+    MEASURES.load_installed()
+
+
+_BUILT_IN: dict[str, Measure] = {
     "em": Measure("exact match, pass@1", lambda g: mean([r.em for r in g])),
     "f1": Measure("token F1 of the answer", lambda g: mean([r.f1 for r in g])),
     "evidence_recall": Measure(
@@ -206,3 +238,6 @@ MEASURES: dict[str, Measure] = {
         lambda g: mean([None if r.policy_tokens is None else float(r.policy_tokens) for r in g]),
     ),
 }
+
+for _name, _measure in _BUILT_IN.items():
+    MEASURES.register(_name, _measure, __name__)

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...envs.record import EpisodeRecord
+from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["check_same_questions"]
-
-_OF_THE_WORLD = ("kinds", "hops", "present")
-"""What a World question is, beside its text and answers; its budget is a rule of play."""
 
 
 def check_same_questions(
@@ -39,8 +37,8 @@ def check_same_questions(
 
 def _content(record: EpisodeRecord) -> tuple[Any, ...]:
     question = record.question
-    world = question.metadata.get("world")
-    planted = tuple(world.get(name) for name in _OF_THE_WORLD) if isinstance(world, dict) else None
+    world = WorldFacts.of(question)
+    planted = None if world is None else (world.kinds, world.hops, world.present)  # the budget is a rule of play
     return " ".join(question.text.split()), sorted(question.answers), planted
 
 

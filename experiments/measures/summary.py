@@ -22,8 +22,9 @@ from ...envs.metrics.planning import (
 )
 from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
 from ...envs.record import EpisodeRecord
+from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
-from .measures import MEASURES, Group, mean
+from .measures import MEASURES, Group, load_measures, mean
 
 __all__ = ["MEASURES", "QuestionTable", "question_table_of", "summarize"]
 
@@ -47,6 +48,7 @@ class QuestionTable:
 
 def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
     """Groups records by question and computes every measure that the records can give."""
+    load_measures()
     groups: dict[str, Group] = defaultdict(Group)
     for record in records:
         groups[record.question.id].append(record)
@@ -75,7 +77,7 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
         [diff_at_k([r.answer_norm for r in groups[key]], size) for key in ids],
         "no answers",
     )
-    if all("world" in group[0].question.metadata for group in groups.values()):
+    if all(WorldFacts.of(group[0].question) is not None for group in groups.values()):
         _add_planning(table, [groups[key] for key in ids], [k for k in ks if k <= size])
     return table
 
@@ -123,7 +125,8 @@ def _replay(record: EpisodeRecord) -> PlanReplay:
         if turn.action == "search" and turn.error is None
         for ranking in turn.hits
     ]
-    return replay(record.question.metadata["world"], record.queries, tops, answered=record.terminated)
+    world = WorldFacts.required(record.question, "the planning replay")
+    return replay(world, record.queries, tops, answered=record.terminated)
 
 
 def summarize(

@@ -6,16 +6,12 @@ The name of a file that registers the objective can precede its name: "my_object
 from __future__ import annotations
 
 import inspect
-import sys
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from ...retrieval_index.plugins import Registry
 from .objective import Objective
 
 __all__ = ["OBJECTIVES", "ObjectiveKind", "get_objective", "load_objectives", "register_objective"]
@@ -34,7 +30,7 @@ class ObjectiveKind:
     summary: str
 
 
-OBJECTIVES: dict[str, ObjectiveKind] = {}
+OBJECTIVES: Registry[ObjectiveKind] = Registry("objective", ENTRY_POINTS, "my_objectives.py:few_queries")
 """Name -> kind; filled by `objectives/published.py` and by users."""
 
 
@@ -48,9 +44,7 @@ def register_objective(name: str, summary: str) -> Callable[[Factory], Factory]:
     def register(make: Factory) -> Factory:
         if set(name) & set(":,= ") or not name:
             raise BerrypickError(f"{name!r} cannot name an objective; use letters, digits and underscores")
-        if name in OBJECTIVES and OBJECTIVES[name].make.__module__ != make.__module__:
-            raise BerrypickError(f"objective {name!r} is taken; choose another name")
-        OBJECTIVES[name] = ObjectiveKind(make, summary)
+        OBJECTIVES.register(name, ObjectiveKind(make, summary), make.__module__)
         return make
 
     return register
@@ -63,15 +57,8 @@ def get_objective(spec: str) -> Objective:
         UnknownNameError: no such objective or option; the message names the nearest.
         BerrypickError: an option cannot take that value, or the file cannot be loaded.
     """
-    name, _, options = spec.partition(":")
-    if name.endswith(".py"):
-        _load_file(name)
-        name, _, options = options.partition(":")
-    if name not in OBJECTIVES:
-        load_objectives()
-    if name not in OBJECTIVES:
-        raise UnknownNameError("objective", name, OBJECTIVES)
-    kind = OBJECTIVES[name]
+    name, _, options = OBJECTIVES.load_files(spec).partition(":")
+    kind = OBJECTIVES.find(name)
     arguments = _arguments(name, kind.make, options)
     try:
         made = kind.make(**arguments)
@@ -107,29 +94,6 @@ def _value(name: str, key: str, text: str, default: object) -> object:
         raise BerrypickError(f"objective {name}: {key} cannot be {text}; write for example {key}={example}") from None
 
 
-def _load_file(name: str) -> None:
-    """Imports a user's file, once per process."""
-    path = Path(name).resolve()
-    module_name = f"berrypick_objectives_{zlib.crc32(str(path).encode()):08x}"
-    if module_name in sys.modules:
-        return
-    spec = spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise BerrypickError(f"there is no file {name}; write FILE.py:NAME, for example my_objectives.py:few_queries")
-    module = sys.modules[module_name] = module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise BerrypickError(f"the objectives of {name} cannot be loaded ({error}); correct that file") from error
-
-
 def load_objectives() -> None:
     """Imports the modules that installed packages list in the entry-point group `berrypick.objectives`."""
-    for entry in entry_points(group=ENTRY_POINTS):
-        try:
-            entry.load()
-        except Exception as error:
-            raise BerrypickError(
-                f"the objective package {entry.value} cannot be loaded ({error}); repair or uninstall it"
-            ) from error
+    OBJECTIVES.load_installed()

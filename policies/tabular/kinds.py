@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.questions import Question
+from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["Decisions", "KindWorld", "kind_probabilities", "play", "untried"]
@@ -57,16 +58,16 @@ class KindWorld:
         """
         if tables not in ("shared", "question"):
             raise BerrypickError(f'tables must be "shared" or "question", got {tables!r}')
-        if not questions or any("world" not in question.metadata for question in questions):
+        worlds = [facts for question in questions if (facts := WorldFacts.of(question)) is not None]
+        if not questions or len(worlds) < len(questions):
             raise BerrypickError("the tabular policy plays World questions; give a split of berrypick/World-v0")
-        worlds = [question.metadata["world"] for question in questions]
-        kinds = tuple(worlds[0]["kinds"])
-        present = np.zeros((len(worlds), worlds[0]["hops"], len(kinds)), np.bool_)
+        kinds = worlds[0].kinds
+        present = np.zeros((len(worlds), worlds[0].hops, len(kinds)), np.bool_)
         for row, world in zip(present, worlds):
-            for hop, present_kinds in enumerate(world["present"]):
-                row[hop, present_kinds] = True
-        cues = [world.get("cue") for world in worlds]
-        num_answers = len(questions[0].metadata.get("answers_by_path", ("",)))
+            for hop, present_kinds in enumerate(world.present):
+                row[hop, list(present_kinds)] = True
+        cues = [world.cue for world in worlds]
+        num_answers = worlds[0].num_answers
         if num_answers not in (1, len(kinds)):
             raise BerrypickError(
                 f"the tabular policy needs 1 or {len(kinds)} answers, got {num_answers}; choose another World"
@@ -75,11 +76,11 @@ class KindWorld:
         return cls(
             present=present,
             table=np.arange(len(worlds)) if per_question else np.array([cue or 0 for cue in cues], np.int64),
-            budget=worlds[0]["budget"],
+            budget=worlds[0].budget,
             num_tables=len(worlds) if per_question else 1 if None in cues else len(kinds),
             kinds=kinds,
             facts=tuple(
-                tuple(f"{relation} {entity}" for relation, entity in zip(w["relations"], w["entities"])) for w in worlds
+                tuple(f"{relation} {entity}" for relation, entity in zip(w.relations, w.entities)) for w in worlds
             ),
             num_answers=num_answers,
         )

@@ -30,7 +30,7 @@ def test_the_page_names_every_id_term_and_info_key():
 def test_a_reset_tells_the_keys_that_the_page_says():
     env = gym.make("berrypick/World-v0", num_train=2, num_test=2)
     assert set(env.reset(seed=0)[1]) == {"question_id", "messages"}
-    assert "After `reset`: `question_id` and `messages`, nothing else." in PAGE.read_text()
+    assert "After `reset`: only `question_id` and `messages`." in PAGE.read_text()
 
 
 def test_the_first_lines_run_and_find_what_their_comments_say(capsys):

@@ -57,7 +57,7 @@ def test_a_sum_of_terms_adds_up(spec, value):
 
 @pytest.mark.parametrize("spec", ["", " ", "em +", "em em", "2em", "em*2", "em + (f1)", "em;f1", "0.1*"])
 def test_what_is_no_sum_is_refused(spec):
-    with pytest.raises(BerrypickError, match="no sum of terms"):
+    with pytest.raises(BerrypickError, match="is not a sum of terms"):
         parse_reward(spec)
 
 

@@ -73,7 +73,7 @@ def test_reset_options_that_do_not_exist_name_the_nearest(env, options, message)
 @pytest.mark.parametrize("action", [None, 3, b"<answer> x </answer>", ["a"]])
 def test_an_action_of_another_type_is_an_error(env, action):
     env.reset(seed=0)
-    with pytest.raises(BerrypickError, match="an action is a text"):
+    with pytest.raises(BerrypickError, match="an action must be a text"):
         env.unwrapped.step(action)
 
 

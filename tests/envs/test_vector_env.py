@@ -170,10 +170,10 @@ def test_disabled_autoreset_asks_for_the_reset():
         (lambda env: env.reset(options={"question_id": ["a"] * 4}), "unknown question id"),
         (lambda env: env.reset(options={"mask": 1}), "unknown reset option"),
         (lambda env: env.reset(options={"reset_mask": [True] * 4}), "reset_mask must be a bool array"),
-        (lambda env: env.reset(options={"reset_mask": np.zeros(4, bool)}), "one True at least"),
+        (lambda env: env.reset(options={"reset_mask": np.zeros(4, bool)}), "at least one True"),
         (lambda env: env.step(["hm"] * 3), "actions has 3 entries"),
-        (lambda env: env.step("abcd"), "actions are one text; give a sequence of 4 texts"),
-        (lambda env: env.step(["hm", "hm", None, "hm"]), "an action is a text"),
+        (lambda env: env.step("abcd"), "actions is one text; give a sequence of 4 texts"),
+        (lambda env: env.step(["hm", "hm", None, "hm"]), "an action must be a text"),
     ],
 )
 def test_misuse_is_one_clear_line(env, call, message):

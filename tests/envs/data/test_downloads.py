@@ -48,7 +48,7 @@ def test_a_changed_download_is_refused(cache):
     with pytest.raises(BerrypickError, match=r"questions.jsonl changed .* get it again"):
         get_dataset("hotpotqa", rows=hotpot_rows)
     (folder / "manifest.json").unlink()
-    with pytest.raises(BerrypickError, match="no complete download"):
+    with pytest.raises(BerrypickError, match="is not a complete download"):
         check_download(folder)
 
 

@@ -126,7 +126,7 @@ def test_a_set_becomes_an_environment(name, folders, capsys):
     assert ((folder / "corpus.jsonl.gz").exists(), manifest["passages"] > 0) == (source.carries_passages,) * 2
     env_id = f"berrypick/{ENV_IDS[name]}-v0"
     if not source.carries_passages:
-        assert "questions only" in out.err
+        assert "has questions only" in out.err
         with pytest.raises(BerrypickError, match=r"no corpus.* or give index="):
             make_task(env_id)
         write_lines(folder / "corpus.jsonl", [{"id": "a", "title": "Ada", "text": "Ada was born in 1815."}])

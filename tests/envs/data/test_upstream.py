@@ -141,7 +141,7 @@ def test_search_r1_rows_without_the_question_field_are_read_from_their_prompt(tm
         ('{"data_source": "x", "prompt": [], "reward_model": {"ground_truth": "a"}}', ":1: .*cannot be read"),
         ("[3]", r"\[0\]: no valid JSON object"),
         ("{oops\n", ":1: no valid JSON object"),
-        ("", "carry no passages"),
+        ("", "contain no passages"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_named(tmp_path, text, reason):
@@ -197,7 +197,7 @@ def test_questions_alone_play_over_the_folder_of_an_index_and_know_no_evidence(t
     (tmp_path / "nq").mkdir()
     shutil.copy(tmp_path / "questions.jsonl", tmp_path / "nq")
     assert make_task("berrypick/NQ-v0", data=str(tmp_path / "nq"), index=arguments["index"]).passages == ()
-    with pytest.raises(QuestionError, match="carry no passages"):
+    with pytest.raises(QuestionError, match="contain no passages"):
         make_task("berrypick/Custom-v0", **arguments | {"index": "bm25s"})
 
 

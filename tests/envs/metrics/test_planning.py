@@ -14,6 +14,7 @@ from berrypick.envs.metrics.planning import (
     replay,
 )
 from berrypick.envs.world import closed_voice
+from berrypick.envs.world.facts import WorldFacts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,8 @@ KINDS = list(closed_voice.KINDS[:3])
 def world_of(present, budget=3):
     hops = len(present)
     ids = [[f"{(7 * hop + 5 * kind) % 11:02d}-h{hop}k{kind}" for kind in range(3)] for hop in range(hops)]
-    return {"kinds": KINDS, "hops": hops, "budget": budget, "present": present, "passages": ids}
+    world = {"kinds": KINDS, "hops": hops, "budget": budget, "present": present, "passages": ids}
+    return WorldFacts.of_metadata({"world": world})
 
 
 def query(kind):
@@ -115,7 +117,7 @@ def test_stopping_when_every_kind_was_tried_is_not_giving_up():
 
 def test_a_search_is_executed_right_if_its_top_passage_is_about_the_wanted_fact_whatever_its_kind():
     world = world_of([[0], [1]])
-    here, there = world["passages"]
+    here, there = world.passages
     queries = [query(1), query(0), query(0)]
     assert replay(world, queries, [here[1], here[0], there[0]]).executed == (True, True, True)
     # the first passage of the second hop comes too early; a search without a hit is wrong
@@ -124,17 +126,17 @@ def test_a_search_is_executed_right_if_its_top_passage_is_about_the_wanted_fact_
 
 def test_searches_after_the_chain_is_complete_are_not_executed_right():
     world = world_of([[0]])
-    result = replay(world, [query(0), query(1)], [world["passages"][0][0], world["passages"][0][1]])
+    result = replay(world, [query(0), query(1)], [world.passages[0][0], world.passages[0][1]])
     assert result.executed == (True, False)
     assert result.made == 1.0
 
 
 def test_a_query_without_a_kind_word_counts_as_the_kind_with_the_smallest_passage_id():
     world = world_of([[0, 1, 2]])
-    smallest = min(range(3), key=lambda kind: world["passages"][0][kind])
+    smallest = min(range(3), key=lambda kind: world.passages[0][kind])
     for text in ("founder kizunba", f"{KINDS[0]} {KINDS[1]} {KINDS[2]} founder kizunba"):
         assert replay(world, [text], [None]).first_kinds == (smallest,)
-    pair = min((0, 2), key=lambda kind: world["passages"][0][kind])
+    pair = min((0, 2), key=lambda kind: world.passages[0][kind])
     assert replay(world, [f"{KINDS[2]} {KINDS[0]} founder kizunba"], [None]).first_kinds == (pair,)
 
 

@@ -83,7 +83,7 @@ def test_a_world_without_training_questions_says_which_it_asks(caplog):
     sizes = {"num_validation": 2, "num_test": 2}
     gym.make("berrypick/World-v0", num_train=0, **sizes)
     (line,) = [record.message for record in caplog.records]
-    assert line == "berrypick/World-v0 has no training questions: asks split 'validation'; split=NAME chooses"
+    assert line == "berrypick/World-v0 has no training questions; it asks split 'validation', split=NAME changes that"
     caplog.clear()
     gym.make("berrypick/World-v0", num_train=0, split="test", **sizes)
     gym.make("berrypick/World-v0", num_train=2, **sizes)

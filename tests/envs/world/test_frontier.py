@@ -15,7 +15,6 @@ from berrypick.envs.world.frontier import (
     check_supported,
     cue_tables,
     deterministic_plans,
-    frontier,
     order_success,
     pass_at_1,
     pass_at_k,
@@ -23,6 +22,7 @@ from berrypick.envs.world.frontier import (
     question_frontier,
     question_table,
     replacement_success,
+    table_frontier,
     uniform_orders,
 )
 from berrypick.envs.world.world import PRESETS, WorldConfig, build_world
@@ -199,7 +199,7 @@ def families(num_kinds, availability):
 def test_no_family_of_orders_beats_the_certified_frontier(preset, k):
     availability, budget = PRESETS[preset]["availability"], PRESETS[preset]["budget"]
     table = population_table(availability, 2)
-    curve = frontier(table, budget, k, num_points=9)
+    curve = table_frontier(table, budget, k, num_points=9)
     assert curve.max_gap <= 1e-5
     points = [(*_values(table, order_success(table, orders, budget), k),) for orders in families(3, availability)]
     points += [(*_values(table, plan, k),) for plan in deterministic_plans(table, budget)]
@@ -215,7 +215,7 @@ def _values(table, success, k):
 def test_frontier_points_are_what_their_mixtures_give():
     table = population_table((0.6, 0.5, 0.4), 2)
     plans = deterministic_plans(table, 3)
-    for point in frontier(table, 3, 8, num_points=5).points:
+    for point in table_frontier(table, 3, 8, num_points=5).points:
         assert sum(point.mixture.values()) == pytest.approx(1, abs=1e-6)
         p = sum(chance * plans[index] for index, chance in point.mixture.items())
         assert (point.pass_at_1, point.pass_at_k) == pytest.approx(_values(table, p, 8), abs=1e-6)
@@ -223,7 +223,7 @@ def test_frontier_points_are_what_their_mixtures_give():
 
 def test_steep_has_a_mixed_plan_that_avoids_most_of_the_price():
     table = population_table(PRESETS["steep"]["availability"], 2)
-    curve = frontier(table, 3, 8)
+    curve = table_frontier(table, 3, 8)
     assert curve.value(0.743) == pytest.approx(0.809, abs=5e-4)
     assert curve.value(0.0) == pytest.approx(max(point.pass_at_k for point in curve.points))
     assert curve.points[-1].pass_at_1 == pytest.approx(0.768, abs=5e-4)
@@ -231,9 +231,9 @@ def test_steep_has_a_mixed_plan_that_avoids_most_of_the_price():
 
 def test_slack_and_one_sample_have_nothing_to_trade():
     slack = population_table((0.5, 0.5, 0.5), 2)
-    assert frontier(slack, 6, 8, num_points=3).value(0.0) == pytest.approx(ceiling(slack), abs=1e-6)
+    assert table_frontier(slack, 6, 8, num_points=3).value(0.0) == pytest.approx(ceiling(slack), abs=1e-6)
     priced = population_table((0.6, 0.5, 0.4), 2)
-    assert frontier(priced, 3, 1, num_points=3).value(0.0) == pytest.approx(0.6, abs=1e-6)
+    assert table_frontier(priced, 3, 1, num_points=3).value(0.0) == pytest.approx(0.6, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -303,9 +303,9 @@ def test_settings_without_exact_values_are_refused(changes, reason):
 @pytest.mark.parametrize(("preset", "budget"), [("priced", 3), ("steep", 4)])
 def test_searched_plans_give_the_listed_frontier(preset, budget, monkeypatch):
     table = population_table(PRESETS[preset]["availability"], 2)
-    listed = frontier(table, budget, 8, num_points=5)
+    listed = table_frontier(table, budget, 8, num_points=5)
     monkeypatch.setattr("berrypick.envs.world.frontier.MAX_LISTED_PLANS", 0)
-    searched = frontier(table, budget, 8, num_points=5)
+    searched = table_frontier(table, budget, 8, num_points=5)
     assert searched.max_gap <= 1e-5
     for weight, one, other in zip(np.linspace(0, 1, 5), listed.points, searched.points):
         values = [weight * point.pass_at_1 + (1 - weight) * point.pass_at_k for point in (one, other)]
@@ -315,7 +315,7 @@ def test_searched_plans_give_the_listed_frontier(preset, budget, monkeypatch):
 def test_three_hops_are_certified_and_hold_the_best_order_and_the_uniform_point():
     availability, budget = (0.6, 0.5, 0.4), 5
     table = population_table(availability, 3)
-    curve = frontier(table, budget, 8, num_points=3, tolerance=1e-4)
+    curve = table_frontier(table, budget, 8, num_points=3, tolerance=1e-4)
     assert curve.max_gap <= 1e-4
     best = pass_at_1(table, order_success(table, best_order(availability), budget))
     assert curve.points[-1].pass_at_1 == pytest.approx(best, abs=1e-4)
@@ -325,7 +325,7 @@ def test_three_hops_are_certified_and_hold_the_best_order_and_the_uniform_point(
 
 def test_too_many_plans_are_refused_with_the_cure():
     world = build_world(WorldConfig(availability=(0.5,) * 6, hops=4, num_train=200, num_validation=0, num_test=0))
-    with pytest.raises(BerrypickError, match="too many plans; take fewer"):
+    with pytest.raises(BerrypickError, match="too many plans; use fewer of them"):
         question_frontier(world.questions("train"), 12, 8, num_points=2)
 
 
@@ -336,10 +336,10 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
     assert [table.num_kinds for _, table in parts] == [3, 3, 3]
     assert sum(share for share, _ in parts) == pytest.approx(1)
     curve = question_frontier(questions, 3, 8, num_points=5)
-    by_cue = sum(share * frontier(table, 3, 8, num_points=5).points[-1].pass_at_1 for share, table in parts)
-    blind = frontier(question_table(questions), 3, 8, num_points=5)
+    by_cue = sum(share * table_frontier(table, 3, 8, num_points=5).points[-1].pass_at_1 for share, table in parts)
+    blind = table_frontier(question_table(questions), 3, 8, num_points=5)
     assert curve.points[-1].pass_at_1 == pytest.approx(by_cue)
     assert curve.points[-1].pass_at_1 > blind.points[-1].pass_at_1 + 0.1
     assert curve.points[0].pass_at_k >= blind.points[0].pass_at_k - 1e-6
     plain = build_world(WorldConfig(num_train=50)).questions("train")
-    assert question_frontier(plain, 3, 8, num_points=3) == frontier(question_table(plain), 3, 8, num_points=3)
+    assert question_frontier(plain, 3, 8, num_points=3) == table_frontier(question_table(plain), 3, 8, num_points=3)

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from berrypick.envs.tasks.registry import make_task
-from berrypick.envs.world import closed_voice, english_voice, voices
+from berrypick.envs.world import closed_voice, english_voice
 from berrypick.envs.world.frontier import ceiling, order_success, pass_at_1, question_table, uniform_orders
 from berrypick.envs.world.world import WorldConfig, build_world
 from berrypick.policies.policy import Sampling
@@ -122,7 +122,7 @@ def test_the_voice_changes_wording_alone():
     for one, other in zip(closed.questions("train"), english.questions("train")):
         assert one.metadata["world"] == other.metadata["world"] and one.evidence == other.evidence
         assert (one.answers[0].capitalize(),) == other.answers
-        assert voices.parse_question(one.text)[1] == voices.parse_question(other.text)[1]
+        assert english_voice.read_question(one.text)[1] == english_voice.read_question(other.text)[1]
     queries = [
         closed_voice.query_text(kind, relation, entity)
         for q in closed.questions("train")
@@ -196,7 +196,7 @@ def test_clauses_share_passages_between_facts_of_one_relation_and_never_of_one_c
                 lengths.add(len(facts))
                 assert {fact.relation for fact in facts} == {relation}
                 assert len({fact.entity for fact in facts} & set(facts_["entities"])) == 1
-                own = voices.find_fact(by_id[key].text, facts_["entities"][hop], relation)
+                own = english_voice.find_fact(by_id[key].text, facts_["entities"][hop], relation)
                 assert (own.obj is not None) == (kind in facts_["present"][hop])
     assert lengths == {3}
     ranks = Counter(
@@ -217,7 +217,7 @@ def test_aliases_are_accepted_and_lead_to_the_same_passages():
         queries = [f"scroll {world['relations'][0]} {name}" for name in (first, second)]
         one, other = task.searcher.search(queries, 1)
         assert one[0].id == other[0].id == world["passages"][0][2]
-        fact = voices.find_fact(one[0].text, second, world["relations"][0])
+        fact = english_voice.find_fact(one[0].text, second, world["relations"][0])
         if fact.obj is not None:
             said[world["entities"][1].split("/").index(fact.obj)] += 1
     assert min(said[0], said[1]) > 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.policies.objectives import OBJECTIVES, get_objective, registry
+from berrypick.retrieval_index import plugins
 from berrypick.retrieval_index.errors import BerrypickError
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "objectives.md"
@@ -18,7 +20,7 @@ CODE = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.D
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "OBJECTIVES", dict(OBJECTIVES))
+    monkeypatch.setattr(registry, "OBJECTIVES", copy.copy(OBJECTIVES))
 
 
 @pytest.mark.usefixtures("registered")
@@ -64,7 +66,7 @@ def test_an_entry_point_is_loaded_when_its_objective_is_asked_for(
     (tmp_path / "my_few_queries.py").write_text(CODE[0], encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     entry = EntryPoint("few_queries", "my_few_queries", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
     assert get_objective("few_queries:price=0.5").shape.price == 0.5
     sys.modules.pop("my_few_queries")
 
@@ -72,7 +74,7 @@ def test_an_entry_point_is_loaded_when_its_objective_is_asked_for(
 @pytest.mark.usefixtures("registered")
 def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("x", "no_such_module_of_objectives", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
     with pytest.raises(BerrypickError, match=r"no_such_module_of_objectives cannot be loaded .* repair or uninstall"):
         get_objective("unheard_of")
 

@@ -7,11 +7,11 @@ import pytest
 from berrypick import BerrypickError
 from berrypick.envs.world.frontier import (
     best_order,
-    frontier,
     order_success,
     pass_at_1,
     pass_at_k,
     question_table,
+    table_frontier,
     uniform_orders,
 )
 from berrypick.envs.world.world import WorldConfig, build_world
@@ -51,7 +51,7 @@ def test_a_uniform_table_is_the_uniform_order_and_a_sharp_one_the_best_order(pre
 def test_no_table_lies_above_the_frontier():
     config, questions = questions_of("steep", 100)
     world = KindWorld.of(questions)
-    front = frontier(question_table(questions), config.budget, 8)
+    front = table_frontier(question_table(questions), config.budget, 8)
     rng = np.random.default_rng(0)
     for scale in (0.5, 1, 2, 4, 8):
         values, _ = exact_values(
