@@ -1,11 +1,10 @@
-"""Records to measures: per question first, then means with 95 % bootstrap intervals over questions."""
+"""Rollouts to measures: values per question, then means with 95 % bootstrap intervals over questions."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +22,22 @@ from ...envs.metrics.planning import (
 from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
 from ...envs.record import EpisodeRecord
 from ...envs.world.frontier import Frontier
-from .measures import MEASURES, Group, mean
+from .group import Group, mean
+from .measures import MEASURES
+from .rows import SummaryRow, estimate_row
 
-__all__ = ["MEASURES", "QuestionTable", "question_table_of", "summarize"]
+__all__ = ["QuestionTable", "question_table_of", "summarize"]
 
 
 @dataclass(slots=True)
 class QuestionTable:
-    """Per-question values of one arm.
+    """The values of one arm for each question.
 
     Attributes:
         question_ids: sorted.
-        columns: measure -> float64 [questions], NaN where a question has no value.
-        absent: measure -> why no question has one.
-        first_kinds: World only, [question][rollout] -> the first kind of each hop it reached.
+        columns: key of a measure -> float64 [questions], NaN where a question has no value.
+        absent: key of a measure -> why no question has a value.
+        first_kinds: World only, [question][rollout] -> the record kind tried first at each hop that was reached.
     """
 
     question_ids: tuple[str, ...]
@@ -46,14 +47,15 @@ class QuestionTable:
 
 
 def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
-    """Groups records by question and computes every measure that the records can give."""
+    """Groups rollouts by question and computes every measure for which they hold the data."""
     groups: dict[str, Group] = defaultdict(Group)
     for record in records:
         groups[record.question.id].append(record)
     ids = tuple(sorted(groups))
     table = QuestionTable(ids)
     for name, measure in MEASURES.items():
-        _add(table, name, [measure.of_group(groups[key]) for key in ids], "the records hold no such column")
+        if measure.of_group is not None:
+            _add(table, name, [measure.of_group(groups[key]) for key in ids], "the rollouts lack the data")
     size = min(len(group) for group in groups.values())
     graded = all(record.em is not None for record in records)
     for k in ks:
@@ -67,7 +69,7 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
             table,
             f"pass@{k}",
             values,
-            f"{size} samples a question" if k > size else "no exact match in the records",
+            f"{size} samples per question" if k > size else "the rollouts are not graded",
         )
     _add(
         table,
@@ -132,27 +134,23 @@ def summarize(
     ks: Sequence[int] = (1, 2, 4, 8),
     frontier: Frontier | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
-    """All measures of one arm with intervals.
+) -> SummaryRow:
+    """Computes all measures of one arm with 95 % intervals over questions.
 
     Args:
-        records: of one policy.
-        ks: for pass@k.
-        frontier: of the records' own questions; adds the distance to it at `frontier.k`.
-        seed: of the bootstrap.
-
-    Returns:
-        {"policy_id", "num_questions", "num_episodes", "samples", "measures": {name: {value, low, high, n}},
-        "left_out": {name: questions without a value}, "absent": {name: why}}.
+        records: rollouts of one policy.
+        ks: values of k for pass@k.
+        frontier: the exact frontier of the same questions; adds the distance to it.
+        seed: seed of the bootstrap.
     """
     table = question_table_of(records, ks)
     indices = bootstrap_indices(len(table.question_ids), seed=seed)
-    measures = {name: asdict(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
+    measures = {name: estimate_row(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
     if frontier is not None and f"pass@{frontier.k}_plan" in table.columns:
-        measures["frontier_distance"] = asdict(_distance(table, frontier, indices))
+        measures["frontier_distance"] = estimate_row(_distance(table, frontier, indices))
     information = _information(table, indices)
     if information is not None:
-        measures["kind_information"] = asdict(information)
+        measures["kind_information"] = estimate_row(information)
     return {
         "policy_id": records[0].policy_id,
         "num_questions": len(table.question_ids),
@@ -167,7 +165,7 @@ def summarize(
 
 
 def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int64]) -> Estimate:
-    """F(pass@1_plan) - pass@k_plan, vertical, the frontier held fixed under the bootstrap."""
+    """F(planned pass@1) - planned pass@k, where F is the frontier; the bootstrap resamples questions and keeps F."""
     one, many = table.columns["pass@1_plan"], table.columns[f"pass@{frontier.k}_plan"]
     value = frontier.value(float(one.mean())) - float(many.mean())
     ones, manys = one[indices].mean(1), many[indices].mean(1)
@@ -176,7 +174,11 @@ def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int6
 
 
 def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate | None:
-    """I(kind; question | hop), corrected; its interval is the bootstrap's, moved onto the value."""
+    """I(kind; question | hop) with Miller-Madow correction.
+
+    A resample repeats questions, so its information is biased. The interval has the width of the bootstrap's and is
+    centred on the value.
+    """
     found = kind_information(table.first_kinds, miller_madow=True)
     if found is None:
         return None
