@@ -61,13 +61,15 @@ OF_GROUPS = (
     Measure("em", "EM", "share", "exact match of the answer, averaged over rollouts; equals pass@1",
             of_group=lambda g: mean([r.em for r in g])),
     Measure("f1", "F1", "share", "token F1 of the answer", of_group=lambda g: mean([r.f1 for r in g])),
-    Measure("evidence_recall", "evidence recall", "share", "share of hops for which a rollout was shown a relevant passage",
-            "evid. recall", lambda g: mean([r.evidence_recall for r in g])),
+    Measure("evidence_recall", "evidence recall", "share",
+            "share of hops for which a rollout was shown a relevant passage", "evid. recall",
+            lambda g: mean([r.evidence_recall for r in g])),
     Measure("all_hops", "all hops", "share", "share of rollouts that were shown a relevant passage for every hop",
             of_group=lambda g: mean([_all_hops(r) for r in g])),
     Measure("breadth", "breadth", "share", "share of the relevant passages that some rollout of the group was shown",
             of_group=lambda g: union_coverage(g[0].evidence_sets, g.shown)),
-    Measure("path_coverage", "path coverage", "share", "share of the evidence paths that some rollout walked to the end",
+    Measure("path_coverage", "path coverage", "share",
+            "share of the evidence paths that some rollout walked to the end",
             of_group=lambda g: path_coverage(g[0].evidence_sets, g.shown)),
     Measure("redundancy", "redundancy", "share", "1 - distinct passages / passages, over the rollouts of the group",
             of_group=lambda g: redundancy(g.shown)),
@@ -107,7 +109,8 @@ OF_GROUPS = (
             "distinct sets of evidence among right rollouts / all rollouts",
             of_group=lambda g: g.effective("fixed_budget")),
     Measure("effective_diversity_pairwise", "pairwise effective diversity", "share",
-            "share of pairs of rollouts that are both right by different evidence", of_group=lambda g: g.effective("pairwise")),
+            "share of pairs of rollouts that are both right by different evidence",
+            of_group=lambda g: g.effective("pairwise")),
     Measure("diversity_given_quality", "diversity given quality", "share",
             "distinct sets of evidence among right rollouts / right rollouts",
             of_group=lambda g: g.effective("given_quality")),
@@ -119,6 +122,7 @@ OF_GROUPS = (
 _PLANNED = "pass@{k} of a perfect reader that replays the choices of record kind and uses the whole budget (World)"
 
 DERIVED = (
+    Measure("pass@1", "pass@1", "share", "share of rollouts whose answer is an exact match"),
     Measure("pass@1_plan", "planned pass@1", "share", _PLANNED.replace("{k}", "1"), "planned"),
     Measure("give_up_loss", "give-up loss", "share",
             "planned pass@1 - pass@1 of a perfect reader with only the searches that were made (World)"),
@@ -148,7 +152,7 @@ MEASURES = {measure.key: measure for measure in (*OF_GROUPS, *DERIVED)}
 
 FAMILIES = (
     Measure("pass@{k}_plan", "planned pass@{k}", "share", _PLANNED),
-    Measure("pass@{k}", "pass@{k}", "share", "share of questions that one of {k} rollouts answers exactly (unbiased)"),
+    Measure("pass@{k}", "pass@{k}", "share", "chance that at least one of {k} rollouts is an exact match (unbiased)"),
     Measure("answers_distinct@{k}", "distinct answers@{k}", "count", "distinct answers among {k} rollouts"),
     Measure("answers@{k}", "answers@{k}", "count",
             "distinct true answers found by {k} rollouts (World, conflicting answers)"),

@@ -69,7 +69,7 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
             table,
             f"pass@{k}",
             values,
-            f"{size} samples per question" if k > size else "the rollouts are not graded",
+            f"samples per question: {size}" if k > size else "the rollouts are not graded",
         )
     _add(
         table,

@@ -104,8 +104,9 @@ def _measure_table(arms: Mapping[str, SummaryRow]) -> str:
     keys = list(dict.fromkeys(key for arm in arms.values() for key in arm["measures"]))
     rows = [[_label(key), *(_estimate(arm["measures"].get(key)) for arm in arms.values())] for key in keys]
     absent = {key: why for arm in arms.values() for key, why in arm["absent"].items() if key not in keys}
-    note = "; ".join(f"{_text(measure_of(key).label)} ({_text(why)})" for key, why in sorted(absent.items()))
-    return _table(["", *map(_text, arms)], rows) + (f"<p>Not in these rollouts: {note}.</p>" if note else "")
+    reasons = {why: [measure_of(key).label for key in sorted(absent) if absent[key] == why] for why in absent.values()}
+    notes = [f"<p>{_text(f'Not measured ({why}): ' + ', '.join(labels))}.</p>" for why, labels in reasons.items()]
+    return _table(["", *map(_text, arms)], rows) + "".join(notes)
 
 
 def _difference_table(differences: Mapping[str, PairedRow]) -> str:

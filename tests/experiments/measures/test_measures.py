@@ -28,7 +28,7 @@ def test_no_two_measures_share_a_label_and_each_says_what_it_means() -> None:
 def test_the_number_in_a_key_is_the_number_in_its_label() -> None:
     assert measure_of("pass@16").label == "pass@16"
     assert measure_of("pass@16_plan").label == "planned pass@16"
-    assert "of 16 rollouts" in measure_of("pass@16").meaning
+    assert "one of 16 rollouts" in measure_of("pass@16").meaning
     assert measure_of("pass@1_plan").short == "planned"
 
 
