@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -52,7 +51,7 @@ class DemoConfig:
     measure_training: bool = False
 
     @property
-    def env_args(self) -> dict[str, Any]:
+    def env_args(self) -> dict[str, str]:
         """The arguments of the environment."""
         return {"preset": "priced", "index": self.index}
 

@@ -106,7 +106,7 @@ def _measure_table(arms: Mapping[str, SummaryRow]) -> str:
     absent = {key: why for arm in arms.values() for key, why in arm["absent"].items() if key not in keys}
     reasons = {why: [measure_of(key).label for key in sorted(absent) if absent[key] == why] for why in absent.values()}
     notes = [f"<p>{_text(f'Not measured ({why}): ' + ', '.join(labels))}.</p>" for why, labels in reasons.items()]
-    return _table(["", *map(_text, arms)], rows) + "".join(notes)
+    return _table(["measure", *map(_text, arms)], rows) + "".join(notes)
 
 
 def _difference_table(differences: Mapping[str, PairedRow]) -> str:
@@ -115,7 +115,7 @@ def _difference_table(differences: Mapping[str, PairedRow]) -> str:
     for key in keys:
         cells = [pair["differences"].get(key) for pair in differences.values()]
         rows.append([_text(measure_of(key).label), *map(_difference, cells)])
-    return _table(["", *map(_text, differences)], rows)
+    return _table(["measure", *map(_text, differences)], rows)
 
 
 def _difference(row: EstimateRow | None) -> str:
@@ -147,7 +147,7 @@ def _question(group: Sequence[EpisodeRecord]) -> str:
     episodes = "\n".join(map(_episode, group[:SAMPLES_SHOWN]))
     wanted = _text(" | ".join(first.answers))
     return (
-        f"<details><summary>{_text(first.text)} <small>{_text(first.id)}; answer: {wanted}; "
+        f"<details><summary>{_text(first.text)} <small>{_text(first.id)}; right answer: {wanted}; "
         f"{right} of {len(group)} right</small></summary>\n{episodes}</details>"
     )
 

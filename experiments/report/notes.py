@@ -50,9 +50,9 @@ def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
     """Names the measures that no arm has, then those that single arms lack."""
     absent = {name: set(arm["absent"]) for name, arm in arms.items()}
     everywhere = set.intersection(*absent.values())
-    lines = [f"not in these rollouts: {_labels(everywhere)}"] if everywhere else []
+    lines = [f"not measured: {_labels(everywhere)}"] if everywhere else []
     return lines + [
-        f"not in {name}: {_labels(keys - everywhere)}" for name, keys in absent.items() if keys - everywhere
+        f"not measured in {name}: {_labels(keys - everywhere)}" for name, keys in absent.items() if keys - everywhere
     ]
 
 

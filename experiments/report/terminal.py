@@ -93,6 +93,8 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
     for heading, keys in (_WORLD_BLOCKS if _is_world(report) else _TEXT_BLOCKS).items():
         for table in _block(heading, keys, report["arms"], report.get("references", {}), width):
             console.print(table, width=width)
+    if "references" in report:
+        console.print(Text("rows without ±: exact values for the same questions", style="dim"), width=width)
     for note in notes:
         console.print(Text(safe_text(note)), width=width)
 

@@ -80,7 +80,7 @@ def test_arms_of_different_sizes_are_told_apart_and_what_is_paired_is_said(
         assert "fewer: 5 questions x 8 samples" in shown
         assert "compared on the 5 questions of both, 4 samples each; questions of one arm only: 1" in shown
         assert "these arms answered different ones" in " ".join(shown.split())
-    assert "not in run: pass@8\n" in out
+    assert "not measured in run: pass@8\n" in out
 
 
 def test_arms_of_one_size_share_a_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
