@@ -14,7 +14,7 @@ from berrypick.experiments.report.format import (
     text_columns,
 )
 
-ROW = {"value": 0.0214, "low": -0.0104, "high": 0.0326, "n": 5}
+ROW = {"value": 0.0214, "low": -0.0106, "high": 0.0326, "n": 5}
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.5214, "0.521"), (-0.0004, "0.000"), (-0.0006, "-0.001"), (None, "–")])
@@ -23,7 +23,7 @@ def test_a_number_has_three_digits_and_zero_has_no_sign(value: float | None, tex
 
 
 def test_differences_have_signs_and_whole_intervals() -> None:
-    assert signed(ROW) == "+0.021 [-0.010, +0.033]"
+    assert signed(ROW) == "+0.021 [-0.011, +0.033]"
     assert interval(-0.0104, 0.0326, 2) == "[-0.01, +0.03]"
     assert signed({**ROW, "low": None, "high": None, "n": 1}) == "+0.021 (1 seed)"
     assert signed(None) == signed({**ROW, "value": None}) == "–"
