@@ -121,7 +121,8 @@ def _minus(first: PooledMeasure, second: PooledMeasure) -> list[float]:
 
 def print_pooled(pooled: PooledReport, console: Console) -> None:
     """Prints the means of each arm, then the seed-paired differences; 80 columns are enough."""
-    console.print(f"means over seeds {', '.join(map(str, pooled['seeds']))}", style="italic", highlight=False)
+    seeds = ", ".join(map(str, pooled["seeds"]))
+    console.print(f"means over seeds {seeds} (reward: on training questions)", style="italic", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=min(100, console.width))
     table.add_column("", no_wrap=True)
     for key in SHOWN:

@@ -143,7 +143,7 @@ DERIVED = (
             "pass@1 that a policy on the exact frontier has more, at this pass@k (World)"),
     Measure("choice@24_searches", "choice@24 searches", "share",
             "choice@k of as many rollouts as make 24 searches (World, conflicting answers)"),
-    Measure("training_reward", "training reward", "reward", "mean reward on the training questions", "training"),
+    Measure("training_reward", "training reward", "reward", "mean reward on the training questions", "reward"),
 )  # fmt: skip
 """Measures that are computed from replayed searches, from other measures or from exact values."""
 

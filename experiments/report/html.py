@@ -51,7 +51,7 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -
         report: the measures of the same arms.
     """
     sizes = "<br>".join(map(_text, size_lines(report)))
-    parts = [f"<p>{sizes}<br>± is half the width of the 95 % bootstrap interval over questions.</p>"]
+    parts = [f"<p>{sizes}<br>± is half of the 95 % bootstrap interval over questions.</p>"]
     if "lines_left_out" in report:
         parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
     if "frontier" in report:

@@ -86,7 +86,7 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
     width = min(console.width, WIDTH)
     console.print(Text(safe_text(title), style="bold"), width=width)
     *above, last = size_lines(report)
-    interval = Text("±: half width of the 95 % bootstrap interval over questions", style="dim")
+    interval = Text("± half the 95 % bootstrap interval over questions", style="dim")
     foot = [Text(safe_text(last)), interval] if above else [Text(f"{last}; ").append_text(interval)]
     for line in [*(Text(safe_text(line)) for line in above), *foot]:
         console.print(line, width=width)
