@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...envs.episode import Episode
 from ...envs.record import RecordError
@@ -16,8 +16,11 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.open_policy import open_policy
 from ...policies.policy import Policy, Sampling
 from ...retrieval_index.bounds import flags_at_least
-from ..report.compare import print_report, read_report
+from ..measures.arms_report import measure_arms
+from ..measures.rows import ArmsReport
+from ..report.arms import load_arms
 from ..report.live import LiveView
+from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
 from .env_arguments import parse_env_args
@@ -106,9 +109,9 @@ def _play(command: Eval, task: Task, policy: Policy, num_questions: int, samplin
         )
 
 
-def _report(command: Eval) -> dict[str, Any]:
+def _report(command: Eval) -> ArmsReport:
     try:
-        return read_report([command.out]).report
+        return measure_arms(load_arms([command.out]))
     except RecordError as error:
         file = command.out / "rollouts.jsonl"
         raise RecordError(f"{error}; or remove {file}, and --resume plays it again") from error

@@ -1,4 +1,4 @@
-"""The main job on the embedded world: index, SFT, RL arms, measures, report. Every part is resumable."""
+"""The demo on the embedded world: index, SFT, RL arms, measures, report. Every part can be resumed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -18,16 +17,18 @@ from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
+from ..measures.arms_report import measure_arms
 from ..measures.paired import compare
-from ..report.compare import report_arms
+from ..measures.rows import ArmsReport
 from ..report.frontier_figure import draw_frontier
 from ..report.live import LiveView
-from ..report.terminal import difference_lines, final_screen, report_console
+from ..report.notes import difference_lines
+from ..report.terminal import final_screen, report_console
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import hold_run_folder, write_json
 from ..runs.training import WORLD_DEMONSTRATIONS, TrainConfig, train
 
-__all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
+__all__ = ["ARMS", "DemoConfig", "demo_report", "print_demo", "run_demo"]
 
 ENV = "berrypick/World-v0"
 ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
@@ -35,10 +36,10 @@ ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """The demo's dials; see `berrypick demo --help`.
+    """Settings of the demo; see `berrypick demo --help`.
 
     Attributes:
-        measure_training: also measure reward on the fixed training questions, before and after RL.
+        measure_training: also measure the reward on the fixed training questions, before and after RL.
     """
 
     seed: int = 0
@@ -50,12 +51,12 @@ class DemoConfig:
     measure_training: bool = False
 
     @property
-    def env_args(self) -> dict[str, Any]:
-        """Arguments of the environment."""
+    def env_args(self) -> dict[str, str]:
+        """The arguments of the environment."""
         return {"preset": "priced", "index": self.index}
 
     def sft(self) -> TrainConfig:
-        """SFT from nothing on random-order demonstrations of another world's questions."""
+        """Configures SFT of untrained weights on random-order demonstrations for another World's questions."""
         return TrainConfig(
             env=ENV,
             env_args=self.env_args,
@@ -65,7 +66,7 @@ class DemoConfig:
         )
 
     def rl(self, objective: str, start: Path) -> TrainConfig:
-        """RL from the SFT weights."""
+        """Configures RL that starts from the SFT weights."""
         return TrainConfig(
             env=ENV,
             env_args=self.env_args,
@@ -74,8 +75,8 @@ class DemoConfig:
         )
 
 
-def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> dict[str, Any]:
-    """Trains and measures all arms, writes report.json and prints the screen; returns the report."""
+def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> ArmsReport:
+    """Trains and measures all arms, writes report.json, prints the final screen and returns the report."""
     task = make_task(ENV, **config.env_args)
     with hold_run_folder(out, {"command": "demo", **asdict(config)}, resume=resume):
         report = _train_and_measure(config, task, out)
@@ -84,7 +85,7 @@ def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) 
     return report
 
 
-def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> dict[str, Any]:
+def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> ArmsReport:
     base = load_language_model("tiny", seed=config.seed)
     _measure("untrained", base, task, config, out)
     sft = _trained("SFT", config.sft(), base, task, out / "sft")
@@ -121,14 +122,14 @@ def _training_reward(out: Path, name: str) -> float:
 
 
 def _measure(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, out: Path) -> None:
-    """Plays test questions, and the training questions where the configuration asks for it."""
+    """Plays the test questions, and the training questions if the configuration asks for them."""
     _play_split(name, policy, task, config, _rollouts(out, name), "test")
     if config.measure_training and name != "untrained":
         _play_split(name, policy, task, config, _rollouts(out, name, "train"), "train")
 
 
 def _play_split(name: str, policy: LanguageModelPolicy, task: Task, config: DemoConfig, file: Path, split: str) -> None:
-    """Plays the first questions of a split; an evaluation that is there already is kept."""
+    """Plays the first questions of a split, unless that evaluation exists already."""
     if file.is_file():
         return
     with LiveView(f"measure {name}", config.questions * config.samples) as view:
@@ -150,22 +151,16 @@ def _play_split(name: str, policy: LanguageModelPolicy, task: Task, config: Demo
         )
 
 
-def demo_report(arms: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
-    """Summaries, paired differences, exact reference rows and the frontier of the test set itself."""
-    report = report_arms(arms)
+def demo_report(arms: dict[str, list[EpisodeRecord]]) -> ArmsReport:
+    """Measures all arms and compares each RL arm with SFT, and DARLING with Dr. GRPO."""
+    report = measure_arms(arms)
     pairs = [(name, "SFT") for name in ARMS] + [("DARLING", "Dr. GRPO")]
     report["differences"] = {f"{a} - {b}": compare(arms[b], arms[a]) for a, b in pairs if a in arms and b in arms}
     return report
 
 
-def print_demo(report: dict[str, Any], console: Console) -> None:
-    """The final screen."""
+def print_demo(report: ArmsReport, console: Console) -> None:
+    """Prints the final screen."""
     k = report["frontier"]["k"]
     notes = difference_lines(report["differences"], ("pass@1_plan", "pass@1", f"pass@{k}", "breadth", "kind_entropy"))
-    final_screen(
-        console,
-        "berrypick demo: berrypick/World-v0, preset priced, held-out questions",
-        report["arms"],
-        references=report["references"],
-        notes=notes,
-    )
+    final_screen(console, "berrypick demo: berrypick/World-v0, preset priced, held-out questions", report, notes)

@@ -1,4 +1,4 @@
-"""The demo over several seeds: each a whole run, then means and seed-paired differences with Student's intervals."""
+"""The demo over several seeds: one run per seed, then means and seed-paired differences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from rich import box
@@ -14,48 +14,79 @@ from rich.console import Console
 from rich.table import Table
 
 from ...envs.metrics.statistics import paired_t_interval
+from ..measures.measures import measure_of
+from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, estimate_row
+from ..report.format import NOTHING, number, signed
 from ..report.frontier_figure import draw_frontier
 from ..report.terminal import report_console
 from ..runs.run_folder import environment_facts, write_json
 from .demo import ARMS, DemoConfig, run_demo
 
-__all__ = ["pool_seeds", "print_pooled", "run_demo_seeds"]
+__all__ = ["PooledReport", "PooledRun", "pool_seeds", "print_pooled", "run_demo_seeds"]
 
 PAIRS = (*((name, "SFT") for name in ARMS), ("DARLING", "Dr. GRPO"))
 SHOWN = ("training_reward", "pass@1", "pass@1_plan", "pass@8", "kind_entropy", "breadth", "frontier_distance")
 
-Report = Mapping[str, Any]
+JsonObject: TypeAlias = Mapping[str, Any]
+
+
+class PooledMeasure(TypedDict):
+    """A measure of one arm: its mean over seeds, and its value for each seed in order."""
+
+    mean: float
+    per_seed: list[float]
+
+
+class PooledReport(TypedDict):
+    """Several seeds of the demo.
+
+    Attributes:
+        seeds: sorted.
+        arms: name -> key of a measure -> values.
+        differences: "a - b" -> key of a measure -> mean of a - b over seeds, with Student's 95 % interval.
+        references: exact values, averaged over the seeds' test sets.
+    """
+
+    seeds: list[int]
+    arms: dict[str, dict[str, PooledMeasure]]
+    differences: dict[str, dict[str, EstimateRow]]
+    references: ReferenceRows
+
+
+class PooledRun(PooledReport):
+    """A pooled report with the configuration of the run and the machine it ran on."""
+
+    config: JsonObject
+    environment: JsonObject
 
 
 def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: bool) -> None:
-    """Runs seeds `config.seed`, `config.seed` + 1, ... below `out` and writes their pooled report.json.
+    """Runs the demo for seeds `config.seed`, `config.seed` + 1, ... and writes their pooled report.json.
 
-    Every seed also measures its policies on the fixed training questions. A seed that is finished is kept, one that
-    was interrupted goes on.
+    Each seed also measures its policies on the fixed training questions. With `resume`, finished seeds are not run
+    again and an interrupted seed continues.
     """
     reports = {}
     for seed in range(config.seed, config.seed + num_seeds):
         folder = out / f"seed-{seed}"
-        one = replace(config, seed=seed, measure_training=True)
-        reports[seed] = run_demo(one, folder, resume=resume and folder.exists(), show=False)
-    pooled = {"config": asdict(config), "environment": environment_facts(), **pool_seeds(reports)}
-    write_json(out / "report.json", pooled)
+        of_seed = replace(config, seed=seed, measure_training=True)
+        reports[seed] = run_demo(of_seed, folder, resume=resume and folder.exists(), show=False)
+    pooled = pool_seeds(reports)
+    write_json(out / "report.json", {"config": asdict(config), "environment": environment_facts(), **pooled})
     if find_spec("matplotlib"):
         title = f"World, preset priced: held-out questions, {num_seeds} seeds"
         draw_frontier(list(reports.values()), out / "figures", title=title)
     print_pooled(pooled, report_console())
 
 
-def pool_seeds(reports: Mapping[int, Report]) -> dict[str, Any]:
-    """Pools reports of `demo_report`, one a seed.
+def pool_seeds(reports: Mapping[int, ArmsReport]) -> PooledReport:
+    """Pools the reports of several seeds; only measures that every seed has are kept.
 
-    Returns:
-        {"seeds", "arms": {arm: {measure: {"mean", "per_seed"}}}, "differences": {"a - b": {measure: {value, low,
-        high, n}}}, "references": {row: {measure: mean over the seeds' test sets}}}. Intervals are Student's over
-        seeds, of seed-paired differences.
+    Args:
+        reports: seed -> what `demo_report` returned.
     """
     seeds = sorted(reports)
-    arms: dict[str, dict[str, Any]] = {}
+    arms: dict[str, dict[str, PooledMeasure]] = {}
     for name in reports[seeds[0]]["arms"]:
         rows = [_values(reports[seed], name) for seed in seeds]
         shared = sorted(set.intersection(*(set(row) for row in rows)))
@@ -65,50 +96,44 @@ def pool_seeds(reports: Mapping[int, Report]) -> dict[str, Any]:
         if first in arms and second in arms and len(seeds) > 1:
             keys = sorted(set(arms[first]) & set(arms[second]))
             differences[f"{first} - {second}"] = {
-                key: asdict(paired_t_interval(_minus(arms[first][key], arms[second][key]))) for key in keys
+                key: estimate_row(paired_t_interval(_minus(arms[first][key], arms[second][key]))) for key in keys
             }
-    rows = reports[seeds[0]]["references"]
     references = {
         name: {key: float(np.mean([reports[seed]["references"][name][key] for seed in seeds])) for key in row}
-        for name, row in rows.items()
+        for name, row in reports[seeds[0]]["references"].items()
     }
     return {"seeds": seeds, "arms": arms, "differences": differences, "references": references}
 
 
-def _values(report: Report, arm: str) -> dict[str, float]:
+def _values(report: ArmsReport, arm: str) -> dict[str, float]:
     values = {key: estimate["value"] for key, estimate in report["arms"][arm]["measures"].items()}
-    if arm in report.get("training_reward", {}):
-        values["training_reward"] = report["training_reward"][arm]
-    return values
+    rewards = report.get("training_reward", {})
+    return values | ({"training_reward": rewards[arm]} if arm in rewards else {})
 
 
-def _pooled(values: Sequence[float]) -> dict[str, Any]:
+def _pooled(values: Sequence[float]) -> PooledMeasure:
     return {"mean": float(np.mean(values)), "per_seed": [float(value) for value in values]}
 
 
-def _minus(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[float]:
+def _minus(first: PooledMeasure, second: PooledMeasure) -> list[float]:
     return [a - b for a, b in zip(first["per_seed"], second["per_seed"], strict=True)]
 
 
-def print_pooled(pooled: Report, console: Console) -> None:
-    """Means of each arm, then the seed-paired differences; 80 columns are enough."""
+def print_pooled(pooled: PooledReport, console: Console) -> None:
+    """Prints the means of each arm, then the seed-paired differences; 80 columns are enough."""
     seeds = ", ".join(map(str, pooled["seeds"]))
-    note = "training: reward on the training questions; frontier: distance to it"
-    console.print(f"means over seeds {seeds} ({note})", style="italic", highlight=False)
-    width = min(100, console.width)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width)
-    for label in ("", "training", "pass@1", "plan", "pass@8", "kind | hop", "breadth", "frontier"):
-        table.add_column(label, justify="left" if not label else "right", no_wrap=True)
+    console.print(f"means over seeds {seeds} (reward: on training questions)", style="italic", highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=min(100, console.width))
+    table.add_column("", no_wrap=True)
+    for key in SHOWN:
+        measure = measure_of(key)
+        table.add_column(measure.short or measure.label, justify="right", no_wrap=True)
     for name, row in pooled["arms"].items():
-        table.add_row(name, *(f"{row[key]['mean']:.3f}" if key in row else "—" for key in SHOWN))
+        table.add_row(name, *(number(row[key]["mean"]) if key in row else NOTHING for key in SHOWN))
     table.add_section()
     for name, exact in pooled["references"].items():
-        table.add_row(name, *(f"{exact[key]:.3f}" if key in exact else "" for key in SHOWN), style="dim")
+        table.add_row(name, *(number(exact[key]) if key in exact else "" for key in SHOWN), style="dim")
     console.print(table)
-    for name, row in pooled["differences"].items():
-        parts = [
-            f"{key} {row[key]['value']:+.3f} [{row[key]['low']:+.3f}, {row[key]['high']:+.3f}]"
-            for key in SHOWN
-            if key in row
-        ]
+    for name, differences in pooled["differences"].items():
+        parts = [f"{measure_of(key).label} {signed(differences[key])}" for key in SHOWN if key in differences]
         console.print(f"{name}: " + "; ".join(parts), highlight=False)

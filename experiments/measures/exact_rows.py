@@ -1,10 +1,9 @@
-"""World's exact values for the questions of some records: the frontier and the rows a report sets beside its arms."""
+"""Exact values for the World questions of some rollouts: the frontier, and the scores of reference policies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...envs.questions import EpisodeSpec, Question
 from ...envs.record import EpisodeRecord
@@ -23,36 +22,42 @@ from ...envs.world.frontier import (
     uniform_orders,
 )
 from ...retrieval_index.errors import BerrypickError
+from .rows import FrontierRow
 
 __all__ = ["ExactRows", "exact_rows"]
 
 
 @dataclass(frozen=True)
 class ExactRows:
-    """What is known without playing.
+    """Values that are computed from the questions, without rollouts.
 
     Attributes:
-        frontier: best pass@k for each pass@1, of any policy that cannot see availability.
-        references: row -> measure -> exact value.
+        frontier: best pass@k for each pass@1, over all policies that cannot see which records exist.
+        references: name of a reference policy -> key of a measure -> exact value.
     """
 
     frontier: Frontier
     references: dict[str, dict[str, float]]
 
-    def as_json(self) -> dict[str, Any]:
-        """The frontier's points, its k and its largest duality gap."""
+    def as_json(self) -> FrontierRow:
+        """The frontier as a report holds it: its k, its points and its largest duality gap."""
         points = [[point.pass_at_1, point.pass_at_k] for point in self.frontier.points]
         return {"k": self.frontier.k, "max_gap": self.frontier.max_gap, "points": points}
 
 
 def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
-    """The exact rows of World records; for others, or settings in which they do not hold, the reason why not."""
+    """Computes the exact values for the questions of World rollouts, or says in one line why there are none.
+
+    Args:
+        records: rollouts, of one or several policies.
+        k: of the frontier's pass@k.
+    """
     questions = {record.question.id: record.question for record in records}
     worlds = [facts for question in questions.values() if (facts := WorldFacts.of(question)) is not None]
     if len(worlds) < len(questions):
         return "no exact frontier here: it is defined for berrypick/World-v0"
     if len({(world.budget, world.hops, len(world.kinds)) for world in worlds}) != 1:
-        return "no exact frontier here: the questions are of worlds of different shape; report them apart"
+        return "no exact frontier here: the questions come from Worlds of different shape; report them apart"
     world = worlds[0]
     try:
         for record in records:
@@ -65,7 +70,10 @@ def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
 
 
 def _check(record: EpisodeRecord, world: WorldFacts) -> None:
-    """Records say under which rules and over what index they were played; those of others are judged by their hits."""
+    """Raises `BerrypickError` if a rollout was played under rules that the exact values do not describe.
+
+    Rollouts of berrypick record their rules and their index. Those of other systems are judged by their hits.
+    """
     if any(len(ranking) > 1 for turn in record.turns for ranking in turn.hits):
         raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
     if record.spec is not None:

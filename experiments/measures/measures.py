@@ -1,121 +1,58 @@
-"""Measures of one question's rollouts: one value a group, or none."""
+"""The registry of measures: the key, the label, the unit and the meaning of each."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
-
-import numpy as np
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 
 from ...envs.answers import normalize
 from ...envs.metrics.breadth import path_coverage, rarefied_union, redundancy, union_coverage, unique_ratio
-from ...envs.metrics.collapse import EffectiveDiversity, effective_diversity
-from ...envs.metrics.entropy import discrete_entropy, query_sequence_spans, query_token_mask
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.plugins import Registry
+from .group import Group, mean
 
-__all__ = ["MEASURES", "RAREFIED_QUERIES", "Group", "Measure", "load_measures", "mean", "register_measure"]
-
-RAREFIED_QUERIES = 8
-"""Queries at which groups of different length are compared."""
-
-
-class Group(list[EpisodeRecord]):
-    """The rollouts of one question; it is not changed once it is measured."""
-
-    @cached_property
-    def query_tokens(self) -> list[_QueryTokens]:
-        """Of all queries whose tokens were recorded."""
-        return [query for record in self for query in _query_tokens(record)]
-
+__all__ = [
+    "DERIVED",
+    "FAMILIES",
+    "MEASURES",
+    "OF_GROUPS",
+    "RAREFIED_QUERIES",
+    "Group",
+    "Measure",
+    "load_measures",
+    "mean",
+    "measure_of",
+    "register_measure",
+]
 
 OfGroup = Callable[[Group], float | None]
+
+RAREFIED_QUERIES = 8
+"""Number of queries at which groups with different numbers of queries are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure's one-line meaning; it has one value a question, or none."""
-
-    label: str
-    of_group: OfGroup
-
-
-@dataclass(frozen=True, slots=True)
-class _QueryTokens:
-    """One query as it was sampled.
+    """What a measure is called and what it says.
 
     Attributes:
-        turn: of its episode, from 0.
-        entropy: summed over its tokens.
-        num_tokens: without what closes it.
-        log_prob: with what closes it.
+        key: its name in JSON and CSV.
+        label: its name in tables, figures and pages.
+        unit: "share", "nats", "count", ...
+        meaning: one line.
+        short: the label of narrow columns; the label itself where it is empty.
+        of_group: computes the value of one question from its rollouts, None where there is none. Measures that are
+            computed in another way have no such function.
     """
 
-    turn: int
-    entropy: float
-    num_tokens: int
-    log_prob: float
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the values there are; None without any."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _queries(group: Group) -> list[str]:
-    return [normalize(query) for record in group for query in record.queries]
-
-
-def _query_tokens(record: EpisodeRecord) -> list[_QueryTokens]:
-    out = []
-    for number, turn in enumerate(record.turns):
-        if turn.tokens is None or turn.action != "search":
-            continue
-        entropies, log_probs = np.array(turn.tokens.entropies), np.array(turn.tokens.log_probs)
-        for span, whole in zip(turn.query_spans, query_sequence_spans(turn.text, turn.query_spans)):
-            inside = query_token_mask(turn.tokens.char_starts, turn.text, [span])
-            closed = query_token_mask(turn.tokens.char_starts, turn.text, [whole])
-            entropy, log_prob = float(entropies[inside].sum()), float(log_probs[closed].sum())
-            out.append(_QueryTokens(number, entropy, int(inside.sum()), log_prob))
-    return out
-
-
-def _asked(group: Group, *, first_turn: bool) -> list[_QueryTokens]:
-    return [query for query in group.query_tokens if query.turn == 0 or not first_turn]
-
-
-def _token_entropy(group: Group, *, first_turn: bool = False) -> float | None:
-    found = _asked(group, first_turn=first_turn)
-    tokens = sum(query.num_tokens for query in found)
-    return sum(query.entropy for query in found) / tokens if tokens else None
-
-
-def _per_query_entropy(group: Group) -> float | None:
-    return mean([query.entropy for query in group.query_tokens])
-
-
-def _sequence_entropy(group: Group, *, first_turn: bool = False) -> float | None:
-    """Recorded log-probabilities are of temperature 1; over draws of another distribution their mean is no entropy."""
-    if any(record.temperature != 1 or (record.model_extra or {}).get("top_p", 1) != 1 for record in group):
-        return None
-    return mean([-query.log_prob for query in _asked(group, first_turn=first_turn)])
-
-
-def _semantic_entropy(group: Group) -> float | None:
-    """Over first queries, clustered by the set they bring back."""
-    first = [
-        frozenset(hit.id for hit in turn.hits[0])
-        for record in group
-        for turn in [t for t in record.turns if t.action == "search" and t.error is None and t.hits][:1]
-    ]
-    return discrete_entropy(first, miller_madow=True) if first else None
-
-
-def _path_entropy(group: Group) -> float | None:
-    return discrete_entropy([record.shown_ids for record in group], miller_madow=True)
+    key: str
+    label: str
+    unit: str
+    meaning: str
+    short: str = ""
+    of_group: OfGroup | None = None
 
 
 def _all_hops(record: EpisodeRecord) -> float | None:
@@ -123,41 +60,131 @@ def _all_hops(record: EpisodeRecord) -> float | None:
     return float(any(all(hop & record.shown_ids for hop in path) for path in paths)) if paths else None
 
 
-def _effective(group: Group) -> EffectiveDiversity | None:
-    """Valid: an exact match; meaning: the relevant passages it was shown."""
-    if any(record.em is None for record in group):
-        return None
-    relevant = frozenset(passage for path in group[0].evidence_sets for hop in path for passage in hop)
-    return effective_diversity([r.em == 1 for r in group], [r.shown_ids & relevant for r in group])
+def _valid_share(group: Group) -> float | None:
+    shares = [sum(t.action != "invalid" and t.error is None for t in r.turns) / len(r.turns) for r in group if r.turns]
+    return mean(shares)
 
 
-def _or_none(group: Group, name: str) -> float | None:
-    found = _effective(group)
-    value = math.nan if found is None else float(getattr(found, name))
-    return None if math.isnan(value) else value
+def _own_unique_queries(group: Group) -> float | None:
+    return mean([unique_ratio([normalize(query) for query in record.queries]) for record in group])
 
 
-def _shown_by_query(group: Group) -> list[frozenset[str]]:
-    return [frozenset(hit.id for hit in ranking) for record in group for turn in record.turns for ranking in turn.hits]
+def _policy_tokens(group: Group) -> float | None:
+    return mean([None if record.policy_tokens is None else float(record.policy_tokens) for record in group])
 
+
+OF_GROUPS = (
+    Measure("em", "EM", "share", "exact match of the answer, averaged over rollouts; equals pass@1",
+            of_group=lambda g: mean([r.em for r in g])),
+    Measure("f1", "F1", "share", "token F1 of the answer", of_group=lambda g: mean([r.f1 for r in g])),
+    Measure("evidence_recall", "evidence recall", "share",
+            "share of hops for which a rollout was shown a relevant passage", "evid. recall",
+            lambda g: mean([r.evidence_recall for r in g])),
+    Measure("all_hops", "all hops", "share", "share of rollouts that were shown a relevant passage for every hop",
+            of_group=lambda g: mean([_all_hops(r) for r in g])),
+    Measure("breadth", "breadth", "share", "share of the relevant passages that some rollout of the group was shown",
+            of_group=lambda g: union_coverage(g[0].evidence_sets, g.shown)),
+    Measure("path_coverage", "path coverage", "share",
+            "share of the evidence paths that some rollout walked to the end",
+            of_group=lambda g: path_coverage(g[0].evidence_sets, g.shown)),
+    Measure("redundancy", "redundancy", "share", "1 - distinct passages / passages, over the rollouts of the group",
+            of_group=lambda g: redundancy(g.shown)),
+    Measure("unique_query_ratio", "distinct queries", "share", "distinct queries / queries, in a group",
+            "dist. query", lambda g: unique_ratio(g.queries)),
+    Measure("unique_query_ratio_episode", "distinct queries per episode", "share",
+            "distinct queries / queries, in an episode", of_group=_own_unique_queries),
+    Measure("distinct_passages", "distinct passages", "count", "distinct passages that the group was shown",
+            "passages", lambda g: float(len(frozenset().union(*g.shown)))),
+    Measure("distinct_passages_rarefied", "rarefied distinct passages", "count",
+            f"distinct passages expected from {RAREFIED_QUERIES} queries of the group",
+            of_group=lambda g: rarefied_union(g.shown_by_query, RAREFIED_QUERIES)),
+    Measure("searches", "searches", "count per episode", "searches per episode",
+            of_group=lambda g: mean([float(len(r.queries)) for r in g])),
+    Measure("valid_actions", "valid turns", "share", "share of turns that were valid actions", of_group=_valid_share),
+    Measure("finished", "finished", "share", "share of episodes that ended with an answer",
+            of_group=lambda g: mean([float(r.terminated) for r in g])),
+    Measure("query_token_entropy", "token entropy", "nats per token",
+            "entropy of the policy's next token, averaged over the tokens of queries", of_group=Group.token_entropy),
+    Measure("query_entropy", "query entropy", "nats per query", "token entropy summed over the tokens of a query",
+            of_group=Group.query_entropy),
+    Measure("query_sequence_entropy", "sequence entropy", "nats per query",
+            "mean -log p of sampled queries with their closing tag", "sequence", Group.sequence_entropy),
+    Measure("query_token_entropy_first_turn", "first-turn token entropy", "nats per token",
+            "token entropy in the first turn, whose history all policies share",
+            of_group=lambda g: g.token_entropy(first_turn=True)),
+    Measure("query_sequence_entropy_first_turn", "first-turn sequence entropy", "nats per query",
+            "sequence entropy in the first turn, whose history all policies share",
+            of_group=lambda g: g.sequence_entropy(first_turn=True)),
+    Measure("semantic_query_entropy", "semantic entropy", "nats",
+            "entropy of first queries; queries with equal results count as one (Miller-Madow)",
+            "semantic", Group.semantic_entropy),
+    Measure("path_entropy", "path entropy", "nats",
+            "entropy of rollouts; rollouts shown the same passages count as one (Miller-Madow)",
+            of_group=Group.path_entropy),
+    Measure("effective_diversity", "effective diversity", "share",
+            "distinct sets of evidence among right rollouts / all rollouts",
+            of_group=lambda g: g.effective("fixed_budget")),
+    Measure("effective_diversity_pairwise", "pairwise effective diversity", "share",
+            "share of pairs of rollouts that are both right by different evidence",
+            of_group=lambda g: g.effective("pairwise")),
+    Measure("diversity_given_quality", "diversity given quality", "share",
+            "distinct sets of evidence among right rollouts / right rollouts",
+            of_group=lambda g: g.effective("given_quality")),
+    Measure("policy_tokens", "policy tokens", "count per episode", "tokens that the policy wrote per episode",
+            of_group=_policy_tokens),
+)  # fmt: skip
+"""Measures that are computed from the rollouts of one question."""
+
+_PLANNED = "pass@{k} of a perfect reader that replays the choices of record kind and uses the whole budget (World)"
+
+DERIVED = (
+    Measure("pass@1", "pass@1", "share", "share of rollouts whose answer is an exact match"),
+    Measure("pass@1_plan", "planned pass@1", "share", _PLANNED.replace("{k}", "1"), "planned"),
+    Measure("give_up_loss", "give-up loss", "share",
+            "planned pass@1 - pass@1 of a perfect reader with only the searches that were made (World)"),
+    Measure("execution_loss", "execution loss", "share",
+            "pass@1 of a perfect reader with only the searches that were made - pass@1 (World)"),
+    Measure("gave_up", "gave up", "share", "share of rollouts that answered while a search could still help (World)"),
+    Measure("executed_right", "right searches", "share",
+            "share of searches whose top passage is about the wanted fact (World)", "right search"),
+    Measure("new_kind_after_miss", "new kind after miss", "share",
+            "share of searches after a miss that try a new record kind (World)", "new kind"),
+    Measure("kind_entropy", "kind entropy", "nats",
+            "entropy of the record kind that is tried first at a hop, given the question (World, Miller-Madow)"),
+    Measure("kind_information", "kind information", "nats",
+            "mutual information of question and first record kind, given the hop (World, Miller-Madow)"),
+    Measure("frontier_distance", "distance to frontier", "share",
+            "best planned pass@k at this planned pass@1 - planned pass@k (World)", "to frontier"),
+    Measure("avoidable_tax", "avoidable tax", "share",
+            "pass@1 that a policy on the exact frontier has more, at this pass@k (World)"),
+    Measure("choice@24_searches", "choice@24 searches", "share",
+            "choice@k of as many rollouts as make 24 searches (World, conflicting answers)"),
+    Measure("training_reward", "training reward", "reward", "mean reward on the training questions", "reward"),
+)  # fmt: skip
+"""Measures that are computed from replayed searches, from other measures or from exact values."""
 
 MEASURES: Registry[Measure] = Registry("measure", "berrypick.metrics", "my_measures.py:NAME")
-"""Name -> measure; every report has all of them."""
+"""Measures by key, those of users among them; `measure_of` also knows keys with a number, such as pass@8."""
+
+for _measure in (*OF_GROUPS, *DERIVED):
+    MEASURES.register(_measure.key, _measure, __name__)
 
 
-def register_measure(name: str, label: str) -> Callable[[OfGroup], OfGroup]:
+def register_measure(key: str, label: str, unit: str = "", meaning: str = "") -> Callable[[OfGroup], OfGroup]:
     """Decorator that makes a function of a `Group`, the rollouts of one question, a measure of all reports.
 
     Args:
-        name: its key in JSON and CSV files.
-        label: one line about it, with its unit.
+        key: its name in JSON and CSV.
+        label: its name in tables, figures and pages.
+        unit: see `Measure`.
+        meaning: one line.
 
     Raises:
-        BerrypickError: another module has registered this name.
+        BerrypickError: another module has registered this key.
     """
 
     def register(of_group: OfGroup) -> OfGroup:
-        MEASURES.register(name, Measure(label, of_group), of_group.__module__)
+        MEASURES.register(key, Measure(key, label, unit, meaning, of_group=of_group), of_group.__module__)
         return of_group
 
     return register
@@ -165,79 +192,30 @@ def register_measure(name: str, label: str) -> Callable[[OfGroup], OfGroup]:
 
 @cache
 def load_measures() -> None:
-    """Loads the measures that installed packages announce under the entry-point group `berrypick.metrics`, once."""
+    """Loads the measures of installed packages (entry-point group `berrypick.metrics`), once per process."""
     MEASURES.load_installed()
 
 
-_BUILT_IN: dict[str, Measure] = {
-    "em": Measure("exact match, pass@1", lambda g: mean([r.em for r in g])),
-    "f1": Measure("token F1 of the answer", lambda g: mean([r.f1 for r in g])),
-    "evidence_recall": Measure(
-        "share of hops with a relevant passage, per episode", lambda g: mean([r.evidence_recall for r in g])
-    ),
-    "all_hops": Measure("share of episodes that saw a whole evidence path", lambda g: mean([_all_hops(r) for r in g])),
-    "breadth": Measure(
-        "relevant passages found by the group / there are",
-        lambda g: union_coverage(g[0].evidence_sets, [r.shown_ids for r in g]),
-    ),
-    "path_coverage": Measure(
-        "evidence paths walked by some episode of the group / there are",
-        lambda g: path_coverage(g[0].evidence_sets, [r.shown_ids for r in g]),
-    ),
-    "redundancy": Measure(
-        "1 - distinct passages / passages, over the group's episodes", lambda g: redundancy([r.shown_ids for r in g])
-    ),
-    "unique_query_ratio": Measure("distinct queries / queries, in the group", lambda g: unique_ratio(_queries(g))),
-    "unique_query_ratio_episode": Measure(
-        "distinct queries / queries, in an episode",
-        lambda g: mean([unique_ratio([normalize(q) for q in r.queries]) for r in g]),
-    ),
-    "distinct_passages": Measure(
-        "distinct passages shown to the group",
-        lambda g: float(len(frozenset().union(*(r.shown_ids for r in g)))),
-    ),
-    "distinct_passages_rarefied": Measure(
-        f"distinct passages that {RAREFIED_QUERIES} queries of the group bring",
-        lambda g: rarefied_union(_shown_by_query(g), RAREFIED_QUERIES),
-    ),
-    "searches": Measure("searches an episode", lambda g: mean([float(len(r.queries)) for r in g])),
-    "valid_actions": Measure(
-        "share of turns that were valid actions",
-        lambda g: mean(
-            [sum(t.action != "invalid" and t.error is None for t in r.turns) / len(r.turns) for r in g if r.turns]
-        ),
-    ),
-    "finished": Measure(
-        "share of episodes that ended with an answer", lambda g: mean([float(r.terminated) for r in g])
-    ),
-    "query_token_entropy": Measure("nats a token inside queries", _token_entropy),
-    "query_entropy": Measure("nats a query, summed over its tokens", _per_query_entropy),
-    "query_sequence_entropy": Measure("-log p of whole queries with their closing tag, nats", _sequence_entropy),
-    "query_token_entropy_first_turn": Measure(
-        "nats a token inside queries of the first turn, whose history all policies share",
-        lambda g: _token_entropy(g, first_turn=True),
-    ),
-    "query_sequence_entropy_first_turn": Measure(
-        "-log p of whole queries of the first turn, nats", lambda g: _sequence_entropy(g, first_turn=True)
-    ),
-    "semantic_query_entropy": Measure(
-        "first queries clustered by what they retrieve, nats (Miller-Madow)", _semantic_entropy
-    ),
-    "path_entropy": Measure("episodes clustered by all they retrieved, nats (Miller-Madow)", _path_entropy),
-    "effective_diversity": Measure(
-        "distinct evidence among right episodes / all episodes", lambda g: _or_none(g, "fixed_budget")
-    ),
-    "effective_diversity_pairwise": Measure(
-        "share of pairs of episodes, both right by different evidence", lambda g: _or_none(g, "pairwise")
-    ),
-    "diversity_given_quality": Measure(
-        "distinct evidence among right episodes / right episodes", lambda g: _or_none(g, "given_quality")
-    ),
-    "policy_tokens": Measure(
-        "tokens the policy wrote, an episode",
-        lambda g: mean([None if r.policy_tokens is None else float(r.policy_tokens) for r in g]),
-    ),
-}
+FAMILIES = (
+    Measure("pass@{k}_plan", "planned pass@{k}", "share", _PLANNED),
+    Measure("pass@{k}", "pass@{k}", "share", "chance that at least one of {k} rollouts is an exact match (unbiased)"),
+    Measure("answers_distinct@{k}", "distinct answers@{k}", "count", "distinct answers among {k} rollouts"),
+    Measure("answers@{k}", "answers@{k}", "count",
+            "distinct true answers found by {k} rollouts (World, conflicting answers)"),
+    Measure("choice@{k}", "choice@{k}", "share",
+            "best answer of {k} rollouts for a reader with random preferences (World, conflicting answers)"),
+)  # fmt: skip
+"""Measures of k rollouts; {k} is the number in the key."""
 
-for _name, _measure in _BUILT_IN.items():
-    MEASURES.register(_name, _measure, __name__)
+
+def measure_of(key: str) -> Measure:
+    """Looks up a measure; an unknown key becomes its own label."""
+    if key in MEASURES:
+        return MEASURES[key]
+    for family in FAMILIES:
+        found = re.fullmatch(re.escape(family.key).replace(r"\{k\}", r"(\d+)"), key)
+        if found:
+            k = found[1]
+            label, meaning = (text.replace("{k}", k) for text in (family.label, family.meaning))
+            return replace(family, key=key, label=label, meaning=meaning)
+    return Measure(key, key, "", "")

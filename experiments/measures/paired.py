@@ -1,11 +1,9 @@
-"""Two arms on the questions that both answered: paired differences with 95 % bootstrap intervals over questions."""
+"""Paired differences of two arms, with 95 % bootstrap intervals over the questions that both answered."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +11,15 @@ from numpy.typing import NDArray
 from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
+from .rows import PairedRow, estimate_row
 from .same_questions import check_same_questions
 from .summary import question_table_of
 
 __all__ = ["compare"]
 
 _BY_RETRIEVAL = frozenset({"semantic_query_entropy", "path_entropy", "distinct_passages", "distinct_passages_rarefied"})
+
+"""Measures defined through retrieval: only arms over the same index and number of passages are compared in them."""
 
 
 def compare(
@@ -27,17 +28,21 @@ def compare(
     *,
     ks: Sequence[int] = (1, 2, 4, 8),
     seed: int = 0,
-) -> dict[str, Any]:
-    """Paired differences second - first over the questions both answered, at equal numbers of samples.
+) -> PairedRow:
+    """Computes second - first for every measure, over the questions that both arms answered.
 
-    Distinct counts, coverage and plug-in entropies grow with samples, so the first samples of each question are taken,
-    as many as the poorest group of both has. What is defined through retrieval is left out between different indexes.
+    Distinct counts, coverage and entropies grow with the number of rollouts. Both arms are therefore cut to the first
+    rollouts of each question, as many as the smallest group of both has. Measures that are defined through retrieval
+    are left out if the two arms searched different indexes.
+
+    Args:
+        first: rollouts of the base.
+        second: rollouts of the arm that is compared with it.
+        ks: values of k for pass@k.
+        seed: seed of the bootstrap.
 
     Raises:
-        BerrypickError: no question is shared, or one id stands for different questions.
-
-    Returns:
-        {"num_shared", "num_not_shared", "samples", "differences": {measure: {value, low, high, n}}}.
+        BerrypickError: the arms share no question, or one id stands for different questions.
     """
     check_same_questions({"the first": first, "the second": second})
     samples = min(_samples(first), _samples(second))
@@ -59,7 +64,7 @@ def compare(
         "num_not_shared": len(set(a.question_ids) ^ set(b.question_ids)),
         "samples": samples,
         "differences": {
-            name: asdict(bootstrap_mean(column, indices))
+            name: estimate_row(bootstrap_mean(column, indices))
             for name, column in differences.items()
             if not np.isnan(column).all()
         },
@@ -67,7 +72,7 @@ def compare(
 
 
 def _one_retrieval(*arms: Sequence[EpisodeRecord]) -> bool:
-    """Whether one index answered with one number of passages; equivalence of queries depends on both."""
+    """Whether all searched one index for one number of passages; whether two queries are equivalent depends on both."""
     ids = {record.index_id for records in arms for record in records}
     return len(ids) == 1 and len({max(_depths(records)) for records in arms}) == 1
 
@@ -82,9 +87,9 @@ def _samples(records: Sequence[EpisodeRecord]) -> int:
 
 def _first_samples(records: Sequence[EpisodeRecord], size: int) -> list[EpisodeRecord]:
     seen: Counter[str] = Counter()
-    kept = []
+    first = []
     for record in sorted(records, key=lambda r: (r.question.id, r.sample_index)):
         seen[record.question.id] += 1
         if seen[record.question.id] <= size:
-            kept.append(record)
-    return kept
+            first.append(record)
+    return first

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import NotRequired, TypeAlias, TypedDict
 
 from ...envs.metrics.statistics import Estimate
 
-__all__ = ["EstimateRow", "estimate_row"]
+__all__ = [
+    "ArmsReport",
+    "EstimateRow",
+    "FrontierRow",
+    "PairedRow",
+    "ReferenceRows",
+    "SeedsRow",
+    "SummaryRow",
+    "estimate_row",
+]
 
 
 class EstimateRow(TypedDict):
-    """A value with its 95 % interval over n units; None where too few units gave one."""
+    """A value with its 95 % interval over n units."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class SeedsRow(TypedDict):
+    """An estimate over seeds: no interval from one seed, no value from none."""
 
     value: float | None
     low: float | None
@@ -18,6 +37,74 @@ class EstimateRow(TypedDict):
     n: int
 
 
+class SummaryRow(TypedDict):
+    """All measures of one arm.
+
+    Attributes:
+        measures: key -> estimate over questions.
+        left_out: key -> number of questions without a value.
+        absent: key -> why no question has a value.
+    """
+
+    policy_id: str | None
+    num_questions: int
+    num_episodes: int
+    samples: int
+    measures: dict[str, EstimateRow]
+    left_out: dict[str, int]
+    absent: dict[str, str]
+
+
+class PairedRow(TypedDict):
+    """Two arms on the questions that both answered.
+
+    Attributes:
+        num_shared: questions of both arms.
+        num_not_shared: questions of one arm only.
+        samples: rollouts per question that were compared.
+        differences: key -> estimate of second - first.
+    """
+
+    num_shared: int
+    num_not_shared: int
+    samples: int
+    differences: dict[str, EstimateRow]
+
+
+class FrontierRow(TypedDict):
+    """The exact frontier: [pass@1, pass@k] of its points, and how far each may lie from the optimum."""
+
+    k: int
+    max_gap: float
+    points: list[list[float]]
+
+
+ReferenceRows: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Name of a reference policy -> key of a measure -> exact value."""
+
+
+class ArmsReport(TypedDict):
+    """The report on some arms, as `berrypick report --json` prints it.
+
+    Attributes:
+        arms: name -> summary.
+        differences: "b - a" -> comparison.
+        references: exact values for the same questions (World).
+        frontier: the exact frontier of the same questions (World).
+        no_frontier: why there is no exact frontier.
+        lines_left_out: number of bad lines that were skipped.
+        training_reward: name of an arm -> mean reward on the training questions.
+    """
+
+    arms: dict[str, SummaryRow]
+    differences: dict[str, PairedRow]
+    references: NotRequired[ReferenceRows]
+    frontier: NotRequired[FrontierRow]
+    no_frontier: NotRequired[str]
+    lines_left_out: NotRequired[int]
+    training_reward: NotRequired[dict[str, float]]
+
+
 def estimate_row(estimate: Estimate) -> EstimateRow:
-    """Turns an estimate into its JSON."""
+    """Converts an estimate to its JSON."""
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}

@@ -1,4 +1,4 @@
-"""Whether equal ids stand for equal questions: without that, nothing may be paired."""
+"""Checks that equal ids stand for equal questions, without which rollouts must not be paired."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["check_same_questions"]
 
+Settings = Mapping[str, Mapping[str, object]]
 
-def check_same_questions(
-    arms: Mapping[str, Sequence[EpisodeRecord]], settings: Mapping[str, Mapping[str, Any]] | None = None
-) -> None:
-    """Raises `BerrypickError` where one id stands for two questions, within an arm or between two.
+
+def check_same_questions(arms: Mapping[str, Sequence[EpisodeRecord]], settings: Settings | None = None) -> None:
+    """Raises `BerrypickError` if one id stands for two questions, within an arm or between arms.
 
     Args:
         arms: rollouts by arm.
-        settings: arguments of each arm's environment, where they are known; the message names those that differ.
+        settings: name of an arm -> arguments of its environment, if known; the message names those that differ.
     """
     known: dict[str, tuple[Any, str]] = {}
     for arm, records in arms.items():
@@ -42,7 +42,7 @@ def _content(record: EpisodeRecord) -> tuple[Any, ...]:
     return " ".join(question.text.split()), sorted(question.answers), planted
 
 
-def _differing(first: str, second: str, settings: Mapping[str, Mapping[str, Any]]) -> str:
+def _differing(first: str, second: str, settings: Settings) -> str:
     if first not in settings or second not in settings:
         return ""
     one, two = settings[first], settings[second]

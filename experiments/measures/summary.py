@@ -1,11 +1,10 @@
-"""Records to measures: per question first, then means with 95 % bootstrap intervals over questions."""
+"""Rollouts to measures: values per question, then means with 95 % bootstrap intervals over questions."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +23,22 @@ from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_me
 from ...envs.record import EpisodeRecord
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
-from .measures import MEASURES, Group, load_measures, mean
+from .group import Group, mean
+from .measures import MEASURES, load_measures
+from .rows import SummaryRow, estimate_row
 
-__all__ = ["MEASURES", "QuestionTable", "question_table_of", "summarize"]
+__all__ = ["QuestionTable", "question_table_of", "summarize"]
 
 
 @dataclass(slots=True)
 class QuestionTable:
-    """Per-question values of one arm.
+    """The values of one arm for each question.
 
     Attributes:
         question_ids: sorted.
-        columns: measure -> float64 [questions], NaN where a question has no value.
-        absent: measure -> why no question has one.
-        first_kinds: World only, [question][rollout] -> the first kind of each hop it reached.
+        columns: key of a measure -> float64 [questions], NaN where a question has no value.
+        absent: key of a measure -> why no question has a value.
+        first_kinds: World only, [question][rollout] -> the record kind tried first at each hop that was reached.
     """
 
     question_ids: tuple[str, ...]
@@ -47,7 +48,7 @@ class QuestionTable:
 
 
 def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
-    """Groups records by question and computes every measure that the records can give."""
+    """Groups rollouts by question and computes every measure for which they hold the data."""
     load_measures()
     groups: dict[str, Group] = defaultdict(Group)
     for record in records:
@@ -55,7 +56,8 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
     ids = tuple(sorted(groups))
     table = QuestionTable(ids)
     for name, measure in MEASURES.items():
-        _add(table, name, [measure.of_group(groups[key]) for key in ids], "the records hold no such column")
+        if measure.of_group is not None:
+            _add(table, name, [measure.of_group(groups[key]) for key in ids], "the rollouts lack the data")
     size = min(len(group) for group in groups.values())
     graded = all(record.em is not None for record in records)
     for k in ks:
@@ -69,7 +71,7 @@ def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 
             table,
             f"pass@{k}",
             values,
-            f"{size} samples a question" if k > size else "no exact match in the records",
+            f"samples per question: {size}" if k > size else "the rollouts are not graded",
         )
     _add(
         table,
@@ -91,11 +93,13 @@ def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason
 
 
 def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[int]) -> None:
+    """Adds the measures of World, from replays of each rollout's searches by a perfect reader."""
     replays = [[_replay(record) for record in group] for group in groups]
     plan = [mean([r.plan for r in rs]) or 0.0 for rs in replays]
     made = [mean([r.made for r in rs]) or 0.0 for rs in replays]
     actual = [mean([r.em for r in group]) or 0.0 for group in groups]
     none = "no query was made"
+    # pass@1 = planned - give-up loss - execution loss, for each question
     _add(table, "pass@1_plan", plan, none)
     table.first_kinds = [[r.first_kinds for r in rs] for rs in replays]
     _add(table, "give_up_loss", [p - m for p, m in zip(plan, made)], none)
@@ -135,27 +139,23 @@ def summarize(
     ks: Sequence[int] = (1, 2, 4, 8),
     frontier: Frontier | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
-    """All measures of one arm with intervals.
+) -> SummaryRow:
+    """Computes all measures of one arm with 95 % intervals over questions.
 
     Args:
-        records: of one policy.
-        ks: for pass@k.
-        frontier: of the records' own questions; adds the distance to it at `frontier.k`.
-        seed: of the bootstrap.
-
-    Returns:
-        {"policy_id", "num_questions", "num_episodes", "samples", "measures": {name: {value, low, high, n}},
-        "left_out": {name: questions without a value}, "absent": {name: why}}.
+        records: rollouts of one policy.
+        ks: values of k for pass@k.
+        frontier: the exact frontier of the same questions; adds the distance to it.
+        seed: seed of the bootstrap.
     """
     table = question_table_of(records, ks)
     indices = bootstrap_indices(len(table.question_ids), seed=seed)
-    measures = {name: asdict(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
+    measures = {name: estimate_row(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
     if frontier is not None and f"pass@{frontier.k}_plan" in table.columns:
-        measures["frontier_distance"] = asdict(_distance(table, frontier, indices))
+        measures["frontier_distance"] = estimate_row(_distance(table, frontier, indices))
     information = _information(table, indices)
     if information is not None:
-        measures["kind_information"] = asdict(information)
+        measures["kind_information"] = estimate_row(information)
     return {
         "policy_id": records[0].policy_id,
         "num_questions": len(table.question_ids),
@@ -170,7 +170,7 @@ def summarize(
 
 
 def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int64]) -> Estimate:
-    """F(pass@1_plan) - pass@k_plan, vertical, the frontier held fixed under the bootstrap."""
+    """F(planned pass@1) - planned pass@k, where F is the frontier; the bootstrap resamples questions and keeps F."""
     one, many = table.columns["pass@1_plan"], table.columns[f"pass@{frontier.k}_plan"]
     value = frontier.value(float(one.mean())) - float(many.mean())
     ones, manys = one[indices].mean(1), many[indices].mean(1)
@@ -179,7 +179,11 @@ def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int6
 
 
 def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate | None:
-    """I(kind; question | hop), corrected; its interval is the bootstrap's, moved onto the value."""
+    """I(kind; question | hop) with Miller-Madow correction.
+
+    A resample repeats questions, so its information is biased. The interval has the width of the bootstrap's and is
+    centred on the value.
+    """
     found = kind_information(table.first_kinds, miller_madow=True)
     if found is None:
         return None

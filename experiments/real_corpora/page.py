@@ -85,7 +85,7 @@ def report_text(report: Report) -> str:
 
 def page(report: Report) -> str:
     """docs/real_corpora.md."""
-    meanings = "\n".join(f"- {label}: {MEASURES[name].label}" for name, label in SHOWN.items() if name in MEASURES)
+    meanings = "\n".join(f"- {label}: {MEASURES[name].meaning}" for name, label in SHOWN.items() if name in MEASURES)
     controls = "\n".join(f"- {name}: {meaning}" for name, meaning in CONTROLS.items())
     parts = [
         "# Measures on real corpora",

@@ -1,31 +1,34 @@
-"""Paths to rollouts by arm."""
+"""Run folders and rollouts files to rollouts by arm."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...envs.record import EpisodeRecord, read_records
 from ...retrieval_index.errors import BerrypickError
 from ..measures.same_questions import check_same_questions
-from .folders import json_object, next_step
+from .format import Report
 
-__all__ = ["load_arms"]
+__all__ = ["load_arms", "stored_report"]
+
+JsonObject: TypeAlias = dict[str, Any]
 
 
 def load_arms(paths: Sequence[Path], skipped: list[str] | None = None) -> dict[str, list[EpisodeRecord]]:
-    """Rollouts by arm: a file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME below it.
+    """Reads rollouts by arm. A file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME in it.
 
     Args:
         paths: run folders and rollouts files.
-        skipped: where given, bad lines are left out and their messages put here.
+        skipped: if a list, bad lines are left out and their messages appended to it; if None, they raise.
 
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
     """
     arms: dict[str, list[EpisodeRecord]] = {}
-    settings: dict[str, dict[str, Any]] = {}
+    settings: dict[str, JsonObject] = {}
     for path in paths:
         for file in _files(path):
             name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
@@ -46,11 +49,42 @@ def _files(path: Path) -> list[Path]:
     direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
     below = sorted(path.glob("eval/*/rollouts.jsonl"), key=lambda file: file.stat().st_mtime)
     if not direct and not below:
-        raise BerrypickError(next_step(path))
+        raise BerrypickError(_next_step(path))
     return direct or below
 
 
-def _env_arguments(file: Path) -> dict[str, Any] | None:
-    """What the evaluation beside a rollouts file was told of its environment."""
-    arguments = json_object(file.parent / "config.json").get("env_args")
+def _env_arguments(file: Path) -> JsonObject | None:
+    """The environment's arguments, which an evaluation writes next to its rollouts file."""
+    arguments = _json_object(file.parent / "config.json").get("env_args")
     return arguments if isinstance(arguments, dict) else None
+
+
+def stored_report(folder: Path) -> Report | None:
+    """Reads the report that `berrypick run` wrote into a folder, with its "text"; None for any other path."""
+    report = _json_object(folder / "report.json")
+    return report if isinstance(report.get("experiment"), str) and isinstance(report.get("text"), str) else None
+
+
+def _next_step(folder: Path) -> str:
+    """Says what a folder without rollouts.jsonl is, and which command works with it."""
+    config = _json_object(folder / "config.json")
+    if stored_report(folder) is not None:
+        return f"{folder} is the folder of an experiment and has a report; show it alone: berrypick report {folder}"
+    if config.get("command") == "run":
+        command = f"berrypick run {config.get('experiment', 'NAME')} --out {folder}"
+        return f"{folder} is the folder of an experiment without a report yet; continue it: {command}"
+    if config.get("command") == "eval":
+        return f"{folder} is an interrupted evaluation; continue it: its command with --resume"
+    if (folder / "checkpoints").is_dir() or "rl" in config:
+        command = f"berrypick eval --policy {folder} --env {config.get('env', 'ID')} --out NEW"
+        return f"{folder} holds weights and no rollouts; evaluate them: {command}; then: berrypick report NEW"
+    return f"{folder} holds no rollouts.jsonl; give a folder of berrypick eval, or a rollouts file"
+
+
+def _json_object(path: Path) -> JsonObject:
+    """Reads a JSON object; {} if the file holds none."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

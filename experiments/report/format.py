@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..measures.rows import EstimateRow
+from ..measures.rows import EstimateRow, SeedsRow
 
 __all__ = [
     "NOTHING",
     "Report",
     "broken_note",
+    "estimate_parts",
     "failure_lines",
+    "interval",
     "markdown_table",
     "number",
     "plain",
@@ -34,7 +36,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def signed(row: EstimateRow | None, digits: int = 3, *, of: int | None = None) -> str:
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """Writes an interval of differences such as "[+0.010, +0.032]"."""
+    return f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def signed(row: EstimateRow | SeedsRow | None, digits: int = 3, *, of: int | None = None) -> str:
     """Writes a difference such as "+0.021 [+0.010, +0.032]"; a dash for nothing.
 
     Args:
@@ -47,13 +54,13 @@ def signed(row: EstimateRow | None, digits: int = 3, *, of: int | None = None) -
         return NOTHING
     value = f"{row['value']:+.{digits}f}"
     if row["low"] is not None and row["high"] is not None:
-        value += f" [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
+        value += " " + interval(row["low"], row["high"], digits)
     if of is not None and row["n"] < of:
         return f"{value} ({row['n']} of {of})"
     return value if row["low"] is not None else f"{value} (1 seed)"
 
 
-def plain(row: EstimateRow | None, digits: int = 3, *, sign: str = "") -> str:
+def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = "") -> str:
     """Writes an estimate such as "0.521 ±0.004", half the interval's width after it; a dash for nothing.
 
     Args:
@@ -67,6 +74,17 @@ def plain(row: EstimateRow | None, digits: int = 3, *, sign: str = "") -> str:
     if row["low"] is None or row["high"] is None:
         return value
     return f"{value} ±{(row['high'] - row['low']) / 2:.{digits}f}"
+
+
+def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:
+    """Writes a value and half its interval apart, such as ("0.521", "±0.004"), for a reader who styles them apart.
+
+    Values from 10 on have one digit after the decimal point. Nothing is a dash and an empty text.
+    """
+    if row is None:
+        return NOTHING, ""
+    digits = 3 if abs(row["value"]) < 10 else 1
+    return number(row["value"], digits), f"±{(row['high'] - row['low']) / 2:.{digits}f}"
 
 
 def broken_note(row: Report) -> str:

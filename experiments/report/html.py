@@ -1,7 +1,7 @@
-"""One self-contained page: the frontier picture, all measures with their intervals, and every episode to read.
+"""The report as one HTML page: the frontier picture, all measures with their intervals, and episodes to read.
 
-No script, no style sheet or picture from elsewhere; all text of policies and passages is escaped, control and bidi
-characters are shown as what they are.
+The page loads nothing and runs nothing. All text of policies and passages is escaped, and control and bidirectional
+characters are shown as escapes.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from ...envs.record import EpisodeRecord
-from ...envs.world.frontier import Frontier
 from ...retrieval_index.plain_text import safe_text
-from ..measures.measures import MEASURES
+from ..measures.measures import measure_of
+from ..measures.rows import ArmsReport, EstimateRow, PairedRow, SummaryRow
+from .format import NOTHING, estimate_parts, interval
+from .notes import size_lines
 from .page_file import PAGE_MARK
-from .sizes import size_lines
 from .svg import frontier_svg
 
 __all__ = ["html_page"]
@@ -43,20 +43,20 @@ pre.env{color:#aaa}svg{background:#fff;border-radius:4px}}
 """
 
 
-def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: Mapping[str, Any], frontier: Frontier | None) -> str:
-    """The page.
+def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -> str:
+    """Builds the page.
 
     Args:
-        arms: rollouts by arm, for the episode browser.
-        report: of `report_arms`.
-        frontier: of the questions, where they are World's.
+        arms: rollouts by arm, for the episodes.
+        report: the measures of the same arms.
     """
-    sizes = "<br>".join(map(_text, size_lines(report["arms"], report.get("differences", {}))))
-    parts = [f"<p>{sizes}<br>± is half the width of the 95 % bootstrap interval over questions.</p>"]
+    sizes = "<br>".join(map(_text, size_lines(report)))
+    parts = [f"<p>{sizes}<br>± is half of the 95 % bootstrap interval over questions.</p>"]
     if "lines_left_out" in report:
         parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
-    if frontier is not None:
-        parts += ["<h2>Frontier</h2>", frontier_svg(_points(report, frontier.k), frontier)]
+    if "frontier" in report:
+        front = report["frontier"]
+        parts += ["<h2>Frontier</h2>", frontier_svg(_points(report["arms"], front["k"]), front)]
     elif "no_frontier" in report and any("pass@1_plan" in arm["measures"] for arm in report["arms"].values()):
         parts.append(f"<p>{_text(report['no_frontier'])}.</p>")
     parts += ["<h2>Measures</h2>", _measure_table(report["arms"])]
@@ -79,49 +79,53 @@ def _text(value: object) -> str:
     return escape(safe_text(str(value)))
 
 
-def _points(report: Mapping[str, Any], k: int) -> dict[str, tuple[Any, Any]]:
-    """Arm -> (pass@1_plan, pass@k_plan) estimates, where it has both."""
-    names = ("pass@1_plan", f"pass@{k}_plan")
+def _points(arms: Mapping[str, SummaryRow], k: int) -> dict[str, tuple[EstimateRow, EstimateRow]]:
+    """Name of an arm -> (planned pass@1, planned pass@k), for the arms that have both."""
+    across, up = "pass@1_plan", f"pass@{k}_plan"
     return {
-        arm: (summary["measures"][names[0]], summary["measures"][names[1]])
-        for arm, summary in report["arms"].items()
-        if all(name in summary["measures"] for name in names)
+        name: (arm["measures"][across], arm["measures"][up])
+        for name, arm in arms.items()
+        if across in arm["measures"] and up in arm["measures"]
     }
 
 
-def _estimate(value: Mapping[str, float] | None) -> str:
-    if value is None:
-        return "–"
-    digits = 3 if abs(value["value"]) < 10 else 1
-    return f"{value['value']:.{digits}f} <small>±{(value['high'] - value['low']) / 2:.{digits}f}</small>"
+def _estimate(row: EstimateRow | None) -> str:
+    value, half = estimate_parts(row)
+    return f"{value} <small>{half}</small>" if half else value
 
 
-def _measure_table(arms: Mapping[str, Any]) -> str:
-    names = list(dict.fromkeys(name for arm in arms.values() for name in arm["measures"]))
+def _label(key: str) -> str:
+    measure = measure_of(key)
+    words = measure.meaning + (f"; {measure.unit}" if measure.unit.startswith("nats") else "")
+    return _text(measure.label) + (f"<br><small>{_text(words)}</small>" if words else "")
+
+
+def _measure_table(arms: Mapping[str, SummaryRow]) -> str:
+    keys = list(dict.fromkeys(key for arm in arms.values() for key in arm["measures"]))
+    rows = [[_label(key), *(_estimate(arm["measures"].get(key)) for arm in arms.values())] for key in keys]
+    absent = {key: why for arm in arms.values() for key, why in arm["absent"].items() if key not in keys}
+    reasons = {why: [measure_of(key).label for key in sorted(absent) if absent[key] == why] for why in absent.values()}
+    notes = [f"<p>{_text(f'Not measured ({why}): ' + ', '.join(labels))}.</p>" for why, labels in reasons.items()]
+    return _table(["measure", *map(_text, arms)], rows) + "".join(notes)
+
+
+def _difference_table(differences: Mapping[str, PairedRow]) -> str:
+    keys = list(dict.fromkeys(key for pair in differences.values() for key in pair["differences"]))
     rows = []
-    for name in names:
-        label = f"{_text(name)}<br><small>{_text(MEASURES[name].label)}</small>" if name in MEASURES else _text(name)
-        rows.append([label, *(_estimate(arm["measures"].get(name)) for arm in arms.values())])
-    absent = {name: why for arm in arms.values() for name, why in arm["absent"].items() if name not in names}
-    note = "; ".join(f"{_text(name)} ({_text(why)})" for name, why in sorted(absent.items()))
-    return _table(["", *map(_text, arms)], rows) + (f"<p>Absent: {note}.</p>" if note else "")
+    for key in keys:
+        cells = [pair["differences"].get(key) for pair in differences.values()]
+        rows.append([_text(measure_of(key).label), *map(_difference, cells)])
+    return _table(["measure", *map(_text, differences)], rows)
 
 
-def _difference_table(differences: Mapping[str, Any]) -> str:
-    names = list(dict.fromkeys(name for pair in differences.values() for name in pair["differences"]))
-    rows = []
-    for name in names:
-        cells = [pair["differences"].get(name) for pair in differences.values()]
-        rows.append([_text(name), *("–" if d is None else _difference(d) for d in cells)])
-    return _table(["", *map(_text, differences)], rows)
-
-
-def _difference(d: Mapping[str, float]) -> str:
-    return f"{d['value']:+.3f} <small>[{d['low']:+.3f}, {d['high']:+.3f}]</small>"
+def _difference(row: EstimateRow | None) -> str:
+    if row is None:
+        return NOTHING
+    return f"{row['value']:+.3f} <small>{interval(row['low'], row['high'])}</small>"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells are HTML already."""
+    """Builds a table of cells that are HTML already."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -133,7 +137,7 @@ def _arm_episodes(name: str, records: Sequence[EpisodeRecord]) -> str:
         groups[record.question.id].append(record)
     shown = list(groups.values())[:QUESTIONS_SHOWN]
     body = "\n".join(map(_question, shown))
-    of = f"{len(shown)} of {len(groups)} questions, at most {SAMPLES_SHOWN} episodes each"
+    of = f"{len(shown)} of {len(groups)} questions, up to {SAMPLES_SHOWN} episodes each"
     return f"<details><summary><b>{_text(name)}</b> <small>{of}</small></summary>\n{body}</details>"
 
 
@@ -143,7 +147,7 @@ def _question(group: Sequence[EpisodeRecord]) -> str:
     episodes = "\n".join(map(_episode, group[:SAMPLES_SHOWN]))
     wanted = _text(" | ".join(first.answers))
     return (
-        f"<details><summary>{_text(first.text)} <small>{_text(first.id)}; answer: {wanted}; "
+        f"<details><summary>{_text(first.text)} <small>{_text(first.id)}; right answer: {wanted}; "
         f"{right} of {len(group)} right</small></summary>\n{episodes}</details>"
     )
 

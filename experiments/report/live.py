@@ -1,4 +1,4 @@
-"""A run while it goes: progress, sparklines and the last episode at a terminal, plain lines in a pipe."""
+"""Shows a run in progress: bars, sparklines and the last episode on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...retrieval_index.plain_text import safe_text
+from ..measures.measures import measure_of
 
 __all__ = ["LiveView", "sparkline"]
 
@@ -29,15 +30,15 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN = {
     "sft/loss": "SFT loss",
     "reward": "reward",
-    "pass@1": "pass@1",
-    "search/query_token_entropy_nats": "query entropy (nats a token)",
-    "search/breadth": "breadth",
-    "env/number_of_valid_search": "searches an episode",
+    "pass@1": measure_of("pass@1").label,
+    "search/query_token_entropy_nats": measure_of("query_token_entropy").label,
+    "search/breadth": measure_of("breadth").label,
+    "env/number_of_valid_search": measure_of("searches").label,
 }
 
 
 def sparkline(values: list[float], width: int = 40) -> str:
-    """The last `width` values as block characters, scaled to their own range."""
+    """Draws the last `width` values as block characters, scaled to their range."""
     tail = values[-width:]
     low, high = min(tail), max(tail)
     span = (high - low) or 1.0
@@ -45,7 +46,7 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 
 class LiveView:
-    """Context manager around a long job; `update` after each step."""
+    """Shows the progress of a long job inside a `with` block; call `update` after each step."""
 
     def __init__(self, title: str, total: int, *, console: Console | None = None, every_s: float = 5.0) -> None:
         self._console = console or Console(stderr=True)
@@ -83,12 +84,12 @@ class LiveView:
             self._line(self._total)
 
     def begin(self, step: int) -> None:
-        """Says how many steps were done before this process; the time left is judged by those that follow."""
+        """Sets how many steps earlier processes did; only later steps count in the estimate of the remaining time."""
         self._first, self._started = step, time.monotonic()
         self._progress.update(self._task, completed=step)
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
-        """Shows a step's metrics; unknown names are kept off the screen."""
+        """Shows the metrics of a step. Names that the view does not know are not shown."""
         for name in _SHOWN:
             if name in metrics:
                 self._history[name].append(metrics[name])

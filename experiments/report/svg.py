@@ -1,13 +1,13 @@
-"""The frontier picture as SVG text, without a plotting library: arms with their intervals below the exact frontier."""
+"""The frontier picture as SVG text, without a plotting library: the exact frontier, and arms with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
-from ...envs.world.frontier import Frontier
 from ...retrieval_index.plain_text import safe_text
+from ..measures.measures import measure_of
+from ..measures.rows import EstimateRow, FrontierRow
 
 __all__ = ["frontier_svg"]
 
@@ -16,28 +16,32 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 150, 20, 45
 _COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#7d3c98", "#117a65", "#555555", "#d35400")
 
 
-def frontier_svg(points: Mapping[str, tuple[Any, Any]], frontier: Frontier) -> str:
-    """Draws the frontier and one cross an arm.
+def frontier_svg(points: Mapping[str, tuple[EstimateRow, EstimateRow]], frontier: FrontierRow) -> str:
+    """Draws the frontier and a cross for each arm.
 
     Args:
-        points: arm -> (pass@1, pass@k) as {"value", "low", "high"}.
-        frontier: exact, of the same questions.
+        points: name of an arm -> (planned pass@1, planned pass@k).
+        frontier: the exact frontier of the same questions.
     """
-    curve = [(point.pass_at_1, point.pass_at_k) for point in frontier.points]
-    xs = [x for x, _ in curve] + [one[key] for one, _ in points.values() for key in ("value", "low", "high")]
-    ys = [y for _, y in curve] + [many[key] for _, many in points.values() for key in ("value", "low", "high")]
+    curve, across, up = frontier["points"], measure_of("pass@1_plan"), measure_of(f"pass@{frontier['k']}_plan")
+    xs = [x for x, _ in curve] + [end for x, _ in points.values() for end in _ends(x)]
+    ys = [y for _, y in curve] + [end for _, y in points.values() for end in _ends(y)]
     scale = _Scale(_range(xs), _range(ys))
     path = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in curve)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'font-family="sans-serif" font-size="12"><title>pass@1 against pass@{frontier.k}, planned</title>',
-        *_axes(scale, frontier.k),
+        f'font-family="sans-serif" font-size="12"><title>{across.label} against {up.label}</title>',
+        *_axes(scale, across.label, up.label),
         f'<polyline points="{path}" fill="none" stroke="black" stroke-width="1.6"/>',
         f'<text x="{_WIDTH - _RIGHT + 12}" y="{_TOP + 12}">— exact frontier</text>',
     ]
-    for at, (arm, (one, many)) in enumerate(points.items()):
-        parts += _arm(scale, arm, one, many, _COLOURS[at % len(_COLOURS)], _TOP + 32 + 18 * at)
+    for at, (arm, (x, y)) in enumerate(points.items()):
+        parts += _arm(scale, arm, x, y, _COLOURS[at % len(_COLOURS)], _TOP + 32 + 18 * at)
     return "\n".join([*parts, "</svg>"])
+
+
+def _ends(row: EstimateRow) -> tuple[float, float, float]:
+    return row["value"], row["low"], row["high"]
 
 
 def _range(values: list[float]) -> tuple[float, float]:
@@ -59,7 +63,7 @@ class _Scale:
         return _HEIGHT - _BOTTOM - (value - self.ys[0]) / (self.ys[1] - self.ys[0]) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _axes(scale: _Scale, k: int) -> list[str]:
+def _axes(scale: _Scale, across: str, up: str) -> list[str]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     parts = [
         f'<rect x="{_LEFT}" y="{_TOP}" width="{right - _LEFT}" height="{bottom - _TOP}" fill="none" stroke="#999"/>'
@@ -70,14 +74,12 @@ def _axes(scale: _Scale, k: int) -> list[str]:
         parts.append(f'<text x="{scale.x(x):.1f}" y="{bottom + 16}" text-anchor="middle">{x:.2f}</text>')
         parts.append(f'<text x="{_LEFT - 6}" y="{scale.y(y) + 4:.1f}" text-anchor="end">{y:.2f}</text>')
     middle = (_TOP + bottom) / 2
-    parts.append(f'<text x="{(_LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">pass@1, planned</text>')
-    parts.append(
-        f'<text x="16" y="{middle}" text-anchor="middle" transform="rotate(-90 16 {middle})">pass@{k}, planned</text>'
-    )
+    parts.append(f'<text x="{(_LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">{across}</text>')
+    parts.append(f'<text x="16" y="{middle}" text-anchor="middle" transform="rotate(-90 16 {middle})">{up}</text>')
     return parts
 
 
-def _arm(scale: _Scale, arm: str, one: Any, many: Any, colour: str, legend_y: int) -> list[str]:
+def _arm(scale: _Scale, arm: str, one: EstimateRow, many: EstimateRow, colour: str, legend_y: int) -> list[str]:
     x, y = scale.x(one["value"]), scale.y(many["value"])
     lines = (
         (scale.x(one["low"]), y, scale.x(one["high"]), y),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -12,120 +11,96 @@ from rich.table import Table
 from rich.text import Text
 
 from ...retrieval_index.plain_text import safe_text
-from .sizes import size_lines
+from ..measures.measures import measure_of
+from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
+from .format import estimate_parts, number
+from .notes import absent_lines, difference_lines, size_lines
 
-__all__ = ["difference_lines", "final_screen", "report_console"]
+__all__ = ["final_screen", "print_report", "report_console"]
 
 WIDTH = 100
-"""Columns of a screen that is no terminal, and most of one that is."""
+"""Columns of the output if it is no terminal, and the most that are used of a wider terminal."""
 
-Summary = Mapping[str, Any]
-
-_WORLD_BLOCKS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
-    (
-        "Accuracy",
-        (
-            ("pass@1", "pass@1"),
-            ("pass@1_plan", "plan"),
-            ("give_up_loss", "give-up"),
-            ("execution_loss", "misread"),
-            ("pass@8", "pass@8"),
-            ("frontier_distance", "to frontier"),
-        ),
+_WORLD_BLOCKS = {
+    "Accuracy": ("pass@1", "pass@1_plan", "give_up_loss", "execution_loss", "pass@8", "frontier_distance"),
+    "Breadth": (
+        "breadth",
+        "evidence_recall",
+        "distinct_passages",
+        "unique_query_ratio",
+        "new_kind_after_miss",
+        "executed_right",
     ),
-    (
-        "Breadth",
-        (
-            ("breadth", "breadth"),
-            ("evidence_recall", "evid. recall"),
-            ("distinct_passages", "passages"),
-            ("unique_query_ratio", "uniq. query"),
-            ("new_kind_after_miss", "new | miss"),
-            ("executed_right", "right search"),
-        ),
+    "Entropy (nats)": (
+        "query_token_entropy",
+        "query_sequence_entropy",
+        "semantic_query_entropy",
+        "kind_entropy",
+        "path_entropy",
+        "policy_tokens",
     ),
-    (
-        "Entropy (nats)",
-        (
-            ("query_token_entropy", "a token"),
-            ("query_sequence_entropy", "a query"),
-            ("semantic_query_entropy", "by result"),
-            ("kind_entropy", "kind | hop"),
-            ("path_entropy", "paths"),
-            ("policy_tokens", "tokens/ep."),
-        ),
+}
+_TEXT_BLOCKS = {
+    "Accuracy": ("em", "f1", "pass@2", "pass@4", "pass@8", "finished"),
+    "Breadth": (
+        "breadth",
+        "evidence_recall",
+        "distinct_passages",
+        "unique_query_ratio",
+        "searches",
+        "valid_actions",
     ),
-)
-_TEXT_BLOCKS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
-    (
-        "Accuracy",
-        (
-            ("em", "EM"),
-            ("f1", "F1"),
-            ("pass@2", "pass@2"),
-            ("pass@4", "pass@4"),
-            ("pass@8", "pass@8"),
-            ("finished", "finished"),
-        ),
+    "Entropy (nats)": (
+        "query_token_entropy",
+        "query_sequence_entropy",
+        "semantic_query_entropy",
+        "path_entropy",
+        "policy_tokens",
     ),
-    (
-        "Breadth",
-        (
-            ("breadth", "breadth"),
-            ("evidence_recall", "evid. recall"),
-            ("distinct_passages", "passages"),
-            ("unique_query_ratio", "uniq. query"),
-            ("searches", "searches"),
-            ("valid_actions", "valid turns"),
-        ),
-    ),
-    (
-        "Entropy (nats)",
-        (
-            ("query_token_entropy", "a token"),
-            ("query_sequence_entropy", "a query"),
-            ("semantic_query_entropy", "by result"),
-            ("path_entropy", "paths"),
-            ("policy_tokens", "tokens/ep."),
-        ),
-    ),
-)
+}
 
 
-def final_screen(
-    console: Console,
-    title: str,
-    arms: Mapping[str, Summary],
-    *,
-    references: Mapping[str, Mapping[str, float]] | None = None,
-    notes: Sequence[str] = (),
-    differences: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
-    """Prints one table a block of measures, the exact reference rows below the arms, and sentences.
+def print_report(paths: Sequence[Path], report: ArmsReport) -> None:
+    """Prints the report on these run folders and rollouts files to standard output."""
+    first = "pass@1" if _is_world(report) else "em"
+    notes = difference_lines(report["differences"], (first, "pass@8", "breadth", "query_token_entropy"))
+    notes += absent_lines(report["arms"])
+    if "no_frontier" in report and _is_world(report):
+        notes.append(report["no_frontier"])
+    if "lines_left_out" in report:
+        notes.append(f"bad lines left out: {report['lines_left_out']}")
+    final_screen(report_console(), "berrypick report: " + ", ".join(map(str, paths)), report, notes)
+
+
+def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequence[str] = ()) -> None:
+    """Prints one table for each block of measures, with the exact reference rows below the arms.
 
     A block that is wider than the console becomes several tables.
 
     Args:
-        console: where to.
-        title: what was run.
-        arms: name -> summary, see `experiments/measures/summary.py`.
-        references: name -> measure -> exact value.
-        notes: sentences made from the numbers.
-        differences: what was compared; says over how many questions.
+        console: prints to its output.
+        title: the first line, what was run.
+        report: see `experiments/measures/rows.py`.
+        notes: lines below the tables.
     """
-    world = any("pass@1_plan" in arm["measures"] for arm in arms.values())
     width = min(console.width, WIDTH)
     console.print(Text(safe_text(title), style="bold"), width=width)
-    *above, last = size_lines(arms, differences or {})
-    interval = Text("±: half width of the 95 % bootstrap interval over questions", style="dim")
+    *above, last = size_lines(report)
+    interval = Text("± half the 95 % bootstrap interval over questions", style="dim")
     foot = [Text(safe_text(last)), interval] if above else [Text(f"{last}; ").append_text(interval)]
     for line in [*(Text(safe_text(line)) for line in above), *foot]:
         console.print(line, width=width)
-    for heading, columns in _WORLD_BLOCKS if world else _TEXT_BLOCKS:
-        for table in _block(heading, columns, arms, references or {}, width):
+    for heading, keys in (_WORLD_BLOCKS if _is_world(report) else _TEXT_BLOCKS).items():
+        for table in _block(heading, keys, report["arms"], report.get("references", {}), width):
             console.print(table, width=width)
+    if "references" in report:
+        console.print(Text("rows without ±: exact values for the same questions", style="dim"), width=width)
     for note in notes:
         console.print(Text(safe_text(note)), width=width)
+
+
+def _is_world(report: ArmsReport) -> bool:
+    return any("pass@1_plan" in arm["measures"] for arm in report["arms"].values())
 
 
 def report_console() -> Console:
@@ -134,70 +109,68 @@ def report_console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
-_COLUMN = 13
-"""Width of a label or of an estimate with its interval, and the space before it."""
+_ESTIMATE = 12
+"""Width of an estimate with its interval, such as "-0.002 ±.051"."""
+
+
+def _head(key: str) -> str:
+    measure = measure_of(key)
+    return measure.short or measure.label
+
+
+def _column_width(key: str) -> int:
+    """Width of a column and of the space before it."""
+    return max(_ESTIMATE, len(_head(key))) + 1
+
+
+def _widths(keys: Sequence[str], width: int) -> list[int]:
+    """Widths of columns that fill `width`; those with the longest heads get what is left over."""
+    spare, rest = divmod(width - sum(map(_column_width, keys)), len(keys))
+    longest = sorted(range(len(keys)), key=lambda at: -len(_head(keys[at])))[:rest]
+    return [_column_width(key) - 1 + spare + (at in longest) for at, key in enumerate(keys)]
 
 
 def _block(
-    heading: str,
-    columns: Sequence[tuple[str, str]],
-    arms: Mapping[str, Summary],
-    references: Mapping[str, Mapping[str, float]],
-    width: int,
+    heading: str, keys: Sequence[str], arms: Mapping[str, SummaryRow], references: ReferenceRows, width: int
 ) -> list[Table]:
-    """The block as tables of about equally many columns that fit."""
-    shown = [(key, label) for key, label in columns if any(key in arm["measures"] for arm in arms.values())]
-    if not shown:
-        return []
+    """The block as tables that fit, each with about the same number of columns."""
+    shown = [key for key in keys if any(key in arm["measures"] for arm in arms.values())]
     names = max(len(safe_text(name)) for name in (heading, *arms, *references))
     names = min(max(names, 14), width // 3)
-    tables = math.ceil(len(shown) / max(1, (width - names - 2) // _COLUMN))
-    size = math.ceil(len(shown) / tables)
-    return [_table(heading, shown[at : at + size], arms, references, names, width) for at in range(0, len(shown), size)]
+    for size in range(len(shown), 0, -1):
+        parts = [shown[at : at + size] for at in range(0, len(shown), size)]
+        if size == 1 or all(sum(map(_column_width, part)) <= width - names - 2 for part in parts):
+            size = -(-len(shown) // len(parts))
+            parts = [shown[at : at + size] for at in range(0, len(shown), size)]
+            return [_table(heading, part, arms, references, names, width) for part in parts]
+    return []
 
 
 def _table(
     heading: str,
-    shown: Sequence[tuple[str, str]],
-    arms: Mapping[str, Summary],
-    references: Mapping[str, Mapping[str, float]],
+    keys: Sequence[str],
+    arms: Mapping[str, SummaryRow],
+    references: ReferenceRows,
     names: int,
     width: int,
 ) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, width=width)
-    table.add_column(heading, style="bold", no_wrap=True, ratio=14, min_width=names)
-    for _, label in shown:
-        table.add_column(label, justify="right", no_wrap=True, ratio=12)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width)
+    table.add_column(heading, style="bold", no_wrap=True, width=names)
+    for key, column in zip(keys, _widths(keys, width - names - 2), strict=True):
+        table.add_column(_head(key), justify="right", no_wrap=True, width=column)
     for name, arm in arms.items():
-        table.add_row(safe_text(name), *[_cell(arm["measures"].get(key)) for key, _ in shown])
-    rows = [(name, row) for name, row in references.items() if any(key in row for key, _ in shown)]
+        table.add_row(safe_text(name), *[_cell(arm["measures"].get(key)) for key in keys])
+    rows = [(name, row) for name, row in references.items() if any(key in row for key in keys)]
     if rows:
         table.add_section()
     for name, row in rows:
-        cells = [f"{row[key]:.3f}     " if key in row else "" for key, _ in shown]
+        cells = [f"{number(row[key])}     " if key in row else "" for key in keys]
         table.add_row(Text(name, style="dim"), *[Text(cell, style="dim") for cell in cells])
     return table
 
 
-def _cell(estimate: Mapping[str, float] | None) -> Text:
-    if estimate is None:
-        return Text("—    ", style="dim")
-    half = (estimate["high"] - estimate["low"]) / 2
-    value = estimate["value"]
-    digits = 3 if abs(value) < 10 else 1
-    text = Text(f"{value:.{digits}f}".replace("-0.000", "0.000"))
-    text.append(f" ±{half:.{digits}f}".replace("±0.", "±."), style="dim")
-    return text
-
-
-def difference_lines(differences: Mapping[str, Mapping[str, Any]], measures: Sequence[str]) -> list[str]:
-    """One line a comparison: "grpo - sft: pass@1 +.041 [.020, .062]; ..."."""
-    lines = []
-    for name, result in differences.items():
-        parts = []
-        for measure in measures:
-            if measure in result["differences"]:
-                d = result["differences"][measure]
-                parts.append(f"{measure} {d['value']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]")
-        lines.append(f"{name}: " + "; ".join(parts))
-    return lines
+def _cell(estimate: EstimateRow | None) -> Text:
+    value, half = estimate_parts(estimate)
+    if not half:
+        return Text(f"{value}    ", style="dim")
+    return Text(value).append(" " + half.replace("±0.", "±."), style="dim")

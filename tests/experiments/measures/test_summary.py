@@ -110,7 +110,7 @@ def test_sequence_entropy_of_samples_drawn_at_another_temperature_is_absent(fact
 
 def test_measures_without_columns_or_samples_are_absent_and_never_zero():
     report = summarize([episode(BOTH, 0, RIGHT)], ks=(1, 8))
-    assert report["absent"]["pass@8"] == "1 samples a question"
+    assert report["absent"]["pass@8"] == "samples per question: 1"
     assert {"query_token_entropy", "policy_tokens", "distinct_passages_rarefied"} <= set(report["absent"])
     assert not set(report["absent"]) & set(report["measures"])
 

@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 import pytest
 from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, write_records
-from berrypick.envs.world.frontier import Frontier, FrontierPoint
-from berrypick.experiments.report.compare import report_arms
+from berrypick.experiments.measures.arms_report import measure_arms
+from berrypick.experiments.measures.measures import measure_of
 from berrypick.experiments.report.html import html_page
 from berrypick.experiments.report.svg import frontier_svg
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31m \u202egnihton & <b>"
-FRONT = Frontier(2, (FrontierPoint(0.4, 0.8, 0.0, {}), FrontierPoint(0.6, 0.6, 0.0, {})))
+FRONT = {"k": 2, "max_gap": 0.0, "points": [[0.4, 0.8], [0.6, 0.6]]}
 
 
 def episode(question, sample, text="ledger founder x", answer="miravo"):
@@ -77,7 +77,7 @@ def arms():
 
 
 def test_the_page_nests_loads_nothing_and_runs_nothing(arms):
-    page = html_page(arms, report_arms(arms), FRONT)
+    page = html_page(arms, {**measure_arms(arms), "frontier": FRONT})
     tags = parsed(page)
     assert not {"script", "img", "link", "iframe", "i"} & set(tags.seen)
     assert not [name for name, _ in tags.attributes if name.startswith("on") or name in ("src", "href")]
@@ -85,7 +85,7 @@ def test_the_page_nests_loads_nothing_and_runs_nothing(arms):
 
 
 def test_hostile_text_is_shown_as_what_it_is(arms):
-    page = html_page(arms, report_arms(arms), None)
+    page = html_page(arms, measure_arms(arms))
     assert "\x1b" not in page
     assert "\u202e" not in page
     shown = "".join(parsed(page).texts)
@@ -95,11 +95,13 @@ def test_hostile_text_is_shown_as_what_it_is(arms):
 
 
 def test_every_measure_difference_and_episode_stands_on_the_page(arms):
-    report = report_arms(arms)
-    shown = "".join(parsed(html_page(arms, report, None)).texts)
+    report = measure_arms(arms)
+    shown = "".join(parsed(html_page(arms, report)).texts)
     for summary in report["arms"].values():
-        assert all(name in shown for name in summary["measures"])
-        assert all(name in shown for name in summary["absent"])
+        assert all(measure_of(key).label in shown for key in summary["measures"])
+        assert all(measure_of(key).meaning in shown for key in summary["measures"])
+        for key, why in summary["absent"].items():
+            assert measure_of(key).label in shown.split(f"Not measured ({why}): ")[1].split(".")[0].split(", ")
     assert shown.count("sample 0:") == 4
     assert "answer: wrong" in shown
     assert "2 of 2 right" in shown

@@ -78,9 +78,9 @@ def test_arms_of_different_sizes_are_told_apart_and_what_is_paired_is_said(
     for shown in (out, page.read_text()):
         assert "run: 6 questions x 4 samples" in shown
         assert "fewer: 5 questions x 8 samples" in shown
-        assert "paired over the 5 questions of both, 4 samples each; questions of one alone: 1" in shown
-        assert "these arms differ in theirs" in " ".join(shown.split())
-    assert "absent in run: pass@8\n" in out
+        assert "compared on the 5 questions of both, 4 samples each; questions of one arm only: 1" in shown
+        assert "these arms answered different ones" in " ".join(shown.split())
+    assert "not measured in run: pass@8\n" in out
 
 
 def test_arms_of_one_size_share_a_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,14 +89,14 @@ def test_arms_of_one_size_share_a_line(run: Path, tmp_path: Path, capsys: pytest
     assert main(["report", str(run), str(tmp_path / "other")]) == 0
     out = capsys.readouterr().out
     assert out.count("6 questions x 4 samples") == 1
-    assert "paired over" not in out
+    assert "compared on" not in out
 
 
 def test_a_question_with_fewer_samples_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = run / "rollouts.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-3]))
     assert main(["report", str(run)]) == 0
-    assert "6 questions, 21 episodes, not equally many of each" in capsys.readouterr().out
+    assert "6 questions, 21 episodes, a different number for each question" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
@@ -104,12 +104,12 @@ def test_no_row_is_wider_than_the_terminal_and_none_is_cut(
     width: int, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = json.loads((run / "report.json").read_text())
-    arms = {"a": report["arms"]["run"], "another policy": report["arms"]["run"]}
+    report["arms"] = {"a": report["arms"]["run"], "another policy": report["arms"]["run"]}
     with Console(width=width, record=True, force_terminal=True) as console:
-        final_screen(console, "title", arms, references=report["references"])
+        final_screen(console, "title", report)
     capsys.readouterr()
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= min(width, 100)
     assert "…" not in text
-    for label in ("pass@1", "to frontier", "evid. recall", "right search", "by result", "another policy"):
+    for label in ("pass@1", "to frontier", "evid. recall", "right search", "semantic", "another policy"):
         assert label in text

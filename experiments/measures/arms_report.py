@@ -1,0 +1,59 @@
+"""Rollouts by arm to a report: a summary of each arm, paired differences, and the exact values of World."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from ...envs.record import EpisodeRecord
+from .exact_rows import ExactRows, exact_rows
+from .paired import compare
+from .rows import ArmsReport
+from .same_questions import check_same_questions
+from .summary import summarize
+
+__all__ = ["Arms", "measure_arms"]
+
+Arms = Mapping[str, list[EpisodeRecord]]
+"""Name of an arm -> its rollouts."""
+
+
+def measure_arms(arms: Arms) -> ArmsReport:
+    """Measures every arm and compares each with the first.
+
+    Args:
+        arms: rollouts by arm, at least one arm. On World questions that all arms share, the report also holds the
+            exact frontier and the exact values of reference policies.
+
+    Raises:
+        BerrypickError: one id stands for different questions.
+    """
+    check_same_questions(arms)
+    exact = _exact(arms)
+    frontier = None if isinstance(exact, str) else exact.frontier
+    base, first = next(iter(arms.items()))
+    report: ArmsReport = {
+        "arms": {name: summarize(records, frontier=frontier) for name, records in arms.items()},
+        "differences": {f"{name} - {base}": compare(first, records) for name, records in arms.items() if name != base},
+    }
+    if isinstance(exact, str):
+        report["no_frontier"] = exact
+    else:
+        report["references"], report["frontier"] = exact.references, exact.as_json()
+    return report
+
+
+def _exact(arms: Arms) -> ExactRows | str:
+    """The exact values for the questions of all arms, or why there are none."""
+    if len({frozenset(record.question.id for record in records) for records in arms.values()}) > 1:
+        return (
+            "no exact frontier here: it belongs to one set of questions, and these arms answered different ones; "
+            "report them apart"
+        )
+    return exact_rows([record for records in arms.values() for record in records], _largest_k(arms))
+
+
+def _largest_k(arms: Arms) -> int:
+    """The largest k for which every question of every arm has enough rollouts."""
+    size = min(min(Counter(record.question.id for record in records).values()) for records in arms.values())
+    return max(k for k in (1, 2, 4, 8) if k <= size)

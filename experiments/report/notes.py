@@ -1,0 +1,60 @@
+"""The sentences of a report on arms: its sizes, its differences and the measures that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..measures.measures import measure_of
+from ..measures.rows import ArmsReport, PairedRow, SummaryRow
+from .format import signed
+
+__all__ = ["absent_lines", "difference_lines", "size_lines"]
+
+
+def size_lines(report: ArmsReport) -> list[str]:
+    """Says how many questions and samples were played: in one line if all arms agree, else for each arm and pair."""
+    sizes = {name: _size(arm) for name, arm in report["arms"].items()}
+    pairs = report.get("differences", {})
+    if len(set(sizes.values())) == 1 and not any(pair["num_not_shared"] for pair in pairs.values()):
+        return [next(iter(sizes.values()))]
+    return [f"{name}: {size}" for name, size in sizes.items()] + [
+        f"{name}: compared on the {pair['num_shared']} questions of both, {pair['samples']} samples each; "
+        f"questions of one arm only: {pair['num_not_shared']}"
+        for name, pair in pairs.items()
+    ]
+
+
+def _size(arm: SummaryRow) -> str:
+    questions, samples, episodes = arm["num_questions"], arm["samples"], arm["num_episodes"]
+    if questions * samples == episodes:
+        return f"{questions} questions x {samples} samples"
+    return f"{questions} questions, {episodes} episodes, a different number for each question"
+
+
+def difference_lines(differences: Mapping[str, PairedRow], measures: Sequence[str]) -> list[str]:
+    """Writes one line per pair of arms: "grpo - sft: pass@1 +0.041 [+0.020, +0.062]; ...".
+
+    Args:
+        differences: of a report.
+        measures: keys; those that a pair lacks are left out.
+    """
+    lines = []
+    for name, pair in differences.items():
+        found = pair["differences"]
+        parts = [f"{measure_of(key).label} {signed(found[key])}" for key in measures if key in found]
+        lines.append(f"{name}: " + "; ".join(parts))
+    return lines
+
+
+def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
+    """Names the measures that no arm has, then those that single arms lack."""
+    absent = {name: set(arm["absent"]) for name, arm in arms.items()}
+    everywhere = set.intersection(*absent.values())
+    lines = [f"not measured: {_labels(everywhere)}"] if everywhere else []
+    return lines + [
+        f"not measured in {name}: {_labels(keys - everywhere)}" for name, keys in absent.items() if keys - everywhere
+    ]
+
+
+def _labels(keys: set[str]) -> str:
+    return ", ".join(sorted(measure_of(key).label for key in keys))
