@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BerrypickError
+from .files import aside_of
 
 __all__ = [
     "FORMAT",
@@ -96,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads a manifest; refuses folders that hold none, damaged ones and other versions."""
     path = folder / MANIFEST
     if not path.is_file():
-        aside = folder.parent / f".{folder.name}.old"
+        aside = aside_of(folder)
         if not folder.exists() and aside.is_dir():
             raise IndexFolderError(
                 f"{folder} was being replaced by a build that was killed; get it back: mv {aside} {folder}"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .backends import BACKENDS, BuildSettings
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
-from .durable import fsync, sibling, writing
 from .errors import BerrypickError, UnknownNameError
+from .files import FolderTakenError, scratch_folder, whole_folder
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -24,7 +21,6 @@ from .manifest import (
     verify_files,
 )
 from .passages import OFFSETS, PASSAGES, PassageTable, write_passages
-from .scratch import scratch_folder
 from .searcher import Searcher
 
 __all__ = [
@@ -57,9 +53,9 @@ def build_index(
 ) -> Manifest:
     """Builds an index folder.
 
-    All is written into a temporary sibling, fsynced, the manifest last, and renamed; a build that dies leaves nothing
-    that opens. Passages are kept in id order, so the order of the corpus file changes nothing. Encoded vectors of a
-    build that died are kept beside `out` and used by the next one.
+    Everything is written into a temporary folder next to `out`, the manifest last, and renamed, so a build that is
+    killed leaves nothing that opens. Passages are stored in id order, so the order of the corpus file does not matter.
+    Vectors that a killed build has encoded stay next to `out`, and the next build uses them.
 
     Args:
         corpus: what to index.
@@ -78,7 +74,7 @@ def build_index(
     def fill(work: Path) -> Manifest:
         write_passages(work, ordered)
         table = PassageTable.open(work)
-        with scratch_folder(_hidden(out, "scratch")) as scratch:
+        with scratch_folder(out.with_name(f".{out.name}.scratch")) as scratch:
             parameters = BACKENDS[backend].write(table, work, settings or BuildSettings(), scratch, progress)
         table.close()
         return manifest_of(work, backend, corpus_sha256(ordered), len(ordered), parameters)
@@ -174,40 +170,13 @@ def manifest_of(
 
 
 def write_folder(out: Path, fill: Callable[[Path], Manifest], *, overwrite: bool) -> Manifest:
-    """Fills a temporary sibling, fsyncs it, writes the manifest last and renames it to `out`."""
-    with writing(out, "free some space or choose another --out"), sibling(out) as work:
-        manifest = fill(work)
-        for path in sorted(work.rglob("*")):
-            fsync(path)
-        (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
-        fsync(work / MANIFEST)
-        fsync(work)
-        _put(work, out, overwrite)
-    return manifest
-
-
-def _put(work: Path, out: Path, overwrite: bool) -> None:
-    """Renames; an index that is replaced steps aside first and comes back if the rename fails."""
-    old = _hidden(out, "old")
-    aside = out.exists() and overwrite
-    if aside:
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(out, old)
+    """Fills a temporary folder next to `out`, writes the manifest last and renames the folder to `out`."""
     try:
-        if out.exists():  # a rename would replace an empty folder silently
-            raise OSError(errno.ENOTEMPTY, "another build was first")
-        os.rename(work, out)
-    except OSError as error:
-        if aside:
-            os.rename(old, out)
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise IndexExistsError(
-                f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
-            ) from error
-        raise
-    fsync(out.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _hidden(out: Path, what: str) -> Path:
-    return out.parent / f".{out.name}.{what}"
+        with whole_folder(out, "free some space or choose another --out", replaces=overwrite) as work:
+            manifest = fill(work)
+            (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
+    except FolderTakenError as error:
+        raise IndexExistsError(
+            f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
+        ) from error
+    return manifest

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...retrieval_index.durable import writing
+from ...retrieval_index.files import writing
 from ...retrieval_index.errors import BerrypickError
 from ..runs.run_folder import write_whole
 

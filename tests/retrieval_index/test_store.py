@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
-from berrypick.retrieval_index import store
 from berrypick.retrieval_index.corpus import Corpus, Passage, corpus_sha256
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 from berrypick.retrieval_index.manifest import FORMAT
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BerrypickError, match=r"No space left on device; free some space"):
         build_index(corpus, "bm25s", tmp_path / "i")
     assert list(tmp_path.iterdir()) == []
