@@ -30,6 +30,7 @@ from berrypick.retrieval_index.faiss_index import (
 )
 from berrypick.retrieval_index.store import BuildSettings, build_index, check_index, open_searcher, read_manifest
 from berrypick.retrieval_index.vectors import encode_passages, open_vectors
+from fixtures.machine import patience
 
 
 def clustered(count: int, dim: int = 32, seed: int = 0) -> np.ndarray:
@@ -217,7 +218,7 @@ def test_two_dense_builders_at_once_do_not_share_their_vectors(
 
     from berrypick.retrieval_index.store import ensure_index
 
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=patience(20))
 
     class Meeting(Dying):
         def encode(self, texts: Any, *, is_query: bool) -> np.ndarray:

@@ -18,6 +18,7 @@ from berrypick.retrieval_index.files import (
     whole_folder,
 )
 from berrypick.retrieval_index.held import LOCK
+from fixtures.machine import patience
 
 CURE = "choose another folder"
 
@@ -171,13 +172,13 @@ def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
     go, written, look = threading.Event(), threading.Event(), threading.Event()
 
     def second() -> None:
-        go.wait(30)
+        go.wait(patience(30))
         with scratch_folder(folder) as theirs:
             for part in parts:
                 (theirs / part).mkdir(exist_ok=True)
                 (theirs / part / "second").touch()
             written.set()
-            look.wait(30)
+            look.wait(patience(30))
             kept.extend(part for part in parts if (theirs / part / "second").is_file())
 
     def pausing(path: Any, *args: Any, **kwargs: Any) -> None:
@@ -185,7 +186,7 @@ def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
         removed.append(Path(path).name)
         if removed[-1] == LOCK and not go.is_set():
             go.set()
-            written.wait(30)
+            written.wait(patience(30))
 
     other = threading.Thread(target=second)
     other.start()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from berrypick.__main__ import main
 from berrypick.retrieval_index.corpus import Passage, write_corpus
 from berrypick.retrieval_index.store import read_manifest
+from fixtures.machine import patience, until
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -192,34 +193,33 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
 def test_serve_answers_logs_json_lines_and_stops_on_sigterm(index: Path) -> None:
     urllib3 = pytest.importorskip("urllib3")
     pytest.importorskip("uvicorn")
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "berrypick", "serve", str(index), "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=index.parent)
-    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "berrypick", "serve", str(index), "--port"]
+    process = subprocess.Popen(
+        [*command, "0"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=index.parent
+    )
+    assert process.stderr is not None
+    log = [process.stderr.readline()]
     try:
-        for _ in range(400):
-            try:
-                if urllib3.request("GET", url + "/health", retries=False).status == 200:
-                    break
-            except urllib3.exceptions.HTTPError:
-                pass
-            time.sleep(0.05)
+        while "running on" not in log[-1]:  # uvicorn names the port it got
+            assert log[-1], "the server ended"
+            log.append(process.stderr.readline())
+        url = re.findall(r"http://[\d.:]+", log[-1])[0]
+        until(lambda: urllib3.request("GET", url + "/health").status == 200)
         health = urllib3.request("GET", url + "/health").json()
         assert (health["status"], health["backend"], health["num_passages"]) == ("ready", "bm25s", 48)
         assert health["index_id"] == read_manifest(index).index_id
         reply = urllib3.request("POST", url + "/retrieve", json={"queries": ["ripe berries"], "topk": 1})
         assert reply.json()["result"][0][0]["id"] == "a"
-        second = subprocess.run(command, capture_output=True, text=True, cwd=index.parent, timeout=60)
+        words = [*command, url.rpartition(":")[2]]
+        second = subprocess.run(words, capture_output=True, text=True, cwd=index.parent, timeout=patience(60))
         assert second.returncode == 2 and "choose another --port" in second.stderr
     finally:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-    assert out == ""
-    lines = [json.loads(line) for line in err.splitlines()]
+        log += process.stderr.readlines()
+        process.wait(patience(30))
+    assert process.stdout is not None
+    assert process.stdout.read() == ""
+    lines = [json.loads(line) for line in log]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
     assert any(line["message"] == "ready" and line["index_id"] == health["index_id"] for line in lines)
 
