@@ -50,7 +50,7 @@ class BenchTrain:
             raise BerrypickError("--group-size must be at least 2, the other numbers at least 1")
         from ...envs.tasks.registry import make_task
         from ...policies.language.model import LanguageModelPolicy
-        from .train_ratios import measure
+        from .train_ratios import TrainMeasures, measure
 
         policy = open_policy(self.policy)
         if not isinstance(policy, LanguageModelPolicy):
@@ -58,7 +58,17 @@ class BenchTrain:
         task = make_task(self.env)
         self.out.mkdir(parents=True, exist_ok=True)
         result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
-        result["train"] = measure(policy, task, self)
+        measures = TrainMeasures(
+            policy=self.policy,
+            env=self.env,
+            questions=self.questions,
+            group_size=self.group_size,
+            max_new_tokens=self.max_new_tokens,
+            batch_sizes=self.batch_sizes,
+            rounds=self.rounds,
+            trl=self.trl,
+        )
+        result["train"] = measure(policy, task, measures)
         write_json(self.out / "bench.json", result)
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
-from types import TracebackType
 from typing import Literal
 
 import torch
@@ -18,51 +15,12 @@ from ...policies.language.model import LanguageModelPolicy
 from ...policies.objectives import get_objective
 from ...policies.open_policy import open_policy
 from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
-from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.errors import MissingExtraError
+from .peak_rss import PeakRss
 
-__all__ = ["PeakRss", "step_growth_mib"]
+__all__ = ["step_growth_mib"]
 
 Trainer = Literal["ours", "TRL"]
-
-
-class PeakRss:
-    """Growth of the process's resident memory while the context is open, sampled every few milliseconds.
-
-    Attributes:
-        growth_mib: the highest sample less that at the beginning.
-    """
-
-    def __init__(self, every_s: float = 0.003) -> None:
-        self.growth_mib = 0.0
-        self._every_s, self._over = every_s, threading.Event()
-
-    def __enter__(self) -> PeakRss:
-        self._first = _resident_mib()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        self._sample()  # what is held at the end was held, however rarely the thread came to look
-
-    def _watch(self) -> None:
-        while not self._over.wait(self._every_s):
-            self._sample()
-
-    def _sample(self) -> None:
-        self.growth_mib = max(self.growth_mib, _resident_mib() - self._first)
-
-
-def _resident_mib() -> float:
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError as error:
-        raise BerrypickError("resident memory is read from /proc, which this system lacks; measure on Linux") from error
 
 
 def step_growth_mib(trainer: Trainer, policy: str, env: str, config: RlConfig) -> float:

@@ -6,9 +6,10 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -23,16 +24,38 @@ from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_updat
 from .train_bare import bare_decode, bare_update, feed, generate_turns
 from .train_memory import step_growth_mib
 
-if TYPE_CHECKING:
-    from .train import BenchTrain
-
-__all__ = ["measure"]
+__all__ = ["TrainMeasures", "measure"]
 
 _MEMORY = "peak memory of two steps beyond the loaded model MiB"
 
 
-def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[str, float]:
-    """All ratios; see the issue of the training engine for their bars."""
+@dataclass(frozen=True)
+class TrainMeasures:
+    """What is measured.
+
+    Attributes:
+        policy: name of the policy; the memory measure opens it again in its own process.
+        env: environment id, for the same reason.
+        questions: groups per step.
+        group_size: rollouts per question.
+        max_new_tokens: longest turn.
+        batch_sizes: rows of the decoding measure; the best size of each side counts.
+        rounds: repetitions of each measurement; the median counts.
+        trl: also time a step of TRL's GRPOTrainer.
+    """
+
+    policy: str
+    env: str
+    questions: int
+    group_size: int
+    max_new_tokens: int
+    batch_sizes: tuple[int, ...]
+    rounds: int
+    trl: bool
+
+
+def measure(policy: LanguageModelPolicy, task: Task, bench: TrainMeasures) -> dict[str, float]:
+    """All times and ratios, by the names that the table shows."""
     config = RlConfig(
         questions_per_step=bench.questions, group_size=bench.group_size, max_new_tokens=bench.max_new_tokens
     )
@@ -182,6 +205,6 @@ def _trl(
     return {"TRL step s": theirs, "TRL / ours (bar 1.3)": theirs / ours}
 
 
-def _trl_memory(bench: BenchTrain, config: RlConfig, ours: float) -> dict[str, float]:
+def _trl_memory(bench: TrainMeasures, config: RlConfig, ours: float) -> dict[str, float]:
     theirs = step_growth_mib("TRL", bench.policy, bench.env, config)
     return {"TRL: the same MiB": theirs, "peak memory, ours / TRL (bar 1)": ours / theirs}
