@@ -26,6 +26,7 @@ from .store import (
     build_index,
     check_index,
     check_target,
+    index_folder,
     open_searcher,
     open_table,
     read_manifest,
@@ -43,7 +44,7 @@ class IndexBuild:
     out: Path
     """index folder"""
     backend: str = "lucene"
-    """lucene, bm25s, faiss, hybrid or milvus"""
+    """bm25s, lucene, faiss, hybrid, milvus, or FILE.py:NAME for a back end of yours"""
     encoder: str = "minilm"
     """of dense search: a hub id, a folder, or minilm"""
     kind: str = "flat"
@@ -126,10 +127,11 @@ class IndexCheck:
 
     def run(self) -> int:
         """Checks."""
-        manifest = read_manifest(self.folder)
-        for line in check_index(self.folder):
+        folder = index_folder(self.folder)
+        manifest = read_manifest(folder)
+        for line in check_index(folder):
             sys.stdout.write(f"{line}\n")
-        sys.stdout.write(f"{self.folder} is whole: {manifest.backend}, id {manifest.index_id[:16]}\n")
+        sys.stdout.write(f"{folder} is whole: {manifest.backend}, id {manifest.index_id[:16]}\n")
         return 0
 
 
@@ -183,8 +185,9 @@ class IndexEval:
         """Evaluates."""
         if not self.k or min(self.k) < 1:
             raise BerrypickError("--k needs cut-offs of at least 1")
-        known = {passage.id for passage in open_table(self.folder, read_manifest(self.folder))}
-        searcher = open_searcher(self.folder)
+        folder = index_folder(self.folder)
+        known = {passage.id for passage in open_table(folder, read_manifest(folder))}
+        searcher = open_searcher(folder)
         result = evaluate_index(searcher, self.questions, self.k, known)
         searcher.close()
         if self.json:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .backends import BACKENDS, BuildSettings
+from .backends import BACKENDS, Backend, BuildSettings, backend_of
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
 from .errors import BerrypickError, UnknownNameError
 from .files import FolderTakenError, scratch_folder, whole_folder
@@ -33,6 +33,7 @@ __all__ = [
     "build_index",
     "check_index",
     "ensure_index",
+    "index_folder",
     "open_searcher",
     "read_manifest",
 ]
@@ -59,13 +60,14 @@ def build_index(
 
     Args:
         corpus: what to index.
-        backend: one of `BACKENDS`.
+        backend: a name of `BACKENDS`, or FILE.py:NAME for one that a file registers.
         out: the folder; must not exist, unless `overwrite`.
         settings: of the back end.
         overwrite: replace an existing index; a folder that is none is never touched.
         progress: is told how many passages were indexed since the last call.
     """
     check_target(backend, out, overwrite=overwrite)
+    backend = backend_of(backend)
     passages = corpus.passages if isinstance(corpus, Corpus) else tuple(corpus)
     if not passages:
         raise BerrypickError("nothing to index: the corpus is empty; give a file with passages")
@@ -97,21 +99,31 @@ def ensure_index(
 def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) -> Searcher:
     """Opens an index after cheap checks: version, presence and size of all files, digests of small ones.
 
+    Args:
+        folder: an index folder, or FILE.py:FOLDER if a file of yours registers its back end.
+        expected_corpus_sha256: refuses an index of another corpus.
+
     Raises:
         IndexFolderError: says which check failed and how to rebuild.
     """
+    folder = index_folder(folder)
     manifest = read_manifest(folder)
-    if manifest.backend not in BACKENDS:
-        raise manifest.refused(folder, f"this version knows no back end {manifest.backend!r}")
+    backend = _backend_of_index(folder, manifest)
     verify_files(folder, manifest, full=False)
     if expected_corpus_sha256 not in (None, manifest.corpus_sha256):
         raise manifest.refused(folder, "it indexes another corpus")
     table = open_table(folder, manifest)
-    return BACKENDS[manifest.backend].open(folder, manifest.parameters, table, manifest.index_id)
+    return backend.open(folder, manifest.parameters, table, manifest.index_id)
+
+
+def index_folder(folder: Path) -> Path:
+    """The folder in FILE.py:FOLDER, after loading the file, which registers the folder's back end."""
+    return Path(BACKENDS.load_files(str(folder)))
 
 
 def check_index(folder: Path) -> list[str]:
     """Full integrity: every checksum and the corpus digest. Returns what was checked; raises at the first fault."""
+    folder = index_folder(folder)
     manifest = read_manifest(folder)
     lines = verify_files(folder, manifest, full=True)
     table = open_table(folder, manifest)
@@ -126,6 +138,16 @@ def check_index(folder: Path) -> list[str]:
     recall = manifest.parameters.get("recall_at_10")
     found = [] if recall is None else [f"recall@10 against exact search, measured when it was built: {recall:.3f}"]
     return [*lines, f"{manifest.num_passages} passages, corpus digest right", *found]
+
+
+def _backend_of_index(folder: Path, manifest: Manifest) -> Backend:
+    try:
+        return BACKENDS.find(manifest.backend)
+    except UnknownNameError as error:
+        raise IndexFolderError(
+            f"index {folder} belongs to the back end {manifest.backend!r}, which is not registered; install the package "
+            f"that brings it, or put the file that registers it before the folder: FILE.py:{folder}"
+        ) from error
 
 
 def open_table(folder: Path, manifest: Manifest) -> PassageTable:
@@ -144,8 +166,7 @@ def open_table(folder: Path, manifest: Manifest) -> PassageTable:
 
 def check_target(backend: str, out: Path, *, overwrite: bool) -> None:
     """Refuses what no build should start for: an unknown back end, a folder in the way."""
-    if backend not in BACKENDS:
-        raise UnknownNameError("index backend", backend, BACKENDS)
+    backend_of(backend)
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):

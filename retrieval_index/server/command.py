@@ -16,7 +16,7 @@ import tyro
 
 from ..bounds import at_least
 from ..errors import BerrypickError, MissingExtraError
-from ..store import open_searcher, read_manifest
+from ..store import index_folder, open_searcher, read_manifest
 from .settings import ServerSettings
 
 __all__ = ["Serve"]
@@ -78,7 +78,7 @@ class Serve:
             raise BerrypickError(f"--port must lie between 0 and 65535, got {self.port}; 0 takes a free one")
         if self.log_level not in ("debug", "info", "warning"):
             raise BerrypickError(f"--log-level {self.log_level!r} is not known; give debug, info or warning")
-        read_manifest(self.folder)
+        read_manifest(index_folder(self.folder))
 
 
 def _serve(command: Serve, settings: ServerSettings) -> int:
@@ -88,11 +88,12 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
     from ..searcher import Searcher
     from .app import create_app
 
-    manifest = read_manifest(command.folder)
+    folder = index_folder(command.folder)
+    manifest = read_manifest(folder)
     failures: list[BaseException] = []
 
     def load() -> Searcher:
-        searcher = open_searcher(command.folder)
+        searcher = open_searcher(folder)
         return CachedSearcher(searcher, command.cache) if command.cache > 0 else searcher
 
     def stop(error: BaseException) -> None:
