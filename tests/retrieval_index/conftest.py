@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from berrypick.retrieval_index import encoder as encoder_module
+from berrypick.retrieval_index.backends import BACKENDS
 from berrypick.retrieval_index.corpus import Passage
 from fixtures.machine import patience, until
 
@@ -65,6 +67,18 @@ def trap_corpus() -> list[Passage]:
 def corpus() -> list[Passage]:
     """`trap_corpus`, not in id order."""
     return trap_corpus()
+
+
+@pytest.fixture(autouse=True)
+def _only_built_in_back_ends() -> Iterator[None]:
+    """What a test registers is gone after it, and so are the modules of its files."""
+    before, modules = dict(BACKENDS), dict(sys.modules)
+    yield
+    for name in set(BACKENDS) - set(before):
+        del BACKENDS[name]
+    for name in set(sys.modules) - set(modules):
+        if name.startswith("berrypick_extension_"):
+            del sys.modules[name]
 
 
 @contextlib.contextmanager

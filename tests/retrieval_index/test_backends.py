@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from berrypick.retrieval_index.store import build_index, check_index, open_searc
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "retrieval.md"
 (EXAMPLE,) = re.findall(r"^```python\n# my_search.py\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.S | re.M)
 PASSAGES = [Passage("b", "", "ripe berries grow"), Passage("a", "", "berries"), Passage("c", "", "stones")]
-
-
-@pytest.fixture(autouse=True)
-def _only_built_in() -> Iterator[None]:
-    """What a test registers is gone after it, and so is what its files loaded."""
-    before, modules = dict(BACKENDS), dict(plugins.sys.modules)
-    yield
-    for name in set(BACKENDS) - set(before):
-        del BACKENDS[name]
-    for name in set(plugins.sys.modules) - set(modules):
-        if name.startswith("berrypick_extension_"):
-            del plugins.sys.modules[name]
 
 
 @pytest.fixture
