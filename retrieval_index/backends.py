@@ -52,11 +52,11 @@ def _open_lucene(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
 
     k1, b = parameters["k1"], parameters["b"]
     if "lucene" not in parameters:
-        ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions are looked at
+        ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions do not say; None looks
         return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b, ordered=ordered)
 
     @cache
-    def rows() -> dict[str, int]:  # an imported folder knows its own ids; where it is in their order nobody asks
+    def rows() -> dict[str, int]:  # an imported Lucene folder has its own document ids
         return {passage.id: row for row, passage in enumerate(table)}
 
     return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=lambda key: rows()[key])
@@ -104,17 +104,17 @@ def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable
         index = flat_index(open_vectors(folder / VECTORS))
     else:
         index = graph_index(read_graph(Path(parameters.get("index", folder / "index.faiss"))))
-    ranks = folder / "id_rank.npy"  # imported indexes keep the order of their corpus file
+    ranks = folder / "id_rank.npy"  # imported indexes have the order of their corpus file
     id_rank = np.load(ranks, mmap_mode="r", allow_pickle=False) if ranks.is_file() else None
     return DenseSearcher(index, table, index_id, encoder, id_rank)
 
 
 def check_revision(parameters: Mapping[str, Any], revision: str) -> None:
-    """Refuses an encoder whose weights are not those that made the vectors."""
+    """Raises unless the encoder has the weights that made the vectors."""
     if parameters["revision"] != revision:
         raise BerrypickError(
             f"encoder {parameters['encoder']!r} is revision {revision[:12]}, the index was built with "
-            f"{parameters['revision'][:12]}; give that revision, or rebuild the index"
+            f"{parameters['revision'][:12]}; use that revision, or rebuild the index"
         )
 
 
@@ -142,7 +142,7 @@ def _write_milvus(
     from .milvus_index import reach_milvus, write_milvus
     from .vectors import encode_passages
 
-    reach_milvus(s.uri)  # before minutes of encoding
+    reach_milvus(s.uri)  # fails before minutes of encoding, not after
     encoder = load_encoder(s.encoder or "minilm", dtype=s.dtype, batch_size=s.batch_size)
     digest = corpus_sha256(table)
     vectors = encode_passages(table, encoder, scratch / "vectors", key=digest, progress=progress)

@@ -1,4 +1,4 @@
-"""Indexes on disk: built whole or not at all, refused when they are not what they say."""
+"""Builds, opens and checks index folders; a folder is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class IndexExistsError(BerrypickError):
-    """The folder holds something already, or another build put its index there first."""
+    """The target folder is not empty, or another build wrote its index there first."""
 
 
 def build_index(
@@ -59,12 +59,12 @@ def build_index(
     Vectors that a killed build has encoded stay next to `out`, and the next build uses them.
 
     Args:
-        corpus: what to index.
+        corpus: the passages to index.
         backend: a name of `BACKENDS`, or FILE.py:NAME for one that a file registers.
         out: the folder; must not exist, unless `overwrite`.
-        settings: of the back end.
-        overwrite: replace an existing index; a folder that is none is never touched.
-        progress: is told how many passages were indexed since the last call.
+        settings: settings of the back end.
+        overwrite: replace an existing index; other folders are never replaced.
+        progress: called with the number of passages indexed since the last call.
     """
     check_target(backend, out, overwrite=overwrite)
     backend = backend_of(backend)
@@ -87,7 +87,7 @@ def build_index(
 def ensure_index(
     corpus: Sequence[Passage], backend: str, out: Path, *, settings: BuildSettings | None = None
 ) -> Manifest:
-    """Builds an index unless it is there; of several builders at once the first to finish wins and all go on."""
+    """Builds an index unless it exists. If several processes build it at once, all use the first that is complete."""
     if not out.exists():
         try:
             return build_index(corpus, backend, out, settings=settings)
@@ -101,7 +101,7 @@ def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) ->
 
     Args:
         folder: an index folder, or FILE.py:FOLDER if a file of yours registers its back end.
-        expected_corpus_sha256: refuses an index of another corpus.
+        expected_corpus_sha256: raise if the index is of another corpus.
 
     Raises:
         IndexFolderError: says which check failed and how to rebuild.
@@ -122,7 +122,7 @@ def index_folder(folder: Path) -> Path:
 
 
 def check_index(folder: Path) -> list[str]:
-    """Full integrity: every checksum and the corpus digest. Returns what was checked; raises at the first fault."""
+    """Verifies every checksum and the corpus digest. Returns one line per check; raises at the first failure."""
     folder = index_folder(folder)
     manifest = read_manifest(folder)
     lines = verify_files(folder, manifest, full=True)
@@ -134,10 +134,10 @@ def check_index(folder: Path) -> list[str]:
     finally:
         table.close()
     if digest != manifest.corpus_sha256:
-        raise manifest.refused(folder, "its corpus is not the one it names")
+        raise manifest.refused(folder, "its passages do not match its corpus digest")
     recall = manifest.parameters.get("recall_at_10")
     found = [] if recall is None else [f"recall@10 against exact search, measured when it was built: {recall:.3f}"]
-    return [*lines, f"{manifest.num_passages} passages, corpus digest right", *found]
+    return [*lines, f"{manifest.num_passages} passages, corpus digest correct", *found]
 
 
 def _backend_of_index(folder: Path, manifest: Manifest) -> Backend:
@@ -151,7 +151,7 @@ def _backend_of_index(folder: Path, manifest: Manifest) -> Backend:
 
 
 def open_table(folder: Path, manifest: Manifest) -> PassageTable:
-    """The passages of an index; imported ones may lie elsewhere."""
+    """The passages of an index; those of imported indexes may be outside the folder."""
     import numpy as np
 
     path = Path(manifest.parameters.get("passages", folder / PASSAGES))
@@ -160,17 +160,17 @@ def open_table(folder: Path, manifest: Manifest) -> PassageTable:
     except (OSError, ValueError) as error:
         raise manifest.refused(folder, "its passages cannot be read") from error
     if len(table) != manifest.num_passages:
-        raise manifest.refused(folder, f"it holds {len(table)} passages, not {manifest.num_passages}")
+        raise manifest.refused(folder, f"it contains {len(table)} passages, not {manifest.num_passages}")
     return table
 
 
 def check_target(backend: str, out: Path, *, overwrite: bool) -> None:
-    """Refuses what no build should start for: an unknown back end, a folder in the way."""
+    """Raises before a build starts if the back end is unknown or the target folder is taken."""
     backend_of(backend)
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):
-        raise IndexExistsError(f"{out} is no berrypick index and is not overwritten; choose another --out")
+        raise IndexExistsError(f"{out} is not a berrypick index and is not overwritten; choose another --out")
     if not overwrite:
         raise IndexExistsError(f"{out} exists; choose another --out, or add --overwrite")
 
@@ -183,7 +183,7 @@ def manifest_of(
     parameters: Mapping[str, Any],
     outside: Mapping[str, tuple[int, str]] | None = None,
 ) -> Manifest:
-    """The manifest of a folder that was just filled; `outside` are files that it does not hold itself."""
+    """The manifest of a folder that was just filled; `outside` lists files outside the folder."""
     libraries = library_versions(BACKENDS[backend].libraries)
     return Manifest(
         FORMAT, backend, digest, num_passages, parameters, libraries, {**file_sums(work), **(outside or {})}
@@ -198,6 +198,6 @@ def write_folder(out: Path, fill: Callable[[Path], Manifest], *, overwrite: bool
             (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
     except FolderTakenError as error:
         raise IndexExistsError(
-            f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
+            f"{out} was built by another process meanwhile; use that index, or add --overwrite"
         ) from error
     return manifest

@@ -15,7 +15,7 @@ class PeakRss:
     """Growth of the process's resident memory while the context is open, sampled every few milliseconds.
 
     Attributes:
-        growth_mib: the highest sample less that at the beginning.
+        growth_mib: the highest sample minus the first one.
     """
 
     def __init__(self, every_s: float = 0.003) -> None:
@@ -33,7 +33,7 @@ class PeakRss:
     ) -> None:
         self._over.set()
         self._thread.join()
-        self._sample()  # what is held at the end was held, however rarely the thread came to look
+        self._sample()  # the thread may have had no chance to sample yet
 
     def _watch(self) -> None:
         while not self._over.wait(self._every_s):
@@ -48,4 +48,4 @@ def _resident_mib() -> float:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     except OSError as error:
-        raise BerrypickError("resident memory is read from /proc, which this system lacks; measure on Linux") from error
+        raise BerrypickError("resident memory is read from /proc, which this system does not have; measure on Linux") from error

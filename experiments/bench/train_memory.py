@@ -1,4 +1,4 @@
-"""Peak memory of a training step, ours and TRL's, each in a process of its own that has loaded what it needs."""
+"""Peak memory of a training step, ours and TRL's, each in a fresh process that has loaded what it needs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Trainer = Literal["ours", "TRL"]
 
 
 def step_growth_mib(trainer: Trainer, policy: str, env: str, config: RlConfig) -> float:
-    """Memory that two training steps take at their peak beyond the loaded model, MiB.
+    """Peak memory of two training steps in addition to the loaded model, MiB.
 
     Args:
         trainer: "ours", or "TRL" for its GRPOTrainer as `train_trl.py` configures it.
-        policy: a name that `open_policy` takes; its model is loaded anew in the process that is measured.
+        policy: a name for `open_policy`; the measured process loads the model again.
         env: environment id.
-        config: of a step.
+        config: settings of a step.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_in_child, trainer, policy, env, config, torch.get_num_threads()).result()
@@ -39,12 +39,12 @@ def step_growth_mib(trainer: Trainer, policy: str, env: str, config: RlConfig) -
 def _in_child(trainer: Trainer, name: str, env: str, config: RlConfig, threads: int) -> float:
     torch.set_num_threads(threads)
     policy, task = open_policy(name), make_task(env)
-    assert isinstance(policy, LanguageModelPolicy), "the bench has opened it before"
+    assert isinstance(policy, LanguageModelPolicy), "the benchmark has checked this"
     questions = next(iter(task.questions.values()))[: config.questions_per_step]
     if trainer == "TRL":
         from .train_trl import trl_step_seconds
 
-        try:  # what it imports is no memory of a step; trl itself imports lazily
+        try:  # imports are not memory of a step; trl imports lazily
             for module, needed in (("datasets", "Dataset"), ("trl", "GRPOConfig"), ("trl", "GRPOTrainer")):
                 getattr(import_module(module), needed)
         except ImportError as error:
@@ -56,6 +56,6 @@ def _in_child(trainer: Trainer, name: str, env: str, config: RlConfig, threads: 
         optimizer, objective = rl_optimizer(policy, config), get_objective(config.objective)
         for step in range(2):
             groups = rl_rollout(policy, questions, task.spec, task.searcher, config, step)
-            groups[0][0].reward, groups[0][-1].reward = 1.0, 0.0  # there is something to learn
+            groups[0][0].reward, groups[0][-1].reward = 1.0, 0.0  # otherwise no group has a gradient
             rl_update(policy, optimizer, groups, objective, config, step=step)
     return peak.growth_mib

@@ -1,4 +1,4 @@
-"""What `berrypick bench train` measures: each number beside the bare computation it is compared with."""
+"""The measurements of `berrypick bench train`: each number next to the bare computation it is compared with."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: TrainMeasures) -> di
     data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
     scratch = LanguageModelPolicy(copy.deepcopy(policy.model), policy.tokenizer, policy.policy_id)
     optimizer, objective = rl_optimizer(scratch, config), get_objective("grpo")
-    for group in groups:  # every group has a gradient, so that nothing is skipped
+    for group in groups:  # every group has a gradient, so no group is skipped
         group[0].reward, group[-1].reward = 1.0, 0.0
 
     def play() -> None:
@@ -109,8 +109,8 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: TrainMeasures) -> di
 
 
 def _num_contexts(groups: Sequence[Sequence[Episode]]) -> int:
-    """Contexts that a policy token of these rollouts was drawn from, each counted once."""
-    nodes: dict[tuple[Any, ...], int] = {}  # of the tree of contexts, by (node before, what follows it)
+    """Number of distinct contexts from which the policy tokens of these rollouts were sampled."""
+    nodes: dict[tuple[Any, ...], int] = {}  # nodes of the tree of contexts: (parent node, what follows it) -> number
     drawn_from: set[int] = set()
     for episode in (episode for group in groups for episode in group):
         node = nodes.setdefault((episode.question.id,), len(nodes))
@@ -123,7 +123,7 @@ def _num_contexts(groups: Sequence[Sequence[Episode]]) -> int:
 
 
 def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median seconds of each; one warm-up, then rounds in which all take their turn."""
+    """Median seconds of each; one warm-up round, then rounds in which all take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for round_number in range(rounds + 1):
         for name, function in work.items():
@@ -135,10 +135,10 @@ def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
 
 
 def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int], rounds: int) -> tuple[float, float]:
-    """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
+    """Tokens/s of long turns, ours and bare cached forwards of one token per row, each at its best batch size.
 
-    Turns are kept from ending, and every row asks a question of its own, so that no two are the same context: both
-    decode the same number of tokens of the same rows.
+    Tokens that end a turn are masked, and every row has a different question, so no context is shared: both sides
+    decode the same number of tokens in the same rows.
     """
     length = 48
     questions = next(iter(task.questions.values()))
@@ -197,7 +197,7 @@ def _trl(
     rounds: int,
     ours: float,
 ) -> dict[str, float]:
-    """A step of TRL's GRPOTrainer on the same questions, group and turns, its tool loop replaced by our rollouts."""
+    """A step of TRL's GRPOTrainer on the same questions, group size and turns, with our episodes as its tool loop."""
     from .train_trl import trl_step_seconds
 
     with tempfile.TemporaryDirectory() as folder:

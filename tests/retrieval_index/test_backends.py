@@ -51,7 +51,7 @@ def test_an_index_of_a_back_end_that_is_not_registered_is_refused_until_its_file
     assert main(["index", "search", folder, "berries", "--json"]) == 0
     assert '"id": "a"' in capsys.readouterr().out
     assert main(["index", "check", folder]) == 0
-    assert f"{tmp_path / 'index'} is whole: overlap" in capsys.readouterr().out
+    assert f"{tmp_path / 'index'} is intact: overlap" in capsys.readouterr().out
 
 
 def test_the_command_line_builds_with_a_file_and_offers_the_nearest_name(
@@ -116,5 +116,5 @@ def test_a_back_end_writes_its_own_files_and_its_parameters_enter_the_index_id(t
     searcher = open_searcher(tmp_path / "index")
     assert (searcher.count, searcher.k1) == (3, 0.9) and set(manifest.libraries) == {"numpy"}
     (tmp_path / "index" / "count").write_text("4")
-    with pytest.raises(IndexFolderError, match="count is damaged, its checksum is wrong"):
+    with pytest.raises(IndexFolderError, match="count is damaged: its checksum is wrong"):
         open_searcher(tmp_path / "index")

@@ -121,7 +121,7 @@ def test_at_the_start_a_server_that_nobody_reaches_is_given_up_within_seconds(
 
 def test_what_is_no_address_is_refused_at_once() -> None:
     for url in ("http://127.0.0.1:99999", "http://[::1/retrieve"):
-        with pytest.raises(BerrypickError, match="is no address; give one such as"):
+        with pytest.raises(BerrypickError, match="is not an address; use one such as"):
             RemoteSearcher(url)
 
 

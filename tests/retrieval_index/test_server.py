@@ -238,7 +238,7 @@ def test_a_request_of_more_queries_than_may_wait_is_refused_for_good(serve: Serv
     assert urllib3.request("GET", url + "/health").json()["limits"]["max_queries"] == 4
     assert post(url + "/search", {"queries": ["q"] * 4}).status == 200
     reply = post(url + "/search", {"queries": ["q"] * 5})
-    assert (reply.status, detail(reply)) == (413, "at most 4 queries a request")
+    assert (reply.status, detail(reply)) == (413, "at most 4 queries per request")
 
 
 def test_a_search_that_takes_too_long_gets_503(serve: Serve) -> None:

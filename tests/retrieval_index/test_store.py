@@ -109,7 +109,7 @@ def test_an_index_of_another_corpus_is_refused(index: Path, corpus: list[Passage
 
 def test_a_folder_that_is_no_index_says_so(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(IndexFolderError, match=f"no berrypick index.*{REBUILD.removesuffix(' --overwrite')}"):
+        with pytest.raises(IndexFolderError, match=f"not a berrypick index.*{REBUILD.removesuffix(' --overwrite')}"):
             open_searcher(folder)
 
 
