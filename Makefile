@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all test-adapters lint clean
+.PHONY: demo test test-random test-all test-adapters lint clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -24,6 +24,13 @@ demo: .venv/.core
 # One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not lucene and not slow"
+
+# The same tests in an order of their own. A failure repeats with the seed that is printed: make test-random SEED=...
+test-random: SEED := $(or $(SEED),$(shell date +%s))
+test-random: .venv/.dev
+	@echo "random order; to repeat it: make test-random SEED=$(SEED)"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not lucene and not slow" \
+	  -p randomly --randomly-seed=$(SEED)
 
 test-all: .venv/.dev
 	$(BIN)/pytest -m "lucene or slow"

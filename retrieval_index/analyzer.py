@@ -1,7 +1,8 @@
-"""Text to terms as Lucene's English analyzer makes them: lower case, possessives, stop words, Porter stems.
+"""Splits text into index terms as Lucene's English analyzer does: lower case, possessives, stop words, Porter stems.
 
-Word breaks follow UAX 29 as Lucene's StandardTokenizer does. Left out: emoji (terms for Lucene, none here) and the
-double quote inside Hebrew abbreviations. `tests/retrieval_index/test_analyzer_lucene.py` holds it to the real one.
+Word breaks follow UAX 29, as in Lucene's StandardTokenizer. Two differences: emoji are terms for Lucene and not here, and
+the double quote inside Hebrew abbreviations is not special. `tests/retrieval_index/test_analyzer_lucene.py` compares
+the two.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _MID_LETTER = frozenset(":·\u0387\u05f4\u2027\ufe13\ufe55\uff1a")
 _MID_BOTH = frozenset(".'’\u2018\u2024\ufe52\uff07\uff0e")
 _MID_NUMBER = frozenset(",;\u037e\u0589\u060c\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b")
 
-# One letter a character (see `_WordBreak`): A letter, N digit, K katakana, I ideograph, U connector, E mark that stays
-# with the character before it, M Q D punctuation that joins letters, both, digits.
+# `_WordBreak` maps each character to one letter: A letter, N digit, K katakana, I ideograph, U connector, E mark that
+# extends the character before it; M, Q and D are punctuation that joins letters, letters or digits, and digits.
 _RUN = "(?:(?:AE*(?:[MQ]E*(?=A))?|NE*(?:[DQ]E*(?=N))?)+|(?:KE*)+)"
 _WORD = re.compile(f"(?:UE*)*{_RUN}(?:(?:UE*)+{_RUN})*(?:UE*)*|IE*")
 _DEPARTS = re.compile(r"(?:log|bl)[iy](?:s|es|ed|ing)?$")
@@ -36,7 +37,7 @@ _POSSESSIVE = re.compile(r"['’＇][sS]$")
 
 
 class _WordBreak(dict[int, str]):
-    """Code point to word-break class, for `str.translate`; filled as characters turn up."""
+    """Code point to word-break class, for `str.translate`; filled as characters occur."""
 
     def __missing__(self, code: int) -> str:
         self[code] = value = _word_break(chr(code))
@@ -78,7 +79,7 @@ def _stemmer() -> Stemmer.Stemmer:
 
 @lru_cache(maxsize=200_000)
 def _stem(word: str) -> str:
-    """Porter's stem with the two departures of his own C version, which Lucene follows: bli -> ble, logi -> log."""
+    """Porter's stem with the two changes of his own C version, which Lucene follows: bli -> ble, logi -> log."""
     if len(word) < 3:
         return word
     stem = str(_stemmer().stemWord(word))

@@ -1,68 +1,26 @@
-"""The back ends of an index folder: how each writes its files and opens them."""
+"""The built-in search back ends: how each writes its files into an index folder and opens them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .backend import BACKENDS, Backend, BuildSettings, Progress, register_backend, source_digest
 from .corpus import corpus_sha256
 from .dense import DenseSearcher, VectorIndex
 from .errors import BerrypickError, UnknownNameError
 from .passages import PassageTable
 from .searcher import Searcher
 
-__all__ = ["BACKENDS", "Backend", "BuildSettings"]
+__all__ = ["BACKENDS", "Backend", "BuildSettings", "backend_of", "is_extension", "register_backend", "source_digest"]
 
-Progress = Callable[[int], None]
 _RECALL_QUERIES = 200
 _ORDERED = "lucene-in-id-order"  # an empty file: it is in the checksums and not in the index id
-
-
-@dataclass(frozen=True, slots=True)
-class BuildSettings:
-    """What a build may be told; each back end reads its own.
-
-    Attributes:
-        k1: BM25's term-frequency saturation.
-        b: BM25's length normalisation.
-        encoder: of dense search, see `load_encoder`; None is "minilm".
-        kind: of a FAISS index, see `faiss_index.KINDS`.
-        dtype: of the encoder's weights.
-        batch_size: texts of one encoder forward.
-        uri: of Milvus: a server's address, or "" for a file in the index folder.
-    """
-
-    k1: float = 0.9
-    b: float = 0.4
-    encoder: str | None = None
-    kind: str = "flat"
-    dtype: str = "fp32"
-    batch_size: int = 64
-    uri: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """A back end.
-
-    Attributes:
-        write: (passages in id order, folder to write into, settings, scratch folder that outlives a killed build,
-            progress) -> parameters of the manifest.
-        open: (folder, parameters, passages, index id) -> searcher.
-        libraries: distributions whose versions go into the manifest.
-        summary: one line.
-    """
-
-    write: Callable[[PassageTable, Path, BuildSettings, Path, Progress], dict[str, Any]]
-    open: Callable[[Path, Mapping[str, Any], PassageTable, str], Searcher]
-    libraries: tuple[str, ...]
-    summary: str
 
 
 def _write_bm25s(table: PassageTable, out: Path, s: BuildSettings, scratch: Path, progress: Progress) -> dict[str, Any]:
@@ -94,11 +52,11 @@ def _open_lucene(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
 
     k1, b = parameters["k1"], parameters["b"]
     if "lucene" not in parameters:
-        ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions are looked at
+        ordered = (folder / _ORDERED).is_file() or None  # indexes of earlier versions do not say; None looks
         return LuceneSearcher(folder / "lucene", table, index_id, k1=k1, b=b, ordered=ordered)
 
     @cache
-    def rows() -> dict[str, int]:  # an imported folder knows its own ids; where it is in their order nobody asks
+    def rows() -> dict[str, int]:  # an imported Lucene folder has its own document ids
         return {passage.id: row for row, passage in enumerate(table)}
 
     return LuceneSearcher(Path(parameters["lucene"]), table, index_id, k1=k1, b=b, row_of=lambda key: rows()[key])
@@ -146,17 +104,17 @@ def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable
         index = flat_index(open_vectors(folder / VECTORS))
     else:
         index = graph_index(read_graph(Path(parameters.get("index", folder / "index.faiss"))))
-    ranks = folder / "id_rank.npy"  # imported indexes keep the order of their corpus file
+    ranks = folder / "id_rank.npy"  # imported indexes have the order of their corpus file
     id_rank = np.load(ranks, mmap_mode="r", allow_pickle=False) if ranks.is_file() else None
     return DenseSearcher(index, table, index_id, encoder, id_rank)
 
 
 def check_revision(parameters: Mapping[str, Any], revision: str) -> None:
-    """Refuses an encoder whose weights are not those that made the vectors."""
+    """Raises unless the encoder has the weights that made the vectors."""
     if parameters["revision"] != revision:
         raise BerrypickError(
             f"encoder {parameters['encoder']!r} is revision {revision[:12]}, the index was built with "
-            f"{parameters['revision'][:12]}; give that revision, or rebuild the index"
+            f"{parameters['revision'][:12]}; use that revision, or rebuild the index"
         )
 
 
@@ -184,7 +142,7 @@ def _write_milvus(
     from .milvus_index import reach_milvus, write_milvus
     from .vectors import encode_passages
 
-    reach_milvus(s.uri)  # before minutes of encoding
+    reach_milvus(s.uri)  # fails before minutes of encoding, not after
     encoder = load_encoder(s.encoder or "minilm", dtype=s.dtype, batch_size=s.batch_size)
     digest = corpus_sha256(table)
     vectors = encode_passages(table, encoder, scratch / "vectors", key=digest, progress=progress)
@@ -202,7 +160,7 @@ def _open_milvus(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
     return MilvusSearcher(*open_milvus(folder, parameters), table, index_id, encoder)
 
 
-BACKENDS: dict[str, Backend] = {
+_BUILT_IN = {
     "bm25s": Backend(_write_bm25s, _open_bm25s, ("bm25s", "PyStemmer"), "BM25 without Java"),
     "lucene": Backend(_write_lucene, _open_lucene, ("pyserini",), "Lucene BM25, as in Pyserini"),
     "faiss": Backend(
@@ -216,3 +174,24 @@ BACKENDS: dict[str, Backend] = {
     ),
     "milvus": Backend(_write_milvus, _open_milvus, ("pymilvus", "transformers"), "dense, in Milvus"),
 }
+for _name, _backend in _BUILT_IN.items():
+    BACKENDS.register(_name, _backend, __name__)
+
+
+def backend_of(spec: str) -> str:
+    """The name in a spec, NAME or FILE.py:NAME; loads the file, or the installed package that brings the name.
+
+    Raises:
+        UnknownNameError: no back end has this name; the message offers the nearest ones.
+        BerrypickError: the file does not exist or fails.
+    """
+    name = BACKENDS.load_files(spec)
+    BACKENDS.find(name)
+    return name
+
+
+def is_extension(name: str) -> bool:
+    """Whether a file or an installed package, and not berrypick itself, registers this name."""
+    if name not in BACKENDS:
+        BACKENDS.load_installed()
+    return name in BACKENDS and name not in _BUILT_IN

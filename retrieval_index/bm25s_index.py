@@ -26,9 +26,9 @@ class Bm25sSearcher:
     """`Searcher` over a sparse score matrix.
 
     bm25s (arXiv 2407.03618) computes each passage's score for each term when the index is built; a query sums the
-    columns of its terms. Complete tie sets are resolved by (-score, id), and a query's hits do not depend on its batch.
-    Queries are bags of terms: a term said twice counts twice, as in Lucene. Differs from Lucene in one thing: document
-    lengths are exact here, while Lucene keeps them in a byte (exact up to 40 terms, then in steps).
+    columns of its terms. Ties are ordered by id over the complete tie set, and a query's hits do not depend on its
+    batch. Queries are bags of terms: a repeated term counts repeatedly, as in Lucene. One difference from Lucene:
+    document lengths are exact here, while Lucene stores them in one byte (exact up to 40 terms, then in steps).
     """
 
     is_lexical = True
@@ -41,14 +41,14 @@ class Bm25sSearcher:
         index_id: str,
         id_rank: NDArray[np.int64] | None = None,
     ) -> None:
-        """Takes the parts of an index.
+        """Builds a searcher from the parts of an index.
 
         Args:
             passages: row -> passage.
             vocabulary: term -> column.
             matrix: compressed columns: scores float32 [entries], rows int32 [entries], starts int64 [columns + 1].
-            index_id: what goes into records.
-            id_rank: int64 [passages], a row's place in the order of ids; None if the rows are in that order.
+            index_id: recorded with every rollout.
+            id_rank: int64 [passages], position of each row in id order; None if the rows are in id order.
         """
         self.index_id = index_id
         self._passages = passages
@@ -66,7 +66,7 @@ class Bm25sSearcher:
             passages: at least one.
             k1: term-frequency saturation.
             b: length normalisation.
-            index_id: what goes into records; by default a digest of corpus and parameters.
+            index_id: recorded with every rollout; by default a digest of corpus and parameters.
         """
         vocabulary: dict[str, int] = {}
         ids = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms(p.contents)] for p in passages]
@@ -83,7 +83,7 @@ class Bm25sSearcher:
         """Nothing to release."""
 
     def save(self, folder: Path) -> None:
-        """Writes the matrix and the vocabulary of passages that stand in id order; `load` reads them back."""
+        """Writes the matrix and the vocabulary; the passages must be in id order. `load` reads them back."""
         arrays: tuple[NDArray[Any], ...] = (self._data, self._rows, self._starts)
         for name, array in zip(_ARRAYS, arrays):
             np.save(folder / f"{name}.npy", array)
@@ -91,7 +91,7 @@ class Bm25sSearcher:
 
     @classmethod
     def load(cls, folder: Path, passages: Sequence[Passage], index_id: str) -> Bm25sSearcher:
-        """Opens what `save` wrote; the matrix stays on disk until it is read."""
+        """Opens what `save` wrote; the matrix is memory-mapped."""
         data, rows, starts = (np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _ARRAYS)
         vocabulary = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
         return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
@@ -103,8 +103,8 @@ class Bm25sSearcher:
         spans = [slice(self._starts[column], self._starts[column + 1]) for column in columns]
         entries = np.concatenate([self._rows[span] for span in spans])
         weights = np.concatenate([self._data[span] for span in spans]).astype(np.float64)
-        # bincount adds in float64, so that the order of a query's terms does not show in the float32 score
-        if len(entries) * 8 > len(self._passages):  # sorting many entries costs more than a slot for every passage
+        # float64 sums, so that the order of a query's terms does not change the float32 score
+        if len(entries) * 8 > len(self._passages):  # one slot per passage is cheaper than sorting many entries
             totals = np.bincount(entries, weights, len(self._passages))
             rows = np.flatnonzero(totals)
             scores = totals[rows].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Numbers that have a least value, refused before anything starts."""
+"""Range checks of settings, made before any work starts."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ MOST_SEED = 2**63 - 1
 
 
 def at_least(least: int, numbers: Mapping[str, float]) -> None:
-    """Refuses the first of the named numbers that lies below `least`, is infinite or is no number."""
+    """Raises `BerrypickError` for the first of the named numbers that is below `least`, infinite or not a number."""
     for name, number in numbers.items():
         if not least <= number < float("inf"):
             raise BerrypickError(f"{name} must be at least {least}, got {number}")
 
 
 def flags_at_least(least: int, command: object, *names: str) -> None:
-    """The same for attributes of a command, called as its flags are; None was not given."""
+    """`at_least` for attributes of a command, reported by their flags; None means the flag is unset."""
     values = {f"--{name.replace('_', '-')}": getattr(command, name) for name in names}
     at_least(least, {flag: value for flag, value in values.items() if value is not None})
 
 
 def check_bm25(k1: float, b: float) -> None:
-    """Refuses parameters that BM25 does not have."""
+    """Raises `BerrypickError` unless k1 and b are valid BM25 parameters."""
     if not (0 <= k1 < float("inf") and 0 <= b <= 1):
         raise BerrypickError(f"--k1 must be at least 0, --b from 0 to 1, got {k1} and {b}")
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuses seeds that a generator does not take."""
+    """Raises `BerrypickError` for a seed that a generator does not accept."""
     for seed in seeds:
         if not 0 <= seed <= MOST_SEED:
             raise BerrypickError(f"a seed must be a whole number from 0 to {MOST_SEED}, got {seed}")

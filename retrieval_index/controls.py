@@ -1,4 +1,4 @@
-"""Searchers that know nothing or everything: what is accuracy worth when retrieval says nothing, or all?"""
+"""Control searchers: how accurate is a policy when retrieval returns nothing, random passages, or the evidence?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EmptySearcher", "OracleSearcher", "RandomSearcher"]
 
 
 class EmptySearcher:
-    """Finds nothing."""
+    """`Searcher` that finds nothing."""
 
     index_id = "empty"
 
@@ -27,7 +27,7 @@ class EmptySearcher:
 
 
 class RandomSearcher:
-    """k passages drawn by a hash of the query, the same for the same query; a smaller k gives a part of them."""
+    """`Searcher` that draws k passages by a hash of the query; a smaller k gives the first of the same passages."""
 
     def __init__(self, passages: Sequence[Passage], seed: int = 0) -> None:
         self.index_id = hashlib.sha256(f"random|{seed}|{corpus_sha256(passages)}".encode()).hexdigest()
@@ -43,7 +43,7 @@ class RandomSearcher:
     def _one(self, query: str, k: int) -> list[Hit]:
         digest = hashlib.sha256(f"{self._seed}|{query}".encode(errors="surrogatepass")).digest()
         generator = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-        rows: dict[int, None] = {}  # drawn one by one, so that the first k do not depend on k
+        rows: dict[int, None] = {}  # drawn one by one, so the first hits do not depend on k
         while len(rows) < min(k, len(self._passages)):
             rows[int(generator.integers(len(self._passages)))] = None
         picked = [self._passages[row] for row in rows]
@@ -51,7 +51,7 @@ class RandomSearcher:
 
 
 class OracleSearcher:
-    """Gives each known query its passages."""
+    """`Searcher` that returns fixed passages for each known query."""
 
     def __init__(self, answers: Mapping[str, Sequence[Passage]]) -> None:
         digest = hashlib.sha256(b"oracle")
@@ -62,7 +62,7 @@ class OracleSearcher:
         self._answers = answers
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The first k passages of each query, by id; none for others."""
+        """The first k passages of each known query, ordered by id; no hits for other queries."""
         return [
             [Hit(p.id, p.title, p.text, 1.0) for p in sorted(self._answers.get(q, ()), key=lambda p: p.id)[: max(k, 0)]]
             for q in queries

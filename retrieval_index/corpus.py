@@ -1,4 +1,4 @@
-"""Passages and the JSONL files that hold them."""
+"""Passages, and reading and writing them as JSONL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class CorpusError(BerrypickError):
-    """A line that cannot be used; the message names file and line."""
+    """A line of a data file that cannot be used; the message names file and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +41,30 @@ class Passage:
 
     @property
     def contents(self) -> str:
-        """What is indexed: the title, if any, and the text."""
+        """The text that is indexed: the title, if any, and the passage text."""
         return f"{self.title}\n{self.text}" if self.title else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Passages of a file, and what was wrong with the lines that were skipped."""
+    """Passages of a file, and one message for each line that was skipped."""
 
     passages: tuple[Passage, ...]
     skipped: tuple[str, ...] = ()
 
 
-_CURE = "mend the line, or leave such lines out with --skip-bad"
+_CURE = "fix the line, or skip bad lines with --skip-bad"
 
 
 def read_jsonl(
     path: Path, *, skipped: list[str] | None = None, cure: str = _CURE
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Objects of a JSONL file, plain or .gz, with their line numbers; blank lines are passed over.
+    """Yields the objects of a JSONL file, plain or .gz, with their line numbers; skips blank lines.
 
     Args:
         path: the file.
-        skipped: where given, lines that are no JSON object are left out and listed here.
-        cure: what the message about such a line ends with.
+        skipped: if set, bad lines are skipped and their messages appended here.
+        cure: end of the error message; what the user can do.
 
     Raises:
         CorpusError: the file cannot be read, or a line is no JSON object.
@@ -81,14 +81,14 @@ def read_jsonl(
 
 
 def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
-    """Reads passages.
+    """Reads passages from JSONL.
 
     A line is {"id", "title", "text"}, or {"id", "contents"} with the title in double quotes on the first line (the
-    Search-R1 and FlashRAG convention); where both stand, title and text win.
+    Search-R1 and FlashRAG convention); if a line has both, title and text win.
 
     Args:
         path: JSONL, plain or .gz.
-        skip_bad: leave bad lines out and list them, instead of refusing the file.
+        skip_bad: skip bad lines and list them, instead of raising.
 
     Raises:
         CorpusError: with file and line, for bad JSON, a missing, empty or mistyped field, a duplicate id or a lone
@@ -101,7 +101,7 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
         try:
             passage = parse_passage(path, number, _object(path, number, line))
             if passage.id in seen:
-                raise _bad(path, number, f"duplicate id {passage.id!r}", "give each passage its own id")
+                raise _bad(path, number, f"duplicate id {passage.id!r}", "give each passage a unique id")
         except CorpusError as error:
             if not skip_bad:
                 raise
@@ -110,12 +110,12 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
         seen.add(passage.id)
         passages.append(passage)
     if not passages:
-        raise CorpusError(f"{path}: no passages; give a JSONL file with one passage a line")
+        raise CorpusError(f"{path}: no passages; give a JSONL file with one passage per line")
     return Corpus(tuple(passages), tuple(skipped))
 
 
 def write_corpus(path: Path, passages: Iterable[Passage]) -> None:
-    """Writes {"id", "title", "text"} lines, plain or .gz by the name; the same passages give the same bytes."""
+    """Writes {"id", "title", "text"} lines, compressed if the name ends with .gz; equal passages give equal bytes."""
     body = "".join(
         json.dumps({"id": p.id, "title": p.title, "text": p.text}, ensure_ascii=False) + "\n" for p in passages
     ).encode()
@@ -123,7 +123,7 @@ def write_corpus(path: Path, passages: Iterable[Passage]) -> None:
 
 
 def corpus_sha256(passages: Iterable[Passage]) -> str:
-    """Digest of ids, titles and texts in id order, so that the order of a file's lines does not matter."""
+    """Digest of ids, titles and texts in id order; independent of the order of the passages."""
     digest = hashlib.sha256()
     for passage in sorted(passages, key=lambda p: p.id):
         digest.update(json.dumps([passage.id, passage.title, passage.text]).encode())
@@ -146,30 +146,30 @@ def _object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dict[str
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits
-        raise _bad(path, number, f"no valid JSON ({error})", cure) from error
+        raise _bad(path, number, f"not valid JSON ({error})", cure) from error
     if not isinstance(value, dict):
-        raise _bad(path, number, "no JSON object", cure)
+        raise _bad(path, number, "not a JSON object", cure)
     return value
 
 
 def parse_passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
-    """One passage of a JSON object; raises `CorpusError` with file and line, see `read_corpus`."""
+    """The passage of a JSON object; raises `CorpusError` with file and line, see `read_corpus`."""
     key = line.get("id")
     if not isinstance(key, str) or not key.strip():
-        raise _bad(path, number, "id must be a text that is not empty")
+        raise _bad(path, number, "id must be a non-empty string")
     title, text = line.get("title"), line.get("text")
     if text is None and isinstance(line.get("contents"), str):
         title, text = split_contents(line["contents"])
     for name, value in (("title", title if title is not None else ""), ("text", text)):
         if not isinstance(value, str):
-            raise _bad(path, number, f"{name} must be a text")
+            raise _bad(path, number, f"{name} must be a string")
         if _has_lone_surrogate(value):
-            raise _bad(path, number, f"{name} holds a lone surrogate")
+            raise _bad(path, number, f"{name} contains a lone surrogate")
     assert isinstance(text, str)
     if not text.strip():
         raise _bad(path, number, "text is empty")
     if _has_lone_surrogate(key):
-        raise _bad(path, number, "id holds a lone surrogate")
+        raise _bad(path, number, "id contains a lone surrogate")
     return Passage(key, title or "", text)
 
 

@@ -1,4 +1,4 @@
-"""Dense search: queries become vectors, an index of vectors gives rows, rows become passages."""
+"""Dense search: encodes queries, searches an index of vectors, and looks up the passages of the rows it returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DenseSearcher", "VectorIndex"]
 
 
 class VectorIndex(Protocol):
-    """An index of unit vectors: FAISS, Milvus, anything that gives rows for vectors."""
+    """An index of unit vectors, for example in FAISS or Milvus."""
 
     @property
     def d(self) -> int:
@@ -26,16 +26,16 @@ class VectorIndex(Protocol):
 
     @property
     def ntotal(self) -> int:
-        """How many there are."""
+        """Number of vectors."""
         ...
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Inner products float32 and rows int64, [queries, k], best first; row -1 where there are no more."""
+        """Inner products float32 and rows int64, [queries, k], best first; row -1 if there are no more."""
         ...
 
 
 class DenseSearcher:
-    """`Searcher` over an index of passage vectors. Blank queries give no hits; ties stand by id over the tie set."""
+    """`Searcher` over an index of passage vectors. Blank queries have no hits; complete tie sets are ordered by id."""
 
     def __init__(
         self,
@@ -45,24 +45,24 @@ class DenseSearcher:
         encoder: Encoder,
         id_rank: NDArray[np.int64] | None = None,
     ) -> None:
-        """Puts an index and its passages together.
+        """Combines an index of vectors with its passages and encoder.
 
         Args:
             index: of the passage vectors.
             passages: row -> passage.
-            index_id: what goes into records.
-            encoder: of the queries; the one that encoded the passages.
-            id_rank: int64 [passages], a row's place in the order of ids; None if the rows are in that order.
+            index_id: recorded with every rollout.
+            encoder: encodes the queries; must be the one that encoded the passages.
+            id_rank: int64 [passages], position of each row in id order; None if the rows are in id order.
         """
         if index.d != encoder.dim:
             raise BerrypickError(
-                f"the index holds vectors of {index.d} numbers, encoder {encoder.name!r} makes {encoder.dim}; "
-                "give the encoder that built it"
+                f"the index has vectors of dimension {index.d}, encoder {encoder.name!r} makes {encoder.dim}; "
+                "use the encoder that built the index"
             )
         if index.ntotal != len(passages):
             raise BerrypickError(
-                f"the index holds {index.ntotal} vectors, the corpus {len(passages)} passages; "
-                "give the pair that was built together"
+                f"the index has {index.ntotal} vectors, the corpus {len(passages)} passages; "
+                "use the corpus that the index was built from"
             )
         self.index_id = index_id
         self._index: VectorIndex | None = index
@@ -80,11 +80,17 @@ class DenseSearcher:
         return [list(found.get(query, ())) for query in queries]
 
     def close(self) -> None:
-        """Drops the vectors."""
+        """Releases the vectors."""
         self._index = None
 
     def _complete(self, index: VectorIndex, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """Asks for more rows until the tie set at rank k is complete."""
+        """Fetches more rows until the tie set at rank k is complete.
+
+        Args:
+            index: of the passage vectors.
+            vectors: float32 [queries, dim].
+            k: hits per query.
+        """
         total = len(self._passages)
         out: list[list[Hit]] = [[] for _ in vectors]
         pending = np.arange(len(vectors))
@@ -102,7 +108,7 @@ class DenseSearcher:
         return out
 
     def _hits(self, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> list[Hit]:
-        found = rows >= 0  # -1 fills up where an index found no more
+        found = rows >= 0  # -1 pads rows for which the index found fewer
         scores, rows = scores[found], rows[found]
         order = rows if self._id_rank is None else self._id_rank[rows]
         hits = []

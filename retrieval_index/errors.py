@@ -1,4 +1,4 @@
-"""The root of every error berrypick raises on purpose: one clear line that ends with the cure."""
+"""The errors that berrypick raises on purpose: each is one line that ends with what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_NAMES = 30
 
 
 class UnknownNameError(BerrypickError):
-    """A name nobody registered; the message offers the nearest known ones."""
+    """A name that is not registered; the message offers the nearest known names."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -26,7 +26,7 @@ class UnknownNameError(BerrypickError):
 
 
 class MissingExtraError(BerrypickError):
-    """An optional dependency is not installed; the message says which extra brings it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""
 
     def __init__(self, feature: str, extra: str, cause: object = "") -> None:
         detail = f" ({cause})" if str(cause) else ""
@@ -34,4 +34,4 @@ class MissingExtraError(BerrypickError):
 
 
 class SearchUnavailableError(BerrypickError):
-    """A retriever that stayed away after all retries; an episode that meets it can end cleanly and be counted."""
+    """A searcher that is still unavailable after all retries; episodes catch it, end and are counted as failed."""

@@ -37,13 +37,13 @@ logger = logging.getLogger(__name__)
 KINDS = ("flat", "hnsw", "ivfpq")
 _CHUNK = 65536
 _GPU_MOST_HITS = 2048
-_GPU_SHARED_BYTES = 48 << 10  # of a block; IVF-PQ keeps its tables there
+_GPU_SHARED_BYTES = 48 << 10  # shared memory of a block, where IVF-PQ stores its tables
 _SMALL_BATCH = 3  # below this FAISS's one-by-one kernel is faster than a matrix product
 _KERNEL = threading.Lock()
 
 
 class FlatVectors:
-    """Exact search over vectors that may be a memory map: nothing is copied into an index of FAISS's own."""
+    """Exact search over vectors, which may be memory-mapped: nothing is copied into a FAISS index."""
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
         self.vectors = vectors
@@ -58,7 +58,7 @@ class FlatVectors:
 
 
 class FaissVectors:
-    """A FAISS index behind the `VectorIndex` contract."""
+    """A FAISS index as a `VectorIndex`."""
 
     def __init__(self, index: Any) -> None:
         self._index = index
@@ -72,11 +72,11 @@ class FaissVectors:
 
 
 def build_graph(vectors: NDArray[np.float32], kind: str) -> Any:
-    """An approximate FAISS index over unit vectors; one thread adds to the graph, so that building is deterministic.
+    """Builds an approximate FAISS index over unit vectors. HNSW graphs are built by one thread, so they are deterministic.
 
     Args:
-        vectors: float32 [passages, dim]; may be a memory map, is read in chunks.
-        kind: "hnsw" (M = 32, efConstruction = 200, efSearch = 80) or "ivfpq" (4 sqrt(n) lists, a byte for 8
+        vectors: float32 [passages, dim]; may be memory-mapped, read in chunks.
+        kind: "hnsw" (M = 32, efConstruction = 200, efSearch = 80) or "ivfpq" (4 sqrt(n) lists, one byte per 8
             dimensions, 16 lists probed).
     """
     faiss = load_faiss()
@@ -104,7 +104,7 @@ def build_graph(vectors: NDArray[np.float32], kind: str) -> Any:
 
 def _ivfpq(faiss: Any, count: int, dim: int) -> Any:
     if count < 640:
-        raise BerrypickError(f"ivfpq trains on at least 640 passages, here are {count}; choose --kind flat or hnsw")
+        raise BerrypickError(f"ivfpq needs at least 640 passages to train, got {count}; choose --kind flat or hnsw")
     bits = 8 if count >= 39 * 256 else 4
     lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
     parts = next(parts for parts in range(max(1, dim // 8), 0, -1) if dim % parts == 0)
@@ -112,7 +112,7 @@ def _ivfpq(faiss: Any, count: int, dim: int) -> Any:
 
 
 def recall_at(index: VectorIndex, exact: FlatVectors, queries: NDArray[np.float32], k: int = 10) -> float:
-    """Share of the exact top k that an index finds too, averaged over queries float32 [queries, dim]."""
+    """Share of the exact top k that an index also finds, averaged over queries, float32 [queries, dim]."""
     k = min(k, exact.ntotal)
     _, truth = exact.search(queries, k)
     _, found = index.search(queries, k)
@@ -125,19 +125,19 @@ def write_graph(index: Any, path: Path) -> None:
 
 
 def read_graph(path: Path) -> Any:
-    """Reads a FAISS index, ours or anybody's; large Flat ones stay on disk until they are read."""
+    """Reads a FAISS index file; large Flat indexes are memory-mapped."""
     faiss = load_faiss()
     try:
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except (RuntimeError, AttributeError):  # kinds that cannot be mapped, older FAISS
+    except (RuntimeError, AttributeError):  # older FAISS, and kinds that cannot be memory-mapped
         try:
             return faiss.read_index(str(path))
         except RuntimeError as error:
-            raise BerrypickError(f"{path} is no FAISS index; give the file that faiss.write_index made") from error
+            raise BerrypickError(f"{path} is not a FAISS index; use a file that faiss.write_index wrote") from error
 
 
 class GpuVectors:
-    """An index on the GPU; more hits than a GPU selects (2,048) are asked of the same index on the CPU."""
+    """An index on the GPU, with the same index on the CPU for searches of more than 2,048 hits, the GPU's limit."""
 
     def __init__(self, gpu: Any, cpu: VectorIndex) -> None:
         self._gpu, self._cpu = FaissVectors(gpu), cpu
@@ -149,25 +149,25 @@ class GpuVectors:
 
 
 def graph_index(index: Any) -> VectorIndex:
-    """A FAISS index ready to search: on the first GPU where FAISS sees one and has the kind there, else on the CPU.
+    """A FAISS index ready to search: on the first GPU if FAISS sees one that supports this kind, else on the CPU.
 
-    HNSW graphs stay on the CPU. CUDA_VISIBLE_DEVICES chooses the GPU, or hides it.
+    HNSW graphs stay on the CPU. CUDA_VISIBLE_DEVICES selects or hides the GPU.
     """
     faiss, cpu = load_faiss(), FaissVectors(index)
     if not has_gpu() or "HNSW" in type(index).__name__:
         return cpu
     options = faiss.GpuClonerOptions()
     pq = getattr(index, "pq", None)
-    options.useFloat16 = pq is not None and pq.M * 256 * 4 > _GPU_SHARED_BYTES  # else its tables do not fit
+    options.useFloat16 = pq is not None and pq.M * 256 * 4 > _GPU_SHARED_BYTES  # float32 tables would not fit
     try:
         return GpuVectors(faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index, options), cpu)
     except RuntimeError as error:
-        logger.warning("searching on the CPU, the GPU does not take this index: %s", str(error).splitlines()[-1])
+        logger.warning("searching on the CPU, the GPU does not accept this index: %s", str(error).splitlines()[-1])
         return cpu
 
 
 def flat_index(vectors: NDArray[np.float32]) -> VectorIndex:
-    """Exact search: over the memory map on a CPU, over a copy on a GPU if it fits there."""
+    """Exact search: over the memory-mapped vectors on the CPU, or over a copy on the GPU if it fits."""
     faiss, cpu = load_faiss(), FlatVectors(vectors)
     if not has_gpu():
         return cpu
@@ -176,7 +176,7 @@ def flat_index(vectors: NDArray[np.float32]) -> VectorIndex:
         for at in range(0, len(vectors), _CHUNK):
             gpu.add(np.ascontiguousarray(vectors[at : at + _CHUNK]))
     except RuntimeError as error:
-        logger.warning("searching on the CPU, the GPU does not take these vectors: %s", str(error).splitlines()[-1])
+        logger.warning("searching on the CPU, the GPU does not accept these vectors: %s", str(error).splitlines()[-1])
         return cpu
     return GpuVectors(gpu, cpu)
 
@@ -189,7 +189,7 @@ def has_gpu() -> bool:
 
 @contextmanager
 def fast_kernel(num_queries: int) -> Iterator[None]:
-    """Lets FAISS multiply matrices for batches: its threshold is process-wide and by default beyond any batch."""
+    """Makes FAISS use matrix products for batches. Its threshold is process-wide and by default above any batch size."""
     faiss = load_faiss()
     with _KERNEL:
         before = faiss.cvar.distance_compute_blas_threshold
@@ -201,9 +201,9 @@ def fast_kernel(num_queries: int) -> Iterator[None]:
 
 
 def load_faiss() -> Any:
-    """The faiss module; raises `MissingExtraError` where it is not installed."""
+    """The faiss module; raises `MissingExtraError` if it is not installed."""
     if find_spec("faiss") is None:
-        raise MissingExtraError("dense search", "cpu", "faiss is not installed; [gpu] brings the GPU build")
+        raise MissingExtraError("dense search", "cpu", "faiss is not installed; [gpu] installs the GPU build")
     import faiss
 
     return faiss

@@ -14,8 +14,8 @@ class HybridSearcher:
     """`Searcher` whose score is the sum over searchers of 1 / (constant + rank), rank from 1.
 
     Attributes:
-        depth: hits asked of each searcher; a passage below that rank counts nothing there.
-        constant: how much lower ranks still count.
+        depth: hits requested from each searcher; lower ranks add nothing.
+        constant: the larger, the more lower ranks count.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class HybridSearcher:
         self.index_id = index_id or hashlib.sha256(key.encode()).hexdigest()
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Top k passages of each query by (-score, id), of those that some searcher has among its first `depth`."""
+        """Top k passages of each query by (-score, id), among the first `depth` hits of every searcher."""
         if k < 1:
             return [[] for _ in queries]
         rankings = [searcher.search(queries, self.depth) for searcher in self._searchers]

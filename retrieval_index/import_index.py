@@ -1,4 +1,4 @@
-"""Indexes that others built, taken over as they are: nothing is copied, encoded or indexed again."""
+"""Imports indexes that other tools built, without copying, encoding or indexing anything again."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ ID_RANK = "id_rank.npy"
 
 
 def import_faiss(index: Path, corpus: Path, encoder: str, out: Path, *, overwrite: bool = False) -> Manifest:
-    """Takes over a FAISS index with its corpus, e.g. Search-R1's `e5_Flat.index` and `wiki-18.jsonl`.
+    """Imports a FAISS index with its corpus, for example Search-R1's `e5_Flat.index` and `wiki-18.jsonl`.
 
-    Row i of the index is line i of the corpus. Both stay where they are; the folder gets the manifest, line offsets
-    and the order of ids. Checked: every line, distinct ids, one vector a passage, inner product as metric, the
-    encoder's width; and that encoding some passages again gives their stored vectors, where the index can show them.
+    Row i of the index is line i of the corpus. Both files stay in place; the folder gets the manifest, line
+    offsets and the order of ids. The import checks every line, that ids are distinct, that there is one vector per
+    passage, that the metric is inner product, and the dimension of the encoder. If the index can reconstruct vectors,
+    it also checks that the encoder reproduces some of them.
 
     Args:
-        index: what `faiss.write_index` wrote.
+        index: a file that `faiss.write_index` wrote.
         corpus: JSONL with {"id", "contents"} or {"id", "title", "text"}; a .gz is unpacked into the folder.
-        encoder: the one that made the vectors, see `load_encoder`.
+        encoder: the encoder of the vectors, see `load_encoder`.
         out: the index folder.
         overwrite: replace an existing index.
     """
     check_target("faiss", out, overwrite=overwrite)
     for path, what in ((index, "--index"), (corpus, "--corpus")):
         if not path.is_file():
-            raise BerrypickError(f"no file {path}; give {what} FILE")
+            raise BerrypickError(f"there is no file {path}; give {what} FILE")
     from .encoder import load_encoder
 
     model = load_encoder(encoder)
@@ -72,10 +73,10 @@ def import_faiss(index: Path, corpus: Path, encoder: str, out: Path, *, overwrit
 
 
 def import_lucene(folder: Path, out: Path, *, k1: float = 0.9, b: float = 0.4, overwrite: bool = False) -> Manifest:
-    """Takes over a Lucene folder that Anserini or Pyserini made with stored raw documents (-storeRaw).
+    """Imports a Lucene folder that Anserini or Pyserini made with stored raw documents (-storeRaw).
 
-    The folder stays where it is; passages are read out of it once. Checked: every document has an id of its own
-    and raw text, none was deleted.
+    The folder stays in place; its passages are read once. The import checks that every document has a unique id and raw
+    text, and that none was deleted.
 
     Args:
         folder: the Lucene index.
@@ -86,15 +87,13 @@ def import_lucene(folder: Path, out: Path, *, k1: float = 0.9, b: float = 0.4, o
     """
     check_target("lucene", out, overwrite=overwrite)
     if not list(folder.glob("segments_*")):
-        raise BerrypickError(f"{folder} is no Lucene index (no segments file); give --lucene FOLDER")
+        raise BerrypickError(f"{folder} is not a Lucene index (it has no segments file); give --lucene FOLDER")
     from .lucene_index import stored_passages
 
     passages = sorted(stored_passages(folder), key=lambda passage: passage.id)
     for before, after in itertools.pairwise(passages):
         if before.id == after.id:
-            raise CorpusError(
-                f"{folder}: two documents have the id {after.id!r}; index them again under ids of their own"
-            )
+            raise CorpusError(f"{folder}: two documents have the id {after.id!r}; index them again with unique ids")
 
     def fill(work: Path) -> Manifest:
         write_passages(work, passages)
@@ -117,18 +116,20 @@ def _table(corpus: Path, work: Path) -> PassageTable:
         return PassageTable.open(work)
     offsets = line_offsets(corpus)
     if not len(offsets):
-        raise CorpusError(f"{corpus}: no passages; give a JSONL file with one passage a line")
+        raise CorpusError(f"{corpus}: no passages; give a JSONL file with one passage per line")
     np.save(work / OFFSETS, offsets)
     return PassageTable(corpus, offsets)
 
 
 def _id_rank(corpus: Path, table: PassageTable) -> NDArray[np.int64]:
-    """A row's place in the order of ids; reads every line, and so finds bad ones and ids that repeat."""
+    """int64 [passages], position of each row in id order; reads every line, so it finds bad lines and repeated ids."""
     ids = [passage.id for passage in table]
     order = sorted(range(len(ids)), key=ids.__getitem__)
     for before, row in itertools.pairwise(order):
         if ids[before] == ids[row]:
-            raise CorpusError(f"{corpus}: passages {before + 1} and {row + 1} have the same id {ids[row]!r}; mend one")
+            raise CorpusError(
+                f"{corpus}: passages {before + 1} and {row + 1} have the same id {ids[row]!r}; change one"
+            )
     rank = np.empty(len(ids), np.int64)
     rank[order] = np.arange(len(ids))
     return rank
@@ -136,14 +137,16 @@ def _id_rank(corpus: Path, table: PassageTable) -> NDArray[np.int64]:
 
 def _check_metric(path: Path, index: Any) -> None:
     if index.metric_type != load_faiss().METRIC_INNER_PRODUCT:
-        raise BerrypickError(f"{path} ranks by distance, not by inner product; build it over unit vectors with IP")
+        raise BerrypickError(
+            f"{path} ranks by distance, not by inner product; build it with METRIC_INNER_PRODUCT over unit vectors"
+        )
 
 
 def _agreement(index: Any, table: PassageTable, model: Any, count: int = 8) -> float | None:
-    """Least cosine between stored vectors and those the encoder makes now; None where the index cannot show them.
+    """Smallest cosine between stored vectors and those the encoder makes now; None if vectors cannot be reconstructed.
 
     Raises:
-        BerrypickError: below .8: another encoder, another order of the corpus, or another corpus.
+        BerrypickError: it is below 0.8, so the encoder, the corpus or its order is not that of the index.
     """
     rows = sorted({int(row) for row in np.linspace(0, len(table) - 1, count)})
     try:
@@ -155,12 +158,12 @@ def _agreement(index: Any, table: PassageTable, model: Any, count: int = 8) -> f
     least = float(np.min((stored * fresh).sum(1) / np.maximum(norms, 1e-12)))
     if least < 0.8:
         raise BerrypickError(
-            f"encoder {model.name!r} does not give the stored vectors (least cosine {least:.2f} over {len(rows)} "
-            "passages); give the encoder and the corpus file that the index was built from"
+            f"encoder {model.name!r} does not reproduce the stored vectors (smallest cosine {least:.2f} over {len(rows)} "
+            "passages); use the encoder and the corpus file that the index was built from"
         )
     return round(least, 4)
 
 
 def _as_search_r1(passage: Passage) -> str:
-    """What Search-R1's index builder encodes: the title in quotes on a line of its own."""
+    """The text that Search-R1's index builder encodes: the title in quotes on the first line."""
     return f'"{passage.title}"\n{passage.text}' if passage.title else passage.text

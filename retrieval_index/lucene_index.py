@@ -26,7 +26,7 @@ _ARGUMENTS = ("-input", "", "-collection", "JsonCollection", "-threads", "1")
 
 
 def docid(row: int) -> str:
-    """The id Lucene knows a row by. As text it sorts like the row, so Lucene breaks ties as the contract wants them."""
+    """The Lucene document id of a row. As text it sorts like the row number, so Lucene breaks ties in id order."""
     return f"{row:010d}"
 
 
@@ -36,13 +36,13 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
     Args:
         passages: in id order.
         folder: of the Lucene index.
-        progress: is told how many passages were added since the last call.
+        progress: called with the number of passages added since the last call.
 
     Returns:
-        Whether the documents' numbers ascend with the ids, as they should.
+        Whether document numbers ascend with the ids, which is expected.
 
     Raises:
-        BerrypickError: Lucene could not write, or left passages out.
+        BerrypickError: Lucene could not write, or skipped passages.
     """
     start_jvm()
     import jnius
@@ -63,14 +63,14 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
     reader = LuceneReader(folder)
     reader.close()
     if reader.num_docs != len(passages):
-        raise BerrypickError(f"Lucene took {reader.num_docs} of {len(passages)} passages; please report their ids")
+        raise BerrypickError(f"Lucene indexed {reader.num_docs} of {len(passages)} passages; please report their ids")
     return reader.ordered
 
 
 def _keep_order(indexer: Any) -> None:
-    """Segments are merged with their neighbours only, so that documents stay in id order however many there are.
+    """Merges only neighbouring segments, so that documents stay in id order at any corpus size.
 
-    Anserini's buffer of 2 GB would not fit into the heap beside what fills it.
+    The buffer is smaller than Anserini's 2 GB, which would not leave room for anything else in the heap.
     """
     import jnius
 
@@ -82,11 +82,11 @@ def _keep_order(indexer: Any) -> None:
 
 
 class LuceneSearcher:
-    """`Searcher` over a Lucene index; ids, titles and texts come from the store's passages.
+    """`Searcher` over a Lucene index; ids, titles and texts come from the index folder's passages.
 
-    An index of `build_lucene` gives rows in the contract's order at once. One that others built may number its
-    documents in any order: some more hits than asked are read then, and where even the last of them ties with the
-    k-th, Lucene sorts by id itself.
+    An index of `build_lucene` returns rows in the contract's order. One that another tool built may number its
+    documents in any order. Then a few more than k hits are read, and if even the last of them ties with the k-th,
+    Lucene sorts by id itself.
     """
 
     is_lexical = True
@@ -108,12 +108,12 @@ class LuceneSearcher:
         Args:
             folder: the Lucene index.
             passages: row -> passage.
-            index_id: what goes into records.
+            index_id: recorded with every rollout.
             k1: term-frequency saturation.
             b: length normalisation.
-            threads: of a batch; the machine's processors by default.
-            row_of: Lucene's docid -> row; must keep the order.
-            ordered: whether document numbers ascend with the docids; None: look.
+            threads: threads that search a batch; by default one per processor.
+            row_of: Lucene's docid -> row; must preserve their order.
+            ordered: whether document numbers ascend with the docids; None checks.
         """
         self.index_id = index_id
         self._passages, self._row_of = passages, row_of
@@ -143,7 +143,7 @@ class LuceneSearcher:
         self._reader.close()
 
     def _all(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Lucene runs outside Python's lock; handing a search to a thread pays once it takes longer than its hits."""
+        """Lucene releases Python's lock, so threads help once a search takes longer than handing it to a thread."""
         began = time.perf_counter()
         rows = [self._rows(queries[0], k)]
         rest = queries[1:]
@@ -152,7 +152,7 @@ class LuceneSearcher:
         else:
             try:
                 rows += self._pool.map(lambda query: self._rows(query, k), rest)
-            except RuntimeError as error:  # the pool takes nothing after it was shut down
+            except RuntimeError as error:  # the pool was shut down
                 raise BerrypickError("this index was closed; open it again") from error
         return [[self._hit(row, score) for row, score in ranking] for ranking in rows]
 
@@ -167,7 +167,7 @@ class LuceneSearcher:
             return reader.best(query, k)
         fetch = k + _MARGIN
         found = reader.best(query, fetch)
-        if len(found) == fetch and found[k - 1][1] == found[-1][1]:  # the tie set goes on beyond what was read
+        if len(found) == fetch and found[k - 1][1] == found[-1][1]:  # the tie set continues beyond what was read
             found = reader.best_by_id(query, k)
         elif len(found) > k:
             found = [pair for pair in found if pair[1] >= found[k - 1][1]]
@@ -176,18 +176,18 @@ class LuceneSearcher:
 
 
 def stored_passages(folder: Path) -> Iterator[Passage]:
-    """Reads the passages out of a Lucene folder that keeps its raw documents.
+    """Yields the passages of a Lucene folder with stored raw documents.
 
     Raises:
-        BerrypickError: Lucene cannot open it, or a document without id or raw text.
+        BerrypickError: Lucene cannot open it, or a document has no id or raw text.
     """
     reader = LuceneReader(folder)
     if reader.has_deletions:
-        raise BerrypickError(f"{folder} holds deleted documents; merge it into one segment (-optimize) first")
+        raise BerrypickError(f"{folder} contains deleted documents; merge it into one segment (-optimize) first")
     for number in range(reader.num_docs):
         key, raw = reader.docid(number), reader.raw(number)
         if not key or not raw:
-            raise BerrypickError(f"{folder}: document {number} keeps no raw text; index it again with -storeRaw")
+            raise BerrypickError(f"{folder}: document {number} has no stored raw text; index it again with -storeRaw")
         try:
             value = json.loads(raw)
         except ValueError:

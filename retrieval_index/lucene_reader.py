@@ -1,4 +1,4 @@
-"""A Lucene folder opened for search: Anserini's analyzer and query over Lucene's own search by score."""
+"""Reads a Lucene folder: Anserini's analyzer and query with Lucene's search by score."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _RAW = "raw"
 class LuceneReader:
     """Documents of a Lucene folder by number, and the best of them for a query. Thread-safe.
 
-    pyjnius keeps the receiver of a call in the method, which all objects of a class share: so that threads do not meet
-    there, every receiver and argument below stands in a variable of its own before the call.
+    pyjnius stores the receiver of a call in the method object, which all instances of a class share. Every receiver and
+    argument below is therefore a local variable before the call, so that threads do not overwrite each other's.
 
     Anserini's own search sorts by (score, id). Lucene then cannot skip a document that ties with the k-th best so far,
     and common terms tie by the hundred thousand; Lucene's search by score alone skips them and breaks ties by document
-    number. Where the numbers ascend with the ids (`ordered`), as in every index of `build_lucene`, that is the same
+    number. If the numbers ascend with the ids (`ordered`), as in every index of `build_lucene`, that is the same
     order.
 
     Attributes:
@@ -38,7 +38,7 @@ class LuceneReader:
             folder: a Lucene index with Anserini's fields.
             k1: BM25's term-frequency saturation.
             b: BM25's length normalisation.
-            ordered: what is known of the documents' order; None: look.
+            ordered: whether document numbers ascend with the ids; None checks.
 
         Raises:
             BerrypickError: Lucene cannot open it.
@@ -47,7 +47,7 @@ class LuceneReader:
         import jnius
 
         classes = ("TopDocs", "ScoreDoc") if ordered else ("TopDocs", "ScoreDoc", "TopFieldDocs", "FieldDoc")
-        for name in classes:  # not for the first time in several threads
+        for name in classes:  # loading a class for the first time is not thread-safe
             jnius.autoclass(f"org.apache.lucene.search.{name}")
         self._java_error: type[Exception] = jnius.JavaException
         self._generator: Any = jnius.autoclass("io.anserini.search.query.BagOfWordsQueryGenerator")()
@@ -56,7 +56,7 @@ class LuceneReader:
             self._anserini.set_bm25(k1, b)
         except jnius.JavaException as error:
             raise BerrypickError(
-                f"Lucene cannot open {folder}: {first_line(error)}; give a folder of Anserini's that this version reads"
+                f"Lucene cannot open {folder}: {first_line(error)}; use an Anserini folder that this version of Lucene reads"
             ) from error
         self._analyzer, self._lucene = self._anserini.get_analyzer(), self._anserini.searcher
         self.num_docs = int(self._anserini.get_total_num_docs())
@@ -67,7 +67,7 @@ class LuceneReader:
 
     @property
     def has_deletions(self) -> bool:
-        """Whether some documents were deleted; they keep their numbers."""
+        """Whether some documents were deleted; their numbers are not reused."""
         reader = self._anserini.reader
         return bool(reader.hasDeletions())
 
@@ -76,7 +76,7 @@ class LuceneReader:
         return self._search(query, k)
 
     def best_by_id(self, query: str, k: int) -> list[tuple[int, float]]:
-        """(number, score) of the k best documents, by (-score, id): slower, see the class."""
+        """(number, score) of the k best documents, by (-score, id); slower than `best`."""
         return self.best(query, k) if self.ordered else self._search(query, k, self._score_then_id, True)
 
     def docid(self, number: int) -> str:
@@ -85,7 +85,7 @@ class LuceneReader:
         return str(document.get(_ID))
 
     def raw(self, number: int) -> str | None:
-        """The raw text of a document; None where none was stored."""
+        """The raw text of a document; None if it was not stored."""
         document = self._anserini.doc(number)
         text = document.get(_RAW)
         return None if text is None else str(text)
@@ -107,13 +107,13 @@ class LuceneReader:
 
 
 def first_line(error: object) -> str:
-    """What a Java exception says, without its stack."""
+    """The message of a Java exception, without its stack trace."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def _order() -> tuple[Any, Any]:
-    """Lucene's orders by id, as bytes of UTF-8, which is that of the code points; and by score, then id."""
+    """Lucene's sort orders by id, and by score then id. UTF-8 bytes sort like code points."""
     import jnius
 
     kind: Any = jnius.autoclass("org.apache.lucene.search.SortField$Type")
@@ -124,7 +124,7 @@ def _order() -> tuple[Any, Any]:
 
 
 def _is_ordered(reader: Any, by_id: Any) -> bool:
-    """Lucene's own check of a sorted index: compares each document's id with its neighbour's, some .15 s a million."""
+    """Lucene's check of a sorted index: compares neighbouring ids, about 0.15 s per million documents."""
     import jnius
 
     leaves = reader.leaves()

@@ -1,4 +1,4 @@
-"""What an index folder says of itself, and the checks that hold it to its word."""
+"""The manifest of an index folder, and the checks of the folder against it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BerrypickError
+from .files import aside_of
 
 __all__ = [
     "FORMAT",
@@ -31,20 +32,20 @@ _FULL_CHECK_BYTES = 32 << 20  # opening checks the digests of all files up to th
 
 
 class IndexFolderError(BerrypickError):
-    """An index that is missing, damaged, of another version or of another corpus."""
+    """An index that is missing, damaged, or of another version or corpus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an index folder says of itself.
+    """What an index folder contains and how it was built.
 
     Attributes:
-        format: version of the layout.
+        format: version of the folder layout.
         backend: a name of `backends.BACKENDS`.
         corpus_sha256: digest of the passages, see `corpus_sha256`.
-        num_passages: how many there are.
-        parameters: of the back end.
-        libraries: versions that built it; None for one that has none.
+        num_passages: number of passages.
+        parameters: parameters of the back end.
+        libraries: distribution -> version that built the index; None if it was not installed.
         files: path -> (bytes, SHA-256); paths are relative to the folder, or absolute for imported files.
     """
 
@@ -58,25 +59,25 @@ class Manifest:
 
     @property
     def index_id(self) -> str:
-        """SHA-256 of what decides the hits: back end, corpus, parameters, library versions.
+        """SHA-256 of everything that determines the hits: back end, corpus, parameters, library versions.
 
-        Digests of files are not in it: Lucene writes a random id into its files, so they differ between equal builds.
+        File digests are excluded: Lucene writes a random id into its files, so they differ between equal builds.
         """
         key = [self.format, self.backend, self.corpus_sha256, dict(self.parameters), dict(self.libraries)]
         return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> str:
-        """The file's text; ends with its own digest."""
+        """The text of manifest.json, which includes a digest of itself."""
         value = {name: getattr(self, name) for name in Manifest.__slots__}
         return json.dumps({**value, "manifest_sha256": _digest(value)}, indent=1, sort_keys=True) + "\n"
 
     def refused(self, folder: Path, reason: str) -> IndexFolderError:
-        """The error of an index that fails a check; ends with the command that rebuilds it."""
+        """The error for an index that fails a check; ends with the command that rebuilds it."""
         return _refused(folder, self.backend, reason)
 
 
 def library_versions(names: Sequence[str]) -> dict[str, str | None]:
-    """Installed versions; None where a distribution is not installed."""
+    """Installed versions; None for a distribution that is not installed."""
     out: dict[str, str | None] = {}
     for name in names:
         try:
@@ -87,25 +88,27 @@ def library_versions(names: Sequence[str]) -> dict[str, str | None]:
 
 
 def file_sums(folder: Path) -> dict[str, tuple[int, str]]:
-    """Path -> (bytes, SHA-256) of all files below a folder, but for those that are written when they are opened."""
+    """Path -> (bytes, SHA-256) of all files below a folder, except those that change when they are opened."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and _LIVE not in path.parts)
     return {path.relative_to(folder).as_posix(): (path.stat().st_size, sha256(path)) for path in paths}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Reads a manifest; refuses folders that hold none, damaged ones and other versions."""
+    """Reads the manifest of an index folder; raises if it is missing, damaged or of another version."""
     path = folder / MANIFEST
     if not path.is_file():
-        aside = folder.parent / f".{folder.name}.old"
+        aside = aside_of(folder)
         if not folder.exists() and aside.is_dir():
             raise IndexFolderError(
-                f"{folder} was being replaced by a build that was killed; get it back: mv {aside} {folder}"
+                f"{folder} was being replaced by a build that was killed; restore it: mv {aside} {folder}"
             )
-        raise IndexFolderError(f"{folder} is no berrypick index (no {MANIFEST}); build one: {_first_build(folder)}")
+        raise IndexFolderError(
+            f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}"
+        )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, dict):
-            raise TypeError("no object")
+            raise TypeError("not an object")
     except (OSError, ValueError, TypeError) as error:
         raise _refused(folder, "bm25s", "its manifest cannot be read") from error
     backend = value.get("backend") if isinstance(value.get("backend"), str) else "bm25s"
@@ -119,10 +122,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
-    """Presence and size of every file; digests too if `full`, or if the file is small.
+    """Checks presence and size of every file, and digests if `full` or if the file is small.
 
     Returns:
-        What was checked, a line a file.
+        One line per checked file.
 
     Raises:
         IndexFolderError: at the first file that fails.
@@ -135,13 +138,13 @@ def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
         if path.stat().st_size != size:
             raise manifest.refused(folder, f"{name} has {path.stat().st_size} bytes, not {size}")
         if (full or size <= _FULL_CHECK_BYTES) and sha256(path) != digest:
-            raise manifest.refused(folder, f"{name} is damaged, its checksum is wrong")
+            raise manifest.refused(folder, f"{name} is damaged: its checksum is wrong")
         lines.append(f"{name}: {size} bytes, checksum right")
     return lines
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file."""
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -150,7 +153,7 @@ def _other_format(found: object) -> str:
     if isinstance(found, int) and not isinstance(found, bool) and found < FORMAT:
         return (
             f"its format {found} is older than this version's {FORMAT}; it cannot be converted, its passages are in "
-            "corpus.jsonl.gz in that folder, so copy that file out and give it as FILE"
+            "corpus.jsonl.gz in that folder, so copy that file elsewhere and use it as FILE"
         )
     return f"its format is {found}, this version reads {FORMAT}; upgrade berrypick"
 
@@ -168,7 +171,7 @@ def _command(folder: Path, backend: str) -> str:
 
 
 def _first_build(folder: Path) -> str:
-    """The command that builds where there is no index; what lies in the way is never written over."""
+    """The command that builds a first index; it never overwrites other files."""
     if not folder.exists():
         return _build(folder, "bm25s")
     if folder.is_dir() and not any(folder.iterdir()):

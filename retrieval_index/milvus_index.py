@@ -1,4 +1,4 @@
-"""Dense search in Milvus: the embedded milvus-lite inside the index folder, or a cluster by its address."""
+"""Dense search in Milvus: the embedded milvus-lite in the index folder, or a cluster at an address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .errors import BerrypickError, MissingExtraError, SearchUnavailableError
 
 __all__ = ["DATABASE", "MilvusSearcher", "MilvusVectors", "open_milvus", "reach_milvus", "write_milvus"]
 
-DATABASE = "milvus.db"  # in the index folder; Milvus writes into it when it is opened, so it has no checksums
+DATABASE = "milvus.db"  # in the index folder; has no checksum, because Milvus writes to it whenever it is opened
 _SCHEMES = ("http://", "https://", "tcp://", "unix:")
 _TIMEOUT_S = 30.0
 _BATCH = 1000
@@ -26,7 +26,7 @@ _MOST_HITS = 16_384  # Milvus's limit on one search
 
 
 class MilvusVectors:
-    """A collection behind the `VectorIndex` contract. Thread-safe."""
+    """A Milvus collection as a `VectorIndex`. Thread-safe."""
 
     def __init__(self, client: Any, collection: str, dim: int) -> None:
         self._client, self._collection, self.d = client, collection, dim
@@ -34,7 +34,7 @@ class MilvusVectors:
         self.ntotal = int(client.get_collection_stats(collection)["row_count"])
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores float32 and rows int64, [queries, k], best first; row -1 where Milvus gave fewer."""
+        """Scores float32 and rows int64, [queries, k], best first; row -1 if Milvus returned fewer."""
         scores = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
         try:
@@ -48,7 +48,7 @@ class MilvusVectors:
                     timeout=_TIMEOUT_S,
                 )
         except _pymilvus().exceptions.MilvusException as error:
-            raise SearchUnavailableError(f"Milvus does not answer: {_reason(error)}; start it again") from error
+            raise SearchUnavailableError(f"Milvus does not answer: {_reason(error)}; restart it") from error
         for at, hits in enumerate(found):
             for rank, hit in enumerate(hits):
                 scores[at, rank], rows[at, rank] = hit["distance"], hit["row"]
@@ -56,7 +56,7 @@ class MilvusVectors:
 
 
 class MilvusSearcher(DenseSearcher):
-    """Dense search whose vectors Milvus holds."""
+    """Dense search over vectors stored in Milvus."""
 
     def __init__(self, vectors: MilvusVectors, disconnect: Callable[[], None], *rest: Any) -> None:
         super().__init__(vectors, *rest)
@@ -73,14 +73,14 @@ class MilvusSearcher(DenseSearcher):
 def write_milvus(
     out: Path, vectors: NDArray[np.float32], parameters: Mapping[str, Any], uri: str, collection: str
 ) -> dict[str, Any]:
-    """Puts vectors into a collection.
+    """Writes vectors into a new collection.
 
     Args:
-        out: index folder; holds the embedded database if `uri` is "".
+        out: index folder; contains the embedded database if `uri` is "".
         vectors: float32 [passages, dim], unit length.
-        parameters: of the encoder; go into the manifest.
+        parameters: of the encoder; recorded in the manifest.
         uri: address of a server, or "".
-        collection: its name; what a build that died left under it is dropped.
+        collection: name of the collection; a leftover of a killed build is dropped.
 
     Returns:
         Parameters of the manifest.
@@ -104,7 +104,7 @@ def write_milvus(
 
 
 def open_milvus(folder: Path, parameters: Mapping[str, Any]) -> tuple[MilvusVectors, Callable[[], None]]:
-    """The collection of an index, and what closes the connection."""
+    """The collection of an index, and a function that closes the connection."""
     uri, collection = parameters["uri"] or str(folder / DATABASE), parameters["collection"]
     client = _client(_pymilvus(), uri)
     if not client.has_collection(collection):
@@ -114,23 +114,25 @@ def open_milvus(folder: Path, parameters: Mapping[str, Any]) -> tuple[MilvusVect
 
 
 def reach_milvus(uri: str) -> None:
-    """Raises a clear error unless the server at an address answers; "" is the embedded one, which needs none."""
+    """Raises `BerrypickError` unless the server at an address answers; "" is the embedded one and needs no server."""
     pymilvus = _pymilvus()
     if uri:
         _client(pymilvus, uri).close()
 
 
 def _client(pymilvus: Any, uri: str) -> Any:
-    """A connection; MILVUS_TOKEN, as "user:password" or an API key, goes to servers that ask for one."""
+    """Opens a connection. Servers that need a token get MILVUS_TOKEN, either "user:password" or an API key."""
     remote = uri.startswith(_SCHEMES)
     if not remote and not uri.endswith(".db"):
-        raise BerrypickError(f"{uri!r} is no address of Milvus; give --uri http://HOST:19530, or leave --uri away")
+        raise BerrypickError(f"{uri!r} is not an address of Milvus; use --uri http://HOST:19530, or omit --uri")
     more = {"token": os.environ.get("MILVUS_TOKEN", ""), "timeout": _TIMEOUT_S} if remote else {}
     try:
         return pymilvus.MilvusClient(uri, **more)
     except pymilvus.exceptions.MilvusException as error:
         cure = (
-            "start the server, or mend --uri or MILVUS_TOKEN" if remote else "close the other process that has it open"
+            "start the server, or correct --uri or MILVUS_TOKEN"
+            if remote
+            else "stop the other process that has it open"
         )
         raise BerrypickError(f"cannot open Milvus at {uri}: {_reason(error)}; {cure}") from error
 
@@ -140,7 +142,7 @@ def _reason(error: Any) -> str:
 
 
 def _disconnect(client: Any, uri: str) -> None:
-    """Closes a connection; an embedded server would keep its database locked until the process ends."""
+    """Closes a connection, and stops an embedded server, which would lock its database until the process ends."""
     client.close()
     if not uri.startswith(_SCHEMES):
         import_module("milvus_lite.server_manager").server_manager_instance.release_server(uri)

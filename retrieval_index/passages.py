@@ -1,4 +1,4 @@
-"""Passages on disk, read one by one: an index of millions opens at once and holds none of them in memory."""
+"""Passages on disk, read one by one: an index of millions opens at once and needs no memory for them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OFFSETS = "offsets.npy"
 
 
 class PassageTable(Sequence[Passage]):
-    """Row -> passage over a memory-mapped JSONL file. Thread-safe; rows are parsed when they are asked for."""
+    """Row -> passage over a memory-mapped JSONL file. Thread-safe; rows are parsed on access."""
 
     def __init__(self, path: Path, offsets: NDArray[np.int64]) -> None:
         """Opens a table.
 
         Args:
             path: JSONL, uncompressed.
-            offsets: int64 [rows, 2], begin and end of each row's line in bytes.
+            offsets: int64 [rows, 2], byte offsets of the begin and end of each row's line.
         """
         self._path, self._offsets = path, offsets
         with path.open("rb") as file:
@@ -35,7 +35,7 @@ class PassageTable(Sequence[Passage]):
 
     @classmethod
     def open(cls, folder: Path) -> PassageTable:
-        """Opens what `write_passages` wrote."""
+        """Opens a folder that `write_passages` wrote."""
         return cls(folder / PASSAGES, np.load(folder / OFFSETS, mmap_mode="r", allow_pickle=False))
 
     def __len__(self) -> int:
@@ -58,12 +58,12 @@ class PassageTable(Sequence[Passage]):
             raise CorpusError(f"{self._path}: passage {row} cannot be read ({error}); rebuild the index") from error
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Closes the file."""
         self._map.close()
 
 
 def write_passages(folder: Path, passages: Iterable[Passage]) -> None:
-    """Writes {"id", "title", "text"} lines in the given order, and where each begins and ends."""
+    """Writes {"id", "title", "text"} lines in the given order, and the byte offsets of each line."""
     ends = []
     at = 0
     with (folder / PASSAGES).open("wb") as file:
@@ -77,7 +77,7 @@ def write_passages(folder: Path, passages: Iterable[Passage]) -> None:
 
 
 def line_offsets(path: Path) -> NDArray[np.int64]:
-    """Begin and end of each line that is not blank, int64 [lines, 2], of an uncompressed file."""
+    """int64 [lines, 2], byte offsets of begin and end of each non-blank line of an uncompressed file."""
     spans = []
     at = 0
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Text from strangers, made safe to show at a terminal."""
+"""Text for terminals: untrusted text made safe, counts, and lists of skipped lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["counted", "safe_text", "skipped_text"]
 
 
 def safe_text(text: str) -> str:
-    """Replaces control characters, escapes, bidi marks and lone surrogates by visible stand-ins; keeps line breaks."""
+    """Replaces control characters, escapes, bidi marks and lone surrogates by visible text, except line breaks."""
     out = []
     for char in text:
         category = unicodedata.category(char)
@@ -28,11 +28,11 @@ def counted(number: int, what: str) -> str:
 
 
 def skipped_text(lines: Sequence[str], most: int = 10) -> str:
-    """Bad lines that were left out, the first ones by place and reason, and how many they are; "" where there are none.
+    """One line for each of the first skipped lines, and their number; "" if none was skipped.
 
     Args:
-        lines: "FILE:LINE: reason; cure" each; the cure does not apply to who asked for them to be skipped.
-        most: lines that are shown.
+        lines: "FILE:LINE: reason; cure" each. The cure is dropped: the user chose to skip them.
+        most: number of lines to show.
     """
     shown = [f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n" for line in lines[:most]]
     return "".join([*shown, f"{counted(len(lines), 'line')} skipped\n"] if lines else [])

@@ -1,4 +1,4 @@
-"""A searcher somewhere else: any berrypick server, or any server that speaks Search-R1's /retrieve."""
+"""Search over HTTP: a berrypick server, or any server with Search-R1's /retrieve."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ __all__ = ["RemoteSearcher"]
 logger = logging.getLogger(__name__)
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _CHUNK = 256  # queries of one request
-_MAX_CHARS = 8192  # of a query, where the server does not say
+_MAX_CHARS = 8192  # longest query, for servers that do not state a limit
 
 
 class RemoteSearcher:
     """`Searcher` over HTTP with a pool of connections, time-outs and retries.
 
-    A server that is busy or restarting is asked again, after what its Retry-After says or a growing pause, each with
-    jitter, until `patience_s` has passed; one that nobody can reach at the start is given up sooner. Thread-safe.
+    Requests to a busy or restarting server are repeated until `patience_s` has passed. The pause is the server's
+    Retry-After or grows exponentially, with jitter. If the server cannot be reached at the start, only
+    `start_patience_s` are spent. Thread-safe.
     """
 
     def __init__(
@@ -44,20 +45,20 @@ class RemoteSearcher:
         pool_size: int = 8,
         expected_corpus_sha256: str | None = None,
     ) -> None:
-        """Asks the server who it is.
+        """Connects and reads the server's index id and limits.
 
         Args:
             url: of a berrypick server, or a Search-R1-style address that ends with /retrieve.
-            token: of the server; BERRYPICK_TOKEN by default.
-            timeout_s: of one request.
-            patience_s: until a server that cannot be reached, or is busy, is given up.
-            start_patience_s: until a server is given up that cannot be reached now; one that loads is waited for.
-            pool_size: connections kept open.
-            expected_corpus_sha256: refuses a berrypick server with another corpus.
+            token: the server's token; by default BERRYPICK_TOKEN.
+            timeout_s: time limit of one request.
+            patience_s: how long requests to a busy or unreachable server are repeated.
+            start_patience_s: the same for an unreachable server at the start. A server that loads is waited for.
+            pool_size: number of open connections.
+            expected_corpus_sha256: raise if a berrypick server indexes another corpus.
 
         Raises:
-            SearchUnavailableError: no answer in time.
-            BerrypickError: an answer that is not a retrieval server's, a wrong token, another corpus.
+            SearchUnavailableError: the server did not answer in time.
+            BerrypickError: it is not a retrieval server, needs another token, or indexes another corpus.
         """
         base = url.rstrip("/")
         self._search_r1 = base.endswith("/retrieve")
@@ -65,25 +66,25 @@ class RemoteSearcher:
         try:
             self._address = urllib3.util.parse_url(self._base)
         except urllib3.exceptions.HTTPError as error:
-            raise BerrypickError(f"{url} is no address; give one such as http://127.0.0.1:8000") from error
+            raise BerrypickError(f"{url} is not an address; use one such as http://127.0.0.1:8000") from error
         self._token = token or os.environ.get("BERRYPICK_TOKEN")
         self._timeout_s, self._patience_s = timeout_s, patience_s
         self._pool = urllib3.PoolManager(maxsize=pool_size, block=True, retries=False)
-        self._jitter = random.Random()  # its own, so that nobody's seed is disturbed
-        away_s = min(start_patience_s, patience_s)
-        if self._search_r1:  # such servers have no page that costs nothing
-            self._knock(away_s)
-        health = {} if self._search_r1 else self._call("GET", "/health", None, away_s=away_s)
+        self._jitter = random.Random()  # a separate generator, so that seeded code is not affected
+        start_s = min(start_patience_s, patience_s)
+        if self._search_r1:  # such servers have no health page
+            self._knock(start_s)
+        health = {} if self._search_r1 else self._call("GET", "/health", None, start_s=start_s)
         digest = health.get("corpus_sha256")
         if expected_corpus_sha256 is not None and digest not in (None, expected_corpus_sha256):
-            raise BerrypickError(f"the server at {self._base} indexes another corpus; serve the index of this one")
+            raise BerrypickError(f"the server at {self._base} indexes another corpus; serve the index of this corpus")
         limits = health.get("limits") or {}
         self._max_queries = min(_CHUNK, int(limits.get("max_queries", _CHUNK)))
         self._max_chars = int(limits.get("max_query_chars", _MAX_CHARS))
         self.index_id = str(health.get("index_id") or hashlib.sha256(f"remote|{base}".encode()).hexdigest())
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Top k passages of each query by (-score, id). A query longer than the server takes is cut."""
+        """Top k passages of each query by (-score, id). Queries beyond the server's limit are truncated."""
         asked = [query for query in dict.fromkeys(queries) if query.strip()] if k > 0 else []
         found: dict[str, list[Hit]] = {}
         for at in range(0, len(asked), self._max_queries):
@@ -110,28 +111,28 @@ class RemoteSearcher:
             self._not_a_server()
         return [_ordered(ranking, k) for ranking in hits]
 
-    def _knock(self, away_s: float) -> None:
-        """Opens a connection and closes it; raises where nobody listens."""
+    def _knock(self, start_s: float) -> None:
+        """Opens and closes a connection; raises if nothing listens at the address."""
         host = (self._address.host or "").strip("[]")
         port = self._address.port or (443 if self._address.scheme == "https" else 80)
-        deadline = time.monotonic() + away_s
+        deadline = time.monotonic() + start_s
         while True:
             try:
                 socket.create_connection((host, port), timeout=5.0).close()
                 return
             except OSError as error:
                 if time.monotonic() + 0.5 > deadline:
-                    raise self._away(away_s, error.strerror or str(error)) from error
+                    raise self._unavailable(start_s, error.strerror or str(error)) from error
             time.sleep(0.5)
 
-    def _away(self, waited_s: float, reason: str) -> SearchUnavailableError:
+    def _unavailable(self, waited_s: float, reason: str) -> SearchUnavailableError:
         return SearchUnavailableError(
             f"no answer from the retrieval server at {self._base} for {waited_s:g} s ({reason}); "
-            "start it with `berrypick serve`, or give its right address"
+            "start it with `berrypick serve`, or correct its address"
         )
 
     def _call(
-        self, method: str, path: str, body: dict[str, Any] | None, *, away_s: float | None = None
+        self, method: str, path: str, body: dict[str, Any] | None, *, start_s: float | None = None
     ) -> dict[str, Any]:
         began, attempt = time.monotonic(), 0
         while True:
@@ -146,10 +147,10 @@ class RemoteSearcher:
                 pause_s = _seconds(reply.headers.get("Retry-After"))
             except urllib3.exceptions.HTTPError as error:
                 reason = _short(error)
-                patience_s = self._patience_s if away_s is None else away_s
+                patience_s = self._patience_s if start_s is None else start_s
             pause_s = max(pause_s, min(5.0, 0.1 * 2.0**attempt)) * self._jitter.uniform(0.75, 1.25)
             if time.monotonic() + pause_s > began + patience_s:
-                raise self._away(patience_s, reason)
+                raise self._unavailable(patience_s, reason)
             if attempt == 0:
                 logger.warning(
                     "retrieval server at %s: %s; trying again for %g s at most", self._base, reason, patience_s
@@ -176,14 +177,14 @@ class RemoteSearcher:
 
     def _refused(self, status: int, data: bytes) -> NoReturn:
         if status in (401, 403):
-            raise BerrypickError(f"the server at {self._base} wants a token; set BERRYPICK_TOKEN to the server's")
+            raise BerrypickError(f"the server at {self._base} needs a token; set BERRYPICK_TOKEN to the server's token")
         if status in (404, 405):
             self._not_a_server()
         raise BerrypickError(f"the server at {self._base} refused the request ({status}): {_detail(data)}")
 
     def _not_a_server(self) -> NoReturn:
         raise BerrypickError(
-            f"{self._base} does not answer like a retrieval server; give the address of `berrypick serve`, or one "
+            f"{self._base} does not answer like a retrieval server; use the address of `berrypick serve`, or one "
             "that ends with /retrieve for a Search-R1-style server"
         )
 

@@ -1,4 +1,4 @@
-"""What a searcher is: queries in, ordered hits out, always batched."""
+"""The searcher interface: a batch of queries in, ordered hits out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Hit", "Searcher", "clean_query", "ranked"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One retrieved passage. Its rank is its position in the list that holds it."""
+    """One retrieved passage. Its rank is its position in the list of hits."""
 
     id: str
     title: str
@@ -21,30 +21,30 @@ class Hit:
 
 @runtime_checkable
 class Searcher(Protocol):
-    """The contract of every back end; `tests/retrieval_index/` holds one suite for all of them."""
+    """The contract of every back end; `test_searcher_contract.py` tests all of them."""
 
     @property
     def index_id(self) -> str:
-        """SHA-256 of the index manifest; goes into every rollout record."""
+        """SHA-256 of what determines the hits; recorded with every rollout."""
         ...
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The top k passages of each query, ordered by (-score, id) over the complete tie set.
 
-        Blank queries, queries without a matching term, and k < 1 give no hits; any text is a legal query. Thread-safe.
+        Blank queries, queries without a matching term, and k < 1 have no hits; any text is a legal query. Thread-safe.
         """
         ...
 
     def close(self) -> None:
-        """Releases files and threads; a second call does nothing."""
+        """Releases files and threads. Calling it again does nothing."""
         ...
 
 
 def ranked(scored: Iterable[tuple[float, str]], k: int) -> list[tuple[float, str]]:
-    """The k best of (score, passage id) pairs, ties broken by id."""
+    """The k best of (score, passage id) pairs; ties are ordered by id."""
     return sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:k]
 
 
 def clean_query(query: str) -> str:
-    """A query that native libraries take: lone surrogates become question marks, runs of blanks one blank."""
+    """A query that native libraries accept: lone surrogates become question marks, runs of white space one space."""
     return " ".join(query.encode(errors="replace").decode().split())

@@ -1,18 +1,15 @@
-"""Indexes on disk: built whole or not at all, refused when they are not what they say."""
+"""Builds, opens and checks index folders; a folder is complete or does not exist."""
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .backends import BACKENDS, BuildSettings
+from .backends import BACKENDS, Backend, BuildSettings, backend_of
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
-from .durable import fsync, sibling, writing
 from .errors import BerrypickError, UnknownNameError
+from .files import FolderTakenError, scratch_folder, whole_folder
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -24,7 +21,6 @@ from .manifest import (
     verify_files,
 )
 from .passages import OFFSETS, PASSAGES, PassageTable, write_passages
-from .scratch import scratch_folder
 from .searcher import Searcher
 
 __all__ = [
@@ -37,13 +33,14 @@ __all__ = [
     "build_index",
     "check_index",
     "ensure_index",
+    "index_folder",
     "open_searcher",
     "read_manifest",
 ]
 
 
 class IndexExistsError(BerrypickError):
-    """The folder holds something already, or another build put its index there first."""
+    """The target folder is not empty, or another build wrote its index there first."""
 
 
 def build_index(
@@ -57,19 +54,20 @@ def build_index(
 ) -> Manifest:
     """Builds an index folder.
 
-    All is written into a temporary sibling, fsynced, the manifest last, and renamed; a build that dies leaves nothing
-    that opens. Passages are kept in id order, so the order of the corpus file changes nothing. Encoded vectors of a
-    build that died are kept beside `out` and used by the next one.
+    Everything is written into a temporary folder next to `out`, the manifest last, and renamed, so a build that is
+    killed leaves nothing that opens. Passages are stored in id order, so the order of the corpus file does not matter.
+    Vectors that a killed build has encoded stay next to `out`, and the next build uses them.
 
     Args:
-        corpus: what to index.
-        backend: one of `BACKENDS`.
+        corpus: the passages to index.
+        backend: a name of `BACKENDS`, or FILE.py:NAME for one that a file registers.
         out: the folder; must not exist, unless `overwrite`.
-        settings: of the back end.
-        overwrite: replace an existing index; a folder that is none is never touched.
-        progress: is told how many passages were indexed since the last call.
+        settings: settings of the back end.
+        overwrite: replace an existing index; other folders are never replaced.
+        progress: called with the number of passages indexed since the last call.
     """
     check_target(backend, out, overwrite=overwrite)
+    backend = backend_of(backend)
     passages = corpus.passages if isinstance(corpus, Corpus) else tuple(corpus)
     if not passages:
         raise BerrypickError("nothing to index: the corpus is empty; give a file with passages")
@@ -78,7 +76,7 @@ def build_index(
     def fill(work: Path) -> Manifest:
         write_passages(work, ordered)
         table = PassageTable.open(work)
-        with scratch_folder(_hidden(out, "scratch")) as scratch:
+        with scratch_folder(out.with_name(f".{out.name}.scratch")) as scratch:
             parameters = BACKENDS[backend].write(table, work, settings or BuildSettings(), scratch, progress)
         table.close()
         return manifest_of(work, backend, corpus_sha256(ordered), len(ordered), parameters)
@@ -89,7 +87,7 @@ def build_index(
 def ensure_index(
     corpus: Sequence[Passage], backend: str, out: Path, *, settings: BuildSettings | None = None
 ) -> Manifest:
-    """Builds an index unless it is there; of several builders at once the first to finish wins and all go on."""
+    """Builds an index unless it exists. If several processes build it at once, all use the first that is complete."""
     if not out.exists():
         try:
             return build_index(corpus, backend, out, settings=settings)
@@ -101,21 +99,31 @@ def ensure_index(
 def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) -> Searcher:
     """Opens an index after cheap checks: version, presence and size of all files, digests of small ones.
 
+    Args:
+        folder: an index folder, or FILE.py:FOLDER if a file of yours registers its back end.
+        expected_corpus_sha256: raise if the index is of another corpus.
+
     Raises:
         IndexFolderError: says which check failed and how to rebuild.
     """
+    folder = index_folder(folder)
     manifest = read_manifest(folder)
-    if manifest.backend not in BACKENDS:
-        raise manifest.refused(folder, f"this version knows no back end {manifest.backend!r}")
+    backend = _backend_of_index(folder, manifest)
     verify_files(folder, manifest, full=False)
     if expected_corpus_sha256 not in (None, manifest.corpus_sha256):
         raise manifest.refused(folder, "it indexes another corpus")
     table = open_table(folder, manifest)
-    return BACKENDS[manifest.backend].open(folder, manifest.parameters, table, manifest.index_id)
+    return backend.open(folder, manifest.parameters, table, manifest.index_id)
+
+
+def index_folder(folder: Path) -> Path:
+    """The folder in FILE.py:FOLDER, after loading the file, which registers the folder's back end."""
+    return Path(BACKENDS.load_files(str(folder)))
 
 
 def check_index(folder: Path) -> list[str]:
-    """Full integrity: every checksum and the corpus digest. Returns what was checked; raises at the first fault."""
+    """Verifies every checksum and the corpus digest. Returns one line per check; raises at the first failure."""
+    folder = index_folder(folder)
     manifest = read_manifest(folder)
     lines = verify_files(folder, manifest, full=True)
     table = open_table(folder, manifest)
@@ -126,14 +134,24 @@ def check_index(folder: Path) -> list[str]:
     finally:
         table.close()
     if digest != manifest.corpus_sha256:
-        raise manifest.refused(folder, "its corpus is not the one it names")
+        raise manifest.refused(folder, "its passages do not match its corpus digest")
     recall = manifest.parameters.get("recall_at_10")
     found = [] if recall is None else [f"recall@10 against exact search, measured when it was built: {recall:.3f}"]
-    return [*lines, f"{manifest.num_passages} passages, corpus digest right", *found]
+    return [*lines, f"{manifest.num_passages} passages, corpus digest correct", *found]
+
+
+def _backend_of_index(folder: Path, manifest: Manifest) -> Backend:
+    try:
+        return BACKENDS.find(manifest.backend)
+    except UnknownNameError as error:
+        raise IndexFolderError(
+            f"index {folder} belongs to the back end {manifest.backend!r}, which is not registered; install the package "
+            f"that brings it, or put the file that registers it before the folder: FILE.py:{folder}"
+        ) from error
 
 
 def open_table(folder: Path, manifest: Manifest) -> PassageTable:
-    """The passages of an index; imported ones may lie elsewhere."""
+    """The passages of an index; those of imported indexes may be outside the folder."""
     import numpy as np
 
     path = Path(manifest.parameters.get("passages", folder / PASSAGES))
@@ -142,18 +160,17 @@ def open_table(folder: Path, manifest: Manifest) -> PassageTable:
     except (OSError, ValueError) as error:
         raise manifest.refused(folder, "its passages cannot be read") from error
     if len(table) != manifest.num_passages:
-        raise manifest.refused(folder, f"it holds {len(table)} passages, not {manifest.num_passages}")
+        raise manifest.refused(folder, f"it contains {len(table)} passages, not {manifest.num_passages}")
     return table
 
 
 def check_target(backend: str, out: Path, *, overwrite: bool) -> None:
-    """Refuses what no build should start for: an unknown back end, a folder in the way."""
-    if backend not in BACKENDS:
-        raise UnknownNameError("index backend", backend, BACKENDS)
+    """Raises before a build starts if the back end is unknown or the target folder is taken."""
+    backend_of(backend)
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):
-        raise IndexExistsError(f"{out} is no berrypick index and is not overwritten; choose another --out")
+        raise IndexExistsError(f"{out} is not a berrypick index and is not overwritten; choose another --out")
     if not overwrite:
         raise IndexExistsError(f"{out} exists; choose another --out, or add --overwrite")
 
@@ -166,7 +183,7 @@ def manifest_of(
     parameters: Mapping[str, Any],
     outside: Mapping[str, tuple[int, str]] | None = None,
 ) -> Manifest:
-    """The manifest of a folder that was just filled; `outside` are files that it does not hold itself."""
+    """The manifest of a folder that was just filled; `outside` lists files outside the folder."""
     libraries = library_versions(BACKENDS[backend].libraries)
     return Manifest(
         FORMAT, backend, digest, num_passages, parameters, libraries, {**file_sums(work), **(outside or {})}
@@ -174,40 +191,13 @@ def manifest_of(
 
 
 def write_folder(out: Path, fill: Callable[[Path], Manifest], *, overwrite: bool) -> Manifest:
-    """Fills a temporary sibling, fsyncs it, writes the manifest last and renames it to `out`."""
-    with writing(out, "free some space or choose another --out"), sibling(out) as work:
-        manifest = fill(work)
-        for path in sorted(work.rglob("*")):
-            fsync(path)
-        (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
-        fsync(work / MANIFEST)
-        fsync(work)
-        _put(work, out, overwrite)
-    return manifest
-
-
-def _put(work: Path, out: Path, overwrite: bool) -> None:
-    """Renames; an index that is replaced steps aside first and comes back if the rename fails."""
-    old = _hidden(out, "old")
-    aside = out.exists() and overwrite
-    if aside:
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(out, old)
+    """Fills a temporary folder next to `out`, writes the manifest last and renames the folder to `out`."""
     try:
-        if out.exists():  # a rename would replace an empty folder silently
-            raise OSError(errno.ENOTEMPTY, "another build was first")
-        os.rename(work, out)
-    except OSError as error:
-        if aside:
-            os.rename(old, out)
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise IndexExistsError(
-                f"{out} appeared while it was being built: another build was first; use that one, or add --overwrite"
-            ) from error
-        raise
-    fsync(out.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _hidden(out: Path, what: str) -> Path:
-    return out.parent / f".{out.name}.{what}"
+        with whole_folder(out, "free some space or choose another --out", replaces=overwrite) as work:
+            manifest = fill(work)
+            (work / MANIFEST).write_text(manifest.as_json(), encoding="utf-8")
+    except FolderTakenError as error:
+        raise IndexExistsError(
+            f"{out} was built by another process meanwhile; use that index, or add --overwrite"
+        ) from error
+    return manifest

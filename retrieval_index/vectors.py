@@ -1,4 +1,4 @@
-"""Passage vectors on disk: encoded chunk by chunk, resumed where a killed build stopped, never all in memory."""
+"""Passage vectors on disk: encoded chunk by chunk, never all in memory; a killed build resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def encode_passages(
     chunk: int = 4096,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Encodes passages into a memory-mapped file; a second call goes on where the first was stopped.
+    """Encodes passages into a memory-mapped file; a second call continues where the first one stopped.
 
     Args:
         passages: row -> passage.
-        encoder: what encodes them.
-        folder: holds the vectors and how far they are.
-        key: of the corpus; vectors of another key, encoder or size are started anew.
-        chunk: passages encoded between two notes of progress.
-        progress: is told how many passages were done since the last call.
+        encoder: encodes the passages.
+        folder: contains the vectors and a record of progress.
+        key: identifies the corpus; vectors of another key, encoder or size are discarded.
+        chunk: passages encoded between two records of progress.
+        progress: called with the number of passages encoded since the last call.
 
     Returns:
         float32 [passages, dim], memory-mapped.
@@ -60,7 +60,7 @@ def encode_passages(
 
 
 def open_vectors(path: Path) -> NDArray[np.float32]:
-    """Vectors as `encode_passages` left them, float32 [passages, dim], memory-mapped, read only."""
+    """The vectors that `encode_passages` wrote, float32 [passages, dim], memory-mapped, read only."""
     return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
@@ -74,7 +74,7 @@ def _done(folder: Path, state: dict[str, object]) -> int:
 
 
 def _note(folder: Path, state: dict[str, object], done: int) -> None:
-    """Atomic, so that a kill leaves the note before or after, and no half one."""
+    """Records progress atomically, so that a kill leaves the old record or the new one."""
     work = folder / (_STATE + ".new")
     work.write_text(json.dumps({**state, "done": done}), encoding="utf-8")
     os.replace(work, folder / _STATE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -12,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.corpus import Passage, write_corpus
-from ...retrieval_index.durable import sibling, writing
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+from ...retrieval_index.files import FolderTakenError, whole_folder, writing
 from .questions_file import cache_folder
 from .upstream_records import FORMATS
 
 __all__ = ["SOURCES", "HubSource", "check_download", "get_dataset"]
 
 MANIFEST = "manifest.json"
+_CURE = "free some space, or set BERRYPICK_CACHE to another folder"
 Rows = Callable[[str, str | None, str], Iterable[Mapping[str, Any]]]
 """(repository, configuration, split) -> rows."""
 
@@ -65,7 +65,7 @@ def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
     if name not in SOURCES:
         raise UnknownNameError("data set", name, SOURCES)
     folder = cache_folder() / "data" / name
-    with writing(folder, "free some space, or set BERRYPICK_CACHE to another folder"):
+    with writing(folder, _CURE):
         if folder.exists() or not _download(name, folder, rows or _hub_rows):
             check_download(folder)
     return folder
@@ -73,14 +73,11 @@ def get_dataset(name: str, *, rows: Rows | None = None) -> Path:
 
 def _download(name: str, folder: Path, rows: Rows) -> bool:
     """Whether this download is the one in use; False if another process finished first."""
-    with sibling(folder) as work:
-        _write(name, SOURCES[name], work, rows)
-        try:
-            work.rename(folder)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            return False
+    try:
+        with whole_folder(folder, _CURE) as work:
+            _write(name, SOURCES[name], work, rows)
+    except FolderTakenError:
+        return False
     return True
 
 

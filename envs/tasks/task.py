@@ -100,14 +100,19 @@ def open_index(passages: Sequence[Passage], index: str) -> Searcher:
         from ...retrieval_index.bm25s_index import Bm25sSearcher
 
         return Bm25sSearcher.from_passages(passages)
+    from ...retrieval_index.backends import BACKENDS, is_extension, source_digest
     from ...retrieval_index.store import FORMAT, ensure_index, open_searcher
 
     digest = corpus_sha256(passages)
-    folder = Path(index)
-    if index in BUILT_HERE:
-        folder = cache_folder() / "indexes" / f"{index}-{FORMAT}-{digest[:16]}"
-        ensure_index(passages, index, folder)
-    elif not index or not folder.exists():
+    name = BACKENDS.load_files(index)  # FILE.py:NAME, or FILE.py:FOLDER
+    folder = Path(name)
+    if name in BUILT_HERE:
+        folder = cache_folder() / "indexes" / f"{name}-{FORMAT}-{digest[:16]}"
+        ensure_index(passages, name, folder)
+    elif not folder.exists() and is_extension(name):
+        folder = cache_folder() / "indexes" / f"{name}-{source_digest(BACKENDS[name])}-{FORMAT}-{digest[:16]}"
+        ensure_index(passages, name, folder)
+    elif not name or not folder.exists():
         raise BerrypickError(
             f"no index at {index!r}; give bm25s, lucene, faiss or a folder that `berrypick index build` made"
         )

@@ -1,4 +1,4 @@
-"""Side-by-side timings: `berrypick bench NAME`. One module a bench; `BENCHES` lists them."""
+"""Benchmarks, `berrypick bench NAME`: timings next to those of peers, measured in one run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from .train import BenchTrain
 
 __all__ = ["BENCHES"]
 
-# name -> the command's dataclass; its `run` prints a table, writes bench.json and returns the exit status
 BENCHES: dict[str, type] = {
     "envs": BenchEnvs,
     "quality": BenchQuality,

@@ -1,4 +1,4 @@
-"""`berrypick bench envs`: what a step costs beside retrieval, memory, World generation, and SkyRL-Gym's search env."""
+"""`berrypick bench envs`: cost of a step without retrieval, memory, World generation, and a SkyRL-Gym comparison."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ PARTS = ("step", "memory", "world", "skyrl")
 
 @dataclass(frozen=True)
 class BenchEnvs:
-    """Work of a step beside retrieval, memory of an idle environment, World generation; SkyRL-Gym's env beside ours."""
+    """Time the environments: a step without retrieval, idle memory, World generation, SkyRL-Gym's search environment."""
 
     out: Path = Path("runs/bench-envs")
     """receives bench.json"""
     parts: tuple[str, ...] = ("step", "memory", "world")
-    """of step, memory, world, skyrl (needs skyrl-gym installed)"""
+    """parts to measure: step, memory, world, skyrl (needs skyrl-gym)"""
     num_envs: int = 256
-    """of the vector environment"""
+    """size of the vector environment"""
     passages: float = 1e6
-    """of the generated World"""
+    """passages of the generated World"""
     rounds: int = 5
-    """the median counts"""
+    """repetitions; the median is reported"""
     json: bool = False
-    """one JSON document"""
+    """print JSON instead of tables"""
 
     def run(self) -> int:
-        """Measures, prints, writes bench.json."""
+        """Measures the parts, prints them and writes bench.json."""
         parts: dict[str, Callable[[], dict[str, Any]]] = {
             "step": lambda: step_cost(self.num_envs, self.rounds),
             "memory": lambda: idle_memory(self.num_envs),
             "world": lambda: world_generation(int(self.passages)),
-            "skyrl": lambda: skyrl_beside(self.rounds),
+            "skyrl": lambda: skyrl_comparison(self.rounds),
         }
         for part in self.parts:
             if part not in parts:
@@ -74,7 +74,7 @@ class BenchEnvs:
 
 
 class _Timed:
-    """A searcher that keeps the time it took."""
+    """A searcher that measures the time of its searches."""
 
     def __init__(self, inner: Searcher) -> None:
         self._inner, self.seconds = inner, 0.0
@@ -93,9 +93,9 @@ class _Timed:
 
 
 def step_cost(num_envs: int, rounds: int) -> dict[str, Any]:
-    """Microseconds of a step of one environment, retrieval apart, through the vector environment and `advance` alone.
+    """Microseconds per step and environment without retrieval: in the vector environment, and in `advance` alone.
 
-    Whole episodes are played: three searches with a thought, then an answer; resets are steps too, as in training.
+    Plays whole episodes: three searches with a thought, then an answer. Resets count as steps, as in training.
     """
     task = make_task("berrypick/World-v0")
     timed = _Timed(task.searcher)
@@ -135,21 +135,21 @@ def _without_search(timed: _Timed, work: Callable[[], object]) -> float:
 
 
 def idle_memory(num_envs: int) -> dict[str, Any]:
-    """KiB that one more environment holds after its reset; the task is shared."""
+    """KiB per environment after its reset; the task is shared."""
     task = make_task("berrypick/World-v0")
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         env = SearchVectorEnv(task, num_envs=num_envs)
         env.reset(seed=0)
-        held = tracemalloc.get_traced_memory()[0] - before
+        grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    return {"num_envs": num_envs, "kib_per_env": held / num_envs / 1024}
+    return {"num_envs": num_envs, "kib_per_env": grown / num_envs / 1024}
 
 
 def world_generation(passages: int) -> dict[str, Any]:
-    """Seconds and peak resident GiB of generating a World, in a process of its own."""
+    """Seconds and peak resident GiB of generating a World, in a fresh process."""
     code = (
         "import json, resource, time\n"
         "from berrypick.envs.world.world import WorldConfig, build_world\n"
@@ -163,8 +163,8 @@ def world_generation(passages: int) -> dict[str, Any]:
     return figures
 
 
-def skyrl_beside(rounds: int) -> dict[str, Any]:
-    """Milliseconds of a search step of SkyRL-Gym's env and of ours, against one server, same actions, in turn."""
+def skyrl_comparison(rounds: int) -> dict[str, Any]:
+    """Milliseconds of a search step in SkyRL-Gym's environment and in ours, with the same server and actions."""
     from .envs_skyrl import compare
 
     return compare(rounds)

@@ -1,4 +1,4 @@
-"""SkyRL-Gym's search environment beside ours on one `/retrieve` server."""
+"""SkyRL-Gym's search environment compared with ours on one `/retrieve` server."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["compare"]
 
 
 def compare(rounds: int, num_envs: int = 32) -> dict[str, Any]:
-    """Plays one search and one answer in `num_envs` environments of each kind; SkyRL-Gym's ask one by one, as they do.
+    """Plays one search in `num_envs` environments of each kind; SkyRL-Gym's environments search one by one.
 
     Returns:
-        Milliseconds a search step of one environment: theirs, ours one by one, ours as one batch; medians over rounds.
+        Milliseconds per search step and environment: theirs, ours one by one, ours in one batch; medians over rounds.
     """
     try:
         from skyrl_gym.envs.search.env import SearchEnv, SearchEnvConfig

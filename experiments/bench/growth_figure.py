@@ -1,4 +1,4 @@
-"""The picture of growth: build time, disk and rates of every back end against the size of the corpus."""
+"""Figure: build time, disk space and query rate of every back end against the size of the corpus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PANELS = (("build_s", "build (s)"), ("disk_mib", "disk (MiB)"), ("qps_1", "quer
 
 
 def growth_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draws it where matplotlib is installed."""
+    """Draws the figure, or prints how to install matplotlib if it is missing."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -25,8 +25,10 @@ def growth_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
         for number, (name, label) in enumerate(_PANELS, 1):
             axes = figure.add_subplot(1, len(_PANELS), number)
             for backend in dict.fromkeys(row["backend"] for row in rows):
-                mine = sorted((row for row in rows if row["backend"] == backend), key=lambda row: row["passages"])
-                axes.loglog([row["passages"] for row in mine], [row[name] for row in mine], marker="o", label=backend)
+                points = sorted((row for row in rows if row["backend"] == backend), key=lambda row: row["passages"])
+                axes.loglog(
+                    [row["passages"] for row in points], [row[name] for row in points], marker="o", label=backend
+                )
             axes.set_xlabel("passages")
             axes.set_title(label, fontsize=9)
             axes.legend(fontsize=7)

@@ -1,4 +1,4 @@
-"""A small load generator: keep-alive connections on raw asyncio streams, so that the client costs little."""
+"""A load generator on raw asyncio streams with keep-alive, so that the client needs little CPU."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Load", "run_load"]
 
 @dataclass(slots=True)
 class Load:
-    """What came back.
+    """The replies to a load.
 
     Attributes:
-        latencies_s: of the answers with status 200, sorted.
-        statuses: status -> how many.
-        wrong: answers that `check` refused.
-        wall_s: of the whole load.
+        latencies_s: latencies of the replies with status 200, sorted.
+        statuses: status -> number of replies.
+        wrong: number of replies that `check` rejected.
+        wall_s: duration of the load.
     """
 
     latencies_s: list[float] = field(default_factory=list)
@@ -31,11 +31,11 @@ class Load:
 
     @property
     def requests_per_s(self) -> float:
-        """Answers with status 200 a second."""
+        """Replies with status 200 per second."""
         return len(self.latencies_s) / self.wall_s
 
     def percentile_ms(self, share: float) -> float:
-        """A percentile of the latencies; NaN if nothing was answered."""
+        """A percentile of the latencies; NaN if there were no replies with status 200."""
         if not self.latencies_s:
             return float("nan")
         return 1000 * self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
@@ -44,15 +44,15 @@ class Load:
 def run_load(
     url: str, bodies: Sequence[bytes], clients: int, seconds: float, check: Any = None, *, bad: Sequence[int] = ()
 ) -> Load:
-    """Keeps `clients` connections busy; each posts the next body as soon as it has its answer.
+    """Keeps `clients` connections busy; each posts the next body as soon as it has its reply.
 
     Args:
-        url: where to post.
-        bodies: asked in turn.
-        clients: connections.
-        seconds: how long.
-        check: (number of the body, reply) -> whether it is right.
-        bad: numbers of bodies that are malformed on purpose; their answers are only counted.
+        url: address to post to.
+        bodies: request bodies, sent in turn.
+        clients: number of connections.
+        seconds: duration.
+        check: (index of the body, reply) -> whether the reply is correct.
+        bad: indices of bodies that are malformed on purpose; their replies are only counted.
     """
     return asyncio.run(_load(url, bodies, clients, seconds, check, frozenset(bad)))
 

@@ -22,21 +22,21 @@ _MEASURES = ("recall@2", "recall@5", "recall@10", "all_support@10")
 
 @dataclass(frozen=True)
 class BenchQuality:
-    """Recall of the supporting passages when a question's own text is searched once."""
+    """Measure evidence recall when the text of each question is searched once."""
 
     data: Path
-    """folder of the data sets, each with corpus.jsonl.gz and questions.jsonl"""
+    """folder of the data sets; each is a folder with corpus.jsonl.gz and questions.jsonl"""
     out: Path = Path("runs/bench-quality")
-    """keeps the indexes, quality.json and quality.md"""
+    """receives the indexes, quality.json and quality.md"""
     sets: tuple[str, ...] = ("hotpotqa", "2wikimultihopqa", "musique", "strategyqa")
-    """data sets"""
+    """names of the data sets"""
     backends: tuple[str, ...] = ("bm25s", "lucene", "faiss", "hybrid")
     """back ends; dense ones encode with minilm, which takes minutes"""
     json: bool = False
-    """one JSON document"""
+    """print JSON instead of a table"""
 
     def run(self) -> int:
-        """Builds what is missing, evaluates, writes the table."""
+        """Builds missing indexes, evaluates them and writes the table."""
         self._check()
         self.out.mkdir(parents=True, exist_ok=True)
         rows = [self._row(name, backend) for name in self.sets for backend in self.backends]
@@ -52,7 +52,7 @@ class BenchQuality:
                 raise UnknownNameError("index backend", backend, BACKENDS)
         for file in (self.data / name / part for name in self.sets for part in ("corpus.jsonl.gz", "questions.jsonl")):
             if not file.is_file():
-                raise BerrypickError(f"no {file}; give --data the folder that holds the data sets")
+                raise BerrypickError(f"there is no {file}; give --data the folder that contains the data sets")
 
     def _row(self, name: str, backend: str) -> dict[str, Any]:
         folder = self.data / name
@@ -63,18 +63,18 @@ class BenchQuality:
         known = {passage.id for passage in passages}
         measured = evaluate_index(searcher, folder / "questions.jsonl", (2, 5, 10), known)
         searcher.close()
-        kept = {measure: round(measured[measure], 4) for measure in _MEASURES}
+        rounded = {measure: round(measured[measure], 4) for measure in _MEASURES}
         return {
             "set": name,
             "backend": backend,
             "questions": measured["num_questions"],
             "index_id": manifest.index_id,
-            **kept,
+            **rounded,
         }
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table of the documentation."""
+    """The Markdown table of docs/retrieval.md."""
     lines = [
         "| set (questions) | back end | recall@2 | recall@5 | recall@10 | all support@10 |",
         "|---|---|---|---|---|---|",

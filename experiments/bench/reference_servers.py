@@ -1,4 +1,4 @@
-"""What the server is compared with: an endpoint that does nothing, and Search-R1's way, a loop over single searches.
+"""The servers that `berrypick serve` is compared with: a no-op endpoint, and a loop over single searches as Search-R1's.
 
 Run as `python -m berrypick.experiments.bench.reference_servers {noop|loop} INDEX PORT`; needs the "serve" extra.
 """
@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 
 class Query(BaseModel):
-    """Search-R1's request."""
+    """A request as Search-R1 sends it."""
 
     queries: list[str]
     topk: int | None = None
@@ -28,7 +28,7 @@ class Query(BaseModel):
 
 
 async def noop(request: Request) -> Response:
-    """Reads the body and answers nothing."""
+    """Reads the body and replies with an empty result."""
     await request.body()
     return Response(b'{"result": []}', media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""`berrypick bench retrieval`: growth of every back end over World corpora, and the ratios that have a bar."""
+"""`berrypick bench retrieval`: growth of every back end with the corpus, and ratios to reference systems."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rich.table import Table
 
 from ...retrieval_index.bounds import at_least
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
-from .kept import keep_rows, kept_parts, kept_rows, markdown, show_value
+from .results_file import markdown, read_parts, rows_measured_here, show_value, write_rows
 
 __all__ = ["PARTS", "BenchRetrieval"]
 
-# part -> the settings that belong into its command
+# part -> the settings that its recorded command includes
 PARTS = {
     "growth": ("sizes", "backends"),
     "scale": ("sizes", "backends", "rounds"),
@@ -33,66 +33,66 @@ PARTS = {
 
 @dataclass(frozen=True)
 class BenchRetrieval:
-    """Build time, disk, memory, queries a second and p99 per back end; ratios measured side by side in one run.
+    """Measure build time, disk, memory, query rate and p99 per back end, and ratios to reference systems.
 
-    bench.json keeps what other runs into the same folder measured, so that parts can be run one by one.
+    bench.json keeps the results of earlier runs in the same folder, so parts can be run one by one.
     """
 
     out: Path = Path("runs/bench-retrieval")
-    """keeps bench.json, bench.md, the figure of growth"""
+    """receives bench.json, bench.md and the figure of growth"""
     parts: tuple[str, ...] = ("growth",)
-    """of growth, scale, first-hit, lucene, batch, clients, hnsw, soak"""
+    """parts to measure: growth, scale, first-hit, lucene, batch, clients, hnsw, soak"""
     sizes: tuple[float, ...] = (1e4, 1e5)
-    """passages of the World corpora of growth and scale"""
+    """growth, scale: sizes of the World corpora, in passages"""
     backends: tuple[str, ...] = ("bm25s", "lucene")
-    """of growth and scale; faiss runs up to 1e5 passages"""
+    """growth, scale: back ends; faiss runs up to 1e5 passages"""
     stages: tuple[str, ...] = ("build", "query")
-    """of growth: build the indexes, time the queries; indexes that stand are not built again"""
+    """growth: build the indexes, time the queries; existing indexes are not built again"""
     resume: bool = False
-    """leave out the cells of growth that bench.json holds, measured in this environment"""
+    """growth: skip what bench.json already has from this environment"""
     work: Path = Path("runs/bench-retrieval-indexes")
-    """keeps the indexes of growth"""
+    """growth, scale: folder of the indexes"""
     index: Path | None = None
-    """an index folder: lucene for the part lucene, any for first-hit, batch and clients"""
+    """index folder: a lucene index for the part lucene, any for first-hit, batch, clients and soak"""
     questions: Path | None = None
-    """JSONL with the questions that are asked of --index"""
+    """questions to search in --index, as JSONL"""
     vectors: tuple[Path, ...] = ()
-    """for hnsw: .npy files of unit vectors, float32 [passages, dim]"""
+    """hnsw: .npy files of unit vectors, float32 [passages, dim]"""
     queries: Path | None = None
-    """for hnsw: .npy of question vectors"""
+    """hnsw: .npy file of question vectors"""
     seconds: float = 5.0
-    """of each load on a server"""
+    """clients: duration of each load"""
     soak_seconds: float = 300.0
-    """of the part soak: 200 clients, every twentieth request malformed"""
+    """soak: duration; 200 clients, every twentieth request malformed"""
     rounds: int = 5
-    """of each ratio; the median counts"""
+    """repetitions of each ratio; the median is reported"""
     json: bool = False
-    """one JSON document"""
+    """print JSON instead of tables"""
 
     def run(self) -> int:
-        """Measures, prints, adds to bench.json."""
+        """Measures the parts, prints them and adds them to bench.json."""
         from .growth_figure import growth_figure
         from .retrieval_growth import STAGES
 
-        for what, given, known in (("part", self.parts, PARTS), ("stage", self.stages, STAGES)):
-            for name in given:
+        for what, chosen, known in (("part", self.parts, PARTS), ("stage", self.stages, STAGES)):
+            for name in chosen:
                 if name not in known:
                     raise UnknownNameError(what, name, known)
         at_least(1, {"--sizes": min(self.sizes, default=0), "--rounds": self.rounds})
         at_least(0, {"--seconds": self.seconds, "--soak-seconds": self.soak_seconds})
         self.out.mkdir(parents=True, exist_ok=True)
-        kept_parts(self._file)  # a file that cannot be added to is found before minutes of work
+        read_parts(self._file)  # fails before minutes of work if the file is of another kind
         for part in self.parts:
             self._measure()[part]()
-        parts = kept_parts(self._file)
+        parts = read_parts(self._file)
         (self.out / "bench.md").write_text(markdown(parts, tuple(PARTS)), encoding="utf-8")
         if "growth" in self.parts and parts.get("growth"):
             growth_figure(parts["growth"]["rows"], self.out / "growth.svg")
-        mine = {part: parts[part] for part in self.parts if part in parts}
+        measured = {part: parts[part] for part in self.parts if part in parts}
         if self.json:
-            sys.stdout.write(json.dumps(mine, indent=1, sort_keys=True) + "\n")
+            sys.stdout.write(json.dumps(measured, indent=1, sort_keys=True) + "\n")
         else:
-            _print(mine)
+            _print(measured)
         return 0
 
     @property
@@ -107,10 +107,14 @@ class BenchRetrieval:
         sizes = [int(size) for size in self.sizes]
 
         def keep(part: str, rows: Any) -> None:
-            keep_rows(self._file, part, rows if isinstance(rows, list) else [rows], self._command(part))
+            write_rows(self._file, part, rows if isinstance(rows, list) else [rows], self._command(part))
 
         def growth() -> None:
-            done = [(row["backend"], row["passages"]) for row in kept_rows(self._file, "growth")] if self.resume else []
+            done = (
+                [(row["backend"], row["passages"]) for row in rows_measured_here(self._file, "growth")]
+                if self.resume
+                else []
+            )
             retrieval_growth.growth(self.work, sizes, self.backends, self.stages, done, lambda row: keep("growth", row))
 
         ratios = retrieval_ratios
@@ -133,7 +137,7 @@ class BenchRetrieval:
         return self.index, [str(line.get("question", "")) for _, line in read_jsonl(self.questions)]
 
     def _command(self, part: str) -> str:
-        """The command that measures a part again, without the places where things lie here."""
+        """The command that measures a part again, without paths of this machine."""
         words = ["berrypick bench retrieval --parts", part]
         for name in PARTS[part]:
             value = getattr(self, name)
@@ -150,11 +154,11 @@ def _public(value: object) -> str:
 
 def _print(parts: dict[str, Any]) -> None:
     console = Console(width=max(120, Console().width))  # a narrower table would cut its numbers
-    for part, kept in parts.items():
+    for part, results in parts.items():
         table = Table(title=part, title_justify="left")
-        columns = list(dict.fromkeys(name for row in kept["rows"] for name in row))
+        columns = list(dict.fromkeys(name for row in results["rows"] for name in row))
         for name in columns:
             table.add_column(name, justify="right")
-        for row in kept["rows"]:
+        for row in results["rows"]:
             table.add_row(*(show_value(row.get(name, "")) for name in columns))
         console.print(table)

@@ -1,7 +1,7 @@
-"""From the first import to the first hit, in fresh processes: berrypick, the same steps by hand, Pyserini.
+"""Time from the first import to the first hit, in fresh processes: berrypick, the same steps by hand, and Pyserini.
 
-What Java needs (its start, Anserini's classes, opening the index, a first query before anything is compiled) is in
-all rows of Lucene alike; the difference to the row by hand is our own code.
+All Lucene rows include the same work of Java: its start, loading Anserini, opening the index, and a first query before
+anything is compiled. The difference from the row "Anserini by hand" is our own code.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _TAIL = "\nprint(json.dumps(laps))\n"
 
 
 def first_hit(folder: Path, questions: Sequence[str], rounds: int) -> list[dict[str, Any]]:
-    """Median seconds of each way, taken in turn; for Lucene also `own_s`, the total beyond the same steps by hand."""
+    """Median seconds of each way, measured in turn; for Lucene also `own_s`, the total minus that of the steps by hand."""
     backend = read_manifest(folder).backend
     ways = {f"berrypick {backend}": _OURS}
     if backend == "lucene":
@@ -86,7 +86,7 @@ def first_hit(folder: Path, questions: Sequence[str], rounds: int) -> list[dict[
     for number in range(rounds + 1):
         for way, script in ways.items():
             laps = _one(_HEAD + script + _TAIL, folder, questions[0])
-            if number:  # the first round warms the disk
+            if number:  # the first round fills the disk cache
                 taken[way].append({**laps, "total_s": sum(laps.values())})
     rows = [
         {"way": way, **{lap: statistics.median(one[lap] for one in done) for lap in done[0]}}

@@ -1,7 +1,7 @@
-"""How each back end grows with the corpus: one process a cell, so that memory is its own.
+"""How each back end grows with the corpus. Each cell runs in a fresh process, so that its peak memory is its own.
 
-A cell has two stages that may run at different times: "build" makes the index and keeps what it cost, "query" times
-searches on an index that was built.
+A cell has two stages, which may run at different times: "build" builds the index and records the cost, "query" times
+searches in it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COSTS = "build.json"
 
 
 def world_passages(size: int) -> tuple[list[Passage], list[str]]:
-    """The first `size` passages of a World, and queries that name kind, relation and entity of some of them."""
+    """The first `size` passages of a World, and one query, its kind, relation and entity, for up to 512 of them."""
     config = WorldConfig.from_preset("priced", num_train=-(-size // 6), num_validation=0, num_test=0)
     passages = build_world(config).passages()[:size]
     step = max(1, len(passages) // _QUERIES)
@@ -49,15 +49,15 @@ def growth(
     done: Sequence[tuple[str, int]],
     keep: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Runs the cells that are not done; an index that stands already is not built again.
+    """Runs the cells that are not done; existing indexes are not built again.
 
     Args:
-        out: holds the indexes.
-        sizes: passages.
-        backends: names; dense ones run up to 1e5 passages.
-        stages: of `STAGES`.
-        done: cells to leave out.
-        keep: is told each row as it is measured.
+        out: folder of the indexes.
+        sizes: corpus sizes in passages.
+        backends: names of back ends; dense ones run up to 1e5 passages.
+        stages: stages to run, from `STAGES`.
+        done: cells to skip.
+        keep: called with each row as soon as it is measured.
     """
     for backend in backends:
         for size in sizes:
@@ -71,7 +71,7 @@ def growth(
 
 
 def scale(out: Path, sizes: Sequence[int], backends: Sequence[str], rounds: int) -> list[dict[str, Any]]:
-    """How much longer a query takes in the largest corpus than in the smallest: in turn, in one process a back end."""
+    """Time of a query in the largest corpus divided by that in the smallest, measured in turn in one process each."""
     pairs = {backend: [size for size in sizes if _cell_folder(out, backend, size).is_dir()] for backend in backends}
     return [
         _run("scale", backend, *sorted(built)[:: len(built) - 1], out, rounds)
@@ -84,7 +84,7 @@ def _run(stage: str, backend: str, *arguments: Any) -> dict[str, Any]:
     command = [sys.executable, "-m", __spec__.name, stage, backend, *map(str, arguments)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if ended.returncode:
-        raise BerrypickError(f"the cell failed, see above; run it alone: {' '.join(command[1:])}")
+        raise BerrypickError(f"a cell failed, see the error above; run it alone: {' '.join(command[1:])}")
     row: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     sys.stderr.write(f"{stage} {row}\n")
     return row
@@ -106,7 +106,7 @@ def _build(backend: str, size: int, out: Path) -> dict[str, Any]:
 
 @contextmanager
 def _stopwatch(path: Path) -> Iterator[Callable[[], float]]:
-    """Seconds of a build, those of tries that were interrupted included: encoding goes on where it was stopped."""
+    """Seconds of a build, including interrupted attempts, because encoding continues where it stopped."""
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else 0.0
     began = time.perf_counter()
     try:
@@ -176,5 +176,5 @@ def _main(stage: str, backend: str, *rest: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped build notes the time it took
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped build records its time
     sys.stdout.write(json.dumps(_main(*sys.argv[1:])) + "\n")

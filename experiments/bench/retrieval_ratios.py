@@ -1,4 +1,4 @@
-"""Ratios with a bar: each pair is measured in turn in one run, and the median of the rounds counts."""
+"""Ratios to reference systems: each pair is measured in turn in one run; medians over rounds."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["clients", "hnsw", "lucene", "server_batch"]
 
 
 def lucene(folder: Path, questions: Sequence[str], rounds: int, k: int = 3) -> dict[str, float]:
-    """Our contract against Pyserini's own `batch_search`, which also reads id, score and text."""
+    """Our search compared with Pyserini's `batch_search` that also reads id, score and text."""
     if read_manifest(folder).backend != "lucene":
         raise BerrypickError("the part lucene needs --index of a lucene index")
     searcher = open_searcher(folder)
-    pyserini = import_pyserini("pyserini.search.lucene")  # the raw baseline
+    pyserini = import_pyserini("pyserini.search.lucene")  # without reading the hits
     raw = pyserini.LuceneSearcher(str(folder / "lucene"))
     raw.set_bm25(0.9, 0.4)
     with_text = _with_raw_text(folder)
@@ -50,7 +50,7 @@ def lucene(folder: Path, questions: Sequence[str], rounds: int, k: int = 3) -> d
 
 
 def _with_raw_text(folder: Path) -> Any:
-    """Pyserini's searcher over the same passages, stored raw as its users store them."""
+    """Pyserini's searcher over the same passages, with stored raw documents, as its users have them."""
     from ...retrieval_index.passages import PassageTable
 
     target = folder.parent / f"{folder.name}-raw"
@@ -66,7 +66,7 @@ def _with_raw_text(folder: Path) -> Any:
 
 
 def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int = 64, k: int = 3) -> dict[str, Any]:
-    """Requests of 64 queries, one client, against the same searches in process."""
+    """One client with 64 queries per request, compared with the same searches in process."""
     searcher = open_searcher(folder)
     parts = [list(questions[at : at + size]) for at in range(0, len(questions) - size + 1, size)]
     bodies = [json.dumps({"queries": part, "topk": k, "return_scores": True}).encode() for part in parts]
@@ -80,16 +80,16 @@ def server_batch(folder: Path, questions: Sequence[str], rounds: int, size: int 
         def over_http() -> None:
             _post_all(server.url, bodies)
 
-        mine, http = _in_turn(rounds, in_process, over_http)
+        local_s, http_s = _in_turn(rounds, in_process, over_http)
     count = sum(map(len, parts))
-    rates = {"in_process_qps": count / mine, "server_qps": count / http, "server_to_in_process": mine / http}
+    rates = {"in_process_qps": count / local_s, "server_qps": count / http_s, "server_to_in_process": local_s / http_s}
     return {"backend": read_manifest(folder).backend, **rates}
 
 
 def clients(
     folder: Path, questions: Sequence[str], seconds: float, rounds: int, connections: int = 32
 ) -> list[dict[str, Any]]:
-    """One query a request from 32 keep-alive clients: our server, a no-op endpoint, a Search-R1-style loop."""
+    """32 keep-alive clients with one query per request: our server, a no-op endpoint, a Search-R1-style loop."""
     bodies = [json.dumps({"queries": [q], "topk": 3, "return_scores": True}).encode() for q in questions]
     loads: dict[str, list[Load]] = {"berrypick serve": [], "no-op endpoint": [], "Search-R1-style loop": []}
     with served(folder) as ours, reference("noop", folder) as noop, reference("loop", folder) as loop:
@@ -108,7 +108,7 @@ def clients(
 
 
 def hnsw(vectors: Sequence[Path], queries: Path | None, rounds: int) -> dict[str, float]:
-    """HNSW against Flat on real vectors: recall@10 and rates, single and in batches of 64."""
+    """HNSW compared with Flat on real vectors: recall@10, and rates for single queries and batches of 64."""
     from ...retrieval_index.faiss_index import FaissVectors, FlatVectors, build_graph, recall_at
 
     if not vectors or queries is None:
@@ -143,15 +143,15 @@ def hnsw(vectors: Sequence[Path], queries: Path | None, rounds: int) -> dict[str
 
 
 def _in_turn(rounds: int, *works: Callable[[], Any]) -> list[float]:
-    """Median seconds of each work; they take turns, so that a slow moment hits all alike. The first round warms up."""
+    """Median seconds of each work; they take turns, so a slow moment affects all. The first round warms up."""
     taken: list[list[float]] = [[] for _ in works]
     for number in range(rounds + 1):
-        for mine, work in zip(taken, works):
+        for seconds, work in zip(taken, works):
             began = time.perf_counter()
             work()
             if number:
-                mine.append(time.perf_counter() - began)
-    return [statistics.median(mine) for mine in taken]
+                seconds.append(time.perf_counter() - began)
+    return [statistics.median(seconds) for seconds in taken]
 
 
 def _post_all(url: str, bodies: Sequence[bytes]) -> None:

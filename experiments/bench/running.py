@@ -1,4 +1,4 @@
-"""Servers of a bench, each in a process of its own on a free port."""
+"""Servers for a benchmark, each in a separate process on a free port."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Server:
 
 
 def served(folder: Path) -> AbstractContextManager[Server]:
-    """`berrypick serve`."""
+    """Runs `berrypick serve` on an index folder."""
     return _running(["-m", "berrypick", "serve", str(folder), "--log-level", "warning", "--port"])
 
 
 def reference(kind: str, folder: Path) -> AbstractContextManager[Server]:
-    """A server of `reference_servers`."""
+    """Runs a server of `reference_servers`, "noop" or "loop"."""
     return _running(["-m", f"{__name__.rpartition('.')[0]}.reference_servers", kind, str(folder)])
 
 
@@ -50,7 +50,7 @@ def _running(command: Sequence[str]) -> Iterator[Server]:
                 if urllib3.request("GET", url + "/health", retries=False).status == 200:
                     break
             if process.poll() is not None:
-                raise BerrypickError("a server of the bench did not start; see its log above")
+                raise BerrypickError("a server of the benchmark did not start; see its log above")
             time.sleep(0.1)
         yield Server(url, process)
     finally:

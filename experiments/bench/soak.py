@@ -1,4 +1,4 @@
-"""Many clients for minutes, some of them malformed: statuses, memory, and every good answer checked."""
+"""Soak test: many clients for minutes, some requests malformed; checks statuses, memory and every good reply."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MALFORMED = (b"{", b'{"queries": 3}', b'{"queries": ["a"], "topk": 0}', b"[]", 
 
 
 def soak(folder: Path, questions: Sequence[str], seconds: float, connections: int = 200) -> dict[str, Any]:
-    """Every twentieth request is malformed.
+    """Runs the load; every twentieth request is malformed.
 
     Returns:
-        Requests by status, good requests answered wrong, percentiles, and the server's resident memory (MiB) after a
-        tenth of the time and at the end, with their ratio.
+        Requests by status, number of wrong replies, latency percentiles, and the server's resident memory (MiB) after
+        a tenth of the time and at the end, with their ratio.
     """
     searcher = open_searcher(folder)
     expected = [[hit.id for hit in ranking] for ranking in searcher.search(questions, 3)]

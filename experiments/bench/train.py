@@ -1,4 +1,4 @@
-"""`berrypick bench train`: a GRPO step, decoding and generation against their bare counterparts, in one run."""
+"""`berrypick bench train`: a GRPO step, decoding and generation compared with bare computations, in one run."""
 
 from __future__ import annotations
 
@@ -20,45 +20,55 @@ __all__ = ["BenchTrain"]
 
 @dataclass(frozen=True)
 class BenchTrain:
-    """Ratios of the training engine to bare forwards, to `model.generate` and to TRL; medians of one run."""
+    """Compare the training engine with bare forwards, `model.generate` and TRL; medians of one run."""
 
     out: Path = Path("runs/bench-train")
     """receives bench.json"""
     policy: str = "tiny"
-    """a run folder or weights that play the World; fresh tiny weights babble, which tells little about turns"""
+    """policy with weights: a run folder, weights, or tiny; fresh tiny weights write random turns"""
     env: str = "berrypick/World-v0"
     """environment id"""
     questions: int = 16
-    """groups a step"""
+    """questions per step"""
     group_size: int = 8
-    """rollouts a question"""
+    """rollouts per question"""
     max_new_tokens: int = 32
-    """most tokens of a turn"""
+    """longest turn, in tokens"""
     batch_sizes: tuple[int, ...] = (32, 64, 128, 256)
-    """rows of the decoding measure; the best of each side counts"""
+    """batch sizes of the decoding measure; the best of each side is reported"""
     rounds: int = 5
-    """of each measurement, taken in turn; the median counts"""
+    """repetitions of each measurement; the median is reported"""
     trl: bool = False
     """also time a step of TRL's GRPOTrainer (needs trl)"""
     json: bool = False
-    """one JSON document"""
+    """print JSON instead of a table"""
 
     def run(self) -> int:
-        """Measures, prints, writes bench.json."""
+        """Measures, prints the table and writes bench.json."""
         require_training("berrypick bench train")
         if min(self.questions, self.max_new_tokens, self.rounds, *self.batch_sizes) < 1 or self.group_size < 2:
             raise BerrypickError("--group-size must be at least 2, the other numbers at least 1")
         from ...envs.tasks.registry import make_task
         from ...policies.language.model import LanguageModelPolicy
-        from .train_ratios import measure
+        from .train_ratios import TrainMeasures, measure
 
         policy = open_policy(self.policy)
         if not isinstance(policy, LanguageModelPolicy):
-            raise BerrypickError(f"policy {self.policy} has no weights to train; give tiny, smollm2 or a run folder")
+            raise BerrypickError(f"policy {self.policy} has no weights to train; use tiny, smollm2 or a run folder")
         task = make_task(self.env)
         self.out.mkdir(parents=True, exist_ok=True)
         result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
-        result["train"] = measure(policy, task, self)
+        measures = TrainMeasures(
+            policy=self.policy,
+            env=self.env,
+            questions=self.questions,
+            group_size=self.group_size,
+            max_new_tokens=self.max_new_tokens,
+            batch_sizes=self.batch_sizes,
+            rounds=self.rounds,
+            trl=self.trl,
+        )
+        result["train"] = measure(policy, task, measures)
         write_json(self.out / "bench.json", result)
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")

@@ -1,4 +1,4 @@
-"""The bare computations beside which `berrypick bench train` holds ours: forwards, updates and `generate` alone."""
+"""The bare computations that `berrypick bench train` compares with: forwards, updates and `generate` alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["bare_decode", "bare_update", "feed", "generate_turns", "left_padded"
 
 
 def bare_decode(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> None:
-    """The cached forwards that these rollouts need at least: each turn's prefill, then one a sampled token."""
+    """The cached forwards that these rollouts need at least: one prefill per turn, then one forward per sampled token."""
     tokenizer = policy.tokenizer
     contexts = [encode_prompt(tokenizer, episode.question, episode.spec) for episode in episodes]
     with torch.inference_mode():
@@ -60,7 +60,7 @@ def bare_update(
 
 
 def generate_turns(policy: LanguageModelPolicy, episodes: Sequence[Episode], max_new_tokens: int) -> None:
-    """`model.generate` that reads the whole context again at each turn; as many tokens as the longest turn had."""
+    """`model.generate` on the whole context at each turn, for as many tokens as the longest turn has."""
     pad = int(policy.tokenizer.pad_token_id or 0)
     for number in range(max(len(episode.turns) for episode in episodes)):
         rows = [episode for episode in episodes if len(episode.turns) > number]

@@ -1,14 +1,11 @@
-"""Peak memory of a training step, ours and TRL's, each in a process of its own that has loaded what it needs."""
+"""Peak memory of a training step, ours and TRL's, each in a fresh process that has loaded what it needs."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
-import threading
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
-from types import TracebackType
 from typing import Literal
 
 import torch
@@ -18,61 +15,22 @@ from ...policies.language.model import LanguageModelPolicy
 from ...policies.objectives import get_objective
 from ...policies.open_policy import open_policy
 from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
-from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.errors import MissingExtraError
+from .peak_rss import PeakRss
 
-__all__ = ["PeakRss", "step_growth_mib"]
+__all__ = ["step_growth_mib"]
 
 Trainer = Literal["ours", "TRL"]
 
 
-class PeakRss:
-    """Growth of the process's resident memory while the context is open, sampled every few milliseconds.
-
-    Attributes:
-        growth_mib: the highest sample less that at the beginning.
-    """
-
-    def __init__(self, every_s: float = 0.003) -> None:
-        self.growth_mib = 0.0
-        self._every_s, self._over = every_s, threading.Event()
-
-    def __enter__(self) -> PeakRss:
-        self._first = _resident_mib()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        self._sample()  # what is held at the end was held, however rarely the thread came to look
-
-    def _watch(self) -> None:
-        while not self._over.wait(self._every_s):
-            self._sample()
-
-    def _sample(self) -> None:
-        self.growth_mib = max(self.growth_mib, _resident_mib() - self._first)
-
-
-def _resident_mib() -> float:
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError as error:
-        raise BerrypickError("resident memory is read from /proc, which this system lacks; measure on Linux") from error
-
-
 def step_growth_mib(trainer: Trainer, policy: str, env: str, config: RlConfig) -> float:
-    """Memory that two training steps take at their peak beyond the loaded model, MiB.
+    """Peak memory of two training steps in addition to the loaded model, MiB.
 
     Args:
         trainer: "ours", or "TRL" for its GRPOTrainer as `train_trl.py` configures it.
-        policy: a name that `open_policy` takes; its model is loaded anew in the process that is measured.
+        policy: a name for `open_policy`; the measured process loads the model again.
         env: environment id.
-        config: of a step.
+        config: settings of a step.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_in_child, trainer, policy, env, config, torch.get_num_threads()).result()
@@ -81,12 +39,12 @@ def step_growth_mib(trainer: Trainer, policy: str, env: str, config: RlConfig) -
 def _in_child(trainer: Trainer, name: str, env: str, config: RlConfig, threads: int) -> float:
     torch.set_num_threads(threads)
     policy, task = open_policy(name), make_task(env)
-    assert isinstance(policy, LanguageModelPolicy), "the bench has opened it before"
+    assert isinstance(policy, LanguageModelPolicy), "the benchmark has checked this"
     questions = next(iter(task.questions.values()))[: config.questions_per_step]
     if trainer == "TRL":
         from .train_trl import trl_step_seconds
 
-        try:  # what it imports is no memory of a step; trl itself imports lazily
+        try:  # imports are not memory of a step; trl imports lazily
             for module, needed in (("datasets", "Dataset"), ("trl", "GRPOConfig"), ("trl", "GRPOTrainer")):
                 getattr(import_module(module), needed)
         except ImportError as error:
@@ -98,6 +56,6 @@ def _in_child(trainer: Trainer, name: str, env: str, config: RlConfig, threads: 
         optimizer, objective = rl_optimizer(policy, config), get_objective(config.objective)
         for step in range(2):
             groups = rl_rollout(policy, questions, task.spec, task.searcher, config, step)
-            groups[0][0].reward, groups[0][-1].reward = 1.0, 0.0  # there is something to learn
+            groups[0][0].reward, groups[0][-1].reward = 1.0, 0.0  # otherwise no group has a gradient
             rl_update(policy, optimizer, groups, objective, config, step=step)
     return peak.growth_mib

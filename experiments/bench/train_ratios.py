@@ -1,4 +1,4 @@
-"""What `berrypick bench train` measures: each number beside the bare computation it is compared with."""
+"""The measurements of `berrypick bench train`: each number next to the bare computation it is compared with."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -24,16 +25,38 @@ from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_updat
 from .train_bare import bare_decode, bare_update, feed, generate_turns
 from .train_memory import step_growth_mib
 
-if TYPE_CHECKING:
-    from .train import BenchTrain
-
-__all__ = ["measure"]
+__all__ = ["TrainMeasures", "measure"]
 
 _MEMORY = "peak memory of two steps beyond the loaded model MiB"
 
 
-def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[str, float]:
-    """All ratios; see the issue of the training engine for their bars."""
+@dataclass(frozen=True)
+class TrainMeasures:
+    """What is measured.
+
+    Attributes:
+        policy: name of the policy; the memory measure opens it again in its own process.
+        env: environment id, for the same reason.
+        questions: groups per step.
+        group_size: rollouts per question.
+        max_new_tokens: longest turn.
+        batch_sizes: rows of the decoding measure; the best size of each side counts.
+        rounds: repetitions of each measurement; the median counts.
+        trl: also time a step of TRL's GRPOTrainer.
+    """
+
+    policy: str
+    env: str
+    questions: int
+    group_size: int
+    max_new_tokens: int
+    batch_sizes: tuple[int, ...]
+    rounds: int
+    trl: bool
+
+
+def measure(policy: LanguageModelPolicy, task: Task, bench: TrainMeasures) -> dict[str, float]:
+    """All times and ratios, by the names that the table shows."""
     config = RlConfig(
         questions_per_step=bench.questions, group_size=bench.group_size, max_new_tokens=bench.max_new_tokens
     )
@@ -45,7 +68,7 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
     data = TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
     scratch = LanguageModelPolicy(copy.deepcopy(policy.model), policy.tokenizer, policy.policy_id)
     optimizer, objective = rl_optimizer(scratch, config), get_objective("grpo")
-    for group in groups:  # every group has a gradient, so that nothing is skipped
+    for group in groups:  # every group has a gradient, so no group is skipped
         group[0].reward, group[-1].reward = 1.0, 0.0
 
     def play() -> None:
@@ -87,8 +110,8 @@ def measure(policy: LanguageModelPolicy, task: Task, bench: BenchTrain) -> dict[
 
 
 def _num_contexts(groups: Sequence[Sequence[Episode]]) -> int:
-    """Contexts that a policy token of these rollouts was drawn from, each counted once."""
-    nodes: dict[tuple[Any, ...], int] = {}  # of the tree of contexts, by (node before, what follows it)
+    """Number of distinct contexts from which the policy tokens of these rollouts were sampled."""
+    nodes: dict[tuple[Any, ...], int] = {}  # nodes of the tree of contexts: (parent node, what follows it) -> number
     drawn_from: set[int] = set()
     for episode in (episode for group in groups for episode in group):
         node = nodes.setdefault((episode.question.id,), len(nodes))
@@ -101,7 +124,7 @@ def _num_contexts(groups: Sequence[Sequence[Episode]]) -> int:
 
 
 def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median seconds of each; one warm-up, then rounds in which all take their turn."""
+    """Median seconds of each; one warm-up round, then rounds in which all take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for round_number in range(rounds + 1):
         for name, function in work.items():
@@ -113,10 +136,10 @@ def _in_turn(work: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
 
 
 def _decoding(policy: LanguageModelPolicy, task: Task, batch_sizes: Sequence[int], rounds: int) -> tuple[float, float]:
-    """Tokens/s of long turns, ours and bare cached forwards of one token a row, each at its best batch size.
+    """Tokens/s of long turns, ours and bare cached forwards of one token per row, each at its best batch size.
 
-    Turns are kept from ending, and every row asks a question of its own, so that no two are the same context: both
-    decode the same number of tokens of the same rows.
+    Tokens that end a turn are masked, and every row has a different question, so no context is shared: both sides
+    decode the same number of tokens in the same rows.
     """
     length = 48
     questions = next(iter(task.questions.values()))
@@ -175,7 +198,7 @@ def _trl(
     rounds: int,
     ours: float,
 ) -> dict[str, float]:
-    """A step of TRL's GRPOTrainer on the same questions, group and turns, its tool loop replaced by our rollouts."""
+    """A step of TRL's GRPOTrainer on the same questions, group size and turns, with our episodes as its tool loop."""
     from .train_trl import trl_step_seconds
 
     with tempfile.TemporaryDirectory() as folder:
@@ -183,6 +206,6 @@ def _trl(
     return {"TRL step s": theirs, "TRL / ours (bar 1.3)": theirs / ours}
 
 
-def _trl_memory(bench: BenchTrain, config: RlConfig, ours: float) -> dict[str, float]:
+def _trl_memory(bench: TrainMeasures, config: RlConfig, ours: float) -> dict[str, float]:
     theirs = step_growth_mib("TRL", bench.policy, bench.env, config)
     return {"TRL: the same MiB": theirs, "peak memory, ours / TRL (bar 1)": ours / theirs}

@@ -1,8 +1,8 @@
-"""A step of TRL's GRPOTrainer on the same questions, group and turns; its rollouts read the context again at each turn.
+"""A step of TRL's GRPOTrainer on the same questions, group size and turns; each turn reads the whole context again.
 
 Configuration: one device, batch = all rollouts of the step, one iteration, no reference model, no vLLM, float32, rate
 1e-4; `rollout_func` plays the turns of the environment through `model.generate` with stop strings. Tokens are sampled
-anew, so they agree with ours in distribution and not one by one.
+again, so they agree with ours in distribution, not one by one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["trl_step_seconds"]
 def trl_step_seconds(
     policy: LanguageModelPolicy, task: Task, questions: Sequence[Question], config: RlConfig, rounds: int, folder: str
 ) -> float:
-    """Median seconds of a whole training step, one warm-up step left out."""
+    """Median seconds of a whole training step, after one warm-up step."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     try:
         from datasets import Dataset  # type: ignore[import-not-found]
@@ -124,5 +124,5 @@ def _rollout(
 
 
 def _until_pad(tokens: list[int], pad: int) -> list[int]:
-    """A turn with its end token, without the padding behind it."""
+    """A turn up to its end token, without the padding that follows."""
     return tokens[: tokens.index(pad) + 1] if pad in tokens else tokens

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ...envs.questions import Question
 from ...envs.record import EpisodeRecord, write_records
-from ...retrieval_index.durable import writing
+from ...retrieval_index.files import writing
 
 __all__ = ["PARTIAL", "KeptRollouts"]
 

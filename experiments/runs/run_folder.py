@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ...retrieval_index.durable import writing
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.files import writing
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.files import discard, sweep, whole_folder
 from ..language.model import LanguageModelPolicy, load_language_model
-from ..whole_folder import discard, sweep, whole_folder
 from .sharding import distributed_like
 
 __all__ = [
@@ -80,6 +80,7 @@ def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedMode
     Later calls load it from the folder, so a resumed run has the same one. The folder is written atomically.
     """
     if not folder.is_dir():
+        sweep(folder.parent, folder.name)
         with whole_folder(folder, "free some space or choose another --out") as work:
             policy.save(work)
     dtype = str(policy.model.dtype).removeprefix("torch.")

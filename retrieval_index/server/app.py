@@ -1,4 +1,4 @@
-"""The FastAPI application: routes, limits and answers that always say what is wrong."""
+"""The FastAPI application: routes, limits, and error replies that state the reason."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Body = TypeVar("Body", Retrieve, Search)
 
 
 class Refused(Exception):
-    """A request that gets an error status and one reason."""
+    """A request that is answered with an error status and a reason."""
 
     def __init__(self, status: int, reason: str, retry_after_s: int | None = None) -> None:
         super().__init__(reason)
         self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
 
     def response(self) -> Response:
-        """The answer; the connection is closed where a body was not read to its end."""
+        """The reply; closes the connection if the body was not read to its end."""
         headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
         if self.status in (408, 413):
             headers["Connection"] = "close"
@@ -49,13 +49,13 @@ def create_app(
     about: Mapping[str, Any] | None = None,
     on_failure: Callable[[BaseException], None] = lambda error: None,
 ) -> FastAPI:
-    """The application.
+    """Creates the application.
 
     Args:
-        load: opens the searcher; called once in a thread, while /health says "loading".
+        load: opens the searcher; called once in a thread, while /health replies "loading".
         settings: limits and token.
-        about: further fields of /health.
-        on_failure: is told what `load` raised.
+        about: additional fields of /health.
+        on_failure: called with the exception that `load` raised.
     """
     service = _Service(load, settings, dict(about or {}), on_failure)
     app = FastAPI(title="berrypick retrieval", lifespan=service.lifespan, docs_url="/docs", redoc_url=None)
@@ -81,7 +81,7 @@ class _Service:
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        """Loads in the background; at the end finishes what waits and closes the searcher."""
+        """Loads the searcher in the background; at the end answers waiting queries and closes it."""
         loading = asyncio.create_task(self._open())
         yield
         await asyncio.gather(loading, return_exceptions=True)
@@ -128,7 +128,7 @@ class _Service:
         return await self._answer(request, answer)
 
     async def health(self) -> Response:
-        """Ready when the index is loaded; 503 before."""
+        """Replies 503 until the index is loaded."""
         if self._searcher is None or self._batcher is None:
             return _json_response({"status": "loading"}, 503, {"Retry-After": "1"})
         settings = self._settings
@@ -143,7 +143,7 @@ class _Service:
     async def metrics_text(self, request: Request) -> Response:
         """Prometheus metrics."""
         if not self._admitted(request):
-            return Refused(401, "give the server's token").response()
+            return Refused(401, "send the server's token").response()
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def _answer(self, request: Request, answer: Callable[[], Awaitable[bytes]]) -> Response:
@@ -151,7 +151,7 @@ class _Service:
         path = request.url.path
         try:
             if not self._admitted(request):
-                raise Refused(401, "give the server's token as Authorization: Bearer TOKEN")
+                raise Refused(401, "send the server's token as Authorization: Bearer TOKEN")
             response = Response(await answer(), media_type="application/json")
         except Refused as refused:
             response = refused.response()
@@ -169,16 +169,16 @@ class _Service:
         token = self._settings.token
         if token is None:
             return True
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            given = request.query_params.get("token", "")  # for clients that take an address and nothing else
-        return hmac.compare_digest(given.strip().encode(), token.encode())
+            sent = request.query_params.get("token", "")  # for clients that can only be configured with an address
+        return hmac.compare_digest(sent.strip().encode(), token.encode())
 
     async def _read(self, request: Request, model: type[Body]) -> Body:
         settings = self._settings
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > settings.max_body_bytes:
-            raise Refused(413, f"the body may have {settings.max_body_bytes} bytes")
+            raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
         try:
             body = await asyncio.wait_for(self._body(request), settings.body_timeout_s)
         except TimeoutError:
@@ -194,7 +194,7 @@ class _Service:
         async for part in request.stream():
             size += len(part)
             if size > self._settings.max_body_bytes:
-                raise Refused(413, f"the body may have {self._settings.max_body_bytes} bytes")
+                raise Refused(413, f"the body may have at most {self._settings.max_body_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
 
@@ -202,18 +202,18 @@ class _Service:
         settings = self._settings
         k = settings.default_k if body.k is None else body.k
         if k > settings.max_k:
-            raise Refused(422, f"at most {settings.max_k} hits a query")
+            raise Refused(422, f"at most {settings.max_k} hits per query")
         if len(body.texts) > settings.most_queries:
-            raise Refused(413, f"at most {settings.most_queries} queries a request")
+            raise Refused(413, f"at most {settings.most_queries} queries per request")
         if any(len(text) > settings.max_query_chars for text in body.texts):
-            raise Refused(413, f"a query may have {settings.max_query_chars} characters")
+            raise Refused(413, f"a query may have at most {settings.max_query_chars} characters")
         if self._batcher is None:
             raise Refused(503, "the index is loading", retry_after_s=1)
         return await self._batcher.search(body.texts, k) if body.texts else []
 
 
 def _reasons(error: ValidationError) -> str:
-    """Where and what, without the input, which may be anything."""
+    """Field and reason of each validation error, without the input, which may be anything."""
     parts = []
     for detail in error.errors(include_input=False, include_url=False, include_context=False)[:3]:
         where = ".".join(str(step) for step in detail["loc"])

@@ -1,4 +1,4 @@
-"""Many requests, one search: queries that arrive while a search runs share the next one."""
+"""Micro-batches: queries that arrive while a search runs share the next search."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..searcher import Hit, Searcher
 __all__ = ["MicroBatcher", "Overloaded"]
 
 Hits = list[list[Hit]]
-_ENOUGH = 16  # with as many queries at hand, waiting for more costs more than it saves
+_ENOUGH = 16  # with this many queries, waiting for more costs more than it saves
 
 
 class Overloaded(Exception):
-    """More waits than may wait, or it waited too long."""
+    """Too many queries are waiting, or a query waited too long."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class MicroBatcher:
     """Searches in one thread; the event loop stays free.
 
     A batch takes whole requests in order of arrival, up to `max_batch` queries, and asks for the largest k among
-    them; each gets its own k. The searcher's order makes a shorter list a beginning of a longer one.
+    them; each gets its own k. That is correct because the hits of a smaller k are the first hits of a larger one.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MicroBatcher:
 
     @property
     def num_waiting(self) -> int:
-        """Queries that wait for a search."""
+        """Number of queries that wait for a search."""
         return self._num_waiting
 
     async def search(self, queries: Sequence[str], k: int) -> Hits:
@@ -79,7 +79,7 @@ class MicroBatcher:
             raise Overloaded("the search took too long") from None
 
     async def close(self) -> None:
-        """Finishes what waits, then stops."""
+        """Answers all waiting queries, then stops."""
         while self._waiting:
             await asyncio.sleep(0.01)
         self._task.cancel()
@@ -101,7 +101,7 @@ class MicroBatcher:
                 if len(batch) == 1:
                     _fail(batch[0], error)
                     continue
-                for pending in batch:  # one bad request must not cost the others their answer
+                for pending in batch:  # one failing request must not fail the others
                     try:
                         await self._search([pending])
                     except Exception as own:
@@ -128,7 +128,7 @@ class MicroBatcher:
         while self._waiting and (not batch or size + len(self._waiting[0].queries) <= self._max_batch):
             pending = self._waiting.popleft()
             self._num_waiting -= len(pending.queries)
-            if pending.done.done() or now - pending.arrived >= self._timeout_s:  # its client has gone
+            if pending.done.done() or now - pending.arrived >= self._timeout_s:  # its client was answered 503
                 continue
             batch.append(pending)
             size += len(pending.queries)

@@ -16,7 +16,7 @@ import tyro
 
 from ..bounds import at_least
 from ..errors import BerrypickError, MissingExtraError
-from ..store import open_searcher, read_manifest
+from ..store import index_folder, open_searcher, read_manifest
 from .settings import ServerSettings
 
 __all__ = ["Serve"]
@@ -24,33 +24,33 @@ __all__ = ["Serve"]
 
 @dataclass(frozen=True)
 class Serve:
-    """An index behind HTTP: POST /retrieve as Search-R1, verl and SkyRL-Gym clients call it."""
+    """Serve an index over HTTP: POST /retrieve as Search-R1, verl and SkyRL-Gym clients call it."""
 
     folder: tyro.conf.Positional[Path]
     """index folder"""
     host: str = "127.0.0.1"
-    """address; one that others can reach needs BERRYPICK_TOKEN"""
+    """address to listen on; one that other machines can reach needs BERRYPICK_TOKEN"""
     port: int = 8000
-    """port"""
+    """port to listen on; 0 takes a free one"""
     topk: int = 3
-    """hits where a request names no number"""
+    """hits per query if the request does not say"""
     max_topk: int = 100
-    """most hits a query may ask for"""
+    """largest number of hits per query"""
     max_queries: int = 512
-    """most queries of a request"""
+    """largest number of queries per request"""
     max_pending: int = 4096
-    """queries that may wait; more are answered 503 with Retry-After"""
+    """queries that may wait; further ones get 503 with Retry-After"""
     max_wait_ms: float = 1.0
-    """how long a search waits for more queries when nothing else runs"""
+    """how long an idle server waits for more queries before it searches"""
     timeout_s: float = 30.0
-    """from arrival to answer"""
+    """time limit from arrival to reply"""
     cache: int = 0
-    """queries whose hits are kept"""
+    """number of queries whose hits are cached"""
     log_level: str = "info"
     """debug, info or warning"""
 
     def run(self) -> int:
-        """Serves until it is stopped."""
+        """Runs the server until it is stopped."""
         for module in ("fastapi", "uvicorn", "prometheus_client"):
             if find_spec(module) is None:
                 raise MissingExtraError("berrypick serve", "serve", f"{module} is not installed")
@@ -71,14 +71,14 @@ class Serve:
         at_least(1, {"--topk": self.topk, "--max-queries": self.max_queries, "--max-pending": self.max_pending})
         at_least(0, {"--max-wait-ms": self.max_wait_ms, "--timeout-s": self.timeout_s, "--cache": self.cache})
         if not self.timeout_s:
-            raise BerrypickError("--timeout-s must be above 0: no search answers in no time")
+            raise BerrypickError("--timeout-s must be above 0; use the default of 30")
         if self.topk > self.max_topk:
-            raise BerrypickError(f"--topk {self.topk} is more than a query may ask for; give --max-topk {self.topk}")
+            raise BerrypickError(f"--topk {self.topk} is above --max-topk {self.max_topk}; add --max-topk {self.topk}")
         if not 0 <= self.port <= 65535:
-            raise BerrypickError(f"--port must lie between 0 and 65535, got {self.port}; 0 takes a free one")
+            raise BerrypickError(f"--port must be between 0 and 65535, got {self.port}; 0 takes a free port")
         if self.log_level not in ("debug", "info", "warning"):
-            raise BerrypickError(f"--log-level {self.log_level!r} is not known; give debug, info or warning")
-        read_manifest(self.folder)
+            raise BerrypickError(f"unknown --log-level {self.log_level!r}; use debug, info or warning")
+        read_manifest(index_folder(self.folder))
 
 
 def _serve(command: Serve, settings: ServerSettings) -> int:
@@ -88,11 +88,12 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
     from ..searcher import Searcher
     from .app import create_app
 
-    manifest = read_manifest(command.folder)
+    folder = index_folder(command.folder)
+    manifest = read_manifest(folder)
     failures: list[BaseException] = []
 
     def load() -> Searcher:
-        searcher = open_searcher(command.folder)
+        searcher = open_searcher(folder)
         return CachedSearcher(searcher, command.cache) if command.cache > 0 else searcher
 
     def stop(error: BaseException) -> None:
@@ -117,7 +118,7 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
     server = uvicorn.Server(config)
     try:
         server.run()
-    except SystemExit as error:  # uvicorn's way to say that the port is taken
+    except SystemExit as error:  # uvicorn exits if the port is taken
         raise BerrypickError(f"cannot listen on {command.host}:{command.port}; choose another --port") from error
     if failures:
         raise failures[0]
@@ -134,7 +135,7 @@ def _structured_logs(level: str) -> None:
 
 
 class _JsonLines(logging.Formatter):
-    """One JSON object a line: time (s since 1970), level, logger, message, and the record's own fields."""
+    """One JSON object per line: time (s since 1970), level, logger, message, and the fields of the record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """A line."""

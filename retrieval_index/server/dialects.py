@@ -1,7 +1,7 @@
-"""The request and reply shapes that clients in the field send and read.
+"""The request and reply formats of the clients in use.
 
 Search-R1 and verl post {"queries": [...], "topk", "return_scores"} to /retrieve, SkyRL-Gym {"query": "..."}; both read
-{"result": [[{"document": {"id", "contents"}, "score"}, ...], ...]}. Without `return_scores` Search-R1's server gives
+{"result": [[{"document": {"id", "contents"}, "score"}, ...], ...]}. Without `return_scores` Search-R1's server returns
 bare documents, and so does this one. berrypick's own clients use /search.
 """
 
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 class Retrieve(BaseModel):
     """A request to /retrieve."""
 
-    model_config = ConfigDict(extra="ignore")  # clients send fields of their own
+    model_config = ConfigDict(extra="ignore")  # clients send additional fields
 
     queries: list[Query] | None = None
     query: Query | list[Query] | None = None
@@ -35,19 +35,19 @@ class Retrieve(BaseModel):
     @model_validator(mode="after")
     def _one_of(self) -> Retrieve:
         if (self.queries is None) == (self.query is None):
-            raise ValueError('give either "queries", a list of texts, or "query", a text')
+            raise ValueError('send either "queries", a list of strings, or "query", a string')
         return self
 
     @property
     def texts(self) -> list[str]:
-        """The queries, however they were sent."""
+        """The queries of either field."""
         if self.queries is not None:
             return self.queries
         return [self.query] if isinstance(self.query, str) else list(self.query or ())
 
     @property
     def k(self) -> int | None:
-        """Hits wanted."""
+        """Hits per query; None for the server's default."""
         return self.topk
 
 
@@ -66,12 +66,12 @@ class Search(BaseModel):
 
 
 def retrieve_reply(hits: Sequence[Sequence[Hit]], return_scores: bool) -> bytes:
-    """What /retrieve answers."""
+    """The reply of /retrieve."""
     return _json({"result": [[_scored(hit) if return_scores else _document(hit) for hit in row] for row in hits]})
 
 
 def search_reply(hits: Sequence[Sequence[Hit]], index_id: str) -> bytes:
-    """What /search answers."""
+    """The reply of /search."""
     rows = [[{"id": h.id, "title": h.title, "text": h.text, "score": h.score} for h in row] for row in hits]
     return _json({"index_id": index_id, "hits": rows})
 
@@ -81,12 +81,12 @@ def _scored(hit: Hit) -> dict[str, Any]:
 
 
 def _document(hit: Hit) -> dict[str, Any]:
-    """Clients take the first line of `contents` for the title, so there is one even where the title is empty."""
+    """A document. Clients read the first line of `contents` as the title, so it is there even if the title is empty."""
     return {"id": hit.id, "contents": f'"{hit.title}"\n{hit.text}'}
 
 
 def _json(value: Any) -> bytes:
     try:
         return pydantic_core.to_json(value)
-    except pydantic_core.PydanticSerializationError:  # a lone surrogate from somebody's index
+    except pydantic_core.PydanticSerializationError:  # a lone surrogate in a passage
         return json.dumps(value).encode()

@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus."""
+"""Prometheus metrics of the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class ServerMetrics:
-    """Counters of one server; a registry of its own, so that two servers in a process do not mix."""
+    """Metrics of one server, in a separate registry, so that two servers in a process do not mix."""
 
     def __init__(self, num_waiting: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
@@ -34,11 +34,11 @@ class ServerMetrics:
         waiting.set_function(num_waiting)
 
     def on_batch(self, queries: int, seconds: float) -> None:
-        """Counts a search."""
+        """Records one search."""
         self.queries.inc(queries)
         self.batch.observe(queries)
         self.search.observe(seconds)
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""What a server is told: where it listens, who may ask, and how much."""
+"""Settings of the server: limits, time-outs and access."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ __all__ = ["ServerSettings", "is_loopback"]
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Limits are per request unless said.
+    """Settings of a retrieval server.
 
     Attributes:
-        default_k: hits where a request names no number.
-        max_k: most hits a query may ask for.
-        max_queries: most queries of a request.
-        max_query_chars: longest query.
-        max_body_bytes: longest body.
-        body_timeout_s: to send the body.
-        search_timeout_s: from arrival to answer; later answers are 503.
-        max_batch: most queries of one search.
-        max_wait_s: how long a search waits for more queries when the searcher is idle.
-        max_pending: queries that wait, all requests together; more are 503.
-        token: what `Authorization: Bearer` (or ?token=) must carry; None lets everybody in.
+        default_k: hits per query if the request does not say.
+        max_k: largest number of hits per query.
+        max_queries: largest number of queries per request.
+        max_query_chars: longest query, in characters.
+        max_body_bytes: largest request body.
+        body_timeout_s: time limit for receiving the body.
+        search_timeout_s: time limit from arrival to reply; then the reply is 503.
+        max_batch: largest number of queries in one search.
+        max_wait_s: how long an idle searcher waits for more queries.
+        max_pending: waiting queries of all requests together; further ones get 503.
+        token: required in `Authorization: Bearer` or ?token=; None allows every request.
     """
 
     default_k: int = 3
@@ -42,11 +42,11 @@ class ServerSettings:
 
     @property
     def most_queries(self) -> int:
-        """Queries that a request may have: one with more than may wait would be told to come again for ever."""
+        """Largest number of queries per request. More than `max_pending` could never be served, so that limits it too."""
         return min(self.max_queries, self.max_pending)
 
     def check_host(self, host: str) -> None:
-        """Refuses an address that others can reach without a token."""
+        """Raises if other machines can reach the address and there is no token."""
         if not self.token and not is_loopback(host):
             raise BerrypickError(
                 f"{host} can be reached from other machines: set BERRYPICK_TOKEN to a secret, or serve on 127.0.0.1"
@@ -54,7 +54,7 @@ class ServerSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:

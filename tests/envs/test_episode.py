@@ -12,6 +12,7 @@ from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError
 from berrypick.retrieval_index.searcher import Hit
+from fixtures.machine import patience
 
 QUESTION = Question("q1", "Who wrote it?", ("Ada",), ((frozenset(["p1"]), frozenset(["p2"])),), "test")
 PASSAGES = [Passage(f"p{i}", "", f"word{i} common") for i in range(1, 5)]
@@ -171,7 +172,7 @@ def test_what_a_passage_says_changes_neither_parsing_nor_reward(text, name):
 @pytest.mark.parametrize(
     "bomb", ["<search>" * 1_200_000, "<answer>" + " [1" * 3_000_000, "<answer>" + " " * 10_000_000 + "x</answer>"]
 )
-@pytest.mark.timeout(60)  # reading that is not linear would take hours
+@pytest.mark.timeout(patience(60))  # reading that is not linear would take hours
 def test_a_turn_of_ten_megabytes_is_bounded_and_answered_with_the_hint(bomb):
     episode = start(QUESTION, spec())
     (result,) = play(episode, bomb)
@@ -181,7 +182,7 @@ def test_a_turn_of_ten_megabytes_is_bounded_and_answered_with_the_hint(bomb):
 
 @pytest.mark.parametrize("bomb", ["<search>" * 12_000, "<answer>" + "[1 " * 33_000 + "</answer>"])
 @pytest.mark.parametrize("name", turn_format_names())
-@pytest.mark.timeout(20)  # a hundred readings; reading that is not linear would take minutes
+@pytest.mark.timeout(patience(20))  # a hundred readings; reading that is not linear would take minutes
 def test_the_longest_allowed_turn_is_read_in_linear_time(bomb, name):
     turn_format = get_turn_format(name)
     actions = {type(turn_format.parse(turn_format.cut(bomb[:MAX_TURN_CHARS]))) for _ in range(100)}

@@ -89,8 +89,8 @@ def test_version_1_stays_readable():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("{nope", "no valid JSON"),
-        ("[1]", "no JSON object"),
+        ("{nope", "not valid JSON"),
+        ("[1]", "not a JSON object"),
         ('{"schema_version": 99}', "newer than this berrypick"),
         ('{"group_id": "g"}', "question"),
         ('{"schema_version": "x"}', "rollouts"),

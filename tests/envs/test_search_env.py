@@ -12,6 +12,7 @@ import berrypick  # noqa: F401  (registers the ids)
 import gymnasium as gym
 import pytest
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
+from fixtures.machine import patience
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
@@ -129,11 +130,11 @@ def test_a_fresh_interpreter_makes_the_world_without_torch_or_a_jvm():
         "e.reset(seed=0); heavy = {'torch', 'transformers', 'jnius', 'pyserini', 'faiss'} & set(sys.modules); "
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=patience(120))
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_module_prefix_of_gym_make_imports_the_package():
     code = "import gymnasium as gym; gym.make('berrypick:berrypick/World-v0', num_train=4, num_test=4).reset(seed=0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=patience(120))
     assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ from berrypick.policies.policy import Sampling
 from berrypick.policies.remote import RemotePolicy, open_remote
 from berrypick.policies.rollout import rollout
 from berrypick.retrieval_index.errors import BerrypickError
+from fixtures.machine import patience
 
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 
@@ -156,10 +157,10 @@ def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: T
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment)
     try:
-        pool, limit = urllib3.PoolManager(retries=False), time.monotonic() + 90
+        pool, limit = urllib3.PoolManager(retries=False), time.monotonic() + patience(90)
         while True:
             try:
-                pool.request("GET", f"http://127.0.0.1:{port}/health", timeout=2)
+                pool.request("GET", f"http://127.0.0.1:{port}/health", timeout=patience(2))
                 break
             except urllib3.exceptions.HTTPError:
                 assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]
@@ -169,6 +170,6 @@ def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: T
         episodes = play(policy, world)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(patience(20))
     assert all(episode.done for episode in episodes)
     assert any(turn.draft.text for episode in episodes for turn in episode.turns)

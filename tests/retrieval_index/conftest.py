@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from berrypick.retrieval_index import encoder as encoder_module
+from berrypick.retrieval_index.backends import BACKENDS
 from berrypick.retrieval_index.corpus import Passage
+from fixtures.machine import patience, until
 
 
 class WordEncoder:
@@ -66,31 +69,49 @@ def corpus() -> list[Passage]:
     return trap_corpus()
 
 
+@pytest.fixture(autouse=True)
+def _only_built_in_back_ends() -> Iterator[None]:
+    """What a test registers is gone after it, and so are the modules of its files."""
+    before, modules = dict(BACKENDS), dict(sys.modules)
+    yield
+    for name in set(BACKENDS) - set(before):
+        del BACKENDS[name]
+    for name in set(sys.modules) - set(modules):
+        if name.startswith("berrypick_extension_"):
+            del sys.modules[name]
+
+
+@contextlib.contextmanager
+def reserved_port(port: int = 0) -> Iterator[socket.socket]:
+    """A port that no other process gets while the block runs, and that a server of ours can open nevertheless."""
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        place.bind(("127.0.0.1", port))
+        yield place
+
+
 @contextlib.contextmanager
 def running_server(load: Any, settings: Any, about: Any = None, port: int = 0) -> Iterator[str]:
-    """A server in a thread, on a free port; yields its address when it is ready and stops it gracefully."""
+    """A server in a thread, by default on a free port; yields its address when it is ready, stops it gracefully."""
     import urllib3
     import uvicorn
     from berrypick.retrieval_index.server.app import create_app
 
     app = create_app(load, settings, about)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        while not (server.started and server.servers):
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    with reserved_port(port) as place:
+        url = "http://127.0.0.1:%d" % place.getsockname()[1]
+        thread = threading.Thread(target=server.run, args=([place],), daemon=True)
+        thread.start()
+        try:
+            until(lambda: server.started or not thread.is_alive())
             assert thread.is_alive(), "the server did not start"
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(2000):
-            if urllib3.request("GET", url + "/health").status == 200:
-                break
-            time.sleep(0.005)
-        yield url
-    finally:
-        server.should_exit = True
-        thread.join(30)
+            until(lambda: urllib3.request("GET", url + "/health").status == 200)
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join(patience(30))
+            assert not thread.is_alive(), "the server did not stop"
 
 
 @pytest.fixture
@@ -101,9 +122,17 @@ def serve() -> Iterator[Callable[..., str]]:
     with contextlib.ExitStack() as stack:
 
         def start(searcher: Any, about: Any = None, **settings: Any) -> str:
-            return stack.enter_context(running_server(lambda: searcher, ServerSettings(**settings), about))
+            limits = {"search_timeout_s": patience(5), "body_timeout_s": patience(5), **settings}
+            return stack.enter_context(running_server(lambda: searcher, ServerSettings(**limits), about))
 
         yield start
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port where nobody listens and that no other process gets before the test ends."""
+    with reserved_port() as place:
+        yield place.getsockname()[1]
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from berrypick.retrieval_index.faiss_index import (
 )
 from berrypick.retrieval_index.store import BuildSettings, build_index, check_index, open_searcher, read_manifest
 from berrypick.retrieval_index.vectors import encode_passages, open_vectors
+from fixtures.machine import patience
 
 
 def clustered(count: int, dim: int = 32, seed: int = 0) -> np.ndarray:
@@ -217,7 +218,7 @@ def test_two_dense_builders_at_once_do_not_share_their_vectors(
 
     from berrypick.retrieval_index.store import ensure_index
 
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=patience(20))
 
     class Meeting(Dying):
         def encode(self, texts: Any, *, is_query: bool) -> np.ndarray:
@@ -242,13 +243,13 @@ def test_two_dense_builders_at_once_do_not_share_their_vectors(
 def test_other_weights_than_those_of_the_index_are_refused(words_loaded: Any, tmp_path: Path) -> None:
     build_index([Passage("1", "", "x")], "faiss", tmp_path / "i")
     words_loaded.revision = "another"
-    with pytest.raises(BerrypickError, match="built with 1; give that revision, or rebuild"):
+    with pytest.raises(BerrypickError, match="built with 1; use that revision, or rebuild"):
         open_searcher(tmp_path / "i")
 
 
 def test_an_index_and_a_corpus_that_do_not_fit_are_refused() -> None:
     vectors = np.ones((2, 3), np.float32)
-    with pytest.raises(BerrypickError, match="vectors of 3 numbers"):
+    with pytest.raises(BerrypickError, match="vectors of dimension 3"):
         DenseSearcher(FlatVectors(vectors), letters("ab"), "", Fixed(q=[1.0]))
     with pytest.raises(BerrypickError, match="2 vectors, the corpus 3 passages"):
         DenseSearcher(FlatVectors(vectors), letters("abc"), "", Fixed(q=[1, 1, 1]))

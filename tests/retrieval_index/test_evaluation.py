@@ -49,12 +49,12 @@ def test_an_evaluation_averages_over_annotated_questions(tmp_path: Path) -> None
 def test_a_bad_question_line_is_named(line: object, tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text(json.dumps({"question": "x", "metadata": {"supporting_ids": ["a"]}}) + "\n" + json.dumps(line))
-    with pytest.raises(CorpusError, match=r"q\.jsonl:2: .*; (mend|give)"):
+    with pytest.raises(CorpusError, match=r"q\.jsonl:2: .*; (fix the line|use the index)"):
         evaluate_index(OracleSearcher({}), path, (1,), {"a"})
 
 
 def test_questions_without_any_support_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text('{"question": "x"}\n')
-    with pytest.raises(CorpusError, match="give annotated questions"):
+    with pytest.raises(CorpusError, match="use annotated questions"):
         evaluate_index(OracleSearcher({}), path, (1,))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from berrypick.__main__ import main
 from berrypick.retrieval_index.corpus import Passage, write_corpus
 from berrypick.retrieval_index.store import read_manifest
+from fixtures.machine import patience, until
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -52,7 +53,7 @@ def test_check_lists_every_file_and_says_that_the_index_is_whole(run: Run, index
     status, out, _ = run("index", "check", index)
     assert status == 0
     assert out.count("checksum right") == len(read_manifest(index).files)
-    assert out.splitlines()[-1].startswith(f"{index} is whole: bm25s, id {read_manifest(index).index_id[:16]}")
+    assert out.splitlines()[-1].startswith(f"{index} is intact: bm25s, id {read_manifest(index).index_id[:16]}")
 
 
 def test_check_of_a_damaged_index_exits_2_with_one_line(run: Run, index: Path) -> None:
@@ -91,7 +92,7 @@ def test_eval_prints_recall_by_hand(run: Run, index: Path, tmp_path: Path) -> No
     assert (value["num_questions"], value["num_without_support"]) == (2, 1)
     status, out, _ = run("index", "eval", index, "--questions", tmp_path / "q.jsonl", "--k", 1, 2)
     assert status == 0 and "0.250" in out and "0.500" in out
-    assert out.splitlines()[0] == "2 questions, 1 without support left out"
+    assert out.splitlines()[0] == "2 questions, 1 without supporting passages skipped"
 
 
 def test_eval_of_a_foreign_index_is_refused(run: Run, index: Path, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_eval_of_a_foreign_index_is_refused(run: Run, index: Path, tmp_path: Pat
 def test_eval_names_a_broken_line_and_only_a_cure_that_it_has(run: Run, index: Path, tmp_path: Path) -> None:
     (tmp_path / "q.jsonl").write_text("no object\n")
     status, _, err = run("index", "eval", index, "--questions", tmp_path / "q.jsonl")
-    assert status == 2 and "q.jsonl:1: " in err and err.endswith("; mend the line\n")
+    assert status == 2 and "q.jsonl:1: " in err and err.endswith("; fix the line\n")
 
 
 def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path
     words = ("index", "build", "--corpus", tmp_path / "c.jsonl", "--backend", "bm25s", "--out", tmp_path / "i")
     status, out, err = run(*words)
     assert (status, out) == (2, "")
-    assert err == (f"berrypick: {tmp_path / 'c.jsonl'}:2: duplicate id '1'; give each passage its own id\n")
+    assert err == (f"berrypick: {tmp_path / 'c.jsonl'}:2: duplicate id '1'; give each passage a unique id\n")
     assert [path.name for path in tmp_path.iterdir()] == ["c.jsonl"]
     status, out, err = run(*words, "--skip-bad")
     assert status == 0 and "1 passage," in out
@@ -163,7 +164,7 @@ def test_the_command_that_check_names_builds_an_index(run: Run, corpus_file: Pat
     if what == "other files":
         (folder / "thesis.tex").write_text("years of work")
     status, _, err = run("index", "check", folder)
-    assert status == 2 and f"{folder} is no berrypick index" in err
+    assert status == 2 and f"{folder} is not a berrypick index" in err
     command = err.partition("build one: berrypick ")[2]
     made = tmp_path / "new" if what == "other files" else folder
     words = [{"FILE": str(corpus_file), "NEW_FOLDER": str(made)}.get(word, word) for word in command.split()]
@@ -175,14 +176,14 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
     monkeypatch.delenv("BERRYPICK_TOKEN", raising=False)
     for words, says in (
         ((index, "--host", "0.0.0.0"), "BERRYPICK_TOKEN"),
-        ((tmp_path,), "no berrypick index"),
+        ((tmp_path,), "not a berrypick index"),
         ((index, "--topk", 0), "--topk must be at least 1"),
-        ((index, "--topk", 500), "give --max-topk 500"),
+        ((index, "--topk", 500), "add --max-topk 500"),
         ((index, "--cache", -1), "--cache must be at least 0"),
         ((index, "--timeout-s", 0), "--timeout-s must be above 0"),
         ((index, "--max-wait-ms", "nan"), "--max-wait-ms must be at least 0"),
-        ((index, "--port", -1), "--port must lie between 0 and 65535"),
-        ((index, "--port", 99999999), "--port must lie between 0 and 65535"),
+        ((index, "--port", -1), "--port must be between 0 and 65535"),
+        ((index, "--port", 99999999), "--port must be between 0 and 65535"),
         ((index, "--log-level", "loud"), "debug, info or warning"),
     ):
         status, _, err = run("serve", *words)
@@ -192,34 +193,33 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
 def test_serve_answers_logs_json_lines_and_stops_on_sigterm(index: Path) -> None:
     urllib3 = pytest.importorskip("urllib3")
     pytest.importorskip("uvicorn")
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "berrypick", "serve", str(index), "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=index.parent)
-    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "berrypick", "serve", str(index), "--port"]
+    process = subprocess.Popen(
+        [*command, "0"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=index.parent
+    )
+    assert process.stderr is not None
+    log = [process.stderr.readline()]
     try:
-        for _ in range(400):
-            try:
-                if urllib3.request("GET", url + "/health", retries=False).status == 200:
-                    break
-            except urllib3.exceptions.HTTPError:
-                pass
-            time.sleep(0.05)
+        while "running on" not in log[-1]:  # uvicorn names the port it got
+            assert log[-1], "the server ended"
+            log.append(process.stderr.readline())
+        url = re.findall(r"http://[\d.:]+", log[-1])[0]
+        until(lambda: urllib3.request("GET", url + "/health").status == 200)
         health = urllib3.request("GET", url + "/health").json()
         assert (health["status"], health["backend"], health["num_passages"]) == ("ready", "bm25s", 48)
         assert health["index_id"] == read_manifest(index).index_id
         reply = urllib3.request("POST", url + "/retrieve", json={"queries": ["ripe berries"], "topk": 1})
         assert reply.json()["result"][0][0]["id"] == "a"
-        second = subprocess.run(command, capture_output=True, text=True, cwd=index.parent, timeout=60)
+        words = [*command, url.rpartition(":")[2]]
+        second = subprocess.run(words, capture_output=True, text=True, cwd=index.parent, timeout=patience(60))
         assert second.returncode == 2 and "choose another --port" in second.stderr
     finally:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-    assert out == ""
-    lines = [json.loads(line) for line in err.splitlines()]
+        log += process.stderr.readlines()
+        process.wait(patience(30))
+    assert process.stdout is not None
+    assert process.stdout.read() == ""
+    lines = [json.loads(line) for line in log]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
     assert any(line["message"] == "ready" and line["index_id"] == health["index_id"] for line in lines)
 

@@ -129,10 +129,10 @@ def test_a_cluster_that_is_away_is_said_before_anything_is_encoded(
     assert main([*words, "--uri", URI]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(
-        f"cannot open Milvus at {URI}: Fail connecting to server; start the server, or mend --uri or MILVUS_TOKEN"
+        f"cannot open Milvus at {URI}: Fail connecting to server; start the server, or correct --uri or MILVUS_TOKEN"
     )
     assert main([*words, "--uri", "milvus.example"]) == 2
-    assert "give --uri http://HOST:19530, or leave --uri away" in capsys.readouterr().err
+    assert "use --uri http://HOST:19530, or omit --uri" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["c.jsonl"]
 
 

@@ -16,6 +16,7 @@ from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.hybrid import HybridSearcher
 from berrypick.retrieval_index.searcher import Searcher
 from berrypick.retrieval_index.store import BuildSettings, build_index, open_searcher
+from fixtures.machine import patience
 
 QUERIES = ("ripe berries", "common text", "word7 number", "café Zürich", "berries berries hill", "word3 word4 word5")
 HOSTILE = (
@@ -47,7 +48,7 @@ def _remote(corpus: list[Passage], tmp: Path, request: pytest.FixtureRequest) ->
     from berrypick.retrieval_index.remote import RemoteSearcher
 
     url = request.getfixturevalue("serve")(Bm25sSearcher.from_passages(corpus), max_k=1000)
-    return RemoteSearcher(url, patience_s=5)
+    return RemoteSearcher(url, patience_s=patience(5))
 
 
 SEARCHERS: dict[str, Make] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,19 +20,20 @@ from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.searcher import Hit
 from berrypick.retrieval_index.server.settings import ServerSettings, is_loopback
+from fixtures.machine import patience, until
 
 Serve = Callable[..., str]
 
 
 def post(url: str, body: Any, **headers: str) -> urllib3.BaseHTTPResponse:
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return urllib3.request("POST", url, body=payload, headers=headers, retries=False, timeout=20)
+    return urllib3.request("POST", url, body=payload, headers=headers, retries=False, timeout=patience(20))
 
 
 def until_waiting(url: str, queries: int) -> None:
     """Returns when that many queries wait for a search."""
-    while f"berrypick_waiting_queries {queries}.0\n" not in urllib3.request("GET", url + "/metrics").data.decode():
-        time.sleep(0.01)
+    line = f"berrypick_waiting_queries {queries}.0\n"
+    until(lambda: line in urllib3.request("GET", url + "/metrics").data.decode())
 
 
 def detail(reply: urllib3.BaseHTTPResponse) -> str:
@@ -56,7 +56,7 @@ class Slow:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         self.asked.append((list(queries), k))
-        assert self.go.wait(20)
+        assert self.go.wait(patience(20))
         if "poison" in queries:
             raise RuntimeError("cannot search poison")
         return [[Hit(f"{query}{i}", "", query, -float(i)) for i in range(k)] for query in queries]
@@ -164,12 +164,12 @@ def test_lone_surrogates_and_control_characters_are_legal_queries(serve: Serve, 
 
 
 def test_a_slow_body_is_cut_off_and_others_are_served_meanwhile(serve: Serve, bm25s: Bm25sSearcher) -> None:
-    url = serve(bm25s, body_timeout_s=0.3)
+    url = serve(bm25s, body_timeout_s=patience(0.2))
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as slow:
         slow.sendall(b"POST /retrieve HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert post(url + "/retrieve", {"queries": ["berries"]}).status == 200
-        slow.settimeout(10)
+        slow.settimeout(patience(10))
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
@@ -187,8 +187,7 @@ def test_requests_that_wait_share_one_search_and_each_gets_its_own_k(serve: Serv
     url = serve(slow)
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(post, url + "/search", {"queries": ["first"], "k": 1})
-        while not slow.asked:
-            time.sleep(0.01)
+        until(lambda: slow.asked)
         others = [threads.submit(post, url + "/search", {"queries": [f"q{k}"], "k": k}) for k in range(1, 9)]
         until_waiting(url, 8)
         slow.go.set()
@@ -206,8 +205,7 @@ def test_a_search_that_fails_costs_only_its_own_request(serve: Serve) -> None:
     url = serve(slow)
     with ThreadPoolExecutor(3) as threads:
         replies = [threads.submit(post, url + "/search", {"queries": ["first"]})]
-        while not slow.asked:
-            time.sleep(0.01)
+        until(lambda: slow.asked)
         replies += [threads.submit(post, url + "/search", {"queries": [name]}) for name in ("poison", "good")]
         until_waiting(url, 2)
         slow.go.set()
@@ -221,11 +219,9 @@ def test_too_many_waiting_queries_get_503_with_retry_after_and_none_is_lost(serv
     url = serve(slow, max_pending=4)
     with ThreadPoolExecutor(12) as threads:
         replies = [threads.submit(post, url + "/search", {"queries": ["running"]})]
-        while not slow.asked:
-            time.sleep(0.01)
+        until(lambda: slow.asked)
         replies += [threads.submit(post, url + "/search", {"queries": [f"q{i}"]}) for i in range(10)]
-        while sum(reply.done() for reply in replies) < 6:  # those that were refused
-            time.sleep(0.01)
+        until(lambda: sum(reply.done() for reply in replies) == 6)  # those that were refused
         until_waiting(url, 4)
         slow.go.set()
         found = [reply.result() for reply in replies]
@@ -242,7 +238,7 @@ def test_a_request_of_more_queries_than_may_wait_is_refused_for_good(serve: Serv
     assert urllib3.request("GET", url + "/health").json()["limits"]["max_queries"] == 4
     assert post(url + "/search", {"queries": ["q"] * 4}).status == 200
     reply = post(url + "/search", {"queries": ["q"] * 5})
-    assert (reply.status, detail(reply)) == (413, "at most 4 queries a request")
+    assert (reply.status, detail(reply)) == (413, "at most 4 queries per request")
 
 
 def test_a_search_that_takes_too_long_gets_503(serve: Serve) -> None:
@@ -251,8 +247,7 @@ def test_a_search_that_takes_too_long_gets_503(serve: Serve) -> None:
     reply = post(url + "/search", {"queries": ["q"]})
     assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
     slow.go.set()
-    while post(url + "/search", {"queries": ["q"]}).status != 200:  # the search that took too long ends first
-        time.sleep(0.01)
+    until(lambda: post(url + "/search", {"queries": ["q"]}).status == 200)  # the search that took too long ends first
 
 
 # -- health, metrics, tokens, stop ------------------------------------------------------------------------------------
@@ -265,7 +260,7 @@ def test_health_says_loading_then_ready(corpus: list[Passage]) -> None:
     gate = threading.Event()
 
     def load() -> Bm25sSearcher:
-        gate.wait(20)
+        gate.wait(patience(20))
         return Bm25sSearcher.from_passages(corpus)
 
     with TestClient(create_app(load, ServerSettings(), {"backend": "bm25s"})) as client:
@@ -274,8 +269,7 @@ def test_health_says_loading_then_ready(corpus: list[Passage]) -> None:
         early = client.post("/retrieve", json={"queries": ["q"]})
         assert (early.status_code, early.headers["retry-after"]) == (503, "1")
         gate.set()
-        while client.get("/health").status_code != 200:
-            time.sleep(0.01)
+        until(lambda: client.get("/health").status_code == 200)
         ready = client.get("/health").json()
         assert ready["status"] == "ready" and ready["backend"] == "bm25s" and len(ready["index_id"]) == 64
         schema = client.get("/openapi.json").json()
@@ -294,8 +288,7 @@ def test_a_load_that_fails_is_reported(corpus: list[Passage]) -> None:
         raise BerrypickError("no index; build one")
 
     with TestClient(create_app(load, ServerSettings(), None, failures.append)) as client:
-        while not failures:
-            time.sleep(0.01)
+        until(lambda: failures)
         assert client.get("/health").status_code == 503
     assert str(failures[0]) == "no index; build one"
 
@@ -352,7 +345,6 @@ def test_a_stopped_server_answers_what_it_has_accepted(serving: Any) -> None:
     with ThreadPoolExecutor(1) as threads:
         with serving(lambda: slow, ServerSettings()) as url:
             reply = threads.submit(post, url + "/search", {"queries": ["q"]})
-            while not slow.asked:
-                time.sleep(0.01)
+            until(lambda: slow.asked)
             threading.Timer(0.3, slow.go.set).start()
         assert reply.result().status == 200

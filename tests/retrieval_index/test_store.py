@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
-from berrypick.retrieval_index import store
 from berrypick.retrieval_index.corpus import Corpus, Passage, corpus_sha256
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 from berrypick.retrieval_index.manifest import FORMAT
@@ -109,7 +109,7 @@ def test_an_index_of_another_corpus_is_refused(index: Path, corpus: list[Passage
 
 def test_a_folder_that_is_no_index_says_so(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(IndexFolderError, match=f"no berrypick index.*{REBUILD.removesuffix(' --overwrite')}"):
+        with pytest.raises(IndexFolderError, match=f"not a berrypick index.*{REBUILD.removesuffix(' --overwrite')}"):
             open_searcher(folder)
 
 
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BerrypickError, match=r"No space left on device; free some space"):
         build_index(corpus, "bm25s", tmp_path / "i")
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from berrypick.retrieval_index import faiss_index, lucene_index, milvus_index, store
+from berrypick.retrieval_index import faiss_index, lucene_index, milvus_index
 from berrypick.retrieval_index.corpus import Passage, corpus_sha256
 from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.store import (
@@ -74,7 +74,7 @@ class DiskImages:
         self._last: Any = None
         self._busy = threading.RLock()
         places: list[tuple[Any, str]] = [(os, "fsync"), (os, "rename"), (os, "replace"), (os, "mkdir")]
-        places += [(Path, "open"), (Path, "write_text"), (store.shutil, "rmtree"), (faiss_index, "write_graph")]
+        places += [(Path, "open"), (Path, "write_text"), (shutil, "rmtree"), (faiss_index, "write_graph")]
         places += [(np, "save"), (np.lib.format, "open_memmap")]
         try:
             from pymilvus import MilvusClient

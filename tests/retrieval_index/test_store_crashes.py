@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from berrypick.retrieval_index import store
 from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.store import IndexFolderError, build_index, check_index, open_searcher, read_manifest
 
@@ -31,7 +30,7 @@ class Boundaries:
             monkeypatch.setattr(module, name, self._guard(getattr(os, name)))
         monkeypatch.setattr(Path, "write_text", self._guard(Path.write_text))
         monkeypatch.setattr(Path, "open", self._guard(Path.open))
-        monkeypatch.setattr(store.shutil, "rmtree", self._rmtree)
+        monkeypatch.setattr(shutil, "rmtree", self._rmtree)
 
     def _guard(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -18,6 +18,7 @@ from berrypick.__main__ import main
 from berrypick.envs.data.downloads import SOURCES, check_download
 from berrypick.envs.tasks.registry import make_task
 from berrypick.retrieval_index.errors import BerrypickError
+from fixtures.machine import patience
 
 datasets = pytest.importorskip("datasets")
 
@@ -221,7 +222,7 @@ def get_in_a_process(name, address, folder):
     environment |= {"HF_ENDPOINT": address, "HF_HOME": str(folder), "BERRYPICK_CACHE": str(folder / "cache")}
     command = [sys.executable, "-m", "berrypick", "data", "get", name]
     return subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=patience(120), check=False
     )
 
 

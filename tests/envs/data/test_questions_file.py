@@ -41,8 +41,8 @@ def test_other_annotators_paths_are_further_evidence(tmp_path):
 
 
 BAD = [
-    ("{oops", "no valid JSON"),
-    ("[]", "no JSON object"),
+    ("{oops", "not valid JSON"),
+    ("[]", "not a JSON object"),
     (GOOD | {"id": ""}, "id must be a text"),
     (GOOD | {"id": 7}, "id must be a text"),
     ({k: v for k, v in GOOD.items() if k != "question"}, "question must be a text"),

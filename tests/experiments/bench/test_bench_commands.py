@@ -11,7 +11,7 @@ from berrypick.__main__ import main
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("quality", "--data", "nowhere"), "no nowhere/hotpotqa/corpus.jsonl.gz; give --data"),
+        (("quality", "--data", "nowhere"), "there is no nowhere/hotpotqa/corpus.jsonl.gz; give --data"),
         (("quality", "--data", ".", "--backends", "lucen"), "did you mean lucene"),
         (("envs", "--num-envs", "0"), "--num-envs must be at least 1, got 0"),
         (("envs", "--passages", "nan"), "--passages must be at least 6, got nan"),

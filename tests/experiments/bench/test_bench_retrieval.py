@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from berrypick.__main__ import main
-from berrypick.experiments.bench import kept
-from berrypick.experiments.bench.kept import keep_rows, kept_parts
+from berrypick.experiments.bench import results_file
 from berrypick.experiments.bench.quality import markdown
+from berrypick.experiments.bench.results_file import read_parts, write_rows
 from berrypick.experiments.bench.retrieval import PARTS
 from berrypick.experiments.bench.retrieval_growth import world_passages
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
@@ -47,19 +47,21 @@ def test_world_queries_find_their_own_passage_first() -> None:
 
 def test_rows_about_the_same_thing_are_replaced_and_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
-    keep_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 1.23456}, {"backend": "a", "passages": 5}], "one")
-    keep_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 2.0}, {"backend": "b", "passages": 1000}], "two")
-    keep_rows(path, "soak", [{"requests": 7}], "three")
-    parts = kept_parts(path)
+    write_rows(
+        path, "growth", [{"backend": "b", "passages": 900, "x": 1.23456}, {"backend": "a", "passages": 5}], "one"
+    )
+    write_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 2.0}, {"backend": "b", "passages": 1000}], "two")
+    write_rows(path, "soak", [{"requests": 7}], "three")
+    parts = read_parts(path)
     assert parts["growth"]["rows"] == [
         {"backend": "a", "passages": 5},
         {"backend": "b", "passages": 900, "x": 2.0},
         {"backend": "b", "passages": 1000},
     ]
     assert parts["growth"]["commands"] == ["one", "two"]
-    keep_rows(path, "soak", [{"requests": 8}], "four")
-    assert kept_parts(path)["soak"]["commands"] == ["four"], "nothing is left of what the older command measured"
-    assert "| b | 900 | 2 |" in kept.markdown(kept_parts(path), ("growth", "soak"))
+    write_rows(path, "soak", [{"requests": 8}], "four")
+    assert read_parts(path)["soak"]["commands"] == ["four"], "nothing is left of what the older command measured"
+    assert "| b | 900 | 2 |" in results_file.markdown(read_parts(path), ("growth", "soak"))
 
 
 def test_growth_builds_once_times_later_and_leaves_out_what_it_has(
@@ -128,7 +130,7 @@ def test_unknown_benches_and_parts_exit_2(tmp_path: Path, capsys: pytest.Capture
 def test_a_file_of_something_else_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bench.json").write_text('{"growth": [1]}')
     assert main(["bench", "retrieval", "--out", str(tmp_path)]) == 2
-    assert "is no bench.json of this version" in capsys.readouterr().err
+    assert "is not a bench.json of this version" in capsys.readouterr().err
     assert (tmp_path / "bench.json").read_text() == '{"growth": [1]}'
 
 
@@ -136,4 +138,4 @@ def test_the_documented_tables_are_generated_from_the_kept_numbers() -> None:
     page = (ROOT / "docs" / "retrieval.md").read_text(encoding="utf-8")
     folder = ROOT / "results" / "retrieval"
     assert markdown(json.loads((folder / "quality.json").read_text())["rows"]) in page
-    assert kept.markdown(kept_parts(folder / "bench.json"), tuple(PARTS)) in page
+    assert results_file.markdown(read_parts(folder / "bench.json"), tuple(PARTS)) in page

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import mmap
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from berrypick.experiments.bench import peak_rss
+from berrypick.experiments.bench.peak_rss import PeakRss
 from berrypick.experiments.bench.train import BenchTrain
-from berrypick.experiments.bench.train_memory import PeakRss
 from berrypick.retrieval_index.errors import BerrypickError
 
 
@@ -28,12 +29,31 @@ def test_the_bench_measures_and_keeps_its_command(tmp_path: Path, capsys: pytest
     assert numbers["peak memory of two steps beyond the loaded model MiB"] > 0
 
 
-def test_growth_of_resident_memory_is_that_of_what_was_held() -> None:
-    with PeakRss() as peak:  # pages of its own: an allocator may give what the process has held before
-        held = np.frombuffer(mmap.mmap(-1, 32 << 20), np.uint8)
-        held[:] = 1
-    del held
-    assert 30 < peak.growth_mib < 64
+GROWTH = """
+import mmap
+from berrypick.experiments.bench.peak_rss import PeakRss
+with PeakRss(every_s=0.001) as peak:
+    pages = mmap.mmap(-1, 64 << 20)
+    for at in range(0, 64 << 20, mmap.PAGESIZE):
+        pages[at] = 1
+print(peak.growth_mib)
+"""
+
+
+def test_growth_of_resident_memory_is_that_of_the_pages_that_were_written() -> None:
+    """In a fresh process: what other tests allocated and free meanwhile does not count, nor does an allocator."""
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
+    assert 60 < float(done.stdout) < 80
+
+
+def test_peak_memory_is_the_highest_sample_less_the_first_and_the_end_is_always_sampled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = iter([100.0, 107.0])
+    monkeypatch.setattr(peak_rss, "_resident_mib", lambda: next(readings))
+    with PeakRss(every_s=3600) as peak:
+        pass
+    assert peak.growth_mib == 7
 
 
 def test_numbers_that_measure_nothing_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from berrypick.experiments.demo.demo import ARMS, DemoConfig, demo_report, print_demo, run_demo
 from berrypick.experiments.demo.seeds import pool_seeds, print_pooled
+from fixtures.machine import patience
 from rich.console import Console
 
 RESULTS = Path(__file__).resolve().parents[3] / "results" / "demo"
@@ -131,12 +132,12 @@ def test_ctrl_c_with_lucene_loaded_leaves_a_run_that_resumes(tmp_path: Path) -> 
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path, preexec_fn=heed_interrupts
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + patience(240)
     while not list((tmp_path / "run" / "checkpoints").glob("rl-*/state.json")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 130
     assert "the same command with --resume goes on" in err and "Traceback" not in err
     done = subprocess.run([*command, "--resume"], env=environment, cwd=tmp_path, capture_output=True, text=True)

@@ -33,10 +33,10 @@ def test_a_line_that_was_cut_off_is_named_and_skip_bad_reports_the_others(
     assert main(["report", str(run)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
-    assert "rollouts.jsonl:24: no valid JSON" in err and "report --skip-bad" in err
+    assert "rollouts.jsonl:24: not valid JSON" in err and "report --skip-bad" in err
     assert main(["report", str(run), "--skip-bad", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert err.splitlines()[0].startswith(f"skipped {file}:24: no valid JSON")
+    assert err.splitlines()[0].startswith(f"skipped {file}:24: not valid JSON")
     assert err.splitlines()[1:] == ["1 line skipped"]
     report = json.loads(out)
     assert report["lines_left_out"] == 1

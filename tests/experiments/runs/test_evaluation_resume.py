@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from berrypick import BerrypickError
@@ -90,22 +89,35 @@ def test_a_question_that_stands_twice_is_refused(task, tmp_path):
         play(Twice(), tmp_path / "run")
 
 
+KILLED = f"""
+import os, signal, sys
+from pathlib import Path
+from berrypick.__main__ import main
+real = Path.open
+
+def opened(path, *args, **options):
+    if path.name == {PARTIAL!r} and path.exists() and path.stat().st_size > 30_000:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, *args, **options)
+
+Path.open = opened
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_a_command_that_is_killed_goes_on_with_resume(tmp_path):
-    settings = ["num_train=4", "num_validation=0", "num_test=600"]
-    base = [sys.executable, "-m", "berrypick", "eval", "--env", "berrypick/World-v0", "--env-arg", *settings]
-    base += ["--policy", "random_order", "--samples", "2", "--max-rows", "16"]
+    settings = ["num_train=4", "num_validation=0", "num_test=100"]
+    words = ["eval", "--env", "berrypick/World-v0", "--env-arg", *settings]
+    words += ["--policy", "random_order", "--samples", "2", "--max-rows", "16"]
 
     def command(out):
-        return [*base, "--out", str(out)]
+        return [sys.executable, "-m", "berrypick", *words, "--out", str(out)]
 
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
     out, partial = tmp_path / "a" / "run", tmp_path / "a" / "run" / PARTIAL
-    process = subprocess.Popen(command(out), **quiet)
-    while process.poll() is None and not (partial.is_file() and partial.stat().st_size > 100_000):
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (out / "rollouts.jsonl").exists() and partial.stat().st_size > 100_000
+    killed = [sys.executable, "-c", KILLED, *words, "--out", str(out)]
+    assert subprocess.run(killed, check=False, **quiet).returncode == -signal.SIGKILL
+    assert not (out / "rollouts.jsonl").exists() and partial.stat().st_size > 30_000
     assert subprocess.run([*command(out), "--resume"], check=False, **quiet).returncode == 0
     assert subprocess.run(command(tmp_path / "b" / "run"), check=False, **quiet).returncode == 0
     assert (out / "rollouts.jsonl").read_bytes() == (tmp_path / "b" / "run" / "rollouts.jsonl").read_bytes()

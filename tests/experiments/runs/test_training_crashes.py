@@ -43,6 +43,7 @@ class Crash:
         self.count, self.at = 0, at
         for module, name in (
             (os, "replace"),
+            (os, "rename"),
             (os, "fsync"),
             (shutil, "rmtree"),
             (Path, "write_text"),
@@ -57,6 +58,8 @@ class Crash:
             if not writes:
                 return function(*args, **kwargs)
             self.count += 1
+            if self.at is not None and self.count > self.at:  # a dead process does nothing more, not even cleaning up
+                raise Killed
             if self.count == self.at:
                 if name == "write_text":  # half a file
                     with builtins.open(str(args[0]), "w") as file:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 RUN = """
+import os
+import signal
 import sys
 import torch
 torch.set_num_threads(1)
@@ -36,12 +36,22 @@ config = TrainConfig(
     checkpoint_every=2,
 )
 task = make_task("berrypick/World-v0", **args)
+real, last = Path.open, int(sys.argv[4])
+
+def opened(path, *args, **options):
+    if path.name == "metrics.jsonl" and "a" in args and path.exists() and open(path).read().count("\\n") == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, *args, **options)
+
+if last:
+    Path.open = opened
 train(config, load_language_model("tiny"), task, Path(sys.argv[1]), resume=True)
 """
 
 
-def command(out: Path, sft_steps: int, objective: str) -> list[str]:
-    return [sys.executable, "-c", RUN, str(out), str(sft_steps), objective]
+def command(out: Path, sft_steps: int, objective: str, last_row: int = 0) -> list[str]:
+    """A run that kills itself with signal 9 when `last_row` rows of metrics are written; 0: never."""
+    return [sys.executable, "-c", RUN, str(out), str(sft_steps), objective, str(last_row)]
 
 
 def outcome(out: Path) -> tuple[bytes, str]:
@@ -49,21 +59,11 @@ def outcome(out: Path) -> tuple[bytes, str]:
     return (out / "metrics.jsonl").read_bytes(), hashlib.sha256(weights).hexdigest()
 
 
-def run_until(out: Path, rows: int, sft_steps: int, objective: str) -> None:
-    """Starts the run and kills it with signal 9 once metrics.jsonl holds `rows` rows."""
-    process = subprocess.Popen(command(out, sft_steps, objective))
-    log = out / "metrics.jsonl"
-    while not log.exists() or log.read_bytes().count(b"\n") < rows:
-        assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-
-
 def test_processes_that_are_killed_in_both_phases_leave_the_bytes_of_one_that_was_not(tmp_path: Path) -> None:
     subprocess.run(command(tmp_path / "straight", 4, "grpo"), check=True)
     for rows in (5, 8):  # before RL's first checkpoint, in the middle of RL
-        run_until(tmp_path / "killed", rows, 4, "grpo")
+        assert subprocess.run(command(tmp_path / "killed", 4, "grpo", rows), check=False).returncode == -signal.SIGKILL
+        assert (tmp_path / "killed" / "metrics.jsonl").read_bytes().count(b"\n") == rows
     subprocess.run(command(tmp_path / "killed", 4, "grpo"), check=True)
     metrics, weights = outcome(tmp_path / "straight")
     assert metrics.count(b"\n") == 14
@@ -112,9 +112,9 @@ def start(out):
             os._exit(1)
     return child
 
-def wait(child, limit):
-    ends = time.monotonic() + limit
-    while time.monotonic() < ends:
+def ended(child, is_due=lambda: False):
+    # whether the child came to its end before its time was due
+    while not is_due():
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             assert status == 0, status
@@ -122,21 +122,27 @@ def wait(child, limit):
         time.sleep(0.002)
     return False
 
+def rows(out):
+    log = out / "metrics.jsonl"
+    return log.read_bytes().count(b"\\n") if log.exists() else 0
+
 folder, draws, killed_at, runs = Path(sys.argv[1]), random.Random(int(sys.argv[2])), [], ["straight", "killed0"]
 began = time.monotonic()
-assert wait(start(folder / "straight"), 120)
-whole = time.monotonic() - began
+assert ended(start(folder / "straight"))
+row_s = (time.monotonic() - began) / 26
 while len(killed_at) < 20:
-    child = start(folder / runs[-1])
-    if wait(child, draws.uniform(0, whole / 3)):
-        runs.append(f"killed{len(runs) - 1}")  # it came to its end: the next kill hits another run
+    out = folder / runs[-1]
+    last = rows(out) + draws.randint(0, 4)  # in rows and not in seconds: no load keeps the run from getting on
+    child = start(out)
+    if ended(child, lambda: rows(out) >= last):
+        runs.append(f"killed{len(runs) - 1}")  # the next kill hits another run
         continue
+    time.sleep(draws.uniform(0, row_s))  # somewhere between two rows
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    log = folder / runs[-1] / "metrics.jsonl"
-    killed_at.append(log.read_bytes().count(b"\\n") if log.exists() else 0)
-assert wait(start(folder / runs[-1]), 120)
-print(json.dumps({"runs": runs, "killed_at": killed_at, "whole": whole}))
+    if os.waitpid(child, 0)[1] == signal.SIGKILL:
+        killed_at.append(rows(out))
+assert ended(start(folder / runs[-1]))
+print(json.dumps({"runs": runs, "killed_at": killed_at}))
 """
 
 

@@ -1,4 +1,4 @@
-"""A bench.json that is filled part by part: a run replaces the rows it measured again and leaves the others."""
+"""bench.json, which is filled part by part: a run replaces the rows it measured again and leaves the others."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from ...retrieval_index.errors import BerrypickError
 from ..runs.run_folder import environment_facts, write_json
 
-__all__ = ["KEYS", "keep_rows", "kept_parts", "kept_rows", "markdown", "show_value"]
+__all__ = ["KEYS", "markdown", "read_parts", "rows_measured_here", "show_value", "write_rows"]
 
-KEYS = ("backend", "passages", "way", "server", "vectors")  # columns that say what a row is about
+KEYS = ("backend", "passages", "way", "server", "vectors")  # columns that identify a row
 
 
-def kept_parts(path: Path) -> dict[str, Any]:
-    """part -> {"commands", "environment", "rows"}; empty where there is no file yet."""
+def read_parts(path: Path) -> dict[str, Any]:
+    """part -> {"commands", "environment", "rows"}; empty if there is no file yet."""
     if not path.is_file():
         return {}
     try:
@@ -25,30 +25,30 @@ def kept_parts(path: Path) -> dict[str, Any]:
             return dict(parts)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
-    raise BerrypickError(f"{path} is no bench.json of this version; choose another --out, or remove it")
+    raise BerrypickError(f"{path} is not a bench.json of this version; choose another --out, or remove it")
 
 
-def kept_rows(path: Path, part: str) -> list[dict[str, Any]]:
+def rows_measured_here(path: Path, part: str) -> list[dict[str, Any]]:
     """The rows of a part that were measured in this environment."""
-    kept = kept_parts(path).get(part, {})
-    return list(kept.get("rows", [])) if kept.get("environment") == environment_facts() else []
+    found = read_parts(path).get(part, {})
+    return list(found.get("rows", [])) if found.get("environment") == environment_facts() else []
 
 
-def keep_rows(path: Path, part: str, rows: Sequence[dict[str, Any]], command: str) -> None:
-    """Puts rows into the file, in place of those about the same thing; numbers keep four digits."""
-    parts = kept_parts(path)
+def write_rows(path: Path, part: str, rows: Sequence[dict[str, Any]], command: str) -> None:
+    """Writes rows into the file, replacing those with the same `KEYS`; numbers are rounded to four digits."""
+    parts = read_parts(path)
     before = parts.get(part, {"commands": [], "rows": []})
     fresh = {_key(row): {name: _short(value) for name, value in row.items()} for row in rows}
-    stays = any(_key(row) not in fresh for row in before["rows"])
+    remains = any(_key(row) not in fresh for row in before["rows"])
     merged = [fresh.pop(_key(row), row) for row in before["rows"]] + list(fresh.values())
     merged.sort(key=lambda row: [str(row.get(name, "")).zfill(12) for name in KEYS])
-    commands = [*(known for known in before["commands"] if stays and known != command), command]
+    commands = [*(known for known in before["commands"] if remains and known != command), command]
     parts[part] = {"commands": commands, "environment": environment_facts(), "rows": merged}
     write_json(path, parts)
 
 
 def markdown(parts: dict[str, Any], order: Sequence[str]) -> str:
-    """A table for each part, under the commands that made it."""
+    """One Markdown table per part, under the commands that made it."""
     lines: list[str] = []
     for name in order:
         if name not in parts:
@@ -63,7 +63,7 @@ def markdown(parts: dict[str, Any], order: Sequence[str]) -> str:
 
 
 def show_value(value: Any) -> str:
-    """Three digits, and no exponent."""
+    """A value for a table: three digits, no exponent."""
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value)

@@ -1,0 +1,163 @@
+"""Safe writes: folders that appear complete or not at all, scratch folders that survive a kill, one-line errors."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import BerrypickError
+from .locks import LOCK, folder_lock
+
+__all__ = [
+    "FolderTakenError",
+    "aside_of",
+    "discard",
+    "fsync",
+    "scratch_folder",
+    "sweep",
+    "whole_folder",
+    "writing",
+]
+
+
+class FolderTakenError(BerrypickError):
+    """The target of a `whole_folder` contains files, so the new folder cannot take its name."""
+
+
+def fsync(path: Path) -> None:
+    """Waits until a file, or the list of names in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writing(what: object, cure: str) -> Iterator[None]:
+    """Turns an `OSError` of the block into a one-line error.
+
+    Args:
+        what: what the block writes, for example a path.
+        cure: what the user can do about it; the end of the message.
+
+    Raises:
+        BerrypickError: instead of the `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BerrypickError(f"cannot write {what}: {error.strerror or error}; {cure}") from error
+
+
+@contextmanager
+def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder next to `target` and renames it to `target` when the block succeeds.
+
+    Every file is flushed to disk before the rename, so readers see the complete folder or none. If the block fails,
+    the temporary folder is removed; a process that is killed leaves it behind under a hidden name, see `sweep`.
+
+    Args:
+        target: the final folder; missing or empty, unless `replaces` is set.
+        cure: what the user can do if it cannot be written; the end of the message.
+        replaces: replace an existing `target`. It is first renamed to `aside_of(target)`, so a kill between the two
+            renames loses neither folder.
+
+    Raises:
+        FolderTakenError: `target` contains files and is not replaced, or another process wrote it meanwhile.
+        BerrypickError: the folder cannot be written, for example because the disk is full.
+    """
+    with writing(target, cure):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        try:
+            work.chmod(0o755)  # mkdtemp makes it private
+            yield work
+            for path in (*sorted(work.rglob("*")), work):
+                fsync(path)
+            _put(work, target, cure, replaces)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def aside_of(target: Path) -> Path:
+    """The hidden name of a folder while `whole_folder` replaces it."""
+    return target.with_name(f".{target.name}.old")
+
+
+def discard(folder: Path) -> None:
+    """Removes a folder. It is renamed before its files are deleted, so nobody ever sees half of it."""
+    doomed = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        os.rename(folder, doomed)
+    finally:
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Removes the hidden folders that killed calls of `whole_folder` and `discard` left in `folder`.
+
+    Do not call it while another process may be writing there.
+
+    Args:
+        folder: the parent of the targets.
+        name: the name of one target; by default those of all targets are removed.
+    """
+    target = "*" if name is None else glob.escape(name)
+    for pattern in (f".{target}.*partial", f".{target}.old"):
+        for left in folder.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yields a folder for intermediate results and removes it when the block succeeds.
+
+    If the block fails or the process is killed, the files stay for the next attempt. Only one process uses the folder
+    at a time: a second one gets a private temporary folder instead.
+    """
+    with folder_lock(folder) as lock:
+        if lock != "ours":
+            with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as private:
+                yield Path(private)
+            return
+        try:
+            yield folder
+        except BaseException:
+            if all(path.name == LOCK for path in folder.iterdir()):  # nothing worth keeping for the next attempt
+                _discard_quietly(folder)
+            raise
+        _discard_quietly(folder)
+
+
+def _discard_quietly(folder: Path) -> None:
+    """Removes a scratch folder if possible; a failure must not fail the build that no longer needs it."""
+    with suppress(OSError):
+        discard(folder)
+
+
+def _put(work: Path, target: Path, cure: str, replaces: bool) -> None:
+    """Renames `work` to `target`; an existing target that is replaced comes back if that fails."""
+    aside = aside_of(target)
+    moved = False
+    if replaces and target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(target, aside)
+        moved = True
+    try:
+        os.rename(work, target)
+    except OSError as error:
+        if moved:
+            with suppress(OSError):  # another process has put its own folder there
+                os.rename(aside, target)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FolderTakenError(f"cannot write {target}: it contains files; {cure}") from error
+        raise
+    fsync(target.parent)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,202 @@
+"""Folders that appear complete or not at all, and the scratch folder that a failed build leaves to the next one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berrypick.retrieval_index.files import (
+    FolderTakenError,
+    aside_of,
+    discard,
+    scratch_folder,
+    sweep,
+    whole_folder,
+)
+from berrypick.retrieval_index.locks import LOCK
+from fixtures.machine import patience
+
+CURE = "choose another folder"
+
+
+def write(target: Path, text: str, **options: bool) -> None:
+    """One `whole_folder` with a file in a subfolder."""
+    with whole_folder(target, CURE, **options) as work:
+        (work / "sub").mkdir()
+        (work / "sub" / "file").write_text(text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_whole_folder_is_hidden_until_it_is_complete_and_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, synced, real = tmp_path / "deep" / "target", set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: synced.add(os.fstat(number).st_ino) or real(number))
+    with whole_folder(target, CURE) as work:
+        (work / "sub").mkdir()
+        (work / "sub" / "file").write_text("text")
+        assert not target.exists() and work.name.startswith(".") and work.parent == target.parent
+        inside = {path.stat().st_ino for path in (work, work / "sub", work / "sub" / "file")}
+    assert (target / "sub" / "file").read_text() == "text" and target.stat().st_mode & 0o777 == 0o755
+    assert inside <= synced and target.parent.stat().st_ino in synced
+    assert names(target.parent) == ["target"]
+
+
+def test_a_failed_block_leaves_nothing_and_the_old_folder_stays(tmp_path: Path) -> None:
+    write(tmp_path / "target", "old")
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), whole_folder(tmp_path / "target", CURE, replaces=True) as work:
+            (work / "file").write_text("half")
+            raise error
+    assert names(tmp_path) == ["target"] and (tmp_path / "target" / "sub" / "file").read_text() == "old"
+
+
+def test_a_target_with_files_is_refused_unless_it_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    write(tmp_path / "target", "old")  # an empty folder is filled
+    with pytest.raises(FolderTakenError, match=r"^cannot write \S*target: it contains files; choose another folder$"):
+        write(tmp_path / "target", "new")
+    assert (tmp_path / "target" / "sub" / "file").read_text() == "old"
+    write(tmp_path / "target", "new", replaces=True)
+    assert (tmp_path / "target" / "sub" / "file").read_text() == "new" and names(tmp_path) == ["target"]
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "target", "old")
+    real = os.rename
+
+    def fails(source: Any, target: Any) -> None:
+        if Path(source).name.endswith(".partial"):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", fails)
+    with pytest.raises(Exception, match="No space left on device; choose another folder$"):
+        write(tmp_path / "target", "new", replaces=True)
+    assert (tmp_path / "target" / "sub" / "file").read_text() == "old" and names(tmp_path) == ["target"]
+
+
+def test_a_sweep_removes_what_killed_writes_left_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "a[b]"):
+        write(tmp_path / name, name)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans nothing up
+            with pytest.raises(RuntimeError), whole_folder(tmp_path / name, CURE):
+                raise RuntimeError
+            os.rename(tmp_path / name, aside_of(tmp_path / name))
+        write(tmp_path / name, name)
+        aside_of(tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / ".one.json").touch()
+    assert len(names(tmp_path)) == 3 * 3 + 1
+    sweep(tmp_path, "a[b]")
+    assert [name for name in names(tmp_path) if "a[b]" in name] == ["a[b]"] and len(names(tmp_path)) == 8
+    sweep(tmp_path)
+    assert names(tmp_path) == [".one.json", "a[b]", "one", "two"]
+
+
+def test_a_discarded_folder_loses_its_name_before_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "target", "old")
+    seen: list[bool] = []
+    real = os.unlink
+    monkeypatch.setattr(os, "unlink", lambda *a, **k: (seen.append((tmp_path / "target").exists()), real(*a, **k))[1])
+    discard(tmp_path / "target")
+    assert seen == [False] and names(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        discard(tmp_path / "target")
+    assert names(tmp_path) == []
+
+
+def test_what_a_failed_build_left_is_there_for_the_next_and_gone_after_a_good_one(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+
+    def fail() -> None:
+        with scratch_folder(folder) as mine:
+            (mine / "vectors").write_text("half")
+            raise RuntimeError("no space left")
+
+    with pytest.raises(RuntimeError, match="no space left"):
+        fail()
+    with scratch_folder(folder) as mine:
+        assert mine == folder and (mine / "vectors").read_text() == "half"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_build_that_left_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), scratch_folder(tmp_path / "scratch"):
+        raise RuntimeError("nothing done")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_builder_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    with scratch_folder(folder) as first, scratch_folder(folder) as second:
+        assert first == folder != second and second.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_builder_whose_folder_goes_while_it_looks_gets_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, gone = tmp_path / "scratch", os.open, []
+
+    def gone_first(path: Any, *args: Any, **kwargs: Any) -> int:
+        if Path(path).parent == folder and not gone:
+            os.rmdir(folder)
+            gone.append(path)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", gone_first)
+    with scratch_folder(folder) as mine:
+        assert gone and mine.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real = tmp_path / "scratch", os.unlink
+    parts = [f"vectors{i}" for i in range(20)]  # a removal takes them in any order, most of them after the lock
+    removed: list[str] = []
+    kept: list[str] = []
+    go, written, look = threading.Event(), threading.Event(), threading.Event()
+
+    def second() -> None:
+        go.wait(patience(30))
+        with scratch_folder(folder) as theirs:
+            for part in parts:
+                (theirs / part).mkdir(exist_ok=True)
+                (theirs / part / "second").touch()
+            written.set()
+            look.wait(patience(30))
+            kept.extend(part for part in parts if (theirs / part / "second").is_file())
+
+    def pausing(path: Any, *args: Any, **kwargs: Any) -> None:
+        real(path, *args, **kwargs)
+        removed.append(Path(path).name)
+        if removed[-1] == LOCK and not go.is_set():
+            go.set()
+            written.wait(patience(30))
+
+    other = threading.Thread(target=second)
+    other.start()
+    with scratch_folder(folder) as mine:
+        for part in parts:
+            (mine / part).mkdir()
+            (mine / part / "first").touch()
+        monkeypatch.setattr(os, "unlink", pausing)
+    monkeypatch.undo()
+    look.set()
+    other.join()
+    assert LOCK in removed and kept == parts
+    assert list(tmp_path.iterdir()) == []
