@@ -143,6 +143,6 @@ def test_every_import_contract_is_explained() -> None:
 
 
 def test_a_wrong_reference_would_be_named() -> None:
-    assert "there is envs/episode.py" in problem("envs/world/episode.py", "advance")
-    assert "advance is defined in envs/episode.py" in problem("envs/turn.py", "advance")
-    assert problem("envs/episode.py", "Episode.done") == ""
+    assert "there is envs/answers.py" in problem("envs/world/answers.py", "exact_match")
+    assert "exact_match is defined in envs/answers.py" in problem("envs/turn.py", "exact_match")
+    assert problem("envs/turn.py", "Draft.text") == ""
