@@ -205,7 +205,7 @@ def imports_of(page: Path) -> Iterator[tuple[int, str, str]]:
                         yield before + node.lineno, alias.name, ""
 
 
-TRAINERS = tuple(f"berrypick.envs.adapters.{trainer}" for trainer in ("openenv", "skyrl", "verifiers"))
+TRAINERS = tuple(f"berrypick.envs.adapters.{trainer}" for trainer in ("openenv", "skyrl", "verifiers", "verl_tool"))
 """Modules that import their trainer, so that no package can offer their names."""
 
 
@@ -229,6 +229,17 @@ def test_the_docs_import_from_packages(page: Path) -> None:
             problems.append(f"{where}: {name} is not in {module}.__all__")
         elif name and import_problem(module, name):
             problems.append(f"{where}: {import_problem(module, name)}")
+    assert not problems, "\n" + "\n".join(problems)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_docs_name_what_a_package_offers_by_the_package(page: Path) -> None:
+    """`berrypick.envs.register_reward`, not `berrypick.envs.rewards.register_reward`."""
+    problems = []
+    for dotted in re.findall(r"`(berrypick(?:\.\w+)+)(?:\(\))?`", page.read_text()):
+        module, _, name = dotted.rpartition(".")
+        if module not in (*PACKAGES, *TRAINERS) and file_of(module) and file_of(dotted) is None:
+            problems.append(f"{page.name}: `{dotted}`: write the path of the package that offers {name}")
     assert not problems, "\n" + "\n".join(problems)
 
 
