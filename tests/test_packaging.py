@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -124,6 +126,24 @@ def test_the_constraints_pin_every_direct_dependency_once() -> None:
     pinned = [_name(line) for line in lines if "==" in line]
     assert names <= set(pinned)
     assert all("==" in line for line in lines)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_works_in_a_checkout_whose_path_has_a_space_a_hyphen_and_an_umlaut(tmp_path: Path) -> None:
+    checkout = tmp_path / "b e-rrü"
+    checkout.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copyfile(ROOT / name, checkout / name)
+    done = subprocess.run(
+        ["make", "-n", "demo", "test", "test-all", "test-adapters", "lint"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    words = shlex.split(done.stdout.replace("\\\n", " "))
+    assert any(str(checkout) in word for word in words)
+    assert not [word for word in words if str(tmp_path) in word and str(checkout) not in word]
 
 
 def _name(requirement: str) -> str:

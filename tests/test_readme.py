@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,15 +15,35 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (berrypick [a-z]+(?: .*?)?)(?:\s{2,}#.*)?$", README, re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_python_blocks_run_and_say_what_their_comments_say(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, Any] = {}
-    exec(compile(code, "README.md", "exec"), names)
-    printed = capsys.readouterr().out.strip()
-    asked, answered = re.findall(r"  # (.*)", code)
-    assert names["question"].strip() == asked
-    passage, left = answered.removeprefix("... ").split(" ... ")
-    assert passage in printed and printed.endswith(left)
+def test_the_python_block_prints_what_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", README, re.DOTALL)
+    assert blocks and len(blocks) == README.count("```python")
+    for code, shown in blocks:
+        exec(compile(code, "README.md", "exec"), {})
+        printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert [line for line in printed if line] == shown.splitlines()
+
+
+def test_the_sentence_about_the_other_records_is_true() -> None:
+    import berrypick  # noqa: F401
+    import gymnasium as gym
+
+    assert "The ledger and the charter would have" in README
+    for kind in ("ledger", "charter"):
+        env = gym.make("berrypick/World-v0", preset="priced")
+        env.reset(seed=7)
+        assert f"{kind}: the founder of vufinka is lost." in env.step(f"<search> {kind} founder vufinka </search>")[0]
+
+
+def test_the_readme_is_short_and_its_make_targets_and_folders_exist() -> None:
+    assert len(README.splitlines()) <= 110
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^    make ([\w-]+)", README, re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    folders = re.findall(r"^    (\w+)/ +(.*)$", README.split("## Layout")[1], re.MULTILINE)
+    assert {folder for folder, _ in folders} == {"retrieval_index", "envs", "policies", "experiments"}
+    assert all((ROOT / folder).is_dir() for folder, _ in folders)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -32,6 +51,23 @@ def test_commands_parse(command: str) -> None:
     from berrypick.experiments.commands.parser import parse_command
 
     assert parse_command(shlex.split(command)[1:])
+
+
+def test_the_commands_for_your_own_corpus_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from berrypick.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    data = (ROOT / "docs" / "data.md").read_text()
+    for name, body in re.findall(r"```jsonl (\w+)\n(.*?)```", data, re.DOTALL):
+        Path(f"{name}.jsonl").write_text(body)
+    commands = [command for command in COMMANDS if "corpus.jsonl" in command or "questions.jsonl" in command]
+    assert len(commands) == 3
+    for command in commands:
+        arguments = shlex.split(command)[1:]
+        if "--policy" in arguments:  # a model hub is not asked
+            arguments[arguments.index("--policy") + 1] = "question"
+        assert main(arguments) == 0, command
+    assert Path("runs/mine/rollouts.jsonl").is_file()
 
 
 def test_the_readme_shows_commands() -> None:
