@@ -84,3 +84,4 @@ EXPERIMENT = DiversityTax(
     ),
     figure_prefix="tax",
 )
+"""What `berrypick run diversity_tax` runs."""

@@ -206,3 +206,4 @@ def _gains(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
 _KEY = ("set", "policy", "retrieval")
 
 EXPERIMENT = RealCorpora()
+"""What `berrypick run real_corpora` runs."""
