@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import tyro
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text, skipped_text
+from ..report.compare import print_report, read_report
+from ..report.folders import experiment_report
+from ..report.page_file import check_page_file, write_page_file
+from .flags import Report
+from .json_output import print_json
 
-__all__ = ["Report"]
+__all__ = ["run_report"]
 
 
-@dataclass(frozen=True)
-class Report:
-    """Measures of run folders or rollouts files, compared where there are several."""
-
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """folders of eval, demo or run, or rollouts.jsonl files"""
-    json: bool = False
-    """one JSON document"""
-    html: Path | None = None
-    """also write a self-contained page with the frontier, all measures and the episodes; an earlier page is replaced"""
-    skip_bad: bool = False
-    """leave bad lines out and list them"""
-
-    def run(self) -> int:
-        """Reports."""
-        from ..report.compare import print_report, read_report
-        from ..report.folders import experiment_report
-        from ..report.page_file import check_page_file, write_page_file
-
-        if not self.paths:
-            raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
-        if len(self.paths) == 1 and (stored := experiment_report(self.paths[0])) is not None:
-            return self._show(stored)
-        if self.html is not None:
-            check_page_file(self.html, self.paths)
-        skipped: list[str] | None = [] if self.skip_bad else None
-        found = read_report(self.paths, skipped)
-        sys.stderr.write(skipped_text(skipped or []))
-        if self.html is not None:
-            write_page_file(self.html, found.page())
-        if self.json:
-            sys.stdout.write(json.dumps(found.report, indent=1, sort_keys=True) + "\n")
+def run_report(flags: Report) -> int:
+    """Prints the measures of the paths; the folder of an experiment already has its report."""
+    if not flags.paths:
+        raise BerrypickError("berrypick report needs at least one run folder or rollouts file")
+    if len(flags.paths) == 1 and (stored := experiment_report(flags.paths[0])) is not None:
+        if flags.html is not None:
+            raise BerrypickError(f"{flags.paths[0]} is the folder of an experiment, which has no page; omit --html")
+        if flags.json:
+            print_json(stored)
         else:
-            print_report(self.paths, found.report)
+            sys.stdout.write(safe_text(stored["text"]).rstrip("\n") + "\n")
         return 0
-
-    def _show(self, stored: dict[str, Any]) -> int:
-        """Prints the report that an experiment left."""
-        if self.html is not None:
-            raise BerrypickError(f"{self.paths[0]} is an experiment's and has no page; leave --html out")
-        text = json.dumps(stored, indent=1, sort_keys=True) if self.json else safe_text(stored["text"])
-        sys.stdout.write(text.rstrip("\n") + "\n")
-        return 0
+    if flags.html is not None:
+        check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
+    skipped: list[str] | None = [] if flags.skip_bad else None
+    found = read_report(flags.paths, skipped)
+    sys.stderr.write(skipped_text(skipped or []))
+    if flags.html is not None:
+        write_page_file(flags.html, found.page())
+    if flags.json:
+        print_json(found.report)
+    else:
+        print_report(flags.paths, found.report)
+    return 0

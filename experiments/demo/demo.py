@@ -16,16 +16,16 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
-from ...policies.training.rl import RlConfig
-from ...policies.training.sft import SftConfig
 from ..measures.paired import compare
 from ..report.compare import report_arms
 from ..report.frontier_figure import draw_frontier
 from ..report.live import LiveView
 from ..report.terminal import difference_lines, final_screen, report_console
 from ..runs.evaluation import evaluate
+from ..runs.recipes import world_rl, world_sft
 from ..runs.run_folder import hold_run_folder, write_json
-from ..runs.training import WORLD_DEMONSTRATIONS, TrainConfig, train
+from ..runs.training import train
+from ..runs.training_config import TrainConfig
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "run_demo"]
 
@@ -55,23 +55,12 @@ class DemoConfig:
         return {"preset": "priced", "index": self.index}
 
     def sft(self) -> TrainConfig:
-        """SFT from nothing on random-order demonstrations of another world's questions."""
-        return TrainConfig(
-            env=ENV,
-            env_args=self.env_args,
-            demonstrations=1,
-            demonstration_args=WORLD_DEMONSTRATIONS,
-            sft=SftConfig(steps=self.sft_steps, copying_steps=self.sft_steps // 4, seed=self.seed),
-        )
+        """SFT from fresh weights on random-order demonstrations of another world's questions."""
+        return world_sft(self.env_args, steps=self.sft_steps, seed=self.seed)
 
     def rl(self, objective: str, start: Path) -> TrainConfig:
         """RL from the SFT weights."""
-        return TrainConfig(
-            env=ENV,
-            env_args=self.env_args,
-            policy=str(start),
-            rl=RlConfig(objective=objective, steps=self.steps, seed=self.seed),
-        )
+        return world_rl(self.env_args, start=str(start), objective=objective, steps=self.steps, seed=self.seed)
 
 
 def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> dict[str, Any]:

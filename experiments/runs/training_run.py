@@ -1,14 +1,15 @@
-"""A training run under way: resuming, logging, checkpoints, and its two phases."""
+"""One training run while it runs: resuming, logging, checkpoints, and the two phases SFT and RL."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from ...envs.episode import Episode
 from ...envs.tasks.registry import Task
@@ -33,21 +34,37 @@ from ...policies.training.sft import sft_batch, sft_optimizer, sft_update
 from ...policies.training.sft_fit import EarlyStop, validation_loss
 from .run_folder import RunLog
 from .trackers import Tracker
-from .training_config import TrainConfig, TrainView, demonstrate, hold_out
+from .training_config import TrainConfig, TrainView, demonstrate, split_for_validation
 
-__all__ = ["TrainRun"]
+__all__ = ["Resumed", "TrainRun"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """Where a phase starts.
+
+    Attributes:
+        step: steps of the phase that are done.
+        validation: (step, loss) pairs of SFT's validations so far.
+    """
+
+    step: int = 0
+    validation: list[tuple[int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class TrainRun:
-    """A run under way; only the first process writes.
+    """One training run. All processes run its phases together; only the first one writes files.
 
     Attributes:
         policy: trained in place.
-        player: plays its rollouts and holds the whole weights.
-        found: the checkpoint to go on from, if there is one.
+        player: plays the rollouts and has the whole weights, which checkpoints hold.
+        log: metrics.jsonl and timings.jsonl.
+        found: the newest checkpoint of the phase that comes next; None starts the phase from the current weights.
+        view: shows the steps; None in all processes but the first.
+        trackers: also receive the metrics of each step.
     """
 
     config: TrainConfig
@@ -61,21 +78,27 @@ class TrainRun:
     processes: Processes
     trackers: Sequence[Tracker]
 
-    def resume(self, optimizer: torch.optim.Optimizer, memory: RlState | None = None) -> dict[str, Any]:
-        """Loads the checkpoint that was found, if any; returns its state, of which "step" is where to go on."""
-        state: dict[str, Any] = {"metrics_bytes": 0, "step": 0}
+    def resume(self, optimizer: torch.optim.Optimizer, memory: RlState | None = None) -> Resumed:
+        """Loads the checkpoint `found`, if there is one, and cuts the log back to it.
+
+        A run may be killed between a step's log row and the next checkpoint. Steps after the checkpoint run again, so
+        their rows are cut off first: otherwise metrics.jsonl would hold them twice.
+        """
+        resumed, metrics_bytes = Resumed(), 0
         if self.found:
             state = load_checkpoint(self.found, self.player.weights, optimizer)
             self.player.adopt()
+            if memory is not None:
+                memory.load_state_dict(state["memory"])
+            resumed = Resumed(state["step"], [(step, loss) for step, loss in state.get("validation", [])])
+            metrics_bytes = state["metrics_bytes"]
             logger.info("resumed from %s", self.found)
-        if self.processes.rank == 0:  # what was logged after the checkpoint is written again
-            truncate_log(self.log.metrics_path, state["metrics_bytes"])
-        if memory is not None and self.found:
-            memory.load_state_dict(state["memory"])
-        return state
+        if self.processes.rank == 0:
+            truncate_log(self.log.metrics_path, metrics_bytes)
+        return resumed
 
-    def tell(self, phase: str, step: int, metrics: dict[str, float], text: str | None = None) -> None:
-        """Logs a step; `step` counts from 1 within its phase."""
+    def log_step(self, phase: str, step: int, metrics: dict[str, float], text: str | None = None) -> None:
+        """Logs a step to the run's log, the trackers and the view; `step` counts from 1 within its phase."""
         if self.processes.rank:
             return
         self.log.write(phase, step, metrics)
@@ -86,7 +109,15 @@ class TrainRun:
             self.view.update(overall, metrics, text)
 
     def save(self, optimizer: torch.optim.Optimizer, phase: str, step: int, *, spare: str = "", **memory: Any) -> None:
-        """Writes a checkpoint with what `memory` names; the others wait for it."""
+        """Writes a checkpoint while the other processes wait.
+
+        Args:
+            optimizer: of the phase.
+            phase: "sft" or "rl".
+            step: steps of the phase that are done.
+            spare: name of an older checkpoint to keep, besides the newest two.
+            memory: more values that resuming needs.
+        """
         self.player.refresh()
         packed = pack_optimizer(optimizer) if self.config.fsdp or self.processes.rank == 0 else None
         if self.processes.rank == 0:
@@ -95,65 +126,67 @@ class TrainRun:
         self.processes.gather(None)
 
     def sft(self) -> None:
-        """Imitates demonstrations, to the last update or until validation says so."""
+        """Imitates the demonstrations, until the last step or until validation ends it."""
         config, policy = self.config, self.policy
         optimizer = sft_optimizer(policy, config.sft)
-        state = self.resume(optimizer)
-        if state["step"] == config.sft.steps:
+        resumed = self.resume(optimizer)
+        if resumed.step == config.sft.steps:
             return
         if self.view:
-            self.view.begin(state["step"])
-        sides = hold_out(demonstrate(policy, self.task, config), config)
-        learn, held = (within_window(policy, side) for side in sides)
-        stop = EarlyStop(config.validation.patience, [(step, loss) for step, loss in state.get("validation", [])])
-        for step in range(state["step"], config.sft.steps):
+            self.view.begin(resumed.step)
+        training, validation = (
+            within_window(policy, rows) for rows in split_for_validation(demonstrate(policy, self.task, config), config)
+        )
+        stop = EarlyStop(config.validation.patience, resumed.validation)
+        for step in range(resumed.step, config.sft.steps):
             if stop.over:
                 break
-            batch = sft_batch(learn, policy, config.sft, step)
+            batch = sft_batch(training, policy, config.sft, step)
             metrics = sft_update(policy, optimizer, batch, config.sft, step, self.processes)
             last = step + 1 == config.sft.steps
-            checked = bool(held.ids) and ((step + 1) % config.validation.every == 0 or last)
-            if checked:
-                metrics["sft/validation_loss"] = self._validate(held)
+            validates = bool(validation.ids) and (last or (step + 1) % config.validation.every == 0)
+            if validates:
+                metrics["sft/validation_loss"] = self._validation_loss(validation)
                 stop.check(step + 1, metrics["sft/validation_loss"])
-            self.tell("sft", step + 1, metrics)
-            due = last or checked or (step + 1) % (10 * config.checkpoint_every) == 0
-            if due and not (last and checked):  # with validation, the last checkpoint is that of the best weights
+            self.log_step("sft", step + 1, metrics)
+            saves = last or validates or (step + 1) % (10 * config.checkpoint_every) == 0
+            if saves and not (last and validates):  # `_end_with_best` writes that one, with the best weights
                 self._save_sft(optimizer, step + 1, stop)
-        if held.ids:
+        if validation.ids:
             self._end_with_best(optimizer, stop)
 
     def _save_sft(self, optimizer: torch.optim.Optimizer, step: int, stop: EarlyStop) -> None:
+        """Writes an SFT checkpoint; the one with the best weights so far stays."""
         best = f"sft-{stop.best_step:06d}"
         memory = {"validation": stop.checks} if stop.checks else {}
         self.save(optimizer, "sft", step, spare=best, **memory)
 
     def _end_with_best(self, optimizer: torch.optim.Optimizer, stop: EarlyStop) -> None:
-        """Writes SFT's last checkpoint from the weights of the lowest validation loss."""
+        """Writes SFT's last checkpoint from the weights of the lowest validation loss.
+
+        It is named after the last step even if SFT ended early, so that resuming sees that SFT is done.
+        """
         steps = self.config.sft.steps
         if stop.best_step < steps:
             load_weights(self.out / "checkpoints" / f"sft-{stop.best_step:06d}", self.player.weights)
             self.player.adopt()
-        logger.info("SFT ends with the weights of update %d", stop.best_step)
+        logger.info("SFT ends with the weights of step %d", stop.best_step)
         self._save_sft(optimizer, steps, stop)
 
-    def _validate(self, held: TokenRows) -> float:
+    def _validation_loss(self, validation: TokenRows) -> float:
+        """Mean loss of the held-out demonstrations, nats per policy token."""
         self.player.refresh()
-        return validation_loss(self.player.weights, held, self.config.sft.max_tokens)
+        return validation_loss(self.player.weights, validation, self.config.sft.max_tokens)
 
     def rl(self) -> None:
         """Reinforcement learning, step by step."""
         config, policy, task, processes = self.config, self.policy, self.task, self.processes
         objective = get_objective(config.rl.objective)
-        reference = None
-        if objective.needs_reference:
-            self.player.refresh()
-            if processes.rank == 0:
-                reference_model(self.out / "reference", self.player.weights)
-            processes.gather(None)
-            reference = reference_model(self.out / "reference", self.player.weights)
+        reference = self._reference_model() if objective.needs_reference else None
         optimizer, memory = rl_optimizer(policy, config.rl), RlState()
-        first = self.resume(optimizer, memory)["step"] if self.found or not config.sft.steps else 0
+        # Right after SFT there is nothing to resume, and resuming without a checkpoint would cut off SFT's log rows.
+        after_sft = config.sft.steps > 0 and not self.found
+        first = 0 if after_sft else self.resume(optimizer, memory).step
         if self.view:
             self.view.begin(config.sft.steps + first)
         every = task.split(config.split)
@@ -174,13 +207,21 @@ class TrainRun:
                 reference=reference,
                 processes=processes,
             )
-            self.tell("rl", step + 1, {**group_metrics(groups), **update}, _as_text(groups))
+            self.log_step("rl", step + 1, {**group_metrics(groups), **update}, _as_text(groups))
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
                 self.save(optimizer, "rl", step + 1, memory=memory.state_dict())
 
+    def _reference_model(self) -> PreTrainedModel:
+        """The frozen model at which RL started. The first process writes it once; then all load the same file."""
+        self.player.refresh()
+        if self.processes.rank == 0:
+            reference_model(self.out / "reference", self.player.weights)
+        self.processes.gather(None)
+        return reference_model(self.out / "reference", self.player.weights)
+
 
 def _as_text(groups: Sequence[Sequence[Episode]]) -> str:
-    """The first episode of a step as it reads."""
+    """The first episode of a step, for the view."""
     episode = groups[0][0]
     lines = [message["content"].strip() for message in episode.messages]
     return "\n".join(lines) + f"\n(reward {episode.reward:g}; answer: {' | '.join(episode.question.answers)})"
