@@ -1,4 +1,4 @@
-"""The command line: berrypick demo | list | train | eval | report | index | play."""
+"""The command line: `berrypick COMMAND [FLAGS]`; `berrypick --help` lists the commands."""
 
 from __future__ import annotations
 
@@ -10,34 +10,32 @@ from .retrieval_index.errors import BerrypickError
 
 __all__ = ["main"]
 
-_GOES_ON = {
-    **dict.fromkeys(("Train", "Eval", "Demo"), "; what is finished is kept: the same command with --resume goes on"),
-    **dict.fromkeys(("Run", "Sweep"), "; what is finished is kept: the same command goes on"),
-}
-"""What is true of a command that was stopped by hand, by the name of its class."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
+    Args:
+        arguments: the words after `berrypick`; None takes those of this process.
+
     Returns:
-        0, 2 for an input that cannot be used (one line on standard error says the cure), 130 after Ctrl-C.
+        0 for success; 1 for failed cells of an experiment or a sweep, and for leaks; 2 for bad input, after one line
+        on standard error that says what to do; 130 after Ctrl-C.
     """
     from .experiments.commands.parser import parse_command
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("berrypick").setLevel(logging.INFO)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each retry of each connection is no news
-    logging.getLogger("huggingface_hub").propagate = False  # it writes its lines itself
-    command = None
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # otherwise it logs every retry of every connection
+    logging.getLogger("huggingface_hub").propagate = False  # it has a handler, so its lines would be printed twice
+    parsed = None
     try:
-        command = parse_command(arguments)
-        return command.run()
+        parsed = parse_command(arguments)
+        return parsed.run()
     except BerrypickError as error:
         sys.stderr.write(f"berrypick: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(f"berrypick: stopped{_GOES_ON.get(type(command).__name__, '')}\n")
+        sys.stderr.write(f"berrypick: stopped{parsed.command.after_stop if parsed else ''}\n")
         return 130
     except BrokenPipeError:
         return 0

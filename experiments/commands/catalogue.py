@@ -1,4 +1,4 @@
-"""What there is: environments, policies, objectives, index back ends, one line each."""
+"""`berrypick list`: environments, policies, experiments and objectives, one line each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from ...envs.tasks.registry import TASKS
 from ...policies.open_policy import MODELS
 from ...policies.scripted import SCRIPTED
 from ..registry import EXPERIMENTS
+from .flags import List
+from .json_output import print_json
 
-__all__ = ["catalogue", "print_catalogue"]
+__all__ = ["catalogue", "print_catalogue", "run_list"]
 
-_VLLM = {"vllm:POLICY": "its weights, played by vLLM (needs the vllm extra and a CUDA GPU)"}
+_VLLM = {"vllm:POLICY": "the weights of POLICY, played by vLLM (needs the vllm extra and a CUDA GPU)"}
+
+
+def run_list(flags: List) -> int:
+    """Prints the catalogue."""
+    if flags.json:
+        print_json(catalogue())
+    else:
+        print_catalogue()
+    return 0
 
 
 def catalogue() -> dict[str, dict[str, str]]:
-    """Section -> name -> one line; "objective_options" has what may follow an objective's name."""
+    """Returns section -> name -> one line; the section "objective_options" has the options of each objective."""
     EXPERIMENTS.load_installed()
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
@@ -38,7 +49,10 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 def _options(make: Callable[..., object]) -> str:
-    """An objective's options with their defaults, as they are written after its name; those without one in capitals."""
+    """An objective's options as they are written after its name, e.g. "floor=0.1,classifier=CLASSIFIER".
+
+    Each has its default, or its name in capitals if there is no default.
+    """
     defaults = {option: parameter.default for option, parameter in inspect.signature(make).parameters.items()}
     shown = {option: option.upper() if default in (None, "") else default for option, default in defaults.items()}
     return ",".join(f"{option}={str(value).lower() if value is False else value}" for option, value in shown.items())

@@ -1,10 +1,10 @@
-"""Arguments of an environment as the command line takes them."""
+"""The environment's arguments as the command line takes them: `--env-arg K=V ...`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -17,19 +17,19 @@ EnvArgs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="K=V ...", help_behav
 
 
 def open_task(env: str, env_arg: Sequence[str]) -> Task:
-    """The task of an id and of K=V arguments."""
+    """The task of an environment id and its K=V arguments."""
     return make_task(env, **parse_env_args(env_arg))
 
 
-def parse_env_args(pairs: Sequence[str]) -> dict[str, Any]:
-    """K=V texts to arguments; numbers become numbers."""
-    out: dict[str, Any] = {}
+def parse_env_args(pairs: Sequence[str]) -> dict[str, str | int | float]:
+    """Turns K=V texts into arguments. A value that reads as a number becomes a number."""
+    arguments: dict[str, str | int | float] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise BerrypickError(f"--env-arg takes K=V, got {pair!r}; for example preset=priced")
         try:
-            out[key] = json.loads(value) if value.strip("-").replace(".", "", 1).isdigit() else value
-        except json.JSONDecodeError:
-            out[key] = value
-    return out
+            arguments[key] = json.loads(value) if value.strip("-").replace(".", "", 1).isdigit() else value
+        except json.JSONDecodeError:  # "01" or "1-2" consists of digits but is no JSON number
+            arguments[key] = value
+    return arguments

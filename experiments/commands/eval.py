@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ...envs.episode import Episode
 from ...envs.record import RecordError
@@ -15,7 +14,8 @@ from ...envs.tasks.presets import evaluation_preset
 from ...envs.tasks.registry import Task, make_task
 from ...policies.open_policy import open_policy
 from ...policies.policy import Policy, Sampling
-from ...retrieval_index.bounds import flags_at_least
+from ...retrieval_index.bounds import at_least, flags_at_least
+from ...retrieval_index.errors import BerrypickError
 from ..measures.arms_report import measure_arms
 from ..measures.rows import ArmsReport
 from ..report.arms import load_arms
@@ -24,72 +24,96 @@ from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
 from .env_arguments import parse_env_args
+from .flags import Eval
+from .json_output import print_json
 
-if TYPE_CHECKING:
-    from .eval_flags import Eval
-
-__all__ = ["run_eval"]
+__all__ = ["EvalConfig", "run_eval"]
 
 logger = logging.getLogger(__name__)
 
 
-def run_eval(command: Eval) -> int:
-    """Evaluates a policy and prints its measures; what cannot be played is refused before a folder is made."""
-    flags_at_least(1, command, "samples", "questions", "max_rows", "max_new_tokens")
-    arguments, max_new_tokens = parse_env_args(command.env_arg), command.max_new_tokens or 32
-    if command.preset:
-        preset = evaluation_preset(command.preset)
-        arguments = preset.arguments_for(command.env) | arguments
-        max_new_tokens = command.max_new_tokens or preset.max_new_tokens
-    sampling = Sampling(command.temperature, command.top_p, max_new_tokens)
-    task = make_task(command.env, **arguments)
-    if command.control:
-        task = controlled(task, command.control, seed=command.seed)
-    num_questions = _num_questions(command, task)
-    policy = open_policy(command.policy, device=command.device)
-    config = {
-        "command": "eval",
-        "env": command.env,
-        "env_args": arguments,
-        "preset": command.preset,
-        "control": command.control,
-        "policy": command.policy,
-        "split": command.split,
-        "samples": command.samples,
-        "questions": num_questions,
-        "temperature": command.temperature,
-        "top_p": command.top_p,
-        "max_new_tokens": max_new_tokens,
-        "seed": command.seed,
-    }
-    with hold_run_folder(command.out, config, resume=command.resume) as was_there:
-        if not (command.out / "rollouts.jsonl").is_file():
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """What config.json of an evaluation holds, in this order; an evaluation resumes only if it is the same."""
+
+    command: str = "eval"
+    env: str
+    env_args: Mapping[str, Any]
+    preset: str
+    control: str
+    policy: str
+    split: str
+    samples: int
+    questions: int
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+    seed: int
+
+
+def run_eval(flags: Eval) -> int:
+    """Evaluates a policy and prints its measures. Everything is checked before a folder is made."""
+    _check(flags)
+    arguments, max_new_tokens = parse_env_args(flags.env_arg), flags.max_new_tokens or 32
+    if flags.preset:
+        preset = evaluation_preset(flags.preset)
+        arguments = preset.arguments_for(flags.env) | arguments
+        max_new_tokens = flags.max_new_tokens or preset.max_new_tokens
+    task = make_task(flags.env, **arguments)
+    if flags.control:
+        task = controlled(task, flags.control, seed=flags.seed)
+    num_questions = _num_questions(flags, task)
+    policy = open_policy(flags.policy, device=flags.device)
+    config = EvalConfig(
+        env=flags.env,
+        env_args=arguments,
+        preset=flags.preset,
+        control=flags.control,
+        policy=flags.policy,
+        split=flags.split,
+        samples=flags.samples,
+        questions=num_questions,
+        temperature=flags.temperature,
+        top_p=flags.top_p,
+        max_new_tokens=max_new_tokens,
+        seed=flags.seed,
+    )
+    with hold_run_folder(flags.out, asdict(config), resume=flags.resume) as was_there:
+        if not (flags.out / "rollouts.jsonl").is_file():
             try:
-                _play(command, task, policy, num_questions, sampling)
+                _play(flags, task, policy, config)
             except BaseException:
                 if not was_there:
-                    drop_unused_run(command.out)
+                    drop_unused_run(flags.out)
                 raise
-        report = _report(command)
-        write_json(command.out / "report.json", report)
-    if command.json:
-        sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
+        report = _measure(flags)
+        write_json(flags.out / "report.json", report)
+    if flags.json:
+        print_json(report)
     else:
-        print_report([command.out], report)
+        print_report([flags.out], report)
     return 0
 
 
-def _num_questions(command: Eval, task: Task) -> int:
-    """How many questions are played: as many as were asked for, or all that there are."""
-    there = len(task.split(command.split))
-    wanted = there if command.questions is None else command.questions
-    if wanted > there:
-        logger.warning("--questions %d: the split %s holds %d; these are played", wanted, command.split, there)
-    return min(wanted, there)
+def _check(flags: Eval) -> None:
+    flags_at_least(1, flags, "samples", "questions", "max_rows", "max_new_tokens")
+    at_least(0, {"--temperature": flags.temperature})
+    if not 0 < flags.top_p <= 1:
+        raise BerrypickError(f"--top-p must be above 0 and at most 1, got {flags.top_p}")
 
 
-def _play(command: Eval, task: Task, policy: Policy, num_questions: int, sampling: Sampling) -> None:
-    with LiveView(f"eval {policy.policy_id}", num_questions * command.samples) as view:
+def _num_questions(flags: Eval, task: Task) -> int:
+    """The number of questions to play: as many as the flags ask for, but not more than the split has."""
+    available = len(task.split(flags.split))
+    wanted = available if flags.questions is None else flags.questions
+    if wanted > available:
+        logger.warning("--questions %d: the split %s has only %d; playing those", wanted, flags.split, available)
+    return min(wanted, available)
+
+
+def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
+    """Plays the questions with a live view; writes rollouts.jsonl."""
+    with LiveView(f"eval {policy.policy_id}", config.questions * config.samples) as view:
 
         def progress(done: int, batch: Sequence[Episode]) -> None:
             view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)}, None)
@@ -97,21 +121,21 @@ def _play(command: Eval, task: Task, policy: Policy, num_questions: int, samplin
         evaluate(
             policy,
             task,
-            split=command.split,
-            num_questions=num_questions,
-            num_samples=command.samples,
-            sampling=sampling,
-            seed=command.seed,
-            out=command.out,
-            max_rows=command.max_rows,
+            split=config.split,
+            num_questions=config.questions,
+            num_samples=config.samples,
+            sampling=Sampling(config.temperature, config.top_p, config.max_new_tokens),
+            seed=config.seed,
+            out=flags.out,
+            max_rows=flags.max_rows,
             on_resume=view.begin,
             on_progress=progress,
         )
 
 
-def _report(command: Eval) -> ArmsReport:
+def _measure(flags: Eval) -> ArmsReport:
     try:
-        return measure_arms(load_arms([command.out]))
+        return measure_arms(load_arms([flags.out]))
     except RecordError as error:
-        file = command.out / "rollouts.jsonl"
-        raise RecordError(f"{error}; or remove {file}, and --resume plays it again") from error
+        file = flags.out / "rollouts.jsonl"
+        raise RecordError(f"{error}; or remove {file} and play it again with --resume") from error

@@ -1,209 +1,197 @@
-"""The commands as typed dataclasses; names and flags are a contract."""
+"""The table of commands, and the parsing of a command line. Names and flags of commands are a contract."""
 
 from __future__ import annotations
 
-import json
+import inspect
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from importlib import import_module
+from typing import Protocol
 
 import tyro
 
+from ... import __version__
 from ...envs.data.commands import DataCheck, DataGet
+from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
-from ...retrieval_index.errors import UnknownNameError
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
-from .classifier import Classifier
-from .demo import Demo
-from .env_arguments import EnvArgs, open_task
-from .eval_flags import Eval
-from .report import Report
+from .flags import Classifier, Demo, Eval, List, Play, Report
 from .run import Run
-from .train_flags import Train
+from .train_flags import Sweep, Train
+from .typos import check_command, check_flags
 
-__all__ = ["parse_command"]
+__all__ = ["COMMANDS", "Command", "CommandGroup", "ParsedCommand", "parse_command"]
 
-
-class Command(Protocol):
-    """A parsed command line."""
-
-    def run(self) -> int:
-        """Does it; returns the exit status."""
-        ...
+_RESUME = "; finished work is saved: continue with the same command and --resume"
+_RERUN = "; finished work is saved: continue with the same command"
 
 
 @dataclass(frozen=True)
-class List:
-    """Environments, policies and objectives, one line each."""
+class Command:
+    """One row of the table.
 
-    json: bool = False
-    """one JSON document"""
+    Attributes:
+        flags: dataclass of the command's flags; the first line of its docstring is the summary in help texts.
+        function: "MODULE:NAME" in this folder, a function from the flags to the exit status. It is imported only when
+            the command runs, so that parsing loads no model code. Empty for the commands of lower layers, whose flags
+            have a `run` method.
+        trains: whether the command needs the "train" extra.
+        after_stop: how to continue after Ctrl-C, as the end of a sentence; empty if there is nothing to continue.
+    """
+
+    flags: type
+    function: str = ""
+    trains: bool = False
+    after_stop: str = ""
+
+
+@dataclass(frozen=True)
+class CommandGroup:
+    """A command with subcommands, e.g. `berrypick index build`; `commands` is called when they are needed."""
+
+    summary: str
+    commands: Callable[[], Mapping[str, Command]]
+
+
+class _Runnable(Protocol):
+    def run(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class ParsedCommand:
+    """A parsed command line.
+
+    Attributes:
+        name: as in "berrypick index build".
+        command: its row of the table.
+        flags: the values, an instance of `command.flags`.
+    """
+
+    name: str
+    command: Command
+    flags: object
 
     def run(self) -> int:
-        """Prints the list."""
-        from .catalogue import catalogue, print_catalogue
+        """Runs the command and returns its exit status."""
+        if self.command.trains:
+            require_training(self.name)
+        if not self.command.function:
+            runnable: _Runnable = self.flags  # type: ignore[assignment]
+            return runnable.run()
+        module, _, name = self.command.function.partition(":")
+        return int(getattr(import_module(f".{module}", __package__), name)(self.flags))
 
-        if self.json:
-            _write_json(catalogue())
-        else:
-            print_catalogue()
+
+@dataclass(frozen=True)
+class _Text:
+    """What `--version` and the help of a group print."""
+
+    text: str
+
+    def run(self) -> int:
+        sys.stdout.write(self.text)
         return 0
 
 
-@dataclass(frozen=True)
-class Play:
-    """Search by hand."""
-
-    env: str = "berrypick/World-v0"
-    """environment id"""
-    env_arg: EnvArgs = ()
-    """arguments of the environment"""
-    split: str = "train"
-    """questions"""
-    seed: int = 0
-    """chooses the question"""
-
-    def run(self) -> int:
-        """Plays one episode at the terminal."""
-        from .play import play
-
-        play(open_task(self.env, self.env_arg), self.split, self.seed)
-        return 0
+def _shown(text: str) -> ParsedCommand:
+    return ParsedCommand("berrypick", Command(_Text), _Text(text))
 
 
-_INDEX = (
-    Annotated[IndexBuild, tyro.conf.subcommand("build", description="corpus to index on disk, atomically")]
-    | Annotated[IndexImport, tyro.conf.subcommand("import", description="take over a FAISS or Lucene index as it is")]
-    | Annotated[IndexCheck, tyro.conf.subcommand("check", description="integrity of an index")]
-    | Annotated[IndexSearch, tyro.conf.subcommand("search", description="a look at what a query finds")]
-    | Annotated[IndexEval, tyro.conf.subcommand("eval", description="evidence recall on a questions file")]
-)
+def _index_commands() -> Mapping[str, Command]:
+    return {
+        "build": Command(IndexBuild),
+        "import": Command(IndexImport),
+        "check": Command(IndexCheck),
+        "search": Command(IndexSearch),
+        "eval": Command(IndexEval),
+    }
 
 
-@dataclass(frozen=True)
-class Index:
-    """Build, check, search and evaluate indexes."""
-
-    action: tyro.conf.OmitSubcommandPrefixes[_INDEX]  # type: ignore[valid-type]
-    """what to do"""
-
-    def run(self) -> int:
-        """Runs the index command."""
-        return int(self.action.run())
+def _data_commands() -> Mapping[str, Command]:
+    return {"get": Command(DataGet), "check": Command(DataCheck)}
 
 
-_DATA = (
-    Annotated[DataGet, tyro.conf.subcommand("get", description="download a public question set")]
-    | Annotated[DataCheck, tyro.conf.subcommand("check", description="formats, counts and leaks of question files")]
-)
+def _benches() -> Mapping[str, Command]:
+    from ..bench import BENCHES  # costs 0.3 s, which no other command should pay
+
+    return {name: Command(flags) for name, flags in BENCHES.items()}
 
 
-@dataclass(frozen=True)
-class Data:
-    """Download question sets, check them for leaks."""
+COMMANDS: Mapping[str, Command | CommandGroup] = {
+    "demo": Command(Demo, "demo:run_demo_command", trains=True, after_stop=_RESUME),
+    "list": Command(List, "catalogue:run_list"),
+    "train": Command(Train, "train:run_train", trains=True, after_stop=_RESUME),
+    "sweep": Command(Sweep, "sweep:run_sweep_command", trains=True, after_stop=_RERUN),
+    "eval": Command(Eval, "eval:run_eval", after_stop=_RESUME),
+    "report": Command(Report, "report:run_report"),
+    "play": Command(Play, "play:run_play"),
+    "run": Command(Run, after_stop=_RERUN),
+    "index": CommandGroup("Builds, imports, checks, searches and evaluates indexes.", _index_commands),
+    "serve": Command(Serve),
+    "data": CommandGroup("Downloads question sets and checks them for leaks.", _data_commands),
+    "classifier": Command(Classifier, "classifier:run_classifier", trains=True),
+    "bench": CommandGroup("Times berrypick next to reference implementations.", _benches),
+}
+"""Command name -> its flags and its function."""
 
-    action: tyro.conf.OmitSubcommandPrefixes[_DATA]  # type: ignore[valid-type]
-    """what to do"""
-
-    def run(self) -> int:
-        """Runs the data command."""
-        return int(self.action.run())
-
-
-@dataclass(frozen=True)
-class Version:
-    """The version, of `berrypick --version`."""
-
-    def run(self) -> int:
-        """Prints it."""
-        from ... import __version__
-
-        sys.stdout.write(f"berrypick {__version__}\n")
-        return 0
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Side-by-side timings: berrypick bench NAME; without a name, the list."""
-
-    def run(self) -> int:
-        """Lists the benches."""
-        from ..bench import BENCHES
-
-        for name, kind in BENCHES.items():
-            sys.stdout.write(f"{name}: {(kind.__doc__ or '').splitlines()[0]}\n")
-        return 0
-
-
-_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 _ABOUT = "Search-agent RL environments: train a search policy, measure breadth, query entropy and accuracy."
+_TYRO = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 
 
-def _parse_one(kind: Any, prog: str, arguments: Sequence[str]) -> Command:
-    parsed: Command = tyro.cli(kind, prog=prog, args=list(arguments), config=_CONFIG)
-    return parsed
+def parse_command(arguments: Sequence[str] | None) -> ParsedCommand:
+    """Parses a command line.
 
-
-def _parse_one_of(kinds: dict[str, Any], prog: str, about: str, arguments: Sequence[str]) -> Command:
-    parsed: Command = tyro.extras.subcommand_cli_from_dict(
-        kinds, prog=prog, description=about, args=list(arguments), config=_CONFIG
-    )
-    return parsed
-
-
-def _parse_bench(arguments: Sequence[str]) -> Command:
-    from ..bench import BENCHES
-
-    if not arguments:
-        return Bench()
-    if arguments[0].startswith("-"):
-        return _parse_one_of(BENCHES, "berrypick bench", Bench.__doc__ or "", arguments)
-    if arguments[0] not in BENCHES:
-        raise UnknownNameError("bench", arguments[0], BENCHES)
-    return _parse_one(BENCHES[arguments[0]], f"berrypick bench {arguments[0]}", arguments[1:])
-
-
-def _with_seeds_checked(command: Command) -> Command:
-    seeds = getattr(command, "seeds", ())  # how many, or which
-    check_seeds([getattr(command, "seed", 0), *(seeds if isinstance(seeds, tuple) else ())])
-    return command
-
-
-def parse_command(arguments: Sequence[str] | None) -> Command:
-    """Parses a command line; an unknown command or flag exits with 2 and names the nearest.
+    Args:
+        arguments: the words after `berrypick`; None takes those of this process.
 
     Raises:
-        BerrypickError: a seed that no generator takes, an unknown bench.
+        BerrypickError: an unknown command or flag, whose message names the nearest; a seed out of range.
+        SystemExit: a command's help was asked for, or a flag is missing or has a wrong value.
     """
-    from .sweep import Sweep
-
-    commands: dict[str, Any] = {
-        "demo": Demo,
-        "list": List,
-        "train": Train,
-        "sweep": Sweep,
-        "eval": Eval,
-        "report": Report,
-        "play": Play,
-        "run": Run,
-        "index": Index,
-        "serve": Serve,
-        "data": Data,
-        "classifier": Classifier,
-        "bench": Bench,
-    }
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    first = given[0] if given else "--help"
-    if first == "--version":
-        return Version()
-    if first == "bench":
-        return _with_seeds_checked(_parse_bench(given[1:]))
-    if first in commands:
-        return _with_seeds_checked(_parse_one(commands[first], f"berrypick {first}", given[1:]))
-    return _parse_one_of(commands, "berrypick", f"{_ABOUT} --version says which this is.", given or [first])
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--version"]:
+        return _shown(f"berrypick {__version__}\n")
+    prog, about = "berrypick", _ABOUT
+    known: Mapping[str, Command | CommandGroup] = COMMANDS
+    while True:
+        if not words or words[0] in ("-h", "--help"):
+            return _shown(_help(prog, about, known))
+        name = words.pop(0)
+        check_command(name, known, prog)
+        prog, chosen = f"{prog} {name}", known[name]
+        if isinstance(chosen, Command):
+            return _parse_flags(chosen, prog, words)
+        about, known = chosen.summary, chosen.commands()
 
 
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, sort_keys=True) + "\n")
+def _parse_flags(command: Command, prog: str, words: Sequence[str]) -> ParsedCommand:
+    check_flags(command.flags, words, prog)
+    flags: object = tyro.cli(command.flags, prog=prog, args=list(words), config=_TYRO)
+    seeds = getattr(flags, "seeds", ())  # the demo's is a number of seeds, the sweep's lists them
+    check_seeds([getattr(flags, "seed", 0), *(seeds if isinstance(seeds, tuple) else ())])
+    return ParsedCommand(prog, command, flags)
+
+
+def _help(prog: str, about: str, known: Mapping[str, Command | CommandGroup]) -> str:
+    """The help text of a group of commands, one line per command, at most 80 columns wide."""
+    width = max(map(len, known)) + 2
+    summaries = {name: _summary(entry) for name, entry in known.items()}
+    if prog == "berrypick":
+        summaries["--version"] = "Prints the version."
+    rows = [
+        textwrap.fill(text, 80, initial_indent=f"  {name:<{width}}", subsequent_indent=" " * (width + 2))
+        for name, text in summaries.items()
+    ]
+    about = textwrap.fill(about, 80)
+    return (
+        f"usage: {prog} COMMAND [FLAGS]\n\n{about}\n\ncommands:\n" + "\n".join(rows) + "\n\n"
+        f"{prog} COMMAND --help describes the flags of a command.\n"
+    )
+
+
+def _summary(entry: Command | CommandGroup) -> str:
+    text = entry.summary if isinstance(entry, CommandGroup) else inspect.getdoc(entry.flags) or ""
+    return text.splitlines()[0]

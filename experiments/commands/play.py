@@ -1,23 +1,33 @@
-"""A person searches by hand."""
+"""`berrypick play`: a person searches by hand."""
 
 from __future__ import annotations
 
 import sys
 
+import numpy as np
 from rich.console import Console
 
 from ...envs.episode import Draft, advance, start
 from ...envs.tasks.registry import Task
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.plain_text import safe_text
+from .env_arguments import open_task
+from .flags import Play
 
-__all__ = ["play"]
+__all__ = ["play", "run_play"]
+
+
+def run_play(flags: Play) -> int:
+    """Plays one episode at the terminal."""
+    play(open_task(flags.env, flags.env_arg), flags.split, flags.seed)
+    return 0
 
 
 def play(task: Task, split: str, seed: int) -> None:
-    """One episode at the terminal; plain words are a query, `= words` an answer. Ends at end of input."""
-    import numpy as np
+    """Plays one episode at the terminal, until it is done or the input ends.
 
+    A line is a query; `= WORDS` is the answer.
+    """
     console = Console(highlight=False, markup=False)
     questions = task.split(split)
     episode = start(questions[int(np.random.default_rng(seed).integers(len(questions)))], task.spec)

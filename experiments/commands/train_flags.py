@@ -1,19 +1,21 @@
-"""Flags of `berrypick train`; the run itself is `train_command.py`, which needs torch."""
+"""The flags of `berrypick train` and `berrypick sweep` as data; the string below a field is its help text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from .env_arguments import EnvArgs
 
-__all__ = ["Train"]
+__all__ = ["Sweep", "Train"]
 
 
 @dataclass(frozen=True)
 class Train:
-    """SFT on scripted demonstrations, then RL."""
+    """Trains with SFT on scripted demonstrations, then with RL."""
 
     env: str
     """environment id, e.g. berrypick/World-v0"""
@@ -22,73 +24,94 @@ class Train:
     env_arg: EnvArgs = ()
     """arguments of the environment, e.g. preset=priced index=lucene"""
     policy: str = "tiny"
-    """where the weights start: tiny, smollm2, a run folder, a folder of weights, a hub id; vllm:ONE OF THEM lets vLLM
-    play the rollouts"""
+    """initial weights: tiny, smollm2, a run folder, a folder of weights or a hub id; with vllm: in front, vLLM plays
+    the rollouts"""
     objective: str = "grpo"
-    """RL objective, see berrypick list"""
+    """RL objective; berrypick list shows all"""
     steps: int = 40
     """RL steps"""
     sft_steps: int = 0
     """SFT steps before RL"""
     seed: int = 0
-    """of the whole run"""
+    """seed of the whole run"""
     demonstrator: str = "random_order"
-    """scripted policy that SFT imitates (oracle on corpora)"""
+    """scripted policy that SFT imitates; on corpora use oracle"""
     questions_per_step: int = 16
-    """groups a step"""
+    """questions per RL step, one group each"""
     group_size: int = 8
-    """rollouts a question"""
-    learning_rate: float | None = None
-    """of RL; by default 1e-4 for models below 5 M parameters, else 1e-6"""
-    sft_learning_rate: float | None = None
-    """peak, of SFT; by default 4e-3 for models below 5 M parameters, else 2e-5"""
+    """rollouts per question"""
+    learning_rate: Annotated[
+        float | None, tyro.conf.arg(help_behavior_hint="(default: 1e-4 below 5 M parameters, else 1e-6)")
+    ] = None
+    """RL learning rate"""
+    sft_learning_rate: Annotated[
+        float | None, tyro.conf.arg(help_behavior_hint="(default: 4e-3 below 5 M parameters, else 2e-5)")
+    ] = None
+    """peak SFT learning rate"""
     sft_batch_size: int = 32
-    """demonstrations an SFT step"""
+    """demonstrations per SFT step"""
     demonstrations: int = 1
-    """demonstrations a training question (World: of another world's 4,096 questions)"""
+    """demonstrations per training question; World demonstrates the 4,096 questions of another world instead"""
     sft_packing: bool = False
-    """several demonstrations to a row, apart from each other"""
+    """put several demonstrations into one row; they do not attend to each other"""
     sft_validation: float = 0.0
-    """share of the demonstrated questions held out; SFT ends with the weights of the lowest loss on them"""
+    """share of the demonstrated questions held out for validation; SFT ends with the weights of the lowest validation
+    loss"""
     sft_validate_every: int = 20
-    """updates between validations, each a checkpoint"""
+    """SFT steps between validations; each validation writes a checkpoint"""
     sft_patience: int = 0
-    """validations without a lower loss that end SFT early; 0 never"""
+    """end SFT after this many validations without a lower loss; 0 never ends it early"""
     max_new_tokens: int = 32
-    """most tokens of one turn"""
+    """maximum number of tokens per turn"""
     max_tokens: int = 4096
-    """padded tokens of a micro-batch; lower it to save memory"""
+    """padded tokens per micro-batch; lower it to save memory"""
     checkpoint_every: int = 10
-    """steps between checkpoints"""
+    """RL steps between checkpoints; SFT writes one every ten times as many steps"""
     split: str = "train"
-    """training questions"""
+    """split that the training questions come from"""
     epochs: int = 1
-    """passes over each step's rollouts"""
+    """passes over the rollouts of each step"""
     mini_batches: int = 1
-    """optimizer updates a pass"""
+    """optimizer updates per pass"""
     loss_mean: Literal["token", "sequence"] = "token"
-    """over all policy tokens, or first over each rollout's"""
+    """average the loss over all policy tokens, or first over those of each rollout"""
     dynamic_sampling: int = 0
-    """rounds of further questions that replace groups of equal rewards"""
+    """maximum number of extra rounds of questions that replace groups of equal rewards"""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """of the weights"""
+    """data type of the weights"""
     device: str = "auto"
-    """auto (this process's GPU, if any), cpu, cuda, cuda:1, ..."""
+    """device of the weights: auto (this process's GPU, if there is one), cpu, cuda, cuda:1, ..."""
     fsdp: bool = False
     """shard weights, gradients and optimizer over the processes that accelerate or torchrun started"""
     lora_rank: int = 0
-    """train LoRA matrices of this rank instead of all weights"""
+    """train LoRA matrices of this rank instead of all weights; 0 trains all weights"""
     track: tuple[str, ...] = ("tensorboard",)
-    """where metrics also go: tensorboard, wandb, mlflow and others that accelerate knows"""
+    """also log metrics to tensorboard, wandb, mlflow or another tracker that accelerate knows"""
     resume: bool = False
-    """go on with the run in --out"""
+    """continue the run in --out"""
 
-    def run(self) -> int:
-        """Trains."""
-        from ...policies.open_policy import require_training
 
-        require_training("berrypick train")
-        from .train import run_train
+@dataclass(frozen=True)
+class Sweep(Train):
+    """Trains several objectives with several seeds, on Ray.
 
-        run_train(self)
-        return 0
+    Each objective and seed is one run of berrypick train, whose flags it takes.
+
+    Interrupted runs resume, finished ones are not run again.
+    """
+
+    out: Path
+    """folder of the sweep; all machines of a cluster must see it"""
+    objective: tyro.conf.Suppress[str] = "grpo"
+    seed: tyro.conf.Suppress[int] = 0
+    resume: tyro.conf.Suppress[bool] = True
+    objectives: tuple[str, ...] = ("grpo", "darling")
+    """objectives with their options, e.g. grpo darling:floor=0.1 darling:floor=0.3"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """seeds of the training runs"""
+    address: Annotated[str | None, tyro.conf.arg(help_behavior_hint="(default: start Ray on this machine)")] = None
+    """address of a Ray cluster"""
+    workers: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: one per CPU)")] = None
+    """number of cells trained at a time on this machine"""
+    json: bool = False
+    """print one JSON document"""

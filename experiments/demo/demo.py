@@ -15,8 +15,6 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
-from ...policies.training.rl import RlConfig
-from ...policies.training.sft import SftConfig
 from ..measures.arms_report import measure_arms
 from ..measures.paired import compare
 from ..measures.rows import ArmsReport
@@ -25,8 +23,10 @@ from ..report.live import LiveView
 from ..report.notes import difference_lines
 from ..report.terminal import final_screen, report_console
 from ..runs.evaluation import evaluate
+from ..runs.recipes import world_rl, world_sft
 from ..runs.run_folder import hold_run_folder, write_json
-from ..runs.training import WORLD_DEMONSTRATIONS, TrainConfig, train
+from ..runs.training import train
+from ..runs.training_config import TrainConfig
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "print_demo", "run_demo"]
 
@@ -57,22 +57,11 @@ class DemoConfig:
 
     def sft(self) -> TrainConfig:
         """Configures SFT of untrained weights on random-order demonstrations for another World's questions."""
-        return TrainConfig(
-            env=ENV,
-            env_args=self.env_args,
-            demonstrations=1,
-            demonstration_args=WORLD_DEMONSTRATIONS,
-            sft=SftConfig(steps=self.sft_steps, copying_steps=self.sft_steps // 4, seed=self.seed),
-        )
+        return world_sft(self.env_args, steps=self.sft_steps, seed=self.seed)
 
     def rl(self, objective: str, start: Path) -> TrainConfig:
         """Configures RL that starts from the SFT weights."""
-        return TrainConfig(
-            env=ENV,
-            env_args=self.env_args,
-            policy=str(start),
-            rl=RlConfig(objective=objective, steps=self.steps, seed=self.seed),
-        )
+        return world_rl(self.env_args, start=str(start), objective=objective, steps=self.steps, seed=self.seed)
 
 
 def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> ArmsReport:

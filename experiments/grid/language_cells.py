@@ -18,8 +18,10 @@ from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
+from ..runs.recipes import WORLD_DEMONSTRATIONS
 from ..runs.run_folder import write_json
-from ..runs.training import WORLD_DEMONSTRATIONS, TrainConfig, train
+from ..runs.training import train
+from ..runs.training_config import TrainConfig
 from .experiment import Cell, CellResult
 
 __all__ = ["LanguageGrid", "run_language_cell"]

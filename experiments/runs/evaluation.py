@@ -1,11 +1,11 @@
-"""Plays a policy on a split and keeps the record."""
+"""`evaluate`: plays a policy on a split and records its episodes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ...envs.episode import Episode
 from ...envs.record import EpisodeRecord
@@ -14,7 +14,7 @@ from ...envs.tasks.registry import Task
 from ...policies.policy import Policy, Sampling
 from ...policies.rollout import rollout
 from ...retrieval_index.errors import BerrypickError
-from .kept_rollouts import KeptRollouts
+from .partial_rollouts import PartialRollouts
 
 __all__ = ["evaluate"]
 
@@ -35,49 +35,39 @@ def evaluate(
     on_resume: Callable[[int], None] | None = None,
     on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
 ) -> list[EpisodeRecord]:
-    """Rollouts of the first `num_questions` questions of a split, as records.
+    """Plays the first `num_questions` questions of a split and returns the records of the episodes.
 
-    Questions are played in chunks of about `max_rows` episodes, all samples of a question in one chunk.
+    Questions are played in chunks of about `max_rows` episodes, with all samples of a question in one chunk.
 
     Args:
-        policy: plays.
-        task: what is asked, over what.
-        split: of the task.
-        num_questions: None is all.
-        num_samples: rollouts a question.
+        policy: the policy to evaluate.
+        task: questions, rules and searcher.
+        split: split of the task.
+        num_questions: number of questions; None plays all.
+        num_samples: rollouts per question.
         sampling: how tokens are drawn.
-        seed: of the rollouts.
-        out: receives rollouts.jsonl, whole or not at all; until then each finished chunk is kept there, and a later
-            call of the same settings plays what is missing.
-        policy_id: in the records, instead of the policy's own.
-        checkpoint_step: in the records.
-        max_rows: most episodes played at a time.
-        on_resume: told how many episodes were there already.
-        on_progress: told after each batch of the number of episodes there are, and of the batch.
+        seed: seed of the rollouts.
+        out: receives rollouts.jsonl once all questions are played. Until then, finished chunks are saved there in a
+            partial file, and a later call with the same settings plays only what is missing.
+        policy_id: recorded instead of the policy's own id.
+        checkpoint_step: recorded with each episode.
+        max_rows: maximum number of episodes played at a time.
+        on_resume: called with the number of episodes taken over from an earlier call, if there are any.
+        on_progress: called after each batch with the number of episodes so far and the batch.
 
     Raises:
-        BerrypickError: a number below 1, a question that stands twice, or a folder that cannot be written.
+        BerrypickError: a number below 1, a duplicate question, or a folder that cannot be written.
     """
     if num_samples < 1 or max_rows < 1:
         raise BerrypickError(f"num_samples and max_rows must be at least 1, got {num_samples} and {max_rows}")
     questions = task.split(split)[:num_questions]
     if len({question.id for question in questions}) < len(questions):
-        raise BerrypickError("a question stands twice in one evaluation; ask for more num_samples instead")
-    facts: dict[str, Any] = {
-        "policy_id": policy_id or policy.policy_id,
-        "checkpoint_step": checkpoint_step,
-        "env_id": task.env_id,
-        "index_id": task.searcher.index_id,
-        "lexical": getattr(task.searcher, "is_lexical", False),
-        "template_hash": getattr(policy, "template_hash", ""),
-        "seed": seed,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-    }
+        raise BerrypickError("duplicate question in one evaluation; give a higher num_samples instead")
+    facts = _facts(policy, task, sampling, seed, policy_id, checkpoint_step)
     chunk = max(1, max_rows // num_samples)
-    rules = {**facts, "spec": asdict(task.spec)}
-    kept = None if out is None else KeptRollouts(out, questions, num_samples, rules, chunk=chunk)
-    records = list(kept.records) if kept else []
+    shared = {**facts, "spec": asdict(task.spec)}
+    partial = None if out is None else PartialRollouts(out, questions, num_samples, shared, chunk=chunk)
+    records = list(partial.records) if partial else []
     if records and on_resume:
         on_resume(len(records))
     run_id = out.name if out else policy.policy_id
@@ -91,7 +81,7 @@ def evaluate(
             sampling=sampling,
             seed=seed,
             max_rows=max_rows,
-            on_progress=_from(len(records), on_progress),
+            on_progress=_after(len(records), on_progress),
         )
         played = [
             record_of(episode, sample_index=sample, run_id=run_id, **facts)
@@ -99,15 +89,45 @@ def evaluate(
             for sample, episode in enumerate(group)
         ]
         records += played
-        if kept:
-            kept.add(played)
-    if kept:
-        kept.finish()
+        if partial:
+            partial.add(played)
+    if partial:
+        partial.finish()
     return records
 
 
-def _from(
+class _Facts(TypedDict):
+    """Fields that all records of an evaluation share."""
+
+    policy_id: str
+    checkpoint_step: int | None
+    env_id: str
+    index_id: str
+    lexical: bool
+    template_hash: str
+    seed: int
+    temperature: float
+    top_p: float
+
+
+def _facts(
+    policy: Policy, task: Task, sampling: Sampling, seed: int, policy_id: str | None, checkpoint_step: int | None
+) -> _Facts:
+    return {
+        "policy_id": policy_id or policy.policy_id,
+        "checkpoint_step": checkpoint_step,
+        "env_id": task.env_id,
+        "index_id": task.searcher.index_id,
+        "lexical": getattr(task.searcher, "is_lexical", False),
+        "template_hash": getattr(policy, "template_hash", ""),
+        "seed": seed,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+    }
+
+
+def _after(
     before: int, on_progress: Callable[[int, Sequence[Episode]], None] | None
 ) -> Callable[[int, Sequence[Episode]], None] | None:
-    """Progress of one chunk as progress of the whole."""
+    """Turns progress within a chunk into progress within the evaluation."""
     return on_progress and (lambda done, batch: on_progress(before + done, batch))

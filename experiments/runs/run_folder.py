@@ -1,4 +1,8 @@
-"""A run's folder: its configuration, its environment, its append-only logs."""
+"""A run's folder: its configuration, its environment, its append-only logs.
+
+config.json decides what the run computes, so a run resumes only under the same one. environment.json lists versions
+and machine facts; they explain a difference but decide nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,18 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import writing
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [
+    "EnvironmentFacts",
     "RunLog",
     "drop_unused_run",
     "environment_facts",
@@ -42,11 +47,11 @@ _PACKAGES = (
 
 
 _BEGUN = frozenset({"config.json", "environment.json", ".environment.json.partial", ".config.json.partial", LOCK})
-"""What stands in the folder of a run that has done nothing yet."""
+"""Files in the folder of a run that has done nothing yet."""
 
 
 @contextmanager
-def hold_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> Iterator[bool]:
+def hold_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) -> Iterator[bool]:
     """Opens a run folder as `open_run_folder` does and keeps every other process out of it while the block runs.
 
     Raises:
@@ -58,27 +63,27 @@ def hold_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> Itera
         yield open_run_folder(out, config, resume=resume)
 
 
-def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
-    """Creates a run folder, or reopens the one of the same configuration.
+def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) -> bool:
+    """Creates a run folder, or reopens the folder of a run with the same configuration.
 
     A folder in which nothing was done yet takes any configuration.
 
     Returns:
-        Whether there was a run to go on with.
+        Whether there is a run to continue.
 
     Raises:
-        BerrypickError: the folder holds another run, or this one and `resume` was not asked for; its configuration is
-            damaged; or it cannot be written.
+        BerrypickError: the folder holds a run and `resume` is false, or a run with another configuration; its
+            configuration is damaged; or the folder cannot be written.
     """
     stored = out / "config.json"
     unused = not out.is_dir() or all(path.name in _BEGUN for path in out.iterdir())
     if stored.is_file() and not unused:
         if not resume:
-            raise BerrypickError(f"{out} holds a run already; add --resume to go on with it, or choose another --out")
+            raise BerrypickError(f"{out} holds a run already; add --resume to continue it, or choose another --out")
         different = _differences(_stored_config(stored), json.loads(json.dumps(config)))
         if different:
             raise BerrypickError(
-                f"{out} holds another run (different: {', '.join(different)}); give the settings it was begun with, "
+                f"{out} holds another run (different: {', '.join(different)}); give the settings it was started with, "
                 "or choose another --out"
             )
         return True
@@ -92,7 +97,7 @@ def open_run_folder(out: Path, config: dict[str, Any], *, resume: bool) -> bool:
 
 
 def drop_unused_run(out: Path) -> None:
-    """Removes a run folder in which nothing was done: no file in it but its configuration and empty ones."""
+    """Removes a run folder in which nothing was done: it holds only the run's configuration and empty files."""
     files = list(out.iterdir())
     if all(path.name in _BEGUN or (path.is_file() and not path.stat().st_size) for path in files):
         for path in files:
@@ -100,21 +105,21 @@ def drop_unused_run(out: Path) -> None:
         out.rmdir()
 
 
-def _stored_config(path: Path) -> dict[str, Any]:
+def _stored_config(path: Path) -> Mapping[str, object]:
     try:
         config = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(config, dict):
-        raise _damaged(path, "no JSON object")
+        raise _damaged(path, "not a JSON object")
     return config
 
 
 def _damaged(path: Path, reason: str) -> BerrypickError:
-    return BerrypickError(f"cannot read {path} ({reason}); put the run's own file back, or choose another --out")
+    return BerrypickError(f"cannot read {path} ({reason}); restore the run's own file, or choose another --out")
 
 
-def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+def _differences(before: object, now: object, name: str = "") -> list[str]:
     """Dotted names of the settings that differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         return [
@@ -125,8 +130,18 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
     return [name] if before != now else []
 
 
-def environment_facts() -> dict[str, Any]:
-    """Versions and machine facts that a figure depends on."""
+class EnvironmentFacts(TypedDict):
+    """What environment.json holds."""
+
+    python: str
+    platform: str
+    machine: str
+    cpus: int | None
+    versions: dict[str, str | None]
+
+
+def environment_facts() -> EnvironmentFacts:
+    """Versions of packages, None if absent, and facts of the machine that results can depend on."""
     versions: dict[str, str | None] = {}
     for name in ("berrypick", *_PACKAGES):
         try:
@@ -142,26 +157,30 @@ def environment_facts() -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, value: Any, *, rows: bool = False) -> None:
-    """Writes a JSON document whole or not at all; keys keep their order, which is that of a report's rows.
+def write_json(path: Path, value: object, *, rows: bool = False) -> None:
+    """Writes a JSON document atomically. Keys stay in their order, which is that of a report's rows.
 
-    With `rows` the innermost objects and lists stand on one line each.
+    With `rows`, each of the innermost objects and lists is on one line.
     """
     text = json.dumps(value, indent=1)
-    if rows:  # a line break in the text is never inside a string
+    if rows:  # JSON escapes line breaks inside strings, so each one in the text is layout
         text = re.sub(r"[{\[]\n[^{}\[\]]*[}\]]", lambda found: re.sub(r"\n *", " ", found[0]), text)
     write_whole(path, text + "\n")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a text file, UTF-8, whole or not at all."""
+    """Writes a UTF-8 text file atomically: readers see the old file or the new one, never a part."""
     work = path.with_name(f".{path.name}.partial")
     work.write_text(text, encoding="utf-8")
     os.replace(work, path)
 
 
 class RunLog:
-    """metrics.jsonl, a function of configuration and seed, and timings.jsonl, which is not."""
+    """The two logs of a training run, one row per step in each.
+
+    metrics.jsonl depends only on configuration and code, so runs can be compared byte by byte. Seconds per step differ
+    between any two runs, so they have a file of their own, timings.jsonl.
+    """
 
     def __init__(self, out: Path) -> None:
         self.metrics_path = out / "metrics.jsonl"
@@ -170,18 +189,18 @@ class RunLog:
 
     @property
     def size(self) -> int:
-        """Bytes of metrics.jsonl; a checkpoint keeps it."""
+        """Bytes of metrics.jsonl. A checkpoint stores this, and resuming cuts the file back to it."""
         return self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
 
     def write(self, phase: str, step: int, metrics: dict[str, float]) -> None:
-        """Appends one row to both logs and flushes."""
+        """Appends one row to each log and flushes it."""
         now = time.perf_counter()
         _append(self.metrics_path, {"phase": phase, "step": step, **metrics})
         _append(self._timings_path, {"phase": phase, "step": step, "seconds": round(now - self._last, 4)})
         self._last = now
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
+def _append(path: Path, row: Mapping[str, str | int | float]) -> None:
     with path.open("a") as file:
         file.write(json.dumps(row, sort_keys=True) + "\n")
         file.flush()

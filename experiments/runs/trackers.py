@@ -1,4 +1,4 @@
-"""Where a run's metrics also go: TensorBoard, Weights & Biases and whatever else `accelerate` knows."""
+"""Trackers that also receive a run's metrics: TensorBoard, Weights & Biases and others that `accelerate` knows."""
 
 from __future__ import annotations
 
@@ -23,13 +23,21 @@ class Tracker(Protocol):
         ...
 
 
-def check_trackers(names: Sequence[str]) -> dict[str, Any]:
-    """Tracker classes by name.
+class _TrackerClass(Protocol):
+    """A tracker class of `accelerate`; it comes without types."""
+
+    requires_logging_directory: bool
+
+    def __call__(self, run_name: str, *, logging_dir: str = ...) -> Any: ...
+
+
+def check_trackers(names: Sequence[str]) -> dict[str, _TrackerClass]:
+    """Looks trackers up before a run starts; returns their classes by name.
 
     Raises:
         UnknownNameError: `accelerate` knows no such tracker.
         MissingExtraError: tensorboard is not installed.
-        BerrypickError: another one is not, which no extra of ours brings.
+        BerrypickError: another tracker is not installed.
     """
     if not names:
         return {}
@@ -40,7 +48,7 @@ def check_trackers(names: Sequence[str]) -> dict[str, Any]:
         )
     except ImportError as error:
         raise MissingExtraError("trackers", "train", error) from error
-    known: dict[str, Any] = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
+    known: dict[str, _TrackerClass] = {str(name): kind for name, kind in LOGGER_TYPE_TO_CLASS.items()}
     installed = {str(name) for name in get_available_trackers()}
     for name in names:
         if name not in known:
@@ -53,11 +61,11 @@ def check_trackers(names: Sequence[str]) -> dict[str, Any]:
 
 
 def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
-    """Opens trackers for a run; their files lie in the run folder, except for services.
+    """Opens trackers for a run. Their files are in the run folder; services store theirs elsewhere.
 
     Args:
         names: as `accelerate` has them: "tensorboard", "wandb", "mlflow", ...; see `check_trackers`.
-        out: the run folder; its name is the run's.
+        out: the run folder, which names the run.
     """
     opened: list[Tracker] = []
     for name, kind in check_trackers(names).items():

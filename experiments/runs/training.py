@@ -1,4 +1,4 @@
-"""One training run: demonstrations, SFT, RL, checkpoints; resumable to the bit."""
+"""`train`: one training run, SFT and then RL. Interrupted runs resume bit-identically."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ...policies.training.sharding import ShardedProcesses, shard
 from ...retrieval_index.errors import BerrypickError
 from .run_folder import RunLog, hold_run_folder
 from .trackers import check_trackers, open_trackers
-from .training_config import WORLD_DEMONSTRATIONS, TrainConfig, TrainView, Validation, demonstrate
+from .training_config import TrainConfig, TrainView
 from .training_run import TrainRun
 
-__all__ = ["WORLD_DEMONSTRATIONS", "TrainConfig", "TrainView", "Validation", "demonstrate", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -34,33 +34,40 @@ def train(
     track: Sequence[str] = ("tensorboard",),
     player: Player | None = None,
 ) -> LanguageModelPolicy:
-    """Runs SFT and then RL, and trains `policy` in place.
+    """Trains a policy in place with SFT and then RL.
 
-    Under `accelerate launch` or `torchrun` all processes call it; the first one writes.
+    Under `accelerate launch` or `torchrun` all processes call it; only the first one writes files.
 
     Args:
         config: the run.
         policy: loaded from `config.policy`.
         task: made from `config.env` and `config.env_args`.
         out: the run folder.
-        resume: go on from the newest checkpoint; the outcome is that of a run that was never stopped.
-        view: told of every step.
-        track: trackers by the names `accelerate` gives them; those that are not installed raise `MissingExtraError`.
+        resume: continue from the newest checkpoint; the result is that of a run that was never stopped.
+        view: shows every step.
+        track: names of trackers as `accelerate` has them, e.g. "tensorboard".
         player: plays the rollouts of `policy`; by default the policy itself.
+
+    Returns:
+        The trained weights: `policy`, or a whole copy of it if its weights are sharded.
+
+    Raises:
+        MissingExtraError: a tracker is not installed.
+        BerrypickError: the folder holds another run, or the configuration does not fit the processes.
     """
     check_trackers(track)
     processes = join_processes()
-    policy, player, processes = _divide(config, policy, player, processes)
+    policy, player, processes = _distribute(config, policy, player, processes)
     first = processes.rank == 0
     with hold_run_folder(out, asdict(config), resume=resume) if first else nullcontext():
-        processes.gather(None)  # the folder is there
+        processes.gather(None)  # from here on the folder exists
         trackers = open_trackers(track, out) if first else []
         found = latest_checkpoint(out / "checkpoints")
         run = TrainRun(
             config, policy, player, task, out, RunLog(out), found, view if first else None, processes, trackers
         )
         try:
-            _go_on(run)
+            _run_phases(run)
         finally:
             for tracker in trackers:
                 tracker.finish()
@@ -68,8 +75,8 @@ def train(
     return player.weights
 
 
-def _go_on(run: TrainRun) -> None:
-    """The phases that are not done yet."""
+def _run_phases(run: TrainRun) -> None:
+    """Runs what is left: SFT and RL, RL alone, or nothing of a finished run but loading its weights."""
     config, found = run.config, run.found
     phase = found.name.split("-")[0] if found else "sft"
     if phase == "sft" and config.sft.steps:
@@ -80,17 +87,17 @@ def _go_on(run: TrainRun) -> None:
         load_checkpoint(found, run.player.weights, rl_optimizer(run.player.weights, config.rl))
 
 
-def _divide(
+def _distribute(
     config: TrainConfig, policy: LanguageModelPolicy, player: Player | None, processes: Processes
 ) -> tuple[LanguageModelPolicy, Player, Processes]:
-    """Who trains, who plays and how processes meet, with weights sharded where that was asked for."""
+    """The policy that trains, the player of its rollouts and the processes; --fsdp shards the weights."""
     if player is not None and processes.count > 1:
-        raise BerrypickError("vllm: plays for one training process; start one, or leave the prefix vllm: out")
+        raise BerrypickError("vllm: plays for one training process only; start one, or remove vllm: from --policy")
     if not config.fsdp:
         return policy, player or OwnWeights(policy), processes
     if player is not None or processes.count == 1:
         raise BerrypickError(
-            "--fsdp shards over several processes that play in process; start them with: "
+            "--fsdp needs several processes, and no vllm: in --policy; start them with: "
             "accelerate launch --multi_gpu --num_processes N -m berrypick train ... --fsdp"
         )
     whole = shard(policy)

@@ -1,9 +1,10 @@
-"""What a training run is: its configuration, its demonstrations, and who is told of its steps."""
+"""What a training run is: its configuration and its demonstrations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,38 +19,32 @@ from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["WORLD_DEMONSTRATIONS", "TrainConfig", "TrainView", "Validation", "demonstrate", "hold_out"]
+__all__ = ["EnvArgument", "TrainConfig", "TrainView", "Validation", "demonstrate", "split_for_validation"]
 
-WORLD_DEMONSTRATIONS: dict[str, Any] = {
-    "world_seed": 1_000_003,
-    "num_train": 4096,
-    "num_validation": 0,
-    "num_test": 0,
-    "index": "bm25s",
-}
-"""The world whose questions are demonstrated."""
+EnvArgument = str | int | float | bool | None
+"""A value of an environment's argument."""
 
 
 class TrainView(Protocol):
-    """What a training run tells about itself while it goes."""
+    """Shows a training run while it runs."""
 
     def begin(self, step: int) -> None:
-        """Called once before a phase's first step; `step` is how many are done already."""
+        """Called before a phase's first step; `step` is the number of steps already done, over both phases."""
         ...
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
-        """Called after each step; `step` counts over both phases."""
+        """Called after each step; `step` counts from 1 over both phases."""
         ...
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Held-out demonstrations that decide when SFT ends and which weights it ends with.
+    """Held-out demonstrations, which decide when SFT ends and with which weights.
 
     Attributes:
-        share: of the demonstrated questions, 0 for no validation.
-        every: updates between checks; each check is a checkpoint.
-        patience: checks in a row without a lower loss that end SFT; 0 goes on to the last update.
+        share: share of the demonstrated questions held out; 0 for no validation.
+        every: updates between validations; each validation writes a checkpoint.
+        patience: validations in a row without a lower loss that end SFT; 0 never ends it early.
     """
 
     share: float = 0.0
@@ -67,33 +62,37 @@ class Validation:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run; together with the code it decides every byte of metrics.jsonl.
+    """A training run. Together with the code it decides every byte of metrics.jsonl.
+
+    config.json of the run folder holds these fields under these names.
 
     Attributes:
         env: environment id.
-        env_args: its arguments.
-        policy: where the weights start: "tiny", a folder, a hub id; behind "vllm:" vLLM plays the rollouts.
-        dtype: of the weights, "float32" or "bfloat16".
-        lora_rank: of the LoRA matrices that train instead of all weights; 0 without.
-        split: the fixed training questions.
+        env_args: arguments of the environment.
+        policy: initial weights: "tiny", a folder or a hub id; with "vllm:" in front, vLLM plays the rollouts.
+        dtype: data type of the weights, "float32" or "bfloat16".
+        lora_rank: rank of the LoRA matrices that train instead of all weights; 0 trains all weights.
+        split: split of the training questions.
         demonstrator: the scripted policy that SFT imitates.
-        demonstrations: episodes it plays of each training question.
-        demonstration_args: arguments of the environment to change while demonstrating; the World preset plays another
-            world, so that SFT shows many names and never a question that RL or the test asks.
+        demonstrations: episodes that it plays per training question.
+        demonstration_args: arguments of the environment to change while demonstrating. The World recipe plays another
+            world, so that SFT shows many names and never a question of RL or of the test.
+        sft: supervised fine-tuning; 0 steps skip it.
         validation: of SFT.
-        checkpoint_every: steps between checkpoints.
+        rl: reinforcement learning; 0 steps skip it.
+        checkpoint_every: RL steps between checkpoints; SFT writes one every ten times as many.
         fsdp: shard weights, gradients and optimizer over the processes.
     """
 
     env: str
-    env_args: dict[str, Any] = field(default_factory=dict)
+    env_args: Mapping[str, EnvArgument] = field(default_factory=dict)
     policy: str = "tiny"
     dtype: str = "float32"
     lora_rank: int = 0
     split: str = "train"
     demonstrator: str = "random_order"
     demonstrations: int = 4
-    demonstration_args: dict[str, Any] = field(default_factory=dict)
+    demonstration_args: Mapping[str, EnvArgument] = field(default_factory=dict)
     sft: SftConfig = field(default_factory=lambda: SftConfig(steps=0))
     validation: Validation = Validation()
     rl: RlConfig = field(default_factory=lambda: RlConfig(steps=0))
@@ -109,9 +108,10 @@ class TrainConfig:
 
 
 def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) -> TokenRows:
-    """Plays the demonstrator on the training questions and encodes its episodes as a session would hold them.
+    """Plays the demonstrator on the training questions and encodes its episodes as a session would.
 
-    Rows are in the order of the questions, `config.demonstrations` of each.
+    Returns:
+        `config.demonstrations` rows for each question, in the order of the questions.
     """
     if config.demonstration_args:
         task = make_task(config.env, **{**config.env_args, **config.demonstration_args})
@@ -128,8 +128,11 @@ def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) ->
     return rows_of(policy, [episode for group in groups for episode in group])
 
 
-def hold_out(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:
-    """Demonstrations to learn from and to validate on; all of a question's lie on one side."""
+def split_for_validation(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:
+    """Splits demonstrations into rows to train on and rows to validate on.
+
+    All rows of a question go to one side, so that validation asks only unseen questions.
+    """
     num_questions = len(rows.ids) // config.demonstrations
     count = round(config.validation.share * num_questions)
     if config.validation.share and not 0 < count < num_questions:
@@ -137,8 +140,10 @@ def hold_out(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows
             f"a share of {config.validation.share} of {num_questions} demonstrated questions leaves none to learn from "
             "or none to validate on; change --sft-validation"
         )
-    held = set(np.random.default_rng((config.sft.seed, 31)).permutation(num_questions)[:count].tolist())
-    sides: tuple[list[int], list[int]] = ([], [])
+    order = np.random.default_rng((config.sft.seed, 31)).permutation(num_questions)
+    validated = set(order[:count].tolist())
+    training: list[int] = []
+    validation: list[int] = []
     for row in range(len(rows.ids)):
-        sides[row // config.demonstrations in held].append(row)
-    return rows.select(sides[0]), rows.select(sides[1])
+        (validation if row // config.demonstrations in validated else training).append(row)
+    return rows.select(training), rows.select(validation)

@@ -1,15 +1,16 @@
-"""A training run under way: resuming, logging, checkpoints, and its two phases."""
+"""One training run while it runs: resuming, logging, checkpoints, and the two phases SFT and RL."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from ...envs.episode import Episode
 from ...envs.tasks.registry import Task
@@ -34,21 +35,37 @@ from ...policies.training.sft import sft_optimizer
 from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
 from .run_folder import RunLog
 from .trackers import Tracker
-from .training_config import TrainConfig, TrainView, demonstrate, hold_out
+from .training_config import TrainConfig, TrainView, demonstrate, split_for_validation
 
-__all__ = ["TrainRun"]
+__all__ = ["Resumed", "TrainRun"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """Where a phase starts.
+
+    Attributes:
+        step: steps of the phase that are done.
+        validation: (step, loss) pairs of SFT's validations so far.
+    """
+
+    step: int = 0
+    validation: list[tuple[int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class TrainRun:
-    """A run under way; only the first process writes.
+    """One training run. All processes run its phases together; only the first one writes files.
 
     Attributes:
         policy: trained in place.
-        player: plays its rollouts and holds the whole weights.
-        found: the checkpoint to go on from, if there is one.
+        player: plays the rollouts and has the whole weights, which checkpoints hold.
+        log: metrics.jsonl and timings.jsonl.
+        found: the newest checkpoint of the phase that comes next; None starts the phase from the current weights.
+        view: shows the steps; None in all processes but the first.
+        trackers: also receive the metrics of each step.
     """
 
     config: TrainConfig
@@ -62,21 +79,27 @@ class TrainRun:
     processes: Processes
     trackers: Sequence[Tracker]
 
-    def resume(self, optimizer: torch.optim.Optimizer, memory: RlState | None = None) -> dict[str, Any]:
-        """Loads the checkpoint that was found, if any; returns its state, of which "step" is where to go on."""
-        state: dict[str, Any] = {"metrics_bytes": 0, "step": 0}
+    def resume(self, optimizer: torch.optim.Optimizer, memory: RlState | None = None) -> Resumed:
+        """Loads the checkpoint `found`, if there is one, and cuts the log back to it.
+
+        A run may be killed between a step's log row and the next checkpoint. Steps after the checkpoint run again, so
+        their rows are cut off first: otherwise metrics.jsonl would hold them twice.
+        """
+        resumed, metrics_bytes = Resumed(), 0
         if self.found:
             state = load_checkpoint(self.found, self.player.weights, optimizer)
             self.player.load()
+            if memory is not None:
+                memory.load_state_dict(state["memory"])
+            resumed = Resumed(state["step"], [(step, loss) for step, loss in state.get("validation", [])])
+            metrics_bytes = state["metrics_bytes"]
             logger.info("resumed from %s", self.found)
-        if self.processes.rank == 0:  # what was logged after the checkpoint is written again
-            truncate_log(self.log.metrics_path, state["metrics_bytes"])
-        if memory is not None and self.found:
-            memory.load_state_dict(state["memory"])
-        return state
+        if self.processes.rank == 0:
+            truncate_log(self.log.metrics_path, metrics_bytes)
+        return resumed
 
-    def tell(self, phase: str, step: int, metrics: dict[str, float], text: str | None = None) -> None:
-        """Logs a step; `step` counts from 1 within its phase."""
+    def log_step(self, phase: str, step: int, metrics: dict[str, float], text: str | None = None) -> None:
+        """Logs a step to the run's log, the trackers and the view; `step` counts from 1 within its phase."""
         if self.processes.rank:
             return
         self.log.write(phase, step, metrics)
@@ -87,7 +110,15 @@ class TrainRun:
             self.view.update(overall, metrics, text)
 
     def save(self, optimizer: torch.optim.Optimizer, phase: str, step: int, *, spare: str = "", **memory: Any) -> None:
-        """Writes a checkpoint with what `memory` names; the others wait for it."""
+        """Writes a checkpoint while the other processes wait.
+
+        Args:
+            optimizer: of the phase.
+            phase: "sft" or "rl".
+            step: steps of the phase that are done.
+            spare: name of an older checkpoint to keep, besides the newest two.
+            memory: more values that resuming needs.
+        """
         self.player.sync()
         packed = pack_optimizer(optimizer) if self.config.fsdp or self.processes.rank == 0 else None
         if self.processes.rank == 0:
@@ -96,67 +127,69 @@ class TrainRun:
         self.processes.gather(None)
 
     def sft(self) -> None:
-        """Imitates demonstrations, to the last update or until validation says so."""
+        """Imitates the demonstrations, until the last step or until validation ends it."""
         config, policy = self.config, self.policy
         optimizer = sft_optimizer(policy, config.sft)
-        state = self.resume(optimizer)
-        if state["step"] == config.sft.steps:
+        resumed = self.resume(optimizer)
+        if resumed.step == config.sft.steps:
             return
         if self.view:
-            self.view.begin(state["step"])
-        sides = hold_out(demonstrate(policy, self.task, config), config)
-        learn, validation = (within_window(policy, side) for side in sides)
-        stop = EarlyStop(config.validation.patience, [(step, loss) for step, loss in state.get("validation", [])])
+            self.view.begin(resumed.step)
+        training, validation = (
+            within_window(policy, rows) for rows in split_for_validation(demonstrate(policy, self.task, config), config)
+        )
+        stop = EarlyStop(config.validation.patience, resumed.validation)
         for done in sft_steps(
             policy,
             optimizer,
-            learn,
+            training,
             config.sft,
             stop,
-            first=state["step"],
-            validate=partial(self._validate, validation) if validation.ids else None,
+            first=resumed.step,
+            validate=partial(self._validation_loss, validation) if validation.ids else None,
             validate_every=config.validation.every,
             processes=self.processes,
         ):
-            self.tell("sft", done.number, done.metrics)
+            self.log_step("sft", done.number, done.metrics)
             last = done.number == config.sft.steps
-            due = last or done.checked or done.number % (10 * config.checkpoint_every) == 0
-            if due and not (last and done.checked):  # with validation, the last checkpoint is that of the best weights
+            saves = last or done.checked or done.number % (10 * config.checkpoint_every) == 0
+            if saves and not (last and done.checked):  # `_end_with_best` writes that one, with the best weights
                 self._save_sft(optimizer, done.number, stop)
         if validation.ids:
             self._end_with_best(optimizer, stop)
 
     def _save_sft(self, optimizer: torch.optim.Optimizer, step: int, stop: EarlyStop) -> None:
+        """Writes an SFT checkpoint; the one with the best weights so far stays."""
         best = f"sft-{stop.best_step:06d}"
         memory = {"validation": stop.checks} if stop.checks else {}
         self.save(optimizer, "sft", step, spare=best, **memory)
 
     def _end_with_best(self, optimizer: torch.optim.Optimizer, stop: EarlyStop) -> None:
-        """Writes SFT's last checkpoint from the weights of the lowest validation loss."""
+        """Writes SFT's last checkpoint from the weights of the lowest validation loss.
+
+        It is named after the last step even if SFT ended early, so that resuming sees that SFT is done.
+        """
         steps = self.config.sft.steps
         if stop.best_step < steps:
             load_weights(self.out / "checkpoints" / f"sft-{stop.best_step:06d}", self.player.weights)
             self.player.load()
-        logger.info("SFT ends with the weights of update %d", stop.best_step)
+        logger.info("SFT ends with the weights of step %d", stop.best_step)
         self._save_sft(optimizer, steps, stop)
 
-    def _validate(self, rows: TokenRows) -> float:
+    def _validation_loss(self, validation: TokenRows) -> float:
+        """Mean loss of the held-out demonstrations, nats per policy token."""
         self.player.sync()
-        return validation_loss(self.player.weights, rows, self.config.sft.max_tokens)
+        return validation_loss(self.player.weights, validation, self.config.sft.max_tokens)
 
     def rl(self) -> None:
         """Reinforcement learning, step by step."""
         config, policy, task, processes = self.config, self.policy, self.task, self.processes
         objective = get_objective(config.rl.objective)
-        reference = None
-        if objective.needs_reference:
-            self.player.sync()
-            if processes.rank == 0:
-                reference_model(self.out / "reference", self.player.weights)
-            processes.gather(None)
-            reference = reference_model(self.out / "reference", self.player.weights)
+        reference = self._reference_model() if objective.needs_reference else None
         optimizer, memory = rl_optimizer(policy, config.rl), RlState()
-        first = self.resume(optimizer, memory)["step"] if self.found or not config.sft.steps else 0
+        # Right after SFT there is nothing to resume, and resuming without a checkpoint would cut off SFT's log rows.
+        after_sft = config.sft.steps > 0 and not self.found
+        first = 0 if after_sft else self.resume(optimizer, memory).step
         if self.view:
             self.view.begin(config.sft.steps + first)
         every = task.split(config.split)
@@ -177,13 +210,21 @@ class TrainRun:
                 reference=reference,
                 processes=processes,
             )
-            self.tell("rl", step + 1, {**group_metrics(groups), **update}, _as_text(groups))
+            self.log_step("rl", step + 1, {**group_metrics(groups), **update}, _as_text(groups))
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
                 self.save(optimizer, "rl", step + 1, memory=memory.state_dict())
 
+    def _reference_model(self) -> PreTrainedModel:
+        """The frozen model at which RL started. The first process writes it once; then all load the same file."""
+        self.player.sync()
+        if self.processes.rank == 0:
+            reference_model(self.out / "reference", self.player.weights)
+        self.processes.gather(None)
+        return reference_model(self.out / "reference", self.player.weights)
+
 
 def _as_text(groups: Sequence[Sequence[Episode]]) -> str:
-    """The first episode of a step as it reads."""
+    """The first episode of a step, for the view."""
     episode = groups[0][0]
     lines = [message["content"].strip() for message in episode.messages]
     return "\n".join(lines) + f"\n(reward {episode.reward:g}; answer: {' | '.join(episode.question.answers)})"

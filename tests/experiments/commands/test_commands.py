@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import importlib
+import inspect
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import berrypick
 import pytest
 from berrypick.__main__ import main
+from berrypick.experiments.commands.parser import COMMANDS, Command, CommandGroup
 
 WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=6"]
 
@@ -40,28 +46,88 @@ def test_an_unknown_name_exits_2_with_one_line_that_offers_the_nearest(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("arguments", "offered"), [(["evall"], "eval"), (["list", "--jsno"], "--json")])
-def test_an_unknown_command_or_flag_exits_2_and_names_the_nearest(
-    arguments: list[str], offered: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evl"], "unknown command 'evl' of berrypick; did you mean eval? All commands: berrypick --help"),
+        (["index", "biuld"], "'biuld' of berrypick index; did you mean build? All commands: berrypick index --help"),
+        (["bench", "trian"], "unknown command 'trian' of berrypick bench; did you mean train?"),
+        (["nothing-like-it"], "unknown command 'nothing-like-it' of berrypick; see berrypick --help"),
+        (["--hlep"], "unknown flag '--hlep' of berrypick; did you mean --help?"),
+        (["list", "--jsno"], "unknown flag '--jsno' of berrypick list; did you mean --json?"),
+        (["train", "--stepz", "3"], "unknown flag '--stepz' of berrypick train; did you mean --steps?"),
+        (["train", "--sft_stepz=3"], "unknown flag '--sft_stepz' of berrypick train; did you mean --sft-steps?"),
+        (["play", "--sed", "3"], "did you mean --seed? All flags: berrypick play --help"),
+        (
+            ["index", "build", "--corpse", "c"],
+            "unknown flag '--corpse' of berrypick index build; did you mean --corpus?",
+        ),
+        (["sweep", "--seed", "3"], "unknown flag '--seed' of berrypick sweep; did you mean --seeds?"),
+    ],
+)
+def test_an_unknown_command_or_flag_exits_2_with_one_line_that_names_the_nearest(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert stopped.value.code == 2
-    assert offered in capsys.readouterr().err
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("berrypick: unknown ") and len(err.splitlines()) == 1
+    assert message in err
 
 
 def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit):
+    with contextlib.suppress(SystemExit):  # how the parser of flags ends
         main(arguments)
     shown = capsys.readouterr()
     return shown.out + shown.err
 
 
-def test_a_wrong_value_or_flag_points_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--env", "e", "--policy", "p", "--out", "o"]
-    assert "berrypick eval --help" in printed(["eval", *words, "--samples", "many"], capsys)
-    assert "berrypick play --help" in printed(["play", "--sed", "3"], capsys)
-    assert "berrypick index --help" in printed(["index", "biuld"], capsys)
+def test_a_wrong_value_points_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["eval", "--env", "e", "--policy", "p", "--out", "o", "--samples", "many"])
+    assert stopped.value.code == 2
+    assert "berrypick eval --help" in capsys.readouterr().err
+
+
+def leaves(entries: Mapping[str, Command | CommandGroup]) -> Iterator[tuple[str, Command]]:
+    for name, entry in entries.items():
+        if isinstance(entry, CommandGroup):
+            yield from ((f"{name} {leaf}", command) for leaf, command in leaves(entry.commands()))
+        else:
+            yield name, entry
+
+
+LEAVES = dict(leaves(COMMANDS))
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_each_command_has_a_summary_and_something_to_run(name: str) -> None:
+    command = LEAVES[name]
+    assert dataclasses.is_dataclass(command.flags) and command.flags.__doc__
+    if not command.function:
+        assert callable(command.flags.run)  # type: ignore[attr-defined]
+        return
+    module, function = command.function.split(":")
+    found = getattr(importlib.import_module(f"berrypick.experiments.commands.{module}"), function)
+    (flags,) = inspect.signature(found, eval_str=True).parameters.values()
+    assert flags.annotation is command.flags
+
+
+@pytest.mark.parametrize("group", [[], ["index"], ["data"], ["bench"]])
+def test_a_group_of_commands_lists_each_in_80_columns(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed([*group, "--help"], capsys)
+    assert text == printed(group, capsys)
+    assert max(map(len, text.splitlines())) <= 80
+    names = [name.split()[len(group)] for name in LEAVES if name.split()[: len(group)] == group]
+    assert all(f"\n  {name} " in text for name in names), names
+
+
+@pytest.mark.parametrize("name", ["demo", "list", "train", "sweep", "eval", "report", "play", "classifier"])
+def test_the_help_of_a_command_fits_80_columns(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    usage, *lines = printed([name, "--help"], capsys).splitlines()
+    assert usage.startswith(f"usage: berrypick {name} [-h]") and max(map(len, lines)) <= 80
 
 
 def test_help_shows_no_empty_default_and_no_none_as_a_choice(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,13 +142,6 @@ def test_help_shows_no_empty_default_and_no_none_as_a_choice(capsys: pytest.Capt
     ):
         text = printed([*command, "--help"], capsys)
         assert "{None}" not in text and "(default: )" not in text, command
-
-
-def test_the_help_of_bench_names_every_bench(capsys: pytest.CaptureFixture[str]) -> None:
-    from berrypick.experiments.bench import BENCHES
-
-    text = printed(["bench", "--help"], capsys)
-    assert "berrypick bench NAME" in text and all(f"• {name} " in text for name in BENCHES)
 
 
 def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,8 +179,9 @@ def test_an_interrupted_evaluation_goes_on_and_a_finished_one_is_not_played_agai
         (["--max-rows", "0"], "--max-rows"),
         (["--max-new-tokens", "0"], "--max-new-tokens"),
         (["--max-new-tokens", "-1"], "--max-new-tokens"),
-        (["--temperature", "-1"], "temperature"),
-        (["--top-p", "3"], "top_p"),
+        (["--temperature", "-1"], "--temperature must be at least 0, got -1"),
+        (["--temperature", "nan"], "--temperature must be at least 0, got nan"),
+        (["--top-p", "3"], "--top-p must be above 0 and at most 1, got 3"),
         (["--split", "validation"], "split"),
     ],
 )
@@ -158,7 +218,7 @@ def test_a_stopped_evaluation_says_how_it_goes_on_and_does(
     monkeypatch.setattr(LiveView, "update", stop)
     assert evaluate(tmp_path / "run") == 130
     assert capsys.readouterr().err == (
-        "berrypick: stopped; what is finished is kept: the same command with --resume goes on\n"
+        "berrypick: stopped; finished work is saved: continue with the same command and --resume\n"
     )
     assert not (tmp_path / "run").exists()  # nothing was finished
     monkeypatch.undo()
@@ -178,7 +238,7 @@ def test_more_questions_than_there_are_is_said_and_all_are_played(
 ) -> None:
     assert evaluate(tmp_path / "run", "--questions", "100") == 0
     assert [record.message for record in caplog.records] == [
-        "--questions 100: the split test holds 6; these are played"
+        "--questions 100: the split test has only 6; playing those"
     ]
     assert len((tmp_path / "run" / "rollouts.jsonl").read_text().splitlines()) == 6 * 4
     assert evaluate(tmp_path / "run", "--questions", "6", "--resume") == 0

@@ -40,11 +40,16 @@ def test_cells_are_objectives_by_seeds_with_folder_names(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("objectives", "message"), [(["grop"], "did you mean grpo"), (["grpo", "grpo"], "stands twice")]
+    ("objectives", "message"), [(["grop"], "did you mean grpo"), (["grpo", "grpo"], "duplicate objective or seed")]
 )
 def test_a_wrong_sweep_is_refused_before_it_runs(objectives: list[str], message: str) -> None:
     with pytest.raises(BerrypickError, match=message):
         sweep_cells(base(Path()), objectives, [0])
+
+
+def test_a_duplicate_seed_is_named() -> None:
+    with pytest.raises(BerrypickError, match=r"duplicate objective or seed in the sweep: 7; give each once"):
+        sweep_cells(base(Path()), ["grpo"], [7, 0, 7])
 
 
 def test_a_finished_cell_is_not_computed_again(tmp_path: Path) -> None:

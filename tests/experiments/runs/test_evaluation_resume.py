@@ -12,7 +12,7 @@ from berrypick import BerrypickError
 from berrypick.envs.record import read_records
 from berrypick.envs.tasks.registry import make_task
 from berrypick.experiments.runs.evaluation import evaluate
-from berrypick.experiments.runs.kept_rollouts import PARTIAL
+from berrypick.experiments.runs.partial_rollouts import PARTIAL
 from berrypick.policies.policy import Sampling
 from berrypick.policies.scripted import SCRIPTED
 
@@ -49,7 +49,7 @@ def stop_after(episodes):
     return progress
 
 
-def test_finished_chunks_are_kept_and_only_the_others_are_played(task, whole, tmp_path):
+def test_finished_chunks_are_saved_and_only_the_others_are_played(task, whole, tmp_path):
     out, told = tmp_path / "run", []
     with pytest.raises(Stop):
         play(task, out, on_progress=stop_after(12))
@@ -78,14 +78,14 @@ def test_what_other_settings_left_is_not_taken_over(changes, task, tmp_path):
     assert play(task, out, **changes) == play(task, tmp_path / "fresh" / "run", **changes)
 
 
-def test_a_question_that_stands_twice_is_refused(task, tmp_path):
+def test_a_duplicate_question_is_refused(task, tmp_path):
     class Twice:
         spec, searcher, env_id = task.spec, task.searcher, task.env_id
 
         def split(self, name):
             return task.split(name)[:3] * 2
 
-    with pytest.raises(BerrypickError, match="occurs twice"):
+    with pytest.raises(BerrypickError, match="duplicate question"):
         play(Twice(), tmp_path / "run")
 
 

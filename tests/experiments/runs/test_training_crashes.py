@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 from berrypick.envs.tasks.registry import Task
-from berrypick.experiments.runs.training import TrainConfig, train
+from berrypick.experiments.runs import TrainConfig, train
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.training import checkpoint
 from berrypick.policies.training.rl import RlConfig

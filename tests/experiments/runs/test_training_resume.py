@@ -21,7 +21,7 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from berrypick.envs.tasks.registry import make_task
-from berrypick.experiments.runs.training import TrainConfig, train
+from berrypick.experiments.runs import TrainConfig, train
 from berrypick.policies.language.model import load_language_model
 from berrypick.policies.training.rl import RlConfig
 from berrypick.policies.training.sft import SftConfig
@@ -76,7 +76,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from berrypick.envs.tasks.registry import make_task
-from berrypick.experiments.runs.training import TrainConfig, Validation, train
+from berrypick.experiments.runs import TrainConfig, Validation, train
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.training.rl import RlConfig
 from berrypick.policies.training.sft import SftConfig

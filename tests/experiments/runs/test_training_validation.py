@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from berrypick.__main__ import main
 from berrypick.envs.tasks.registry import Task
-from berrypick.experiments.runs.training import TrainConfig, Validation, demonstrate, train
-from berrypick.experiments.runs.training_config import hold_out
+from berrypick.experiments.runs.training import train
+from berrypick.experiments.runs.training_config import TrainConfig, Validation, demonstrate, split_for_validation
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.training.rl import RlConfig
 from berrypick.policies.training.sft import SftConfig
@@ -41,8 +41,8 @@ def test_it_stops_after_checks_without_a_better_loss_and_ends_with_the_best_weig
     assert list(checks) == list(range(2, last + 1, 2))
     assert last == best + 6 < 60
     assert len(rows(tmp_path / "a")) == last
-    _, held = hold_out(demonstrate(policy, world, CONFIG), CONFIG)
-    assert validation_loss(policy, held, 4096) == pytest.approx(checks[best], rel=1e-6)
+    _, validation = split_for_validation(demonstrate(policy, world, CONFIG), CONFIG)
+    assert validation_loss(policy, validation, 4096) == pytest.approx(checks[best], rel=1e-6)
     # Killed before the last check was saved, or between it and the end: the same files.
     final = tmp_path / "a" / "checkpoints" / "sft-000060"
     for lost in (["sft-000060"], ["sft-000060", f"sft-{last:06d}"]):
@@ -69,10 +69,10 @@ def test_reinforcement_learning_starts_from_the_best_weights(
 
 def test_a_question_is_on_one_side_only(world: Task, make_babbler: Callable[..., LanguageModelPolicy]) -> None:
     policy = make_babbler()
-    learn, held = hold_out(demonstrate(policy, world, CONFIG), CONFIG)
-    prompts = [{policy.tokenizer.decode(ids).split("?")[0] for ids in side.ids} for side in (learn, held)]
+    training, validation = split_for_validation(demonstrate(policy, world, CONFIG), CONFIG)
+    prompts = [{policy.tokenizer.decode(ids).split("?")[0] for ids in side.ids} for side in (training, validation)]
     assert not prompts[0] & prompts[1]
-    assert (len(learn.ids), len(held.ids)) == (8, 8)
+    assert (len(training.ids), len(validation.ids)) == (8, 8)
 
 
 def test_an_early_stop_counts_checks_since_the_best() -> None:

@@ -1,0 +1,145 @@
+"""The flags of each command as data; `parser.py` says which function each of them runs.
+
+The string below a field is its help text. The flags of `berrypick train` and `sweep` are in `train_flags.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from .env_arguments import EnvArgs
+
+__all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report"]
+
+_Paths = Annotated[
+    tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
+]
+_NoneByDefault = tyro.conf.arg(help_behavior_hint="(default: none)")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Trains and compares three objectives on the embedded world.
+
+    It builds the index, trains with SFT and then RL, measures and reports.
+    """
+
+    out: Path = Path("runs/demo")
+    """run folder"""
+    seed: int = 0
+    """seed of the whole run"""
+    steps: int = 40
+    """RL steps for each objective"""
+    sft_steps: int = 520
+    """SFT steps"""
+    questions: int = 256
+    """number of test questions"""
+    samples: int = 8
+    """rollouts per test question"""
+    index: str = "lucene"
+    """search back end: lucene (needs the lucene extra) or bm25s"""
+    seeds: int = 1
+    """number of seeds, each a whole run; above 1 also measures the training questions and pools the seeds"""
+    resume: bool = False
+    """continue an interrupted demo"""
+
+
+@dataclass(frozen=True)
+class List:
+    """Lists environments, policies, experiments and objectives."""
+
+    json: bool = False
+    """print one JSON document"""
+
+
+@dataclass(frozen=True)
+class Play:
+    """Lets you search by hand, for one question."""
+
+    env: str = "berrypick/World-v0"
+    """environment id"""
+    env_arg: EnvArgs = ()
+    """arguments of the environment"""
+    split: str = "train"
+    """split that the question comes from"""
+    seed: int = 0
+    """chooses the question"""
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Plays a policy on a split, records the rollouts and measures them."""
+
+    env: str
+    """environment id"""
+    policy: str
+    """scripted policy, tiny, smollm2, run folder, folder of weights or hub id (each also behind vllm:), or URL#MODEL"""
+    out: Path
+    """run folder; receives rollouts.jsonl and report.json"""
+    env_arg: EnvArgs = ()
+    """arguments of the environment"""
+    split: str = "test"
+    """split that the questions come from"""
+    samples: int = 8
+    """rollouts per question"""
+    questions: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: all)")] = None
+    """number of questions, taken from the front of the split"""
+    temperature: float = 1.0
+    """sampling temperature; 0 is greedy"""
+    top_p: float = 1.0
+    """nucleus sampling: probability mass that tokens are drawn from"""
+    max_new_tokens: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: the preset's, else 32)")] = None
+    """maximum number of tokens per turn"""
+    preset: Annotated[str, _NoneByDefault] = ""
+    """search-r1: prompt, tags, top-k, turns and observation limit as published"""
+    control: Annotated[str, _NoneByDefault] = ""
+    """replaces retrieval: empty, random, oracle (the question's evidence) or closed_book"""
+    max_rows: int = 512
+    """maximum number of episodes played at a time"""
+    device: str = "auto"
+    """device of the weights: auto (the GPU, if there is one), cpu, cuda, cuda:1, ..."""
+    seed: int = 0
+    """seed of the rollouts"""
+    resume: bool = False
+    """continue an interrupted evaluation"""
+    json: bool = False
+    """print one JSON document"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Measures run folders or rollouts files and compares them."""
+
+    paths: _Paths
+    """folders of eval, demo or run, or rollouts.jsonl files"""
+    json: bool = False
+    """print one JSON document"""
+    html: Annotated[Path | None, _NoneByDefault] = None
+    """also write a self-contained page with the frontier, all measures and the episodes; replaces an earlier page"""
+    skip_bad: bool = False
+    """leave bad lines out and list them"""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Learns from rollouts which queries are equivalent.
+
+    The objective darling:classifier=DIR uses the result.
+    """
+
+    rollouts: _Paths
+    """run folders or rollouts files with several rollouts per question"""
+    out: Path
+    """new folder for the classifier"""
+    encoder: str = "hashed"
+    """encoder of the queries: hashed (words), minilm or a hub id"""
+    held_out: float = 0.25
+    """share of the questions that only measure the classifier"""
+    seed: int = 0
+    """seed of the split into learned and held-out questions"""
+    json: bool = False
+    """print one JSON document"""

@@ -1,0 +1,99 @@
+"""The training recipe of the embedded world: SFT on another world's demonstrations, then RL from those weights.
+
+A policy that starts from nothing first learns to copy names: for a quarter of SFT, half of each batch are strings said
+twice. It then imitates random-order demonstrations of another world, so that SFT never shows a question of RL or of the
+test. RL starts from the last SFT checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...envs.tasks.registry import Task
+from ...policies.language.vllm_engine import split_name
+from ...policies.training.rl import RlConfig
+from ...policies.training.sft import SftConfig
+from .training_config import EnvArgument, TrainConfig
+
+__all__ = [
+    "SMALL_MODEL",
+    "WORLD_DEMONSTRATIONS",
+    "LearningRates",
+    "copying_steps",
+    "demonstration_args",
+    "learning_rates",
+    "world_rl",
+    "world_sft",
+]
+
+ENV = "berrypick/World-v0"
+
+WORLD_DEMONSTRATIONS: Mapping[str, EnvArgument] = {
+    "world_seed": 1_000_003,
+    "num_train": 4096,
+    "num_validation": 0,
+    "num_test": 0,
+    "index": "bm25s",
+}
+"""Arguments of the world whose questions are demonstrated."""
+
+SMALL_MODEL = 5_000_000
+"""Models with fewer parameters train at the rates of the from-scratch preset."""
+
+
+class LearningRates(NamedTuple):
+    """Peak learning rate of SFT, and the constant one of RL."""
+
+    sft: float
+    rl: float
+
+
+def learning_rates(num_parameters: int) -> LearningRates:
+    """Default learning rates for a model of this size."""
+    return LearningRates(4e-3, 1e-4) if num_parameters < SMALL_MODEL else LearningRates(2e-5, 1e-6)
+
+
+def copying_steps(policy: str, sft_steps: int) -> int:
+    """How many SFT steps also train copying: a quarter for the policy that starts from nothing, else none."""
+    return sft_steps // 4 if split_name(policy)[1] == "tiny" else 0
+
+
+def demonstration_args(task: Task) -> dict[str, EnvArgument]:
+    """Arguments to change while demonstrating: another world for World, none for a corpus."""
+    return dict(WORLD_DEMONSTRATIONS) if task.world else {}
+
+
+def world_sft(env_args: Mapping[str, EnvArgument], *, steps: int, seed: int) -> TrainConfig:
+    """SFT of the tiny policy on one demonstration of each of another world's questions.
+
+    Args:
+        env_args: arguments of World, e.g. {"preset": "priced"}.
+        steps: SFT steps.
+        seed: of demonstrations and batches.
+    """
+    return TrainConfig(
+        env=ENV,
+        env_args=dict(env_args),
+        demonstrations=1,
+        demonstration_args=dict(WORLD_DEMONSTRATIONS),
+        sft=SftConfig(steps=steps, copying_steps=copying_steps("tiny", steps), seed=seed),
+    )
+
+
+def world_rl(env_args: Mapping[str, EnvArgument], *, start: str, objective: str, steps: int, seed: int) -> TrainConfig:
+    """RL from the weights of `world_sft`.
+
+    Args:
+        env_args: arguments of World, as for SFT.
+        start: names the weights in config.json; whoever calls `train` loads them.
+        objective: a registered name with its options.
+        steps: RL steps.
+        seed: of questions and rollouts.
+    """
+    return TrainConfig(
+        env=ENV,
+        env_args=dict(env_args),
+        policy=start,
+        rl=RlConfig(objective=objective, steps=steps, seed=seed),
+    )
