@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from .env_arguments import EnvArgs
 
-__all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report"]
+__all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report", "Run"]
 
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -143,3 +143,30 @@ class Classifier:
     """seed of the split into learned and held-out questions"""
     json: bool = False
     """print one JSON document"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment: claims with verdicts, tables, figures; resumable cell by cell."""
+
+    name: tyro.conf.Positional[str]
+    """a name from berrypick list, or FILE.py:NAME for an experiment that FILE.py registers"""
+    out: Path
+    """run folder; the same command resumes an interrupted run there"""
+    scale: Literal["smoke", "small", "full"] = "smoke"
+    """smoke takes seconds, small a night of two cores at most, full adds language models"""
+    seeds: int = 2
+    """number of seeds of each arm"""
+    only: str = "*"
+    """compute only cells whose name matches this pattern, e.g. language/*; the report covers all finished cells"""
+    workers: int = 1
+    """number of processes that compute cells"""
+    given: Path | None = None
+    """cells computed earlier, e.g. results/diversity_tax/language_cells.jsonl.gz; or a folder of published results,
+    e.g. results/diversity_tax, whose report then stands in for cells that the folder does not hold"""
+    cell: str = ""
+    """compute only this cell again and print it"""
+    publish: Path | None = None
+    """project folder in which results/NAME and the pages in docs/ are written from the report"""
+    json: bool = False
+    """print the report as one JSON document"""

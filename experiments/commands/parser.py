@@ -18,8 +18,7 @@ from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
-from .flags import Classifier, Demo, Eval, List, Play, Report
-from .run import Run
+from .flags import Classifier, Demo, Eval, List, Play, Report, Run
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
 
@@ -128,7 +127,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     "eval": Command(Eval, "eval:run_eval", after_stop=_RESUME),
     "report": Command(Report, "report:run_report"),
     "play": Command(Play, "play:run_play"),
-    "run": Command(Run, after_stop=_RERUN),
+    "run": Command(Run, "run:run_named", trains=True, after_stop=_RERUN),
     "index": CommandGroup("Builds, imports, checks, searches and evaluates indexes.", _index_commands),
     "serve": Command(Serve),
     "data": CommandGroup("Downloads question sets and checks them for leaks.", _data_commands),
