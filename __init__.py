@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .envs.gym_ids import register_id as _register_id
 from .retrieval_index.errors import BerrypickError
+
+if TYPE_CHECKING:
+    from .envs.tasks.task import Task
 
 __version__ = "0.1.0"
 
 __all__ = ["BerrypickError", "__version__", "make_task"]
 
 
-def make_task(env_id: str, **arguments: Any) -> Any:
+def make_task(env_id: str, **arguments: Any) -> Task:
     """The questions, rules and searcher behind an environment id; see `berrypick.envs.tasks.make_task`."""
     from .envs.tasks.registry import make_task as make
 

@@ -34,6 +34,7 @@ envs = gym.make_vec("berrypick/World-v0", num_envs=8, vectorization_mode="vector
 
 All environments share one specification. They differ in questions, corpus and arguments. Every argument is a text, a
 number or true/false, so an `EnvSpec` is JSON. `AsyncVectorEnv` needs `shared_memory=False`.
+[extending.md](extending.md) shows how to add an environment, a reward term or a turn format of yours.
 """
 
 

@@ -23,7 +23,8 @@ SearchWrapper = gym.Wrapper[str, str, str, str]
 
 def _search_env(env: gym.Env[str, str]) -> SearchEnv:
     if not isinstance(env.unwrapped, SearchEnv):
-        raise BerrypickError(f"this wrapper needs a berrypick environment, not {type(env.unwrapped).__name__}")
+        kind = type(env.unwrapped).__name__
+        raise BerrypickError(f"this wrapper is for berrypick environments, got {kind}; wrap a berrypick/... id")
     return env.unwrapped
 
 

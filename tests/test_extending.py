@@ -10,7 +10,9 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 from berrypick import make_task
+from berrypick.__main__ import main
 from berrypick.envs.formats.turn_format import TURN_FORMATS, get_turn_format
+from berrypick.envs.record import read_records
 from berrypick.envs.rewards import REWARD_SUMMARIES, REWARD_TERMS, parse_reward
 from berrypick.envs.tasks.registry import TASKS, task_arguments
 from berrypick.experiments.measures.measures import MEASURES
@@ -80,6 +82,20 @@ def test_an_episode_played_by_file_specs_runs_in_another_process(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.split()[-1] == "-1.0"
+
+
+def test_the_command_line_plays_an_environment_and_a_reward_of_files(tmp_path, capsys):
+    environment, reward = tmp_path / "my_tasks.py", tmp_path / "my_rewards.py"
+    environment.write_text(BLOCKS["environment"].partition("env = ")[0], encoding="utf-8")
+    reward.write_text(BLOCKS["reward term"].partition("facts = ")[0], encoding="utf-8")
+    arguments = ["--env-arg", f"reward={reward}:em - 0.5*long_answer", "--policy", "oracle", "--split", "train"]
+    status = main(["eval", "--env", f"{environment}:mine/Capitals-v0", *arguments, "--out", str(tmp_path / "out")])
+    assert status == 0, capsys.readouterr().err
+    records = read_records(tmp_path / "out" / "rollouts.jsonl")
+    assert {record.env_id for record in records} == {"mine/Capitals-v0"} and len(records) == 3 * 8
+    assert {record.reward for record in records} == {1.0}
+    assert main(["eval", "--env", "mine/Capital-v0", "--policy", "oracle", "--out", str(tmp_path / "none")]) == 2
+    assert "unknown environment 'mine/Capital-v0'; did you mean mine/Capitals-v0, " in capsys.readouterr().err
 
 
 def test_names_that_another_module_has_registered_are_refused():

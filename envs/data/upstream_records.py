@@ -36,9 +36,9 @@ def _join(sentences: Iterable[str]) -> str:
 
 def _line(question: str, answers: list[str], key: Any, **metadata: Any) -> dict[str, Any]:
     digest = hashlib.sha1(question.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:12]
-    kept = {name: value for name, value in metadata.items() if value is not None}
+    known = {name: value for name, value in metadata.items() if value is not None}
     return {"id": str(key) if key not in (None, "") else f"q-{digest}", "question": question, "golden_answers": answers,
-            "metadata": kept}  # fmt: skip
+            "metadata": known}  # fmt: skip
 
 
 def _titled(
@@ -169,8 +169,8 @@ def _flashrag(record: Mapping[str, Any]) -> Converted:
         {"question": line["question"], "answer": ""}, zip(context["title"], sentences, strict=True),
         list(zip(facts["title"], facts["sent_id"], strict=True)), line.get("id"),
     )  # fmt: skip
-    kept = {name: value for name, value in metadata.items() if name != "context" and value is not None}
-    return line | {"metadata": kept | found["metadata"]}, passages
+    others = {name: value for name, value in metadata.items() if name != "context" and value is not None}
+    return line | {"metadata": others | found["metadata"]}, passages
 
 
 @dataclass(frozen=True, slots=True)

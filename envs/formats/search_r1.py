@@ -32,7 +32,7 @@ INVALID_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class SearchR1Format:
-    """Turns as the Search-R1 trainer writes and reads them."""
+    """The format of the Search-R1 trainer, byte for byte, so that its prompts and checkpoints run unchanged."""
 
     name: str = "search_r1"
     stop: tuple[str, ...] = ("</search>", "</answer>")

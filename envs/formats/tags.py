@@ -27,8 +27,9 @@ _CUT = " ... </information>\n"
 
 @dataclass(frozen=True, slots=True)
 class TagsFormat:
-    """The first complete search or answer block of a turn is its action.
+    """Tags: `<search> query </search>` or `<answer> answer </answer>`; passages come back in `<information>`.
 
+    The first complete search or answer block of a turn is its action.
     Passages are numbered over the whole episode: `[3] (Title: T) text`. Several answers go into one block, one per
     line, each followed by the passages it cites: `tovenra [1][4]`.
     """

@@ -56,8 +56,9 @@ _OPEN, _CLOSE = "\n<tool_response>\n", "\n</tool_response>\n"
 
 @dataclass(frozen=True, slots=True)
 class ToolCallFormat:
-    """The first complete tool call or answer block of a turn is its action; a call may have several queries.
+    """Tool calls as JSON in `<tool_call>`, or `<answer> answer </answer>`; a call may have several queries.
 
+    The first complete tool call or answer block of a turn is its action.
     The observation is `<tool_response>` with {"result": passages}. Passages are numbered over the whole episode, as in
     `tags`. As a chat message it has the role "tool" and no tags, because the chat template adds them.
     """

@@ -37,8 +37,8 @@ def record_text(kind: str, relation: str, clauses: Sequence[tuple[str, str | Non
     facts = [
         f"the {relation} of {_cased(entity)} is {_cased(obj) if obj else closed_voice.LOST}" for entity, obj in clauses
     ]
-    told = " and ".join(facts)
-    return f"{_OPENINGS[variant % len(_OPENINGS)].format(kind=kind)} {told}."
+    clauses_text = " and ".join(facts)
+    return f"{_OPENINGS[variant % len(_OPENINGS)].format(kind=kind)} {clauses_text}."
 
 
 def question_text(entity: str, relations: Sequence[str], cue: str | None = None) -> str:

@@ -74,7 +74,7 @@ def test_a_download_that_breaks_leaves_nothing(cache):
     with pytest.raises(BerrypickError, match="cannot download"):
         get_dataset("hotpotqa", rows=breaks)
     assert list((cache / "data").iterdir()) == []
-    with pytest.raises(BerrypickError, match="other rows now"):
+    with pytest.raises(BerrypickError, match="has rows of another shape now"):
         get_dataset("hotpotqa", rows=lambda *_: [{"strange": 1}])
 
 
@@ -139,7 +139,7 @@ def test_data_check_reports_formats_counts_and_leaks(tmp_path, capsys, shared_da
 
 def test_data_check_needs_a_file_and_no_corpus(tmp_path, capsys):
     assert main(["data", "check"]) == 2
-    assert "give one question file" in capsys.readouterr().err
+    assert "give at least one question file" in capsys.readouterr().err
     rows = [{"id": str(n), "question": "Who?", "golden_answers": ["x"], "metadata": {"supporting_ids": ["p"],
              "split": split}} for n, split in enumerate(("train", "dev"))]  # fmt: skip
     (tmp_path / "alone.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
