@@ -86,7 +86,7 @@ def test_a_question_that_stands_twice_is_refused(task, tmp_path):
         def split(self, name):
             return task.split(name)[:3] * 2
 
-    with pytest.raises(BerrypickError, match="occurs twice"):
+    with pytest.raises(BerrypickError, match="stands twice"):
         play(Twice(), tmp_path / "run")
 
 
