@@ -65,8 +65,8 @@ def test_demonstrations_beyond_the_window_are_left_out_and_counted(
     policy = make_babbler_of("gpt2", n_positions=32)
     data = rows([32, 33, 10, 90])
     with caplog.at_level(logging.WARNING):
-        kept = within_window(policy, data)
-    assert [len(ids) for ids in kept.ids] == [32, 10]
+        fitting = within_window(policy, data)
+    assert [len(ids) for ids in fitting.ids] == [32, 10]
     assert "2 of 4 demonstrations exceed the window of 32 tokens of gpt2" in caplog.text
     fit = fit_sft(policy, data, SftConfig(steps=2, batch_size=2), validation=data, validate_every=1)
     assert len(fit.validation) == 2
@@ -76,7 +76,5 @@ def test_demonstrations_beyond_the_window_are_left_out_and_counted(
 
 def test_an_update_with_a_row_beyond_the_window_is_refused(make_babbler_of: MakeBabblerOf) -> None:
     policy = make_babbler_of("gpt2", n_positions=32)
-    with pytest.raises(
-        BerrypickError, match="a row of 40 tokens exceeds the window of 32 of gpt2; leave such rows out"
-    ):
+    with pytest.raises(BerrypickError, match="a row of 40 tokens exceeds the window of 32 of gpt2; drop such rows"):
         sft_update(policy, sft_optimizer(policy, SftConfig()), rows([20, 40]), SftConfig(), 0)

@@ -44,10 +44,10 @@ def test_ragged_appends_branches_and_joined_beginnings_give_the_logits_of_a_plai
             contexts += [list(contexts[row]) for row in copied]
             if generator.random() < 0.5:
                 rows = generator.integers(0, len(contexts), 4)
-                kept = np.array([generator.integers(0, len(contexts[row]) + 1) for row in rows])
-                parts = [(cache, torch.from_numpy(rows), torch.from_numpy(kept))]
+                copied = np.array([generator.integers(0, len(contexts[row]) + 1) for row in rows])
+                parts = [(cache, torch.from_numpy(rows), torch.from_numpy(copied))]
                 parts.append((earlier[0], torch.tensor([0]), earlier[0].lengths[:1]))
-                joined = [contexts[row][:count] for row, count in zip(rows, kept)] + [list(earlier[1][0])]
+                joined = [contexts[row][:count] for row, count in zip(rows, copied)] + [list(earlier[1][0])]
                 earlier = (cache, contexts)
                 cache, contexts = RowCache.joined(parts, int(generator.integers(0, 9))), joined
             assert cache.lengths.tolist() == [len(context) for context in contexts]

@@ -176,7 +176,7 @@ def test_a_row_writes_what_it_writes_alone_whatever_stands_beside_it(
     turns: list[tuple[set[int], str]],
     temperature: float,
 ) -> None:
-    """Rows of one question and one seed stay alike for good; some rest while others write, and then catch up."""
+    """Rows of one question and seed stay identical; some pause while others write, and then catch up."""
 
     def written(rows: Sequence[tuple[int, int]], turns: Sequence[tuple[set[int], str]]) -> list[list[int]]:
         questions = [world.split("train")[question] for question, _ in rows]
@@ -217,8 +217,8 @@ def test_a_session_holds_what_encode_episode_rebuilds(
     play(watched, world)
     (session,) = watched.sessions
     for row, episode in enumerate(episodes):
-        for held, rebuilt in zip(session.token_ids(row), encode_episode(tokenizer, episode), strict=True):
-            np.testing.assert_array_equal(held, rebuilt)
+        for built, rebuilt in zip(session.token_ids(row), encode_episode(tokenizer, episode), strict=True):
+            np.testing.assert_array_equal(built, rebuilt)
 
 
 def test_the_mask_covers_the_sampled_tokens_and_nothing_else(

@@ -1,4 +1,4 @@
-"""DARLING's learned classifier: pairs label themselves, held-out pairs are told apart, union-find makes clusters."""
+"""DARLING's learned classifier: pairs label themselves, held-out pairs are classified, union-find makes clusters."""
 
 from __future__ import annotations
 

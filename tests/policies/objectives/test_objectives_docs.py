@@ -1,4 +1,4 @@
-"""The page that shows how to add an objective runs as it stands; a package brings one by its entry point."""
+"""The page on adding objectives runs as written; an installed package adds objectives by its entry point."""
 
 from __future__ import annotations
 

@@ -121,8 +121,8 @@ def test_kl_cov_holds_the_tokens_of_highest_covariance(batch: TokenBatch) -> Non
     added = KlCov(fraction=0.05, coefficient=2.0)(batch, torch.zeros(M, dtype=torch.float64))
     advantages, old = batch.step.advantages, batch.step.old_log_probs
     covariance = (advantages - advantages.mean()) * (old - old.mean())
-    held = covariance >= covariance.sort().values[-10]
-    expected = torch.where(held, 2 * (batch.log_probs - old).abs(), 0.0)
+    chosen = covariance >= covariance.sort().values[-10]
+    expected = torch.where(chosen, 2 * (batch.log_probs - old).abs(), 0.0)
     torch.testing.assert_close(added, expected)
 
 
@@ -140,10 +140,10 @@ def test_clip_cov_silences_a_random_draw_inside_its_bounds(batch: TokenBatch) ->
     assert not torch.equal(ClipCov(0.04, 0.2, 2.0)(other, loss) == 0, silent)
 
 
-def test_a_token_the_ratio_clip_holds_keeps_its_loss_under_clip_cov(batch: TokenBatch) -> None:
+def test_a_token_without_gradient_under_the_ratio_clip_keeps_its_loss_under_clip_cov(batch: TokenBatch) -> None:
     loss = loss_of(batch)
-    held = batch.with_clipped(torch.ones(M, dtype=torch.bool))
-    assert torch.equal(ClipCov(0.5, -9.0, 9.0)(held, loss), loss)
+    clipped = batch.with_clipped(torch.ones(M, dtype=torch.bool))
+    assert torch.equal(ClipCov(0.5, -9.0, 9.0)(clipped, loss), loss)
 
 
 # ---- inside the update

@@ -1,4 +1,4 @@
-"""Procedures beside SFT and RL: DPO, rejection sampling, critiques, debates, LoRA, interpolation, early stop."""
+"""Procedures besides SFT and RL: DPO, rejection sampling, critiques, debates, LoRA, interpolation, early stop."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def test_rejection_sampling_keeps_at_most_so_many_right_rollouts_a_question(worl
     )
     right = [sum(episode.correct for episode in group) for group in played]
     for cap in (1, 2, 6):
-        kept = accepted_episodes(played, per_question=cap)
-        counts = Counter(episode.question.id for episode in kept)
-        assert all(episode.correct for episode in kept)
+        accepted = accepted_episodes(played, per_question=cap)
+        counts = Counter(episode.question.id for episode in accepted)
+        assert all(episode.correct for episode in accepted)
         assert [counts[group[0].question.id] for group in played] == [min(cap, n) for n in right]
 
 
@@ -214,10 +214,10 @@ class Actor:
         return [Draft(f"<answer> {self.rows[row]} </answer>") for row in rows]
 
     def observe(self, rows: Sequence[int], texts: Sequence[str]) -> None:
-        """Never told anything."""
+        """Ignores observations."""
 
     def finish(self, rows: Sequence[int]) -> None:
-        """Holds nothing."""
+        """Has nothing to free."""
 
 
 QUESTIONS = [Question(f"q{i}", f"question {i} ?", (f"name{i}",)) for i in range(3)]
@@ -284,8 +284,8 @@ def test_a_debate_trains_generators_on_first_answers_and_critics_on_repairs(worl
     assert ids == [["q0", "q1"], ["q0"], ["q0", "q2"]]
     repaired = [{"q2"}, {"q1", "q2"}, {"q1"}]
     for own, wanted in zip(found.critic_data, repaired):
-        kept = {episode.question.id for episode in own}
-        assert wanted <= kept
+        learned = {episode.question.id for episode in own}
+        assert wanted <= learned
         assert len(own) <= 2 * len(wanted)
     assert "question 1 ?\nothers say: nothing, nothing" in agents[0].heard
     wrong = debate(agents[:1], agents[:1], QUESTIONS, SPEC, world.searcher, DebateConfig(rounds=1, label="truth"))

@@ -16,7 +16,7 @@ from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.training.sft import SftConfig, sft_batch, sft_optimizer, sft_update
-from berrypick.policies.training.sft_fit import fit_sft, validation_loss
+from berrypick.policies.training.sft_fit import EarlyStop, fit_sft, sft_steps, validation_loss
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +115,44 @@ def test_updates_lower_the_loss(make_babbler: MakeBabbler, demonstrations: Token
     batch = sft_batch(demonstrations, policy, config, 0)
     losses = [sft_update(policy, optimizer, batch, config, step)["sft/loss"] for step in range(10)]
     assert losses[-1] < losses[0] - 1
+
+
+def test_a_fit_that_is_taken_up_again_makes_the_updates_of_one_that_was_not(
+    make_babbler: MakeBabbler, demonstrations: TokenRows
+) -> None:
+    def losses(parts: list[tuple[int, int]]) -> list[float]:
+        policy, stop = make_babbler(), EarlyStop(0)
+        optimizer, out = sft_optimizer(policy, CONFIG), []
+        for first, last in parts:
+            for done in sft_steps(policy, optimizer, demonstrations, CONFIG, stop, first=first):
+                out.append(done.metrics["sft/loss"])
+                if done.number == last:
+                    break
+        return out
+
+    assert losses([(0, 2), (2, 5)]) == losses([(0, 5)])
+
+
+def test_checks_come_at_their_interval_and_after_the_last_update_and_end_a_fit(
+    make_babbler: MakeBabbler, demonstrations: TokenRows
+) -> None:
+    policy, config = make_babbler(), dataclasses.replace(CONFIG, steps=8)
+
+    def checks(values: list[float], patience: int) -> list[tuple[int, float, bool]]:
+        found, stop = iter(values), EarlyStop(patience)
+        steps = sft_steps(
+            policy,
+            sft_optimizer(policy, config),
+            demonstrations,
+            config,
+            stop,
+            validate=lambda: next(found),
+            validate_every=3,
+        )
+        return [(done.number, done.metrics["sft/validation_loss"], done.best) for done in steps if done.checked]
+
+    assert checks([2.0, 1.0, 3.0], 0) == [(3, 2.0, True), (6, 1.0, True), (8, 3.0, False)]
+    assert checks([1.0, 2.0], 1) == [(3, 1.0, True), (6, 2.0, False)]
 
 
 def test_nothing_to_imitate_is_said(make_babbler: MakeBabbler) -> None:

@@ -1,4 +1,4 @@
-"""What SFT, RL and DPO do alike: no dropout, and no step by a loss that is no number."""
+"""What SFT, RL and DPO share: no dropout, and no step by a loss that is not finite."""
 
 from __future__ import annotations
 
