@@ -93,9 +93,7 @@ def import_lucene(folder: Path, out: Path, *, k1: float = 0.9, b: float = 0.4, o
     passages = sorted(stored_passages(folder), key=lambda passage: passage.id)
     for before, after in itertools.pairwise(passages):
         if before.id == after.id:
-            raise CorpusError(
-                f"{folder}: two documents have the id {after.id!r}; index them again with unique ids"
-            )
+            raise CorpusError(f"{folder}: two documents have the id {after.id!r}; index them again with unique ids")
 
     def fill(work: Path) -> Manifest:
         write_passages(work, passages)
@@ -129,7 +127,9 @@ def _id_rank(corpus: Path, table: PassageTable) -> NDArray[np.int64]:
     order = sorted(range(len(ids)), key=ids.__getitem__)
     for before, row in itertools.pairwise(order):
         if ids[before] == ids[row]:
-            raise CorpusError(f"{corpus}: passages {before + 1} and {row + 1} have the same id {ids[row]!r}; change one")
+            raise CorpusError(
+                f"{corpus}: passages {before + 1} and {row + 1} have the same id {ids[row]!r}; change one"
+            )
     rank = np.empty(len(ids), np.int64)
     rank[order] = np.arange(len(ids))
     return rank
@@ -137,7 +137,9 @@ def _id_rank(corpus: Path, table: PassageTable) -> NDArray[np.int64]:
 
 def _check_metric(path: Path, index: Any) -> None:
     if index.metric_type != load_faiss().METRIC_INNER_PRODUCT:
-        raise BerrypickError(f"{path} ranks by distance, not by inner product; build it with METRIC_INNER_PRODUCT over unit vectors")
+        raise BerrypickError(
+            f"{path} ranks by distance, not by inner product; build it with METRIC_INNER_PRODUCT over unit vectors"
+        )
 
 
 def _agreement(index: Any, table: PassageTable, model: Any, count: int = 8) -> float | None:
@@ -156,8 +158,8 @@ def _agreement(index: Any, table: PassageTable, model: Any, count: int = 8) -> f
     least = float(np.min((stored * fresh).sum(1) / np.maximum(norms, 1e-12)))
     if least < 0.8:
         raise BerrypickError(
-            f"encoder {model.name!r} does not reproduce the stored vectors (smallest cosine {least:.2f} over {len(rows)} "
-            "passages); use the encoder and the corpus file that the index was built from"
+            f"encoder {model.name!r} does not reproduce the stored vectors (smallest cosine {least:.2f} over "
+            f"{len(rows)} passages); use the encoder and the corpus file that the index was built from"
         )
     return round(least, 4)
 

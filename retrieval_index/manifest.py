@@ -102,7 +102,9 @@ def read_manifest(folder: Path) -> Manifest:
             raise IndexFolderError(
                 f"{folder} was being replaced by a build that was killed; restore it: mv {aside} {folder}"
             )
-        raise IndexFolderError(f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}")
+        raise IndexFolderError(
+            f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}"
+        )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, dict):

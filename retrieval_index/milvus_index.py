@@ -130,7 +130,9 @@ def _client(pymilvus: Any, uri: str) -> Any:
         return pymilvus.MilvusClient(uri, **more)
     except pymilvus.exceptions.MilvusException as error:
         cure = (
-            "start the server, or correct --uri or MILVUS_TOKEN" if remote else "stop the other process that has it open"
+            "start the server, or correct --uri or MILVUS_TOKEN"
+            if remote
+            else "stop the other process that has it open"
         )
         raise BerrypickError(f"cannot open Milvus at {uri}: {_reason(error)}; {cure}") from error
 

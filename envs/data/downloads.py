@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.corpus import Passage, write_corpus
-from ...retrieval_index.files import FolderTakenError, whole_folder, writing
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+from ...retrieval_index.files import FolderTakenError, whole_folder, writing
 from .questions_file import cache_folder
 from .upstream_records import FORMATS
 

@@ -26,7 +26,9 @@ def growth_figure(rows: Sequence[dict[str, Any]], path: Path) -> None:
             axes = figure.add_subplot(1, len(_PANELS), number)
             for backend in dict.fromkeys(row["backend"] for row in rows):
                 points = sorted((row for row in rows if row["backend"] == backend), key=lambda row: row["passages"])
-                axes.loglog([row["passages"] for row in points], [row[name] for row in points], marker="o", label=backend)
+                axes.loglog(
+                    [row["passages"] for row in points], [row[name] for row in points], marker="o", label=backend
+                )
             axes.set_xlabel("passages")
             axes.set_title(label, fontsize=9)
             axes.legend(fontsize=7)

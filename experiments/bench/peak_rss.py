@@ -48,4 +48,6 @@ def _resident_mib() -> float:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     except OSError as error:
-        raise BerrypickError("resident memory is read from /proc, which this system does not have; measure on Linux") from error
+        raise BerrypickError(
+            "resident memory is read from /proc, which this system does not have; measure on Linux"
+        ) from error

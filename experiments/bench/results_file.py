@@ -10,7 +10,7 @@ from typing import Any
 from ...retrieval_index.errors import BerrypickError
 from ..runs.run_folder import environment_facts, write_json
 
-__all__ = ["KEYS", "write_rows", "read_parts", "rows_measured_here", "markdown", "show_value"]
+__all__ = ["KEYS", "markdown", "read_parts", "rows_measured_here", "show_value", "write_rows"]
 
 KEYS = ("backend", "passages", "way", "server", "vectors")  # columns that identify a row
 

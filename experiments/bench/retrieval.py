@@ -110,7 +110,11 @@ class BenchRetrieval:
             write_rows(self._file, part, rows if isinstance(rows, list) else [rows], self._command(part))
 
         def growth() -> None:
-            done = [(row["backend"], row["passages"]) for row in rows_measured_here(self._file, "growth")] if self.resume else []
+            done = (
+                [(row["backend"], row["passages"]) for row in rows_measured_here(self._file, "growth")]
+                if self.resume
+                else []
+            )
             retrieval_growth.growth(self.work, sizes, self.backends, self.stages, done, lambda row: keep("growth", row))
 
         ratios = retrieval_ratios

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...retrieval_index.files import writing
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.files import writing
 from ..runs.run_folder import write_whole
 
 __all__ = ["PAGE_MARK", "check_page_file", "write_page_file"]

@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ...retrieval_index.files import writing
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.files import writing
 from ...retrieval_index.held import LOCK, held
 
 __all__ = [

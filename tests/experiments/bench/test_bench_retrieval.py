@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from berrypick.__main__ import main
 from berrypick.experiments.bench import results_file
-from berrypick.experiments.bench.results_file import read_parts, write_rows
 from berrypick.experiments.bench.quality import markdown
+from berrypick.experiments.bench.results_file import read_parts, write_rows
 from berrypick.experiments.bench.retrieval import PARTS
 from berrypick.experiments.bench.retrieval_growth import world_passages
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
@@ -47,7 +47,9 @@ def test_world_queries_find_their_own_passage_first() -> None:
 
 def test_rows_about_the_same_thing_are_replaced_and_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
-    write_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 1.23456}, {"backend": "a", "passages": 5}], "one")
+    write_rows(
+        path, "growth", [{"backend": "b", "passages": 900, "x": 1.23456}, {"backend": "a", "passages": 5}], "one"
+    )
     write_rows(path, "growth", [{"backend": "b", "passages": 900, "x": 2.0}, {"backend": "b", "passages": 1000}], "two")
     write_rows(path, "soak", [{"requests": 7}], "three")
     parts = read_parts(path)
