@@ -1,8 +1,7 @@
 """Splits text into index terms as Lucene's English analyzer does: lower case, possessives, stop words, Porter stems.
 
-Word breaks follow UAX 29, as in Lucene's StandardTokenizer. Two differences: emoji are terms for Lucene and not here, and
-the double quote inside Hebrew abbreviations is not special. `tests/retrieval_index/test_analyzer_lucene.py` compares
-the two.
+Word breaks follow UAX 29, as in Lucene's StandardTokenizer. Two differences: emoji are terms only for Lucene, and the
+double quote inside Hebrew abbreviations is not special. `tests/retrieval_index/test_analyzer_lucene.py` compares both.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
 
 
 def _open_weights(path: str, dtype: Any) -> tuple[Any, Any]:
-    """Tokenizer and model. One thread at a time, because the lazy imports and progress bar of transformers are shared."""
+    """Tokenizer and model, in one thread at a time: lazy imports and progress bar of transformers are process-wide."""
     with _ONE_AT_A_TIME:
         from transformers import AutoModel, AutoTokenizer
 

@@ -28,7 +28,7 @@ def read_support(path: Path, known_ids: Container[str] | None = None) -> tuple[l
 
     Args:
         path: JSONL, {"question", "metadata": {"supporting_ids": [...]}}.
-        known_ids: ids of the indexed passages. A supporting passage that is not indexed could never be found, so it raises.
+        known_ids: ids of the indexed passages. An unknown supporting passage raises, as no search could find it.
 
     Raises:
         CorpusError: with file and line.

@@ -72,7 +72,7 @@ class FaissVectors:
 
 
 def build_graph(vectors: NDArray[np.float32], kind: str) -> Any:
-    """Builds an approximate FAISS index over unit vectors. HNSW graphs are built by one thread, so they are deterministic.
+    """Builds an approximate FAISS index over unit vectors; one thread builds HNSW graphs, so they are deterministic.
 
     Args:
         vectors: float32 [passages, dim]; may be memory-mapped, read in chunks.
@@ -189,7 +189,7 @@ def has_gpu() -> bool:
 
 @contextmanager
 def fast_kernel(num_queries: int) -> Iterator[None]:
-    """Makes FAISS use matrix products for batches. Its threshold is process-wide and by default above any batch size."""
+    """Makes FAISS use matrix products for batches; its process-wide threshold is above any batch size by default."""
     faiss = load_faiss()
     with _KERNEL:
         before = faiss.cvar.distance_compute_blas_threshold

@@ -158,8 +158,8 @@ def _agreement(index: Any, table: PassageTable, model: Any, count: int = 8) -> f
     least = float(np.min((stored * fresh).sum(1) / np.maximum(norms, 1e-12)))
     if least < 0.8:
         raise BerrypickError(
-            f"encoder {model.name!r} does not reproduce the stored vectors (smallest cosine {least:.2f} over {len(rows)} "
-            "passages); use the encoder and the corpus file that the index was built from"
+            f"encoder {model.name!r} does not reproduce the stored vectors (smallest cosine {least:.2f} over "
+            f"{len(rows)} passages); use the encoder and the corpus file that the index was built from"
         )
     return round(least, 4)
 

@@ -106,7 +106,7 @@ def import_pyserini(module: str) -> Any:
 
 
 def _prepare(ours: bool) -> None:
-    """Starts the JVM, sends its output to standard error, logs errors only, and lifts Lucene's limit on query length."""
+    """Starts the JVM, sends its output to standard error, logs errors only, and lifts Lucene's query limit."""
     import jnius
 
     try:

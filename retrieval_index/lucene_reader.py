@@ -56,7 +56,7 @@ class LuceneReader:
             self._anserini.set_bm25(k1, b)
         except jnius.JavaException as error:
             raise BerrypickError(
-                f"Lucene cannot open {folder}: {first_line(error)}; use an Anserini folder that this version of Lucene reads"
+                f"Lucene cannot open {folder}: {first_line(error)}; use an Anserini folder that this version reads"
             ) from error
         self._analyzer, self._lucene = self._anserini.get_analyzer(), self._anserini.searcher
         self.num_docs = int(self._anserini.get_total_num_docs())

@@ -145,8 +145,8 @@ def _backend_of_index(folder: Path, manifest: Manifest) -> Backend:
         return BACKENDS.find(manifest.backend)
     except UnknownNameError as error:
         raise IndexFolderError(
-            f"index {folder} belongs to the back end {manifest.backend!r}, which is not registered; install the package "
-            f"that brings it, or put the file that registers it before the folder: FILE.py:{folder}"
+            f"index {folder} belongs to the back end {manifest.backend!r}, which is not registered; install the "
+            f"package that brings it, or put the file that registers it before the folder: FILE.py:{folder}"
         ) from error
 
 

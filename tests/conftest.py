@@ -1,4 +1,4 @@
-"""What all tests share: where the real data lies, quiet settings, and nothing that depends on machine, luck or order."""
+"""What all tests share: the real data, quiet settings, and independence from machine, luck and order."""
 
 from __future__ import annotations
 

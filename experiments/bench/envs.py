@@ -33,7 +33,7 @@ PARTS = ("step", "memory", "world", "skyrl")
 
 @dataclass(frozen=True)
 class BenchEnvs:
-    """Time the environments: a step without retrieval, idle memory, World generation, SkyRL-Gym's search environment."""
+    """Time the environments: a step without retrieval, idle memory, World generation, and SkyRL-Gym's environment."""
 
     out: Path = Path("runs/bench-envs")
     """receives bench.json"""

@@ -1,4 +1,4 @@
-"""The servers that `berrypick serve` is compared with: a no-op endpoint, and a loop over single searches as Search-R1's.
+"""The servers that `berrypick serve` is compared with: a no-op endpoint, and Search-R1's loop over single searches.
 
 Run as `python -m berrypick.experiments.bench.reference_servers {noop|loop} INDEX PORT`; needs the "serve" extra.
 """

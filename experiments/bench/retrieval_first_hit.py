@@ -77,7 +77,7 @@ _TAIL = "\nprint(json.dumps(laps))\n"
 
 
 def first_hit(folder: Path, questions: Sequence[str], rounds: int) -> list[dict[str, Any]]:
-    """Median seconds of each way, measured in turn; for Lucene also `own_s`, the total minus that of the steps by hand."""
+    """Median seconds of each way, measured in turn; for Lucene also `own_s`, the total minus the steps by hand."""
     backend = read_manifest(folder).backend
     ways = {f"berrypick {backend}": _OURS}
     if backend == "lucene":

@@ -35,20 +35,23 @@ def reference(kind: str, folder: Path) -> AbstractContextManager[Server]:
     return _running(["-m", f"{__name__.rpartition('.')[0]}.reference_servers", kind, str(folder)])
 
 
-@contextlib.contextmanager
-def _running(command: Sequence[str]) -> Iterator[Server]:
+def _is_ready(url: str) -> bool:
     import urllib3
 
+    with contextlib.suppress(urllib3.exceptions.HTTPError):
+        return urllib3.request("GET", url + "/health", retries=False).status == 200
+    return False
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str]) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, *command, str(port)], stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(1200):
-            with contextlib.suppress(urllib3.exceptions.HTTPError):
-                if urllib3.request("GET", url + "/health", retries=False).status == 200:
-                    break
+        while not _is_ready(url):
             if process.poll() is not None:
                 raise BerrypickError("a server of the benchmark did not start; see its log above")
             time.sleep(0.1)

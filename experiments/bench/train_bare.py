@@ -17,7 +17,7 @@ __all__ = ["bare_decode", "bare_update", "feed", "generate_turns", "left_padded"
 
 
 def bare_decode(policy: LanguageModelPolicy, episodes: Sequence[Episode]) -> None:
-    """The cached forwards that these rollouts need at least: one prefill per turn, then one forward per sampled token."""
+    """The cached forwards that these rollouts need at least: one prefill per turn, one forward per sampled token."""
     tokenizer = policy.tokenizer
     contexts = [encode_prompt(tokenizer, episode.question, episode.spec) for episode in episodes]
     with torch.inference_mode():

@@ -8,11 +8,12 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from ..searcher import Hit, Searcher
 from .batcher import MicroBatcher, Overloaded
@@ -155,6 +156,8 @@ class _Service:
             response = Response(await answer(), media_type="application/json")
         except Refused as refused:
             response = refused.response()
+            if refused.status in (401, 413):
+                await self._discard_body(request)
             logger.info("refused", extra={"fields": {"path": path, "status": refused.status, "reason": refused.reason}})
         except Overloaded as error:
             response = Refused(503, str(error), retry_after_s=1).response()
@@ -197,6 +200,19 @@ class _Service:
                 raise Refused(413, f"the body may have at most {self._settings.max_body_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
+
+    async def _discard_body(self, request: Request) -> None:
+        """Reads the rest of a refused body, up to a limit.
+
+        Closing a connection with unread data resets it, and the client could lose the reply that states the reason.
+        """
+        left = 4 * self._settings.max_body_bytes
+        with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: the body was read to its end
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                async for part in request.stream():
+                    left -= len(part)
+                    if left < 0:
+                        return
 
     async def _hits(self, body: Retrieve | Search) -> list[list[Hit]]:
         settings = self._settings

@@ -42,7 +42,7 @@ class ServerSettings:
 
     @property
     def most_queries(self) -> int:
-        """Largest number of queries per request. More than `max_pending` could never be served, so that limits it too."""
+        """Largest number of queries per request. More than `max_pending` could never be served."""
         return min(self.max_queries, self.max_pending)
 
     def check_host(self, host: str) -> None:

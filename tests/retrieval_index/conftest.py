@@ -100,7 +100,7 @@ def running_server(load: Any, settings: Any, about: Any = None, port: int = 0) -
     app = create_app(load, settings, about)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     with reserved_port(port) as place:
-        url = "http://127.0.0.1:%d" % place.getsockname()[1]
+        url = f"http://127.0.0.1:{place.getsockname()[1]}"
         thread = threading.Thread(target=server.run, args=([place],), daemon=True)
         thread.start()
         try:

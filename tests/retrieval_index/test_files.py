@@ -30,6 +30,12 @@ def write(target: Path, text: str, **options: bool) -> None:
         (work / "sub" / "file").write_text(text)
 
 
+def fails_with(error: type[BaseException], target: Path) -> None:
+    with whole_folder(target, CURE, replaces=True) as work:
+        (work / "file").write_text("half")
+        raise error
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -52,9 +58,8 @@ def test_a_whole_folder_is_hidden_until_it_is_complete_and_flushed(
 def test_a_failed_block_leaves_nothing_and_the_old_folder_stays(tmp_path: Path) -> None:
     write(tmp_path / "target", "old")
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), whole_folder(tmp_path / "target", CURE, replaces=True) as work:
-            (work / "file").write_text("half")
-            raise error
+        with pytest.raises(error):
+            fails_with(error, tmp_path / "target")
     assert names(tmp_path) == ["target"] and (tmp_path / "target" / "sub" / "file").read_text() == "old"
 
 
@@ -80,7 +85,7 @@ def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_name(
         real(source, target)
 
     monkeypatch.setattr(os, "rename", fails)
-    with pytest.raises(Exception, match="No space left on device; choose another folder$"):
+    with pytest.raises(Exception, match=r"No space left on device; choose another folder$"):
         write(tmp_path / "target", "new", replaces=True)
     assert (tmp_path / "target" / "sub" / "file").read_text() == "old" and names(tmp_path) == ["target"]
 

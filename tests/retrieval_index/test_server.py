@@ -156,6 +156,16 @@ def test_every_bad_request_gets_its_status_and_reason_and_the_next_one_is_served
     assert urllib3.request("GET", url + "/retrieve").status == 405
 
 
+def test_a_body_far_beyond_every_buffer_gets_its_refusal_and_not_a_reset_connection(
+    serve: Serve, bm25s: Bm25sSearcher
+) -> None:
+    url = serve(bm25s, max_body_bytes=4 << 20, token="s3cret")
+    for _ in range(5):
+        reply = post(url + "/retrieve", b" " * (12 << 20), Authorization="Bearer s3cret")
+        assert (reply.status, detail(reply)) == (413, f"the body may have at most {4 << 20} bytes")
+        assert post(url + "/retrieve", b" " * (12 << 20)).status == 401
+
+
 def test_lone_surrogates_and_control_characters_are_legal_queries(serve: Serve, bm25s: Bm25sSearcher) -> None:
     url = serve(bm25s)
     body = b'{"queries": ["berries \\u0000 \\u202e"], "topk": 1}'

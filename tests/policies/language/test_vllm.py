@@ -58,7 +58,7 @@ def test_greedy_turns_are_those_of_the_model_in_process(
 ) -> None:
     question, greedy = world.split("train")[0], Sampling(temperature=0, max_new_tokens=8)
     texts = []
-    for policy in (make_babbler(), VllmPolicy(make_babbler())):
+    for policy in (make_babbler(dtype=torch.float64), VllmPolicy(make_babbler(dtype=torch.float64))):
         session = policy.start([question], world.spec, [0], greedy)
         texts.append(session.act([0])[0].text)
     assert texts[0] == texts[1]
