@@ -7,7 +7,6 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -141,15 +140,6 @@ def test_every_import_contract_is_explained() -> None:
     named = [contract["name"].split(":")[0] for contract in PROJECT["importlinter"]["contracts"]]
     rows = re.findall(r"^\| ([^|`]+?) \|", PAGE.split("## The contracts")[1].split("\n\n")[2], re.MULTILINE)
     assert set(rows) - {"contract"} == set(named), "the table of contracts differs from pyproject.toml"
-
-
-def test_the_picture_shows_floors_from_top_to_bottom() -> None:
-    assert PICTURE
-    shown = [line.split()[0].removesuffix("/").removesuffix(".py") for line in PICTURE.group(1).splitlines()]
-    for contract in PROJECT["importlinter"]["contracts"]:
-        floors = [set(re.findall(r"\w+", floor.removeprefix("berrypick."))) for floor in contract.get("layers", ())]
-        places = [[shown.index(name) for name in floor] for floor in floors]
-        assert places == [] or all(max(upper) < min(lower) for upper, lower in pairwise(places)), contract["name"]
 
 
 def test_a_wrong_reference_would_be_named() -> None:
