@@ -67,6 +67,8 @@ def used_in(path: str) -> frozenset[str]:
 def problem(path: str, name: str) -> str:
     """What is wrong with a reference; empty if nothing is."""
     where = f"`{path}: {name}`" if name else f"`{path}`"
+    if path.endswith("/") and any((ROOT / floor / path).is_dir() for floor in FLOORS):  # a folder without its floor
+        return ""
     if not (ROOT / path).exists():
         moved = [found for found in ROOT.rglob(Path(path).name) if ".venv" not in found.parts]
         hint = f"; there is {', '.join(str(found.relative_to(ROOT)) for found in moved)}" if moved else ""
