@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -100,7 +101,8 @@ def read_manifest(folder: Path) -> Manifest:
         aside = aside_of(folder)
         if not folder.exists() and aside.is_dir():
             raise IndexFolderError(
-                f"{folder} was being replaced by a build that was killed; restore it: mv {aside} {folder}"
+                f"{folder} was being replaced by a build that was killed; restore it: "
+                f"mv {shlex.quote(str(aside))} {shlex.quote(str(folder))}"
             )
         raise IndexFolderError(
             f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}"
@@ -180,4 +182,4 @@ def _first_build(folder: Path) -> str:
 
 
 def _build(folder: Path | str, backend: str) -> str:
-    return f"berrypick index build --corpus FILE --backend {backend} --out {folder}"
+    return f"berrypick index build --corpus FILE --backend {backend} --out {shlex.quote(str(folder))}"

@@ -15,6 +15,7 @@ from berrypick.envs.formats.turn_format import TURN_FORMATS, get_turn_format
 from berrypick.envs.record import read_records
 from berrypick.envs.rewards import REWARD_SUMMARIES, REWARD_TERMS, parse_reward
 from berrypick.envs.tasks.registry import TASKS, task_arguments
+from berrypick.experiments import EXPERIMENTS
 from berrypick.experiments.measures.measures import MEASURES
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 from berrypick.retrieval_index.plugins import Registry
@@ -28,7 +29,7 @@ BLOCKS = {name: code for name, text in SECTIONS.items() for code in re.findall(r
 @pytest.fixture(autouse=True)
 def registries():
     """What a block registers is gone after its test."""
-    tables = (REWARD_TERMS, REWARD_SUMMARIES, TURN_FORMATS, TASKS, MEASURES, gym.registry)
+    tables = (REWARD_TERMS, REWARD_SUMMARIES, TURN_FORMATS, TASKS, MEASURES, EXPERIMENTS, gym.registry)
     before = [set(table) for table in tables]
     yield
     for table, names in zip(tables, before, strict=True):
@@ -37,7 +38,7 @@ def registries():
 
 
 def test_the_page_has_an_example_of_each_extension():
-    assert list(BLOCKS) == ["reward term", "turn format", "environment", "searcher", "measure"]
+    assert list(BLOCKS) == ["reward term", "turn format", "environment", "searcher", "measure", "experiment"]
     assert len(BLOCKS) == PAGE.count("```python")
 
 

@@ -147,7 +147,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment: claims with verdicts, tables, figures; resumable cell by cell."""
+    """Runs an experiment and prints its verdicts and tables; an interrupted run resumes cell by cell."""
 
     name: tyro.conf.Positional[str]
     """a name from berrypick list, or FILE.py:NAME for an experiment that FILE.py registers"""

@@ -132,7 +132,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     "serve": Command(Serve),
     "data": CommandGroup("Downloads question sets and checks them for leaks.", _data_commands),
     "classifier": Command(Classifier, "classifier:run_classifier", trains=True),
-    "bench": CommandGroup("Times berrypick next to reference implementations.", _benches),
+    "bench": CommandGroup("Compares speed with reference implementations.", _benches),
 }
 """Command name -> its flags and its function."""
 

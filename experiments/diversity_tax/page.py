@@ -36,9 +36,9 @@ _TAXES = (
 
 _CORRECTED = (
     "The reading of the results was corrected after the first language-model cells. A control that has an arm's "
-    "breadth more than once is matched where it is best (its first passage had been taken), and it is evaluated at "
-    "more steps than the arms. The avoidable part is no more than what was paid. Seeds whose language model broke are "
-    "marked. A claim whose cells are not finished counts in Holm with p = 1. A row of fewer seeds says so."
+    "breadth more than once is matched at its best point (before: at its first), and it is evaluated at more steps "
+    "than the arms. The avoidable part is capped at the price. Seeds whose language model broke are marked. A claim "
+    "whose cells are not finished counts in Holm with p = 1. Rows with fewer seeds are marked."
 )
 
 
@@ -58,8 +58,8 @@ def findings(report: Report, title: str) -> str:
         "## Claims and verdicts",
         "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run "
         "(experiments/diversity_tax/claims.py). Differences are paired by seed; brackets are 95 % t-intervals over "
-        "seeds. p is that of the verdict, Holm-adjusted over all claims: of contradiction if that is the verdict, of "
-        "support otherwise; each of the two is a family of 5 %.",
+        "seeds. p belongs to the verdict: to contradiction if the claim is contradicted, otherwise to support. Each "
+        "family is Holm-adjusted over all claims at 5 %.",
         _SEEN_BEFORE,
         _CORRECTED,
         verdict_table(report),

@@ -17,8 +17,8 @@ _ANSWERS = (
 )
 _VERDICTS = (
     "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run. Differences "
-    "are paired by seed; brackets are 95 % t-intervals over seeds. p is that of the verdict, Holm-adjusted over all "
-    "claims: of contradiction if that is the verdict, of support otherwise; each of the two is a family of 5 %."
+    "are paired by seed; brackets are 95 % t-intervals over seeds. p belongs to the verdict: to contradiction if "
+    "the claim is contradicted, otherwise to support. Each family is Holm-adjusted over all claims at 5 %."
 )
 
 

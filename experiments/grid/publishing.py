@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
         project: receives `results/NAME/` and the pages in `docs/`.
     """
     if not (run / "report.json").is_file():
-        raise BerrypickError(f"{run} holds no report.json; run berrypick run {experiment.name} --out {run} first")
+        raise BerrypickError(
+            f"{run} holds no report.json; run this first: berrypick run {experiment.name} --out {shlex.quote(str(run))}"
+        )
     check_project(project)
     results = project / "results" / experiment.name
     report = json.loads((run / "report.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,14 +70,14 @@ def _next_step(folder: Path) -> str:
     """Says what a folder without rollouts.jsonl is, and which command works with it."""
     config = _json_object(folder / "config.json")
     if stored_report(folder) is not None:
-        return f"{folder} is the folder of an experiment and has a report; show it alone: berrypick report {folder}"
+        return f"{folder} is the folder of an experiment and has a report; show it alone: berrypick report {shlex.quote(str(folder))}"
     if config.get("command") == "run":
-        command = f"berrypick run {config.get('experiment', 'NAME')} --out {folder}"
+        command = f"berrypick run {config.get('experiment', 'NAME')} --out {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment without a report yet; continue it: {command}"
     if config.get("command") == "eval":
         return f"{folder} is an interrupted evaluation; continue it: its command with --resume"
     if (folder / "checkpoints").is_dir() or "rl" in config:
-        command = f"berrypick eval --policy {folder} --env {config.get('env', 'ID')} --out NEW"
+        command = f"berrypick eval --policy {shlex.quote(str(folder))} --env {config.get('env', 'ID')} --out NEW"
         return f"{folder} holds weights and no rollouts; evaluate them: {command}; then: berrypick report NEW"
     return f"{folder} holds no rollouts.jsonl; give a folder of berrypick eval, or a rollouts file"
 

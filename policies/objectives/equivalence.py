@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import zlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BerrypickError(
-            f"no classifier at {path} ({reason}); train one: berrypick classifier ROLLOUTS --out {path}"
+            f"no classifier at {path} ({reason}); train one: berrypick classifier ROLLOUTS --out {shlex.quote(str(path))}"
         ) from error
 
 
