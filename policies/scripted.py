@@ -33,7 +33,8 @@ class _Row:
     observations: list[str] = field(default_factory=list)
     script: Callable[[_Row], str] | None = None
     followed: set[str] = field(default_factory=set)
-    # World only: the state of the search
+    # World only: the planted facts and the state of the search
+    world: WorldFacts | None = None
     entity: str = ""
     hop: int = 0
     tried: int = 0
@@ -54,7 +55,7 @@ def _turn(thought: str, tag: str, body: str) -> str:
 
 def _search_world(row: _Row) -> str:
     """Tries the kinds of a hop in the row's order until one has the fact, then continues with the next hop."""
-    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    world = _world_of(row)
     parsed = english_voice.read_question(row.question.text)
     if parsed is None:
         raise BerrypickError(f"question {row.question.id} is not a World question; play berrypick/World-v0")
@@ -77,6 +78,11 @@ def _search_world(row: _Row) -> str:
     row.tried += 1
     row.num_queries += 1
     return _turn(thought, "search", closed_voice.query_text(kind, relations[row.hop], row.entity, row.form))
+
+
+def _world_of(row: _Row) -> WorldFacts:
+    assert row.world is not None, "only rows of World questions have a script that asks for their facts"
+    return row.world
 
 
 def _shown_text(observation: str) -> str:
@@ -131,18 +137,18 @@ def _search_words(row: _Row) -> str:
 
 
 def _uniform_orders(row: _Row) -> list[list[int]]:
-    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    world = _world_of(row)
     return [row.generator.permutation(len(world.kinds)).tolist() for _ in world.relations]
 
 
 def _best_orders(row: _Row) -> list[list[int]]:
-    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    world = _world_of(row)
     order = sorted(range(len(world.kinds)), key=lambda kind: (-world.availability[kind], kind))
     return [list(order) for _ in world.relations]
 
 
 def _present_first(row: _Row) -> list[list[int]]:
-    world = WorldFacts.required(row.question, "a scripted order of kinds")
+    world = _world_of(row)
     every = range(len(world.kinds))
     return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world.present]
 
@@ -185,7 +191,7 @@ class ScriptedPolicy:
     def _script(self, row: _Row) -> Callable[[_Row], str]:
         if self.policy_id in _ANYWHERE:
             return _ANYWHERE[self.policy_id]
-        world = WorldFacts.of(row.question)
+        row.world = world = WorldFacts.of(row.question)
         if world is not None and self.orders is not None:
             row.orders = self.orders(row)
             shares = world.query_formats

@@ -121,21 +121,26 @@ class WorldFacts:
         return facts
 
     def _fault(self) -> str | None:
-        """What is wrong with the values; None where they fit each other."""
-        hops, kinds = self.hops, range(len(self.kinds))
-        whole = [self.hops, self.budget, *(kind for row in self.present for kind in row)]
-        if any(isinstance(value, bool) or not isinstance(value, int) for value in whole):
+        """What is wrong with the values; None if they fit each other."""
+        hops, num_kinds = self.hops, len(self.kinds)
+        named = frozenset[int]().union(*self.present)
+        if not {type(value) for value in (hops, self.budget, *named)} <= {int}:
             return "hops, budget and the kinds of present must be whole numbers"
-        checks = (
-            (len(self.present) == len(self.passages) == hops, f"present and passages must have {hops} hops"),
-            (all(kind in kinds for row in self.present for kind in row), f"present names a kind beyond {len(kinds)}"),
-            (all(len(row) == len(kinds) for row in self.passages), f"a hop must have {len(kinds)} passages"),
-            (len(self.availability) in (0, len(kinds)), f"availability must have {len(kinds)} numbers"),
-            (len(self.relations) in (0, hops), f"relations must have {hops} words"),
-            (len(self.entities) in (0, hops + 1), f"entities must have {hops + 1} names"),
-            (self.cue is None or self.cue in kinds, "cue must be the index of a kind"),
-        )
-        return next((fault for holds, fault in checks if not holds), None)
+        if not len(self.present) == len(self.passages) == hops:
+            return f"present and passages must have {hops} hops"
+        if not named <= set(range(num_kinds)):
+            return f"present names a kind beyond {num_kinds}"
+        if {len(row) for row in self.passages} - {num_kinds}:
+            return f"a hop must have {num_kinds} passages"
+        if len(self.availability) not in (0, num_kinds):
+            return f"availability must have {num_kinds} numbers"
+        if len(self.relations) not in (0, hops):
+            return f"relations must have {hops} words"
+        if len(self.entities) not in (0, hops + 1):
+            return f"entities must have {hops + 1} names"
+        if self.cue is not None and self.cue not in range(num_kinds):
+            return "cue must be the index of a kind"
+        return None
 
     @property
     def num_answers(self) -> int:
@@ -166,6 +171,6 @@ class WorldFacts:
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+    if isinstance(values, str) or not set(map(type, values)) <= {str}:
         raise TypeError(f"{values!r} must be a list of texts")
     return tuple(values)
