@@ -15,6 +15,7 @@ SHARED = ROOT.parent / "shared" / "data"
 
 # One Lucene or FAISS index of the same corpus serves all tests of a run.
 os.environ.setdefault("BERRYPICK_CACHE", str(ROOT / ".cache"))
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums are the same on any number of cores
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub id that is not here fails at once, with and without a network
 

@@ -100,8 +100,9 @@ class BenchRetrieval:
         return self.out / "bench.json"
 
     def _measure(self) -> dict[str, Callable[[], None]]:
-        from . import retrieval_growth, retrieval_ratios
         from .retrieval_first_hit import first_hit
+        from .retrieval_growth import growth, scale
+        from .retrieval_ratios import clients, hnsw, lucene, server_batch
         from .soak import soak
 
         sizes = [int(size) for size in self.sizes]
@@ -109,25 +110,24 @@ class BenchRetrieval:
         def keep(part: str, rows: Any) -> None:
             write_rows(self._file, part, rows if isinstance(rows, list) else [rows], self._command(part))
 
-        def growth() -> None:
+        def grow() -> None:
             done = (
                 [(row["backend"], row["passages"]) for row in rows_measured_here(self._file, "growth")]
                 if self.resume
                 else []
             )
-            retrieval_growth.growth(self.work, sizes, self.backends, self.stages, done, lambda row: keep("growth", row))
+            growth(self.work, sizes, self.backends, self.stages, done, lambda row: keep("growth", row))
 
-        ratios = retrieval_ratios
         works: dict[str, Callable[[], Any]] = {
-            "scale": lambda: retrieval_growth.scale(self.work, sizes, self.backends, self.rounds),
+            "scale": lambda: scale(self.work, sizes, self.backends, self.rounds),
             "first-hit": lambda: first_hit(*self._asked(), self.rounds),
-            "lucene": lambda: ratios.lucene(*self._asked(), self.rounds),
-            "batch": lambda: ratios.server_batch(*self._asked(), self.rounds),
-            "clients": lambda: ratios.clients(*self._asked(), self.seconds, self.rounds),
-            "hnsw": lambda: ratios.hnsw(self.vectors, self.queries, self.rounds),
+            "lucene": lambda: lucene(*self._asked(), self.rounds),
+            "batch": lambda: server_batch(*self._asked(), self.rounds),
+            "clients": lambda: clients(*self._asked(), self.seconds, self.rounds),
+            "hnsw": lambda: hnsw(self.vectors, self.queries, self.rounds),
             "soak": lambda: soak(*self._asked(), self.soak_seconds),
         }
-        return {"growth": growth, **{part: lambda p=part, w=work: keep(p, w()) for part, work in works.items()}}  # type: ignore[misc]
+        return {"growth": grow, **{part: lambda p=part, w=work: keep(p, w()) for part, work in works.items()}}  # type: ignore[misc]
 
     def _asked(self) -> tuple[Path, list[str]]:
         from ...retrieval_index.corpus import read_jsonl

@@ -143,5 +143,5 @@ def test_a_lucene_folder_with_raw_documents_is_taken_over(tmp_path: Path) -> Non
     build(tmp_path / "twice", "-storeRaw", ids=("1", "2", "1"))
     with pytest.raises(CorpusError, match="two documents have the id '1'"):
         import_lucene(tmp_path / "twice", tmp_path / "j")
-    with pytest.raises(BerrypickError, match="no Lucene index"):
+    with pytest.raises(BerrypickError, match="not a Lucene index"):
         import_lucene(tmp_path, tmp_path / "j")
