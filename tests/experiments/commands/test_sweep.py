@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 from berrypick.experiments.commands import sweep
+from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.commands.sweep import run_cell, run_sweep, sweep_cells
-from berrypick.experiments.commands.train_flags import Train
+from berrypick.experiments.commands.train_flags import Sweep, Train
 from berrypick.retrieval_index.errors import BerrypickError
 
 
@@ -49,6 +50,15 @@ def test_cells_are_objectives_by_seeds_with_folder_names(tmp_path: Path) -> None
 def test_a_wrong_sweep_is_refused_before_it_runs(objectives: list[str], message: str) -> None:
     with pytest.raises(BerrypickError, match=message):
         sweep_cells(base(Path()), objectives, [0])
+
+
+def test_a_sweep_takes_the_flags_of_train_and_always_resumes(tmp_path: Path) -> None:
+    words = ["--env", "berrypick/World-v0", "--out", str(tmp_path), "--sft-steps", "3", "--seeds", "4", "5"]
+    for more in ([], ["--resume"]):
+        flags = parse_command(["sweep", *words, *more]).flags
+        assert isinstance(flags, Sweep) and flags.seeds == (4, 5)
+        (cell,) = sweep_cells(flags, ["grpo"], [4])
+        assert cell.command.resume and cell.command.sft_steps == 3
 
 
 def test_a_duplicate_seed_is_named() -> None:
