@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...envs.episode import Episode
 from ...envs.record import RecordError
@@ -27,6 +27,9 @@ from .env_arguments import parse_env_args
 from .flags import Eval
 from .json_output import print_json
 
+if TYPE_CHECKING:
+    from ..runs.training_config import EnvArgument
+
 __all__ = ["EvalConfig", "run_eval"]
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ class EvalConfig:
 
     command: str = "eval"
     env: str
-    env_args: Mapping[str, Any]
+    env_args: Mapping[str, EnvArgument]
     preset: str
     control: str
     policy: str

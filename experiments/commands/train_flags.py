@@ -104,7 +104,8 @@ class Sweep(Train):
     """folder of the sweep; all machines of a cluster must see it"""
     objective: tyro.conf.Suppress[str] = "grpo"
     seed: tyro.conf.Suppress[int] = 0
-    resume: tyro.conf.Suppress[bool] = True
+    resume: bool = False
+    """changes nothing: a sweep always resumes"""
     objectives: tuple[str, ...] = ("grpo", "darling")
     """objectives with their options, e.g. grpo darling:floor=0.1 darling:floor=0.3"""
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ...envs.episode import Episode
+from ...envs.questions import Question
 from ...envs.record import EpisodeRecord
 from ...envs.recording import record_of
 from ...envs.tasks.registry import Task
@@ -17,6 +18,9 @@ from ...retrieval_index.errors import BerrypickError
 from .partial_rollouts import PartialRollouts
 
 __all__ = ["evaluate"]
+
+_Progress = Callable[[int, Sequence[Episode]], None]
+"""Called with the number of episodes played so far and the newest of them."""
 
 
 def evaluate(
@@ -33,7 +37,7 @@ def evaluate(
     checkpoint_step: int | None = None,
     max_rows: int = 512,
     on_resume: Callable[[int], None] | None = None,
-    on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
+    on_progress: _Progress | None = None,
 ) -> list[EpisodeRecord]:
     """Plays the first `num_questions` questions of a split and returns the records of the episodes.
 
@@ -58,11 +62,7 @@ def evaluate(
     Raises:
         BerrypickError: a number below 1, a duplicate question, or a folder that cannot be written.
     """
-    if num_samples < 1 or max_rows < 1:
-        raise BerrypickError(f"num_samples and max_rows must be at least 1, got {num_samples} and {max_rows}")
-    questions = task.split(split)[:num_questions]
-    if len({question.id for question in questions}) < len(questions):
-        raise BerrypickError("duplicate question in one evaluation; give a higher num_samples instead")
+    questions = _checked_questions(task, split, num_questions, num_samples, max_rows)
     facts = _facts(policy, task, sampling, seed, policy_id, checkpoint_step)
     chunk = max(1, max_rows // num_samples)
     shared = {**facts, "spec": asdict(task.spec)}
@@ -72,28 +72,26 @@ def evaluate(
         on_resume(len(records))
     run_id = out.name if out else policy.policy_id
     for first in range(len(records) // num_samples, len(questions), chunk):
-        groups = rollout(
-            policy,
-            questions[first : first + chunk],
-            task.spec,
-            task.searcher,
-            num_samples=num_samples,
-            sampling=sampling,
-            seed=seed,
-            max_rows=max_rows,
-            on_progress=_after(len(records), on_progress),
-        )
-        played = [
-            record_of(episode, sample_index=sample, run_id=run_id, **facts)
-            for group in groups
-            for sample, episode in enumerate(group)
-        ]
+        progress = _after(len(records), on_progress)
+        asked = questions[first : first + chunk]
+        played = _play(policy, task, asked, num_samples, sampling, max_rows, run_id, facts, progress)
         records += played
         if partial:
             partial.add(played)
     if partial:
         partial.finish()
     return records
+
+
+def _checked_questions(
+    task: Task, split: str, num_questions: int | None, num_samples: int, max_rows: int
+) -> Sequence[Question]:
+    if num_samples < 1 or max_rows < 1:
+        raise BerrypickError(f"num_samples and max_rows must be at least 1, got {num_samples} and {max_rows}")
+    questions = task.split(split)[:num_questions]
+    if len({question.id for question in questions}) < len(questions):
+        raise BerrypickError("duplicate question in one evaluation; give a higher num_samples instead")
+    return questions
 
 
 class _Facts(TypedDict):
@@ -126,8 +124,36 @@ def _facts(
     }
 
 
-def _after(
-    before: int, on_progress: Callable[[int, Sequence[Episode]], None] | None
-) -> Callable[[int, Sequence[Episode]], None] | None:
+def _play(
+    policy: Policy,
+    task: Task,
+    questions: Sequence[Question],
+    num_samples: int,
+    sampling: Sampling,
+    max_rows: int,
+    run_id: str,
+    facts: _Facts,
+    on_progress: _Progress | None,
+) -> list[EpisodeRecord]:
+    """Plays one chunk of questions; records come question by question, the samples of each in order."""
+    groups = rollout(
+        policy,
+        questions,
+        task.spec,
+        task.searcher,
+        num_samples=num_samples,
+        sampling=sampling,
+        seed=facts["seed"],
+        max_rows=max_rows,
+        on_progress=on_progress,
+    )
+    return [
+        record_of(episode, sample_index=sample, run_id=run_id, **facts)
+        for group in groups
+        for sample, episode in enumerate(group)
+    ]
+
+
+def _after(before: int, on_progress: _Progress | None) -> _Progress | None:
     """Turns progress within a chunk into progress within the evaluation."""
     return on_progress and (lambda done, batch: on_progress(before + done, batch))

@@ -86,7 +86,7 @@ def world_rl(env_args: Mapping[str, EnvArgument], *, start: str, objective: str,
 
     Args:
         env_args: arguments of World, as for SFT.
-        start: names the weights in config.json; whoever calls `train` loads them.
+        start: name of the weights for config.json; the caller of `train` loads them.
         objective: a registered name with its options.
         steps: RL steps.
         seed: of questions and rollouts.

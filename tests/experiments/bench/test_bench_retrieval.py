@@ -124,7 +124,7 @@ def test_unknown_benches_and_parts_exit_2(tmp_path: Path, capsys: pytest.Capture
         assert main(["bench", "retrieval", "--out", str(tmp_path), *words]) == 2
         assert says in capsys.readouterr().err
     assert main(["bench"]) == 0
-    assert "retrieval: " in capsys.readouterr().out
+    assert "\n  retrieval  " in capsys.readouterr().out
 
 
 def test_a_file_of_something_else_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,18 @@
-"""A sweep on a local Ray: cells by objective and seed, kept when done, failing alone."""
+"""A sweep on a local Ray: cells by objective and seed; finished ones stay, a failed one stops no other."""
 
 from __future__ import annotations
 
 import json
+import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from berrypick.experiments.commands import sweep
+from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.commands.sweep import run_cell, run_sweep, sweep_cells
-from berrypick.experiments.commands.train_flags import Train
+from berrypick.experiments.commands.train_flags import Sweep, Train
 from berrypick.retrieval_index.errors import BerrypickError
 
 
@@ -47,6 +52,15 @@ def test_a_wrong_sweep_is_refused_before_it_runs(objectives: list[str], message:
         sweep_cells(base(Path()), objectives, [0])
 
 
+def test_a_sweep_takes_the_flags_of_train_and_always_resumes(tmp_path: Path) -> None:
+    words = ["--env", "berrypick/World-v0", "--out", str(tmp_path), "--sft-steps", "3", "--seeds", "4", "5"]
+    for more in ([], ["--resume"]):
+        flags = parse_command(["sweep", *words, *more]).flags
+        assert isinstance(flags, Sweep) and flags.seeds == (4, 5)
+        (cell,) = sweep_cells(flags, ["grpo"], [4])
+        assert cell.command.resume and cell.command.sft_steps == 3
+
+
 def test_a_duplicate_seed_is_named() -> None:
     with pytest.raises(BerrypickError, match=r"duplicate objective or seed in the sweep: 7; give each once"):
         sweep_cells(base(Path()), ["grpo"], [7, 0, 7])
@@ -58,6 +72,56 @@ def test_a_finished_cell_is_not_computed_again(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "cell.json").write_text('{"kept": true}')
     assert run_cell(cell) == {"kept": True}
+
+
+class InlineRay:
+    """Stands in for `ray`: runs each job when its result is asked for."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, object] = {}
+        self.is_open = False
+
+    def init(self, **options: object) -> None:
+        self.options, self.is_open = options, True
+
+    def shutdown(self) -> None:
+        self.is_open = False
+
+    def remote(self, **_: object):
+        return lambda function: SimpleNamespace(remote=lambda cell: partial(function, cell))
+
+    def wait(self, waiting: list[object], num_returns: int):
+        return waiting[:num_returns], waiting[num_returns:]
+
+    def get(self, job):
+        return job()
+
+
+def test_a_failed_cell_is_reported_by_its_own_last_line_and_the_others_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = InlineRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    seen: list[str] = []
+
+    def cell_that_may_fail(cell: sweep.SweepCell) -> dict[str, object]:
+        assert ray.is_open
+        seen.append(cell.name)
+        if cell.command.objective == "dr_grpo":
+            wrapped = RuntimeError("a long trace of the worker")
+            wrapped.cause = ValueError("first line\nthe reason")  # type: ignore[attr-defined]
+            raise wrapped
+        return {"cell": cell.name, "metrics": {"reward": 0.5}}
+
+    monkeypatch.setattr(sweep, "run_cell", cell_that_may_fail)
+    cells = sweep_cells(base(tmp_path), ["grpo", "dr_grpo", "darling"], [0])
+    found = run_sweep(cells, tmp_path / "sweep", workers=3)
+    assert seen == ["grpo/seed0", "dr_grpo/seed0", "darling/seed0"]
+    assert list(found["cells"]) == ["grpo/seed0", "darling/seed0"]
+    assert found["failures"] == {"dr_grpo/seed0": "the reason"}
+    assert ray.options["num_cpus"] == 3 and not ray.is_open
+    written = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert written["failures"] == found["failures"] and set(written["cells"]) == set(found["cells"])
 
 
 @pytest.mark.slow
