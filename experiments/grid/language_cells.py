@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,11 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
-from ...policies.training.rl import RlConfig
-from ...policies.training.sft import SftConfig
 from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
-from ..runs.recipes import WORLD_DEMONSTRATIONS
+from ..runs.recipes import world_rl, world_sft
 from ..runs.run_folder import write_json
 from ..runs.training import train
-from ..runs.training_config import TrainConfig
 from .experiment import Cell, CellResult
 
 __all__ = ["LanguageGrid", "run_language_cell"]
@@ -151,8 +148,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         policy = load_language_model(str(_imitated(config, arguments, shared)))
         first = _measured(shared / "measures-0000.json", policy, task, config, "sft", 0)
     view = _Evaluating(config, policy, task, work)
-    rl = RlConfig(objective=config["objective"], steps=config["steps"], seed=config["seed"])
-    run = TrainConfig(env=ENV, env_args=arguments, policy="sft", rl=rl)
+    run = world_rl(arguments, start="sft", objective=config["objective"], steps=config["steps"], seed=config["seed"])
     train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
     steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
     greedy = _measured(
@@ -167,14 +163,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
 def _imitated(config: Mapping[str, Any], arguments: dict[str, Any], out: Path) -> Path:
     """Checkpoint of the SFT policy of this preset and seed."""
     seed, steps = config["seed"], config["sft_steps"]
-    run = TrainConfig(
-        env=ENV,
-        env_args=arguments,
-        demonstrations=1,
-        demonstration_args=WORLD_DEMONSTRATIONS,
-        sft=SftConfig(steps=steps, copying_steps=steps // 4, seed=seed),
-        rl=replace(RlConfig(), steps=0),
-    )
+    run = world_sft(arguments, steps=steps, seed=seed)
     done = (out / "config.json").is_file()
     train(run, load_language_model("tiny", seed=seed), make_task(ENV, **arguments), out, resume=done)
     found = latest_checkpoint(out / "checkpoints")

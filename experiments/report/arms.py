@@ -70,7 +70,8 @@ def _next_step(folder: Path) -> str:
     """Says what a folder without rollouts.jsonl is, and which command works with it."""
     config = _json_object(folder / "config.json")
     if stored_report(folder) is not None:
-        return f"{folder} is the folder of an experiment and has a report; show it alone: berrypick report {shlex.quote(str(folder))}"
+        command = f"berrypick report {shlex.quote(str(folder))}"
+        return f"{folder} is the folder of an experiment and has a report; show it alone: {command}"
     if config.get("command") == "run":
         command = f"berrypick run {config.get('experiment', 'NAME')} --out {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment without a report yet; continue it: {command}"

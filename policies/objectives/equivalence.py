@@ -119,9 +119,8 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
         return EquivalenceClassifier(str(facts["encoder"]), weights, float(facts["bias"]), float(facts["threshold"]))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BerrypickError(
-            f"no classifier at {path} ({reason}); train one: berrypick classifier ROLLOUTS --out {shlex.quote(str(path))}"
-        ) from error
+        command = f"berrypick classifier ROLLOUTS --out {shlex.quote(str(path))}"
+        raise BerrypickError(f"no classifier at {path} ({reason}); train one: {command}") from error
 
 
 def fit_classifier(pairs: Sequence[Pair], *, encoder: str = _HASHED, penalty: float = 1e-3) -> EquivalenceClassifier:
