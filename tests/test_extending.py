@@ -17,6 +17,7 @@ from berrypick.envs.rewards import REWARD_SUMMARIES, REWARD_TERMS, parse_reward
 from berrypick.envs.tasks.registry import TASKS, task_arguments
 from berrypick.experiments import EXPERIMENTS
 from berrypick.experiments.measures.measures import MEASURES
+from berrypick.retrieval_index.backend import BACKENDS
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 from berrypick.retrieval_index.plugins import Registry
 
@@ -115,7 +116,7 @@ def test_names_that_another_module_has_registered_are_refused():
 
 
 def test_the_table_names_the_functions_and_groups_there_are():
-    registries = {table.group: table for table in (REWARD_TERMS, TURN_FORMATS, TASKS, MEASURES)}
+    registries = {table.group: table for table in (REWARD_TERMS, TURN_FORMATS, TASKS, MEASURES, EXPERIMENTS, BACKENDS)}
     rows = re.findall(r"^\| [a-z ]+ \| `([\w.]+)` \| `([\w.]+)` \|", PAGE, re.MULTILINE)
     assert set(registries) | {"berrypick.objectives"} == {group for _, group in rows}
     assert all(isinstance(table, Registry) for table in registries.values())

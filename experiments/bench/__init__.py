@@ -15,3 +15,4 @@ BENCHES: dict[str, type] = {
     "retrieval": BenchRetrieval,
     "train": BenchTrain,
 }
+"""Name of a benchmark -> its flags, whose `run` measures."""

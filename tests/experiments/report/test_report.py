@@ -50,7 +50,7 @@ def test_eval_resume_says_how_a_damaged_record_is_played_again(run: Path, capsys
     before = file.read_bytes()
     file.write_bytes(before[:-20])
     assert main(["eval", *WORLD, "--policy", "random_order", "--samples", "4", "--out", str(run), "--resume"]) == 2
-    assert f"remove {file}, and --resume plays it again" in capsys.readouterr().err
+    assert f"remove {file} and play it again with --resume" in capsys.readouterr().err
     file.unlink()
     play(run, "--resume")
     assert file.read_bytes() == before
