@@ -55,7 +55,8 @@ def _turn(thought: str, tag: str, body: str) -> str:
 
 def _search_world(row: _Row) -> str:
     """Tries the kinds of a hop in the row's order until one has the fact, then continues with the next hop."""
-    world = _world_of(row)
+    world = row.world
+    assert world is not None, "only World questions have this script"
     parsed = english_voice.read_question(row.question.text)
     if parsed is None:
         raise BerrypickError(f"question {row.question.id} is not a World question; play berrypick/World-v0")
@@ -78,11 +79,6 @@ def _search_world(row: _Row) -> str:
     row.tried += 1
     row.num_queries += 1
     return _turn(thought, "search", closed_voice.query_text(kind, relations[row.hop], row.entity, row.form))
-
-
-def _world_of(row: _Row) -> WorldFacts:
-    assert row.world is not None, "only rows of World questions have a script that asks for their facts"
-    return row.world
 
 
 def _shown_text(observation: str) -> str:
@@ -137,18 +133,21 @@ def _search_words(row: _Row) -> str:
 
 
 def _uniform_orders(row: _Row) -> list[list[int]]:
-    world = _world_of(row)
+    world = row.world
+    assert world is not None, "only World questions have this script"
     return [row.generator.permutation(len(world.kinds)).tolist() for _ in world.relations]
 
 
 def _best_orders(row: _Row) -> list[list[int]]:
-    world = _world_of(row)
+    world = row.world
+    assert world is not None, "only World questions have this script"
     order = sorted(range(len(world.kinds)), key=lambda kind: (-world.availability[kind], kind))
     return [list(order) for _ in world.relations]
 
 
 def _present_first(row: _Row) -> list[list[int]]:
-    world = _world_of(row)
+    world = row.world
+    assert world is not None, "only World questions have this script"
     every = range(len(world.kinds))
     return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world.present]
 
@@ -234,13 +233,9 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
     policy.policy_id: policy
     for policy in (
         ScriptedPolicy(
-            "oracle",
-            "knows which record kinds hold each fact (World), or the supporting titles",
-            _present_first,
+            "oracle", "knows which record kinds hold each fact (World), or the supporting titles", _present_first
         ),
-        ScriptedPolicy(
-            "best_order", "tries kinds in order of falling availability: the best fixed order (World)", _best_orders
-        ),
+        ScriptedPolicy("best_order", "tries kinds by falling availability: the best fixed order (World)", _best_orders),
         ScriptedPolicy("random_order", "tries kinds in a uniformly random order until a hit (World)", _uniform_orders),
         ScriptedPolicy("question", "searches once, for the question, answers the first title"),
         ScriptedPolicy("follow_titles", "searches for the question, then for titles it was shown, at random"),

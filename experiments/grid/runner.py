@@ -29,7 +29,7 @@ from .cell_store import (
     take_over,
     work_folder,
 )
-from .experiment import Cell, CellResult, Experiment, Report, Scale
+from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 
 __all__ = ["reproduce_cell", "run_experiment"]
 
@@ -61,10 +61,10 @@ def run_experiment(
         out: run folder.
         scale: smoke, small or full.
         num_seeds: seeds of each arm.
-        only: shell pattern of the keys that are computed now; the report is of all that is there.
+        only: shell pattern of the keys to compute now; the report covers all finished cells.
         workers: number of processes that compute cells, each with its share of the processor's threads.
-        given: cells that were computed elsewhere, a file of `write_cells`; they are taken over, not computed. Or a
-            folder of published results, whose report then also stands in for the cells that it does not hold.
+        given: a file of `write_cells`, whose cells are not computed again; or a folder of published results, whose
+            report also stands in for cells that the folder does not hold.
         on_cell: called with (number done, number of cells, key) after each cell.
 
     Raises:
@@ -85,20 +85,23 @@ def run_experiment(
     config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
     open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
     take_over(out, cells, documents)
-    seen: dict[str, Outcome] = {}
-    for number, (cell, outcome) in enumerate(
-        _computed(experiment, out, missing, workers), len(chosen) - len(missing) + 1
-    ):
-        seen[cell.key] = outcome
+    known_failed = set()
+    for number, (cell, outcome) in enumerate(_computed(experiment, out, missing, workers), 1):
+        if outcome == "failed":
+            known_failed.add(cell.key)
         if on_cell:
-            on_cell(number, len(chosen), cell.key)
-    results = load_results(experiment, out, cells, known_failed={key for key, how in seen.items() if how == "failed"})
+            on_cell(len(chosen) - len(missing) + number, len(chosen), cell.key)
+    results = load_results(experiment, out, cells, known_failed=known_failed)
+    results.earlier = earlier
+    return _write_report(experiment, results, out, scale, num_seeds)
+
+
+def _write_report(experiment: Experiment, results: Results, out: Path, scale: Scale, num_seeds: int) -> Report:
     if results.under_way:
         logger.warning(
             "%d cells are being computed by another process and are not in this report; run again when it has ended",
             len(results.under_way),
         )
-    results.earlier = earlier
     report = {
         **experiment.report(results, scale, num_seeds),
         "command": f"berrypick run {experiment.name} --scale {scale} --seeds {num_seeds} --out {out.name}",

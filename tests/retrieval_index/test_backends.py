@@ -44,7 +44,8 @@ def test_an_index_of_a_back_end_that_is_not_registered_is_refused_until_its_file
 ) -> None:
     build_index(PASSAGES, f"{file}:overlap", tmp_path / "index")
     del BACKENDS["overlap"]
-    plugins.sys.modules.pop(next(name for name in plugins.sys.modules if name.startswith("berrypick_extension_")))
+    for name in [name for name in plugins.sys.modules if name.startswith("berrypick_extension_")]:
+        del plugins.sys.modules[name]
     with pytest.raises(IndexFolderError, match=r"'overlap', which is not registered; .* FILE\.py:\S*index$"):
         open_searcher(tmp_path / "index")
     folder = f"{file}:{tmp_path / 'index'}"

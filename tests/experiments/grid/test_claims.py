@@ -131,7 +131,7 @@ def test_claims_of_no_effect_are_supported_by_mistake_in_at_most_5_percent_of_fa
 def test_evidence_for_an_unregistered_claim_and_claims_without_a_size_are_refused():
     with pytest.raises(ValueError, match="evidence must name registered claims only"):
         judge([claim()], {"d": Evidence()})
-    with pytest.raises(ValueError, match="of their own"):
+    with pytest.raises(ValueError, match="claim ids must be unique"):
         judge([claim(), claim()], {})
     with pytest.raises(ValueError, match="smallest effect"):
         claim(effect=0.0)
