@@ -23,13 +23,13 @@ demo: .venv/.core
 
 # One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not lucene and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not lucene and not slow"
 
 # The same tests in an order of their own. A failure repeats with the seed that is printed: make test-random SEED=...
 test-random: SEED := $(or $(SEED),$(shell date +%s))
 test-random: .venv/.dev
 	@echo "random order; to repeat it: make test-random SEED=$(SEED)"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile -m "not lucene and not slow" \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not lucene and not slow" \
 	  -p randomly --randomly-seed=$(SEED)
 
 test-all: .venv/.dev

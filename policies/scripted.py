@@ -224,9 +224,7 @@ class _ScriptedSession:
             self.rows[index].script = None
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        raise BerrypickError(
-            "a scripted policy has no tokens and can be evaluated or imitated, not trained; use a language model"
-        )
+        raise BerrypickError("a scripted policy has no tokens, so it cannot be trained; use a language model")
 
 
 SCRIPTED: dict[str, ScriptedPolicy] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.report.format import signed
 
 language_cells = EXPERIMENT.language.cells
+RESULTS = Path(__file__).resolve().parents[3] / "results" / "diversity_tax"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,21 @@ def test_the_smoke_run_has_every_arm_with_its_control_and_a_verdict_for_every_cl
     assert [row["claim"]["id"] for row in report["verdicts"]] == [
         claim.id for claim in (one.claim for one in CONTRASTS)
     ]
+
+
+def test_the_smoke_run_yields_the_fields_of_the_published_report(smoke):
+    if not (RESULTS / "report.json").is_file():
+        pytest.skip("no committed results")
+    report, small = json.loads((RESULTS / "report.json").read_text()), smoke[1]
+    assert set(small) == set(report)
+    ours, theirs = (one["conditions"]["priced/diverse"] for one in (small, report))
+    assert set(ours) == set(theirs)
+    assert set(ours["arms"]) == set(theirs["arms"])
+    for arm, strengths in ours["arms"].items():
+        (middle,) = strengths
+        assert set(strengths[middle]) == set(theirs["arms"][arm][middle])
+        assert set(strengths[middle]["measures"]) == set(theirs["arms"][arm][middle]["measures"])
+    assert [v["claim"] for v in small["verdicts"]] == [v["claim"] for v in report["verdicts"]]
 
 
 def test_two_seeds_decide_nothing_and_what_was_not_run_is_said(smoke):
