@@ -205,11 +205,11 @@ def tags():
 
 
 def test_rollout_func_trains_two_steps_on_sampled_tokens_with_observations_masked(tags, tmp_path, monkeypatch):
-    from berrypick.envs.adapters import trl as adapter
+    from berrypick.envs import adapters  # where the page imports it from
 
     tokenizer, episodes = tags
     model = overfit(tiny(tokenizer), [encoded(tokenizer, parts) for parts in episodes])
-    outputs, original = [], adapter.rollout_func
+    outputs, original = [], adapters.rollout_func
 
     def spying(*args, **kwargs):
         play = original(*args, **kwargs)
@@ -220,7 +220,7 @@ def test_rollout_func_trains_two_steps_on_sampled_tokens_with_observations_maske
 
         return watched
 
-    monkeypatch.setattr(adapter, "rollout_func", spying)
+    monkeypatch.setattr(adapters, "rollout_func", spying)
     trainer, steps, weights = train(
         "trl-rollout", {"model": model, "tokenizer": tokenizer, "config": grpo_config(tmp_path)}, monkeypatch
     )
