@@ -406,7 +406,7 @@ def test_two_threads_may_load_their_first_encoder_at_once() -> None:
 
 @pytest.mark.slow
 def test_an_encoder_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
-    with pytest.raises(BerrypickError, match="give a local folder or a hub id"):
+    with pytest.raises(BerrypickError, match="use a local folder or a hub id that this machine can download"):
         load_encoder(str(tmp_path))
     with pytest.raises(BerrypickError, match="fp32 or bf16"):
         load_encoder("minilm", dtype="fp8")

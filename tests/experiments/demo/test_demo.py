@@ -139,7 +139,7 @@ def test_ctrl_c_with_lucene_loaded_leaves_a_run_that_resumes(tmp_path: Path) -> 
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 130
-    assert "the same command with --resume goes on" in err and "Traceback" not in err
+    assert "continue with the same command and --resume" in err and "Traceback" not in err
     done = subprocess.run([*command, "--resume"], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
