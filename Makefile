@@ -25,7 +25,7 @@ demo: .venv/.core
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not lucene and not slow"
 
-# The same tests in an order of their own. A failure repeats with the seed that is printed: make test-random SEED=...
+# The same tests in random order. A failure repeats with the seed that is printed: make test-random SEED=...
 test-random: SEED := $(or $(SEED),$(shell date +%s))
 test-random: .venv/.dev
 	@echo "random order; to repeat it: make test-random SEED=$(SEED)"

@@ -163,7 +163,7 @@ class Run:
     """number of processes that compute cells"""
     given: Path | None = None
     """cells computed earlier, e.g. results/diversity_tax/language_cells.jsonl.gz; or a folder of published results,
-    e.g. results/diversity_tax, whose report then stands in for cells that the folder does not hold"""
+    e.g. results/diversity_tax, whose report replaces the cells that the folder does not hold"""
     cell: str = ""
     """compute only this cell again and print it"""
     publish: Path | None = None

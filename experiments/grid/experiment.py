@@ -48,7 +48,7 @@ class Results:
         failed: cell key -> one line about the crash.
         not_run: keys of cells without a result that have not failed.
         under_way: those of them that another process is computing.
-        earlier: published results of the same experiment, whose report stands in for cells that they do not keep.
+        earlier: published results of the same experiment, whose report replaces the cells that they lack.
     """
 
     done: dict[str, CellResult] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Experiment(ABC):
         """Raises BerrypickError, before the first cell, if something that all of them need is missing."""
 
     def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
-        """Raises BerrypickError if a folder of published results cannot stand in for cells that are not run here."""
+        """Raises BerrypickError if a folder of published results cannot replace cells that are not run here."""
         raise BerrypickError(f"{self.name} takes nothing over from {earlier}; leave --given out")
 
     def write_files(self, results: Results, report: Report, out: Path) -> None:  # noqa: B027

@@ -144,8 +144,10 @@ def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Seq
     out["control"] = found.control
     out["difference"] = {name: estimate_row(found.of(name)) for name in measures}
     for along, name in _MATCHED:
-        differences = found.matched if along == "checkpoints" else _matched(series, found.control_series, along)
-        out[name] = estimate_row(differences)
+        computed = along == "checkpoints"
+        out[name] = estimate_row(
+            found.matched if computed else matched_difference(series, found.control_series, along=along)
+        )
     ladder = _entropy_ladder(grid, condition)
     if ladder:
         out["equal_entropy"] = {
@@ -154,10 +156,6 @@ def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Seq
         }
     out["overtakes_at_k"] = _crossing(out["difference"])
     return out
-
-
-def _matched(series: Series, control: Series, along: str) -> dict[int, float]:
-    return matched_difference(series, control, along=along)
 
 
 def _entropy_ladder(grid: Grid, condition: Condition) -> list[Series]:

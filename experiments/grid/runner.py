@@ -64,7 +64,7 @@ def run_experiment(
         only: shell pattern of the keys to compute now; the report covers all finished cells.
         workers: number of processes that compute cells, each with its share of the processor's threads.
         given: a file of `write_cells`, whose cells are not computed again; or a folder of published results, whose
-            report also stands in for cells that the folder does not hold.
+            report also replaces the cells that the folder does not hold.
         on_cell: called with (number done, number of cells, key) after each cell.
 
     Raises:
