@@ -19,7 +19,8 @@ from .closed_voice import KINDS, QUERY_FORMATS, RELATIONS, query_text
 from .config import PRESETS, VOICES, WorldConfig
 from .english_voice import find_fact, read_question
 from .facts import WorldFacts
-from .frontier import Frontier, FrontierPoint, check_supported, question_frontier, table_frontier
+from .frontier import Frontier, FrontierPoint, check_supported, fitted_frontier, table_frontier
+from .population import PopulationFrontier, population_frontier
 from .world import SPLITS, World, build_world, passage_id
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "AvailabilityTable",
     "Frontier",
     "FrontierPoint",
+    "PopulationFrontier",
     "World",
     "WorldConfig",
     "WorldFacts",
@@ -41,13 +43,14 @@ __all__ = [
     "check_supported",
     "cue_tables",
     "find_fact",
+    "fitted_frontier",
     "order_success",
     "pass_at_1",
     "pass_at_k",
     "passage_id",
+    "population_frontier",
     "population_table",
     "query_text",
-    "question_frontier",
     "question_table",
     "read_question",
     "replacement_success",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
+from .config import WorldConfig
 from .facts import WorldFacts
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "pass_at_1",
     "pass_at_k",
     "population_table",
+    "population_tables",
     "question_table",
     "replacement_success",
     "uniform_orders",
@@ -62,6 +64,12 @@ def population_table(availability: Sequence[float], hops: int) -> AvailabilityTa
     rows = tuple(itertools.product(subsets, repeat=hops))
     weights = np.array([np.prod([chance[s] for s in row]) for row in rows])
     return AvailabilityTable(rows, weights, len(availability))
+
+
+def population_tables(config: WorldConfig) -> list[tuple[float, AvailabilityTable]]:
+    """(share, table) for each cue value: the distribution of all questions that a World's generator can draw."""
+    cues: list[int | None] = list(range(len(config.kinds))) if config.cue > 0 else [None]
+    return [(1 / len(cues), population_table(config.question_availability(cue), config.hops)) for cue in cues]
 
 
 def question_table(questions: Sequence[Question]) -> AvailabilityTable:

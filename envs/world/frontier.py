@@ -16,7 +16,6 @@ import numpy as np
 from ...retrieval_index.errors import BerrypickError
 from ..questions import EpisodeSpec, Question
 from .availability import (
-    Array,
     AvailabilityTable,
     best_order,
     ceiling,
@@ -30,7 +29,8 @@ from .availability import (
     uniform_orders,
 )
 from .config import WorldConfig
-from .plans import ListedPlans, SearchedPlans, deterministic_plans, num_plans
+from .mixtures import best_mixture
+from .plans import deterministic_plans, plans_of
 
 __all__ = [
     "AvailabilityTable",
@@ -41,19 +41,16 @@ __all__ = [
     "check_supported",
     "cue_tables",
     "deterministic_plans",
+    "fitted_frontier",
     "order_success",
     "pass_at_1",
     "pass_at_k",
     "population_table",
-    "question_frontier",
     "question_table",
     "replacement_success",
     "table_frontier",
     "uniform_orders",
 ]
-
-MAX_LISTED_PLANS = 5000
-"""Up to so many plans all are listed; above, the best plan is searched for in each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +112,22 @@ def check_supported(spec: EpisodeSpec, config: WorldConfig | None, index: str = 
 
 
 def table_frontier(
-    table: AvailabilityTable,
-    budget: int,
-    k: int,
-    *,
-    num_points: int = 33,
-    tolerance: float = 1e-6,
-    max_steps: int = 4000,
+    table: AvailabilityTable, budget: int, k: int, *, num_points: int = 33, tolerance: float = 1e-6
 ) -> Frontier:
     """Maximises lambda * pass@1 + (1 - lambda) * pass@k over mixtures of plans, for `num_points` values of lambda.
-
-    Uses pairwise Frank-Wolfe (Lacoste-Julien and Jaggi, 2015) and starts each point at the mixture of the last one.
 
     Args:
         table: distribution of the questions' kind sets.
         budget: queries an episode may make.
         k: of pass@k.
         num_points: number of weightings, evenly spaced from 0 to 1.
-        tolerance: largest duality gap of a point, unless `max_steps` is reached first.
-        max_steps: maximum number of steps for a point.
+        tolerance: largest duality gap of a point.
     """
-    listed = num_plans(table.num_kinds, table.hops, budget) <= MAX_LISTED_PLANS
-    plans = ListedPlans(table, budget) if listed else SearchedPlans(table, budget)
+    plans = plans_of(table, budget)
     mixture = np.full(len(plans.success), 1 / len(plans.success))
     points = []
     for weight in np.linspace(0, 1, num_points):
-        mixture, gap = _pairwise_frank_wolfe(plans, table.weights, k, float(weight), mixture, tolerance, max_steps)
+        mixture, gap = best_mixture(plans, table.weights, k, float(weight), mixture, tolerance)
         p = mixture @ plans.success
         used = {int(i): float(mixture[i]) for i in np.flatnonzero(mixture > 1e-9)}
         points.append(FrontierPoint(pass_at_1(table, p), pass_at_k(table, p, k), gap, used))
@@ -148,8 +135,12 @@ def table_frontier(
     return Frontier(k, tuple(points))
 
 
-def question_frontier(questions: Sequence[Question], budget: int, k: int, *, num_points: int = 33) -> Frontier:
-    """The frontier of a set of World questions. With cues, a policy has one mixture of plans for each cue value.
+def fitted_frontier(questions: Sequence[Question], budget: int, k: int, *, num_points: int = 33) -> Frontier:
+    """The frontier of a set of World questions: the best of a policy that knows how often each of them has which kinds.
+
+    It is fitted to these questions, so it lies above the population's (`population.py`), and the more so the fewer they
+    are: hold policies to it only on the questions that they were trained on. With cues, a policy has one mixture of
+    plans for each cue value.
 
     For a fixed weighting of pass@1 and pass@k, each cue value is a separate problem. Points of equal weighting are
     therefore averaged by the share of their questions. `mixture` is that of the first cue value.
@@ -170,61 +161,3 @@ def question_frontier(questions: Sequence[Question], budget: int, k: int, *, num
             )
         )
     return Frontier(k, tuple(points))
-
-
-def _pairwise_frank_wolfe(
-    plans: ListedPlans | SearchedPlans,
-    weights: Array,
-    k: int,
-    balance: float,
-    mixture: Array,
-    tolerance: float,
-    max_steps: int,
-) -> tuple[Array, float]:
-    """The mixture that maximises balance * pass@1 + (1 - balance) * pass@k, and its duality gap.
-
-    With a SearchedPlans, `plans.success` grows while this runs; the gap over its rows alone certifies nothing.
-    """
-    mixture = mixture.copy()
-    certified = gap = np.inf
-    for _ in range(max_steps):
-        p = mixture @ plans.success  # [n], success probability of each question
-        gains = weights * (balance + (1 - balance) * k * (1 - p) ** (k - 1))  # [n], derivative of the objective by p
-        gradient = plans.success @ gains  # [plans], derivative by the weight of each plan
-        best = int(gradient.argmax())
-        # By concavity no mixture beats this one by more than max(gradient) - mixture @ gradient, the duality gap.
-        gap = float(gradient[best] - mixture @ gradient)
-        # If not all plans are listed, that bound holds only if `best` is the best of all plans, listed or not. The
-        # search for it is expensive, so it runs only once the listed plans leave little to gain.
-        if not plans.complete and gap <= max(tolerance, certified / 2):
-            best = plans.best(gains)
-            mixture = np.append(mixture, np.zeros(len(plans.success) - len(mixture)))
-            gradient = plans.success @ gains
-            certified = gap = float(gradient[best] - mixture @ gradient)
-        if gap <= tolerance:
-            break
-        success = plans.success
-        # The pairwise step moves weight from the worst plan in use to the best plan. The classic step, towards the best
-        # plan alone, shrinks all weights, never removes a plan, and converges slowly.
-        used = np.flatnonzero(mixture > 0)
-        worst = int(used[gradient[used].argmin()])
-        step = _line_search(p, success[best] - success[worst], weights, k, balance, float(mixture[worst]))
-        mixture[best] += step
-        mixture[worst] = mixture[worst] - step if step < mixture[worst] else 0.0
-    return mixture / mixture.sum(), gap if plans.complete else certified
-
-
-def _line_search(p: Array, direction: Array, weights: Array, k: int, balance: float, longest: float) -> float:
-    """The step in [0, longest] that maximises the objective along a direction [n], by bisection on its derivative."""
-
-    def slope(step: float) -> float:
-        q = np.minimum(np.maximum(p + step * direction, 0.0), 1.0)  # faster than np.clip for short arrays
-        return float(weights @ (direction * (balance + (1 - balance) * k * (1 - q) ** (k - 1))))
-
-    if slope(longest) >= 0:
-        return longest
-    low, high = 0.0, longest
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return low

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...retrieval_index.errors import BerrypickError
 from .availability import Array, AvailabilityTable
 
-__all__ = ["ListedPlans", "SearchedPlans", "deterministic_plans", "num_plans"]
+__all__ = ["ListedPlans", "SearchedPlans", "deterministic_plans", "num_plans", "plans_of"]
 
 MAX_STATES = 10_000
 """Maximum number of decision states in the search for a best plan."""
@@ -72,10 +72,22 @@ def num_plans(num_kinds: int, hops: int, budget: int) -> int:
     return math.perm(num_kinds, longest) * rests
 
 
+MAX_LISTED_PLANS = 1000
+"""Up to so many plans all are listed; above, the best plan is searched for in each step."""
+
+
+def plans_of(table: AvailabilityTable, budget: int) -> ListedPlans | SearchedPlans:
+    """All plans if they are few, else the search for them.
+
+    Raises:
+        BerrypickError: there are too many decision states to search.
+    """
+    listed = num_plans(table.num_kinds, table.hops, budget) <= MAX_LISTED_PLANS
+    return ListedPlans(table, budget) if listed else SearchedPlans(table, budget)
+
+
 class ListedPlans:
     """All plans, as a matrix of their success: float64 [plans, n]."""
-
-    complete = True
 
     def __init__(self, table: AvailabilityTable, budget: int) -> None:
         self.success = deterministic_plans(table, budget)
@@ -97,8 +109,6 @@ class SearchedPlans:
     that has found all facts.
     """
 
-    complete = False
-
     def __init__(self, table: AvailabilityTable, budget: int) -> None:
         # [n, hop, kind], whether the kind states the fact
         self._has: NDArray[np.bool_] = np.array(
@@ -113,7 +123,8 @@ class SearchedPlans:
         self._end_rows = np.concatenate(self._ends) if self._ends else np.empty(0, np.int64)
         self._end_starts = np.cumsum([0, *(len(rows) for rows in self._ends)])
         self._index: dict[bytes, int] = {}
-        self.success: Array = np.empty((0, len(table.rows)))
+        self._room: Array = np.empty((64, len(table.rows)))  # grows twofold, so that adding a plan rarely copies all
+        self.success: Array = self._room[:0]
         self.best(table.weights)
 
     def _build(
@@ -166,6 +177,9 @@ class SearchedPlans:
                 plan[self._ends[-2 - reference]] = 1.0
         key = plan.tobytes()
         if key not in self._index:
-            self._index[key] = len(self.success)
-            self.success = np.vstack([self.success, plan])
+            at = self._index[key] = len(self._index)
+            if at == len(self._room):
+                self._room = np.concatenate([self._room, np.empty_like(self._room)])
+            self._room[at] = plan
+            self.success = self._room[: at + 1]
         return self._index[key]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...envs.questions import Question
-from ...envs.world.frontier import Frontier, question_frontier
+from ...envs.world.frontier import Frontier, fitted_frontier
 from ...envs.world.world import build_world
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.training import TableConfig, demonstration_order, imitate, train_table
@@ -99,7 +99,7 @@ def condition_frontier(condition: Condition, sizes: tuple[int, int]) -> Frontier
 @lru_cache(maxsize=16)
 def _frontier(preset: str, sizes: tuple[int, int]) -> Frontier:
     _, test, questions = _worlds(preset, sizes)
-    return question_frontier(questions, test.budget, FRONTIER_K, num_points=33 if sizes[1] >= 256 else 5)
+    return fitted_frontier(questions, test.budget, FRONTIER_K, num_points=33 if sizes[1] >= 256 else 5)
 
 
 @lru_cache(maxsize=64)

@@ -14,10 +14,10 @@ from ...envs.world.frontier import (
     best_order,
     ceiling,
     check_supported,
+    fitted_frontier,
     order_success,
     pass_at_1,
     pass_at_k,
-    question_frontier,
     question_table,
     uniform_orders,
 )
@@ -65,7 +65,7 @@ def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
     except BerrypickError as error:
         return str(error)
     asked = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
-    front = question_frontier(asked, world.budget, k)
+    front = fitted_frontier(asked, world.budget, k)
     return ExactRows(front, _references(asked, worlds, front))
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.world.availability import population_tables
+from ...envs.world.config import WorldConfig
 from .kinds import KindWorld
 
 __all__ = ["GROUP_SIZE", "RowTable", "exact_values", "row_success"]
@@ -33,6 +35,25 @@ class RowTable:
     table: NDArray[np.int64]
     weights: Array
     row_of_question: NDArray[np.int64]
+
+    @classmethod
+    def population(cls, config: WorldConfig) -> RowTable:
+        """All questions that a World's generator can draw, by their probability; of no question in particular.
+
+        A cue value is a table, as in `KindWorld`. Questions with a hop that no kind covers are among them.
+        """
+        parts = population_tables(config)
+        present = [
+            [[kind in kinds for kind in range(table.num_kinds)] for kinds in row]
+            for _, table in parts
+            for row in table.rows
+        ]
+        return cls(
+            np.array(present, np.bool_),
+            np.repeat(np.arange(len(parts)), [len(table.rows) for _, table in parts]),
+            np.concatenate([share * table.weights for share, table in parts]),
+            np.empty(0, np.int64),
+        )
 
     @classmethod
     def of(cls, world: KindWorld) -> RowTable:

@@ -15,11 +15,11 @@ from berrypick.envs.world.frontier import (
     check_supported,
     cue_tables,
     deterministic_plans,
+    fitted_frontier,
     order_success,
     pass_at_1,
     pass_at_k,
     population_table,
-    question_frontier,
     question_table,
     replacement_success,
     table_frontier,
@@ -304,7 +304,7 @@ def test_settings_without_exact_values_are_refused(changes, reason):
 def test_searched_plans_give_the_listed_frontier(preset, budget, monkeypatch):
     table = population_table(PRESETS[preset]["availability"], 2)
     listed = table_frontier(table, budget, 8, num_points=5)
-    monkeypatch.setattr("berrypick.envs.world.frontier.MAX_LISTED_PLANS", 0)
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_LISTED_PLANS", 0)
     searched = table_frontier(table, budget, 8, num_points=5)
     assert searched.max_gap <= 1e-5
     for weight, one, other in zip(np.linspace(0, 1, 5), listed.points, searched.points):
@@ -326,7 +326,7 @@ def test_three_hops_are_certified_and_hold_the_best_order_and_the_uniform_point(
 def test_too_many_plans_are_refused_with_the_cure():
     world = build_world(WorldConfig(availability=(0.5,) * 6, hops=4, num_train=200, num_validation=0, num_test=0))
     with pytest.raises(BerrypickError, match="too many plans; use fewer of them"):
-        question_frontier(world.questions("train"), 12, 8, num_points=2)
+        fitted_frontier(world.questions("train"), 12, 8, num_points=2)
 
 
 def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
@@ -335,11 +335,11 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
     parts = cue_tables(questions)
     assert [table.num_kinds for _, table in parts] == [3, 3, 3]
     assert sum(share for share, _ in parts) == pytest.approx(1)
-    curve = question_frontier(questions, 3, 8, num_points=5)
+    curve = fitted_frontier(questions, 3, 8, num_points=5)
     by_cue = sum(share * table_frontier(table, 3, 8, num_points=5).points[-1].pass_at_1 for share, table in parts)
     blind = table_frontier(question_table(questions), 3, 8, num_points=5)
     assert curve.points[-1].pass_at_1 == pytest.approx(by_cue)
     assert curve.points[-1].pass_at_1 > blind.points[-1].pass_at_1 + 0.1
     assert curve.points[0].pass_at_k >= blind.points[0].pass_at_k - 1e-6
     plain = build_world(WorldConfig(num_train=50)).questions("train")
-    assert question_frontier(plain, 3, 8, num_points=3) == table_frontier(question_table(plain), 3, 8, num_points=3)
+    assert fitted_frontier(plain, 3, 8, num_points=3) == table_frontier(question_table(plain), 3, 8, num_points=3)

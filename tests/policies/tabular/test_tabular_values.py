@@ -113,7 +113,7 @@ def test_greedy_and_cold_tables_agree_where_there_is_no_tie():
 
 
 def test_with_a_cue_the_table_has_a_policy_for_each_cue_and_the_frontier_bounds_it():
-    from berrypick.envs.world.frontier import question_frontier
+    from berrypick.envs.world.frontier import fitted_frontier
 
     config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=150, cue=0.8)
     questions = build_world(config).questions("test")
@@ -128,7 +128,7 @@ def test_with_a_cue_the_table_has_a_policy_for_each_cue_and_the_frontier_bounds_
     assert following["pass@1"] > blind["pass@1"] + 0.1
     assert following["kind_information"] == pytest.approx(np.log(3), abs=0.1)  # the cue says the kind
     assert following["kind_entropy"] == pytest.approx(0)
-    front = question_frontier(questions, config.budget, 8)
+    front = fitted_frontier(questions, config.budget, 8)
     assert following["pass@8"] <= front.value(following["pass@1"]) + front.max_gap + 1e-3
     assert following["pass@1"] <= max(point.pass_at_1 for point in front.points) + 1e-6
 

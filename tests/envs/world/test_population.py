@@ -1,0 +1,159 @@
+"""F, the population's frontier, against enumeration of all plans by code of its own and a solver of its own."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from berrypick.envs.world.config import WorldConfig
+from berrypick.envs.world.population import PopulationFrontier, population_frontier
+from berrypick.envs.world.world import build_world
+from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities
+from berrypick.policies.tabular.values import RowTable, exact_values
+from berrypick.retrieval_index.errors import BerrypickError
+from scipy.optimize import minimize
+
+K = 8
+
+
+def patterns(availability, hops):
+    """(probability, kinds present at each hop) of every question."""
+    kinds = range(len(availability))
+    subsets = [set(s) for n in range(len(availability) + 1) for s in itertools.combinations(kinds, n)]
+    for row in itertools.product(subsets, repeat=hops):
+        yield math.prod(availability[i] if i in s else 1 - availability[i] for s in row for i in kinds), row
+
+
+def outcomes_of_plans(rows, kinds, budget):
+    """Every set of rows that some deterministic policy solves, by recursion over what it sees: kind, hit or miss."""
+    hops = len(rows[0])
+
+    def go(alive, hop, tried, left):
+        if hop == hops:
+            return {frozenset(alive)}
+        if not alive or left == 0 or len(tried) == kinds:
+            return {frozenset()}
+        found = set()
+        for kind in set(range(kinds)) - tried:
+            hit = [i for i in alive if kind in rows[i][hop]]
+            miss = [i for i in alive if kind not in rows[i][hop]]
+            after_hit = go(hit, hop + 1, frozenset(), left - 1)
+            after_miss = go(miss, hop, tried | {kind}, left - 1)
+            found |= {a | b for a, b in itertools.product(after_hit, after_miss)}
+        return found
+
+    return go(list(range(len(rows))), 0, frozenset(), budget)
+
+
+def best_pass_at_1(parts, budget, kinds, at_least):
+    """F, as a constrained maximum over mixtures of all plans, by sequential quadratic programming."""
+    blocks = []
+    for share, availability, hops in parts:
+        weights, rows = zip(*patterns(availability, hops))
+        plans = outcomes_of_plans(rows, kinds, budget)
+        matrix = np.array([[float(i in plan) for i in range(len(rows))] for plan in plans])
+        blocks.append((share * np.array(weights), matrix))
+    sizes = [len(matrix) for _, matrix in blocks]
+    ones = np.concatenate([matrix @ weights for weights, matrix in blocks])
+    equal = np.zeros((len(blocks), sum(sizes)))
+    for row, (start, size) in enumerate(zip(np.cumsum([0, *sizes]), sizes)):
+        equal[row, start : start + size] = 1
+    ends = np.cumsum(sizes)[:-1]
+
+    def many(w):
+        parts = zip(np.split(w, ends), blocks)
+        return sum(float(weights @ (1 - (1 - v @ matrix) ** K)) for v, (weights, matrix) in parts) - at_least
+
+    def slope(w):
+        parts = zip(np.split(w, ends), blocks)
+        return np.concatenate([matrix @ (weights * K * (1 - v @ matrix) ** (K - 1)) for v, (weights, matrix) in parts])
+
+    found = minimize(
+        lambda w: -float(ones @ w),
+        np.concatenate([np.full(size, 1 / size) for size in sizes]),
+        jac=lambda w: -ones,
+        bounds=[(0, 1)] * sum(sizes),
+        constraints=[
+            {"type": "eq", "fun": lambda w: equal @ w - 1, "jac": lambda w: equal},
+            {"type": "ineq", "fun": many, "jac": slope},
+        ],
+        method="SLSQP",
+        options={"ftol": 1e-12, "maxiter": 500},
+    )
+    assert found.success, found.message
+    assert many(found.x) > -1e-9
+    return float(ones @ found.x)
+
+
+@pytest.mark.parametrize(
+    ("availability", "hops", "budget", "cue"),
+    [
+        ((0.6, 0.5, 0.4), 2, 3, 0.0), ((0.8, 0.4, 0.2), 2, 3, 0.0), ((0.9, 0.35), 2, 2, 0.0), ((0.7, 0.3), 3, 4, 0.0),
+        ((0.6, 0.3), 2, 3, 0.5), ((0.3, 0.8, 0.55, 0.2), 1, 2, 0.0),
+    ],
+)  # fmt: skip
+def test_f_equals_enumeration_of_all_plans(availability, hops, budget, cue):
+    config = WorldConfig(availability=availability, hops=hops, budget=budget, cue=cue)
+    front = population_frontier(config, K)
+    cues = range(len(availability)) if cue else [None]
+    parts = [(1 / len(cues), config.question_availability(c), hops) for c in cues]
+    low, high = front.best_order.pass_at_k, front.widest.pass_at_k
+    for share in (-0.1, 0.15, 0.5, 0.85, 0.99):
+        y = low + share * (high - low)
+        exact = best_pass_at_1(parts, budget, len(availability), y)
+        assert front.best_pass_at_1(y) == pytest.approx(exact, abs=1.5e-5)
+        assert front.best_pass_at_1(y) <= exact + 1e-7
+    assert math.isnan(front.best_pass_at_1(high + 1e-4))
+    assert all(point.gap <= 1e-6 for point in front.points)
+
+
+PUBLISHED = {
+    "priced": ((0.514, 0.769), (0.526, 0.768), (0.543, 0.765), (0.561, 0.760), (0.571, 0.752), (0.577, 0.743),
+               (0.590, 0.700), (0.600, 0.600)),
+    "steep": ((0.588, 0.815), (0.729, 0.813), (0.744, 0.809), (0.755, 0.800), (0.765, 0.779), (0.768, 0.768)),
+    "free": ((0.500, 0.760),),
+    "slack": ((0.766, 0.766),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_presets_have_the_points_of_the_specification(preset):
+    front = population_frontier(WorldConfig.from_preset(preset), K)
+    for one, many in PUBLISHED[preset]:
+        assert front.best_pass_at_k(one - 5e-4) >= many - 6e-4
+        assert front.best_pass_at_k(min(one + 5e-4, front.best_order.pass_at_1)) <= many + 6e-4
+    assert front.error <= 1e-5
+
+
+def test_f_falls_and_is_flat_below_the_best_orders_own_pass_at_k():
+    front = population_frontier(WorldConfig.from_preset("priced"), K)
+    grid = np.linspace(0.1, front.widest.pass_at_k, 200)
+    values = [front.best_pass_at_1(y) for y in grid]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(values))
+    assert front.best_pass_at_1(0.2) == front.best_pass_at_1(0.6) == pytest.approx(0.6, abs=1e-6)
+    again = PopulationFrontier.from_rows(K, front.as_rows())
+    assert again.points == front.points and again.error == pytest.approx(front.error)
+
+
+def test_a_world_of_several_answers_has_no_frontier():
+    with pytest.raises(BerrypickError, match="num_answers=1"):
+        population_frontier(WorldConfig(num_answers=3, budget=4), K)
+
+
+@pytest.mark.parametrize("cue", [0.0, 0.8])
+def test_population_values_of_a_table_are_the_limit_of_many_questions(cue):
+    """Near the value on 4,000 generated questions."""
+    config = WorldConfig.from_preset("priced", cue=cue, num_train=4_000, num_validation=0, num_test=0, seed=4)
+    world = KindWorld.of(build_world(config).questions("train"))
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=world.table_shape)
+    chances = kind_probabilities(logits)
+    exact, success = exact_values(RowTable.population(config), chances, 3)
+    sampled, _ = exact_values(RowTable.of(world), chances, 3)
+    assert exact["pass@1"] == pytest.approx(sampled["pass@1"], abs=0.025)
+    assert exact["pass@8"] == pytest.approx(sampled["pass@8"], abs=0.025)
+    assert exact["breadth"] == pytest.approx(sampled["breadth"], abs=0.025)
+    assert RowTable.population(config).weights.sum() == pytest.approx(1)
+    assert exact["pass@1"] == pytest.approx(float(RowTable.population(config).weights @ success), abs=1e-12)
