@@ -126,7 +126,9 @@ def _newton_direction(curvature: Array, gradient: Array) -> Array:
     except np.linalg.LinAlgError:
         direction = np.linalg.lstsq(system, target, rcond=None)[0][:size]
     direction -= direction.mean()
-    return direction / max(float(np.abs(direction).max()), 1e-300)  # its length is the line search's
+    scale = float(np.abs(direction).max())
+    out: Array = direction / scale if scale > 0 else direction  # its length is the line search's
+    return out
 
 
 def _line_search(goal: _Goal, p: Array, direction: Array, longest: float) -> float:
