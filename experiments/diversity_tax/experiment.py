@@ -53,6 +53,32 @@ class DiversityTax(GridExperiment):
         }
 
 
+_ARMS = (
+    "grpo",
+    "dr_grpo",
+    "darling",
+    "darling_oracle",
+    "lexical",
+    "ucb_mean",
+    "ucb_con",
+    "batch",
+    "entropy",
+    "kl_cov",
+    "max_at_k",
+    "pass_at_k",
+    "grpo_two_updates",
+    "batch_shuffled",
+    "random_reward",
+    "no_learning",
+    "more_sft",
+    "rejection_sampling",
+    "grpo_sets",
+    "multi_rlvr",
+    "vpo",
+    "vpo_collinear",
+)
+"""The arms of the registered grid; `ARMS` has gained others since."""
+
 _ANSWERS = Condition(f"priced{ANSWERS_SUFFIX}", "diverse")
 
 EXPERIMENT = DiversityTax(
@@ -68,7 +94,7 @@ EXPERIMENT = DiversityTax(
         _ANSWERS,
     ),
     contrasts=CONTRASTS,
-    arms=ARMS,
+    arms={name: ARMS[name] for name in _ARMS},
     # Of .3, 1 and 3, the learning rate whose GRPO (6 seeds apart from the grid's, priced, diverse start) ends nearest
     # to the entropy of kinds that the language-model prototype of the World's specification had (.245).
     table=TableConfig(learning_rate=3.0),

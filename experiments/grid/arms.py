@@ -83,6 +83,7 @@ def _coin(batch: Batch) -> Tensor:
 _FLOORS = (0.3, 0.1, 0.03)
 _WEIGHTS = (0.1, 0.2, 0.4)
 _KS = (2.0, 4.0, 6.0)
+_POWERS = (0.5, 2.0, 8.0)
 
 _GRPO = "grpo"
 
@@ -114,6 +115,28 @@ ARMS: dict[str, Arm] = {
     ),
     "max_at_k": Arm("Max@K reward, then GRPO", "max_at_k:k={}", _GRPO, _KS, "k"),
     "pass_at_k": Arm("pass@k training", "pass_at_k:k={}", _GRPO, _KS, "k"),
+    "max_at_k_centred": Arm("Max@K reward, centred only", "max_at_k:centred=true,k={}", "dr_grpo", _KS, "k"),
+    "pass_at_k_undivided": Arm("pass@k training without the division", "pass_at_k:std=none,k={}", "dr_grpo", _KS, "k"),
+    "pass_mix": Arm(
+        "unbiased mixture of pass@1 and pass@4",
+        "pass_mix:k=4,weight={}",
+        "dr_grpo",
+        (0.9, 0.7, 0.5, 0.3, 0.1),
+        "weight of pass@1",
+    ),
+    "maxrl": Arm("MaxRL: centred and divided by the group's mean", "maxrl", "dr_grpo"),
+    "correct_only": Arm("Dr. GRPO on right rollouts only", "correct_only", "dr_grpo"),
+    "unsolved_only": Arm(
+        "Dr. GRPO on groups with few right rollouts", "unsolved_only:most={}", "dr_grpo", (4.0, 2.0, 1.0), "most right"
+    ),
+    "darling_power": Arm("DARLING, diversity to a power", "darling:power={}", "dr_grpo", _POWERS, "exponent"),
+    "darling_random_equal": Arm(
+        "control of DARLING to a power: random clusters, updates as long",
+        "darling_random:norm=equal,power={}",
+        "dr_grpo",
+        _POWERS,
+        "exponent",
+    ),
     "grpo_two_updates": Arm("GRPO with two updates a step", _GRPO, "", epochs=2),
     "batch_shuffled": Arm(
         "control: batch bonus of shuffled rollouts", "batch_shuffled:weight={},key=evidence", _GRPO, (0.2,), "c"

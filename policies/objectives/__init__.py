@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from . import published  # noqa: F401  registers the objectives that berrypick ships
 from .bonuses import Batch, Bonus, OutcomeCounts, Shuffled, Ucb, UcbCon, UcbMean
+from .diversity import Darling, DarlingAdditive, Lexical
 from .equivalence import EquivalenceClassifier, equivalent_pairs, fit_classifier, load_classifier
-from .estimates import DrGrpo, Estimate, Gdpo, Grpo, MaxRl, PassAtK, Rloo
+from .estimates import CorrectOnly, DrGrpo, Estimate, Gdpo, Grpo, MaxRl, Rloo, UnsolvedOnly
 from .groups import Groups, groups_of
 from .losses import StepTokens, TokenBatch, clipped_policy_loss, token_log_probs
 from .objective import Advantages, Objective, RlState
+from .pass_at_k import PassAtK, PassMix
 from .registry import OBJECTIVES, get_objective, register_objective
-from .shapes import Darling, Lexical, MaxAtK, MultiRlvr, Plain, Shape, Vpo
+from .shapes import MaxAtK, MultiRlvr, Plain, Shape, Vpo
 from .terms import AdaptiveEntropy, ClipCov, Entropy, KlCov, KlK1, KlK3, TokenTerm
 from .trl import objective_trainer
 from .verl import REWARD_ONLY, register_in_verl, verl_estimator
@@ -23,7 +25,9 @@ __all__ = [
     "Batch",
     "Bonus",
     "ClipCov",
+    "CorrectOnly",
     "Darling",
+    "DarlingAdditive",
     "DrGrpo",
     "Entropy",
     "EquivalenceClassifier",
@@ -41,6 +45,7 @@ __all__ = [
     "Objective",
     "OutcomeCounts",
     "PassAtK",
+    "PassMix",
     "Plain",
     "RlState",
     "Rloo",
@@ -52,6 +57,7 @@ __all__ = [
     "Ucb",
     "UcbCon",
     "UcbMean",
+    "UnsolvedOnly",
     "Vpo",
     "clipped_policy_loss",
     "equivalent_pairs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +12,7 @@ from ...retrieval_index.errors import BerrypickError
 from .groups import Groups
 from .ranges import at_least
 
-__all__ = ["DrGrpo", "Estimate", "Gdpo", "Grpo", "MaxRl", "PassAtK", "Rloo"]
+__all__ = ["CorrectOnly", "DrGrpo", "Estimate", "Gdpo", "Grpo", "MaxRl", "Rloo", "UnsolvedOnly"]
 
 
 class Estimate(Protocol):
@@ -86,42 +85,6 @@ class Rloo:
 
 
 @dataclass(frozen=True)
-class PassAtK:
-    """Pass@k training (arXiv 2508.10751): the mean advantage of all k-subsets that contain a rollout, in closed form.
-
-    With c of n correct, rho = 1 - C(n-c, k) / C(n, k) and sigma = sqrt(rho (1 - rho)), a right rollout gets
-    (1 - rho) / sigma and a wrong one (1 - rho - C(n-c-1, k-1) / C(n-1, k-1)) / sigma. Rewards must be 0 or 1.
-
-    Attributes:
-        k: rollouts of a subset.
-        epsilon: added to sigma.
-    """
-
-    k: int = 4
-    epsilon: float = 1e-6
-
-    def __post_init__(self) -> None:
-        at_least(1, k=self.k)
-        at_least(0, epsilon=self.epsilon)
-
-    def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
-        """Advantages, [Q, G]; zero if all or none of the k-subsets succeed. k is at most the group's size."""
-        if not bool(((shaped == 0) | (shaped == 1)).all()):
-            raise BerrypickError("pass_at_k needs rewards of 0 or 1; choose reward=em, or the objective max_at_k")
-        n, k = g.size, min(self.k, g.size)
-        rows = []
-        for row in shaped.tolist():
-            wrong = n - int(sum(row))
-            missed = math.comb(wrong, k) / math.comb(n, k)  # 1 - rho
-            sigma = math.sqrt(missed * (1 - missed))
-            # chance that the other k - 1 rollouts of a wrong one's subset are wrong too
-            others = math.comb(wrong - 1, k - 1) / math.comb(n - 1, k - 1) if wrong else 0.0
-            gains = (missed - others, missed) if sigma else (0.0, 0.0)
-            rows.append([gains[int(value)] / (sigma + self.epsilon) for value in row])
-        return torch.tensor(rows, dtype=shaped.dtype)
-
-
-@dataclass(frozen=True)
 class MaxRl:
     """MaxRL (arXiv 2602.02710): rewards minus the mean, divided by the mean, so rare successes weigh more."""
 
@@ -142,12 +105,19 @@ class MaxRl:
 
 @dataclass(frozen=True)
 class Gdpo:
-    """GDPO: standardises each dimension of the reward vector within its group and averages the dimensions.
+    """GDPO (arXiv 2601.05242): standardises each dimension of the reward vector within its group, then averages them.
 
-    Reads the vectors of the first candidate; the shaped scalar rewards are not used.
+    Reads the vectors of the first candidate; the shaped scalar rewards are not used. Differs from the paper: it
+    averages the dimensions where the paper sums them, and the paper's last step is an option.
+
+    Attributes:
+        epsilon: added to every standard deviation.
+        batch_norm: whether to standardise the averages over all rollouts of the step, as the paper does. The length of
+            the update then does not depend on the number of dimensions.
     """
 
     epsilon: float = 1e-6
+    batch_norm: bool = False
 
     def __post_init__(self) -> None:
         at_least(0, epsilon=self.epsilon)
@@ -156,4 +126,54 @@ class Gdpo:
         """Advantages, [Q, G]."""
         if g.vectors is None:
             raise BerrypickError("gdpo needs reward vectors; use it where episodes have evidence and answers")
-        return _standardise(g.vectors[:, :, 0, :], self.epsilon, population=False).mean(-1)
+        averages = _standardise(g.vectors[:, :, 0, :], self.epsilon, population=False).mean(-1)
+        if not self.batch_norm:
+            return averages
+        return _standardise(averages.reshape(1, -1), self.epsilon, population=False).reshape(averages.shape)
+
+
+@dataclass(frozen=True)
+class CorrectOnly:
+    """Dr. GRPO that updates on right rollouts only: advantages of wrong ones are 0.
+
+    For 0/1 rewards of n independent rollouts with chance p of success, the expected update is
+    E[mean_i r_i (1 - mean r) grad log pi_i] = (n - 1) / n (1 - p) grad p, which is (n - 1) / (2 n) grad pass@2:
+    without the wrong rollouts, Dr. GRPO trains pass@2.
+
+    A control in the spirit of differential smoothing (arXiv 2511.19942), which argues that changes of the reward
+    against collapse are needed on right rollouts only. It is not that method: the published one keeps wrong rollouts
+    and adds -gamma log pi_old to the advantages of right ones and +gamma log pi_old to those of wrong ones (read in the
+    abstract and in a summary, not in the paper's text).
+    """
+
+    def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
+        """Advantages, [Q, G]; 0 for wrong rollouts. They do not sum to 0."""
+        return DrGrpo()(g, shaped).masked_fill(~g.right, 0.0)
+
+
+@dataclass(frozen=True)
+class UnsolvedOnly:
+    """Dr. GRPO on the groups with at most `most` right rollouts; all other groups have no advantage.
+
+    A rule against overtraining on solved questions, after arXiv 2606.15455, where updates only on questions with zero
+    observed successes raise pass@256. Differs from the paper, of which only the abstract was read: a group without any
+    success has no gradient under 0/1 rewards, and few questions recur here, so successes are counted in the group
+    itself, and by default one success is allowed. Its "Bayesian boundary gating" is not implemented.
+
+    With 0/1 rewards, n rollouts and `most` = 1 the expected update is (n - 1) / n (1 - p)^(n - 2) grad p, which is
+    1 / n grad pass@(n - 1).
+
+    Attributes:
+        most: right rollouts of a group that is still updated on. Groups of equal rewards have no advantage anyway, so
+            from n - 1 on it is Dr. GRPO.
+    """
+
+    most: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(1, most=self.most)
+
+    def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
+        """Advantages, [Q, G]."""
+        unsolved = g.right.sum(dim=1, keepdim=True) <= self.most
+        return DrGrpo()(g, shaped).masked_fill(~unsolved, 0.0)

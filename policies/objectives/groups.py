@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,10 +51,23 @@ class Groups:
         return int(self.rewards.shape[1])
 
     @cached_property
+    def right(self) -> Tensor:
+        """Which rollouts are correct, bool [Q, G]."""
+        return self.rewards >= 1 if self.correct is None else self.correct
+
+    @cached_property
     def solved(self) -> Tensor:
         """Whether all rollouts of a question are correct, bool [Q]."""
-        correct = self.rewards >= 1 if self.correct is None else self.correct
-        return correct.all(dim=1)
+        return self.right.all(dim=1)
+
+    def generator(self, question: int, purpose: int) -> np.random.Generator:
+        """Random draws for one group; they depend on step and question, not on the rest of the batch.
+
+        Args:
+            question: index of the group.
+            purpose: a number of its own for each use, so that no two uses share their draws.
+        """
+        return np.random.default_rng((self.seed, purpose, zlib.crc32(self.question_ids[question].encode())))
 
 
 def groups_of(groups: Sequence[Sequence[Episode]], seed: int = 0) -> Groups:

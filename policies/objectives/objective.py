@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ from .ranges import finite
 from .shapes import Shape
 from .terms import TokenTerm
 
-__all__ = ["Advantages", "Objective", "RlState"]
+__all__ = ["Advantages", "Objective", "RlState", "warn_if_idle"]
+
+logger = logging.getLogger(__name__)
 
 
 class Advantages(NamedTuple):
@@ -50,6 +53,8 @@ class Objective:
             the policy cannot earn it by changing the answer alone.
         terms: change the loss of each token, in order.
         clip: how far a token's probability ratio may fall below and rise above 1.
+        min_updates: updates per step below which its clip and terms have no effect. In the first update of a step all
+            probability ratios are 1: no clip binds, and a penalty on the distance from the sampler has gradient 0.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Objective:
     bonus_on_answer_tokens: bool = False
     terms: tuple[TokenTerm, ...] = ()
     clip: tuple[float, float] = (0.2, 0.2)
+    min_updates: int = 1
 
     def __post_init__(self) -> None:
         finite(weight=self.bonus_weight)
@@ -96,6 +102,22 @@ class Objective:
     def needs_entropy_gradient(self) -> bool:
         """Whether a term differentiates the entropies."""
         return any(term.needs_entropy_gradient for term in self.terms)
+
+
+def warn_if_idle(objective: Objective, updates: int) -> None:
+    """Logs a warning if the objective has no effect at so few updates per step; trainers call it at their first step.
+
+    Args:
+        objective: of the run.
+        updates: per step: epochs times mini-batches.
+    """
+    if updates < objective.min_updates:
+        logger.warning(
+            "objective %s is plain GRPO at one update per step, where all probability ratios are 1; "
+            "set epochs to %d or more",
+            objective.name,
+            objective.min_updates,
+        )
 
 
 @dataclass

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from .bonuses import Batch, Bonus, Shuffled, Ucb, UcbCon, UcbMean
+from .diversity import Darling, DarlingAdditive, Lexical
 from .equivalence import load_classifier
-from .estimates import DrGrpo, Estimate, Gdpo, Grpo, MaxRl, PassAtK, Rloo
+from .estimates import CorrectOnly, DrGrpo, Estimate, Gdpo, Grpo, MaxRl, Rloo, UnsolvedOnly
 from .objective import Objective
+from .pass_at_k import PassAtK, PassMix
+from .ranges import choice
 from .registry import register_objective
-from .shapes import Darling, Lexical, MaxAtK, MultiRlvr, Plain, Shape, Vpo
+from .shapes import MaxAtK, MultiRlvr, Plain, Shape, Vpo
 from .terms import AdaptiveEntropy, ClipCov, Entropy, KlCov, KlK1, KlK3, TokenTerm
 
 __all__: list[str] = []
@@ -23,8 +26,8 @@ def _bonus(bonus: Bonus, weight: float, on_answer: bool) -> Objective:
     return Objective("", "", Plain(), Grpo(), bonus=bonus, bonus_weight=weight, bonus_on_answer_tokens=on_answer)
 
 
-def _terms(*terms: TokenTerm, clip: tuple[float, float] = (0.2, 0.2)) -> Objective:
-    return Objective("", "", Plain(), Grpo(), terms=terms, clip=clip)
+def _terms(*terms: TokenTerm, clip: tuple[float, float] = (0.2, 0.2), min_updates: int = 1) -> Objective:
+    return Objective("", "", Plain(), Grpo(), terms=terms, clip=clip, min_updates=min_updates)
 
 
 @register_objective("grpo", "GRPO: reward centred and divided by the group's spread")
@@ -48,8 +51,14 @@ def _maxrl() -> Objective:
 
 
 @register_objective("pass_at_k", "Pass@k training: the closed-form advantage of groups of k (binary rewards)")
-def _pass_at_k(k: int = 4) -> Objective:
-    return _of(Plain(), PassAtK(k))
+def _pass_at_k(k: int = 4, std: str = "group") -> Objective:
+    choice(("group", "none"), std=std)
+    return _of(Plain(), PassAtK(k, divided=std == "group"))
+
+
+@register_objective("pass_mix", "unbiased leave-one-out credits of pass@1 and pass@k, weighted (binary rewards)")
+def _pass_mix(weight: float = 0.5, k: int = 4) -> Objective:
+    return _of(Plain(), PassMix(weight, k))
 
 
 @register_objective("max_at_k", "Max@K: a rollout's contribution to the expected best of k, z-normed")
@@ -58,27 +67,43 @@ def _max_at_k(k: int | None = None, centred: bool = False) -> Objective:
 
 
 @register_objective("gdpo", "GDPO: each dimension of the reward vector z-normed, then averaged")
-def _gdpo() -> Objective:
-    return _of(Plain(), Gdpo())
+def _gdpo(batch_norm: bool = False) -> Objective:
+    return _of(Plain(), Gdpo(batch_norm=batch_norm))
+
+
+@register_objective("correct_only", "Dr. GRPO that updates on right rollouts only")
+def _correct_only() -> Objective:
+    return _of(Plain(), CorrectOnly())
+
+
+@register_objective("unsolved_only", "Dr. GRPO that updates only on groups with at most `most` right rollouts")
+def _unsolved_only(most: int = 1) -> Objective:
+    return _of(Plain(), UnsolvedOnly(most))
 
 
 @register_objective(
     "darling", "DARLING: reward times distance from the rollout's retrieval (or classifier=DIR) cluster, centred"
 )
-def _darling(floor: float = 0.1, classifier: str = "") -> Objective:
+def _darling(floor: float = 0.1, classifier: str = "", power: float = 1.0) -> Objective:
     if not classifier:
-        return _of(Darling("retrieval", floor), DrGrpo())
-    return _of(Darling("query", floor, same=load_classifier(classifier)), DrGrpo())
+        return _of(Darling("retrieval", floor, power=power), DrGrpo())
+    return _of(Darling("query", floor, same=load_classifier(classifier), power=power), DrGrpo())
+
+
+@register_objective("darling_additive", "DARLING with a sum: reward times (1 + weight x distance), centred")
+def _darling_additive(weight: float = 0.5) -> Objective:
+    return _of(DarlingAdditive(weight), DrGrpo())
 
 
 @register_objective("darling_oracle", "DARLING with clusters by evidence path: trains on the metric")
-def _darling_oracle(floor: float = 0.1) -> Objective:
-    return _of(Darling("evidence", floor), DrGrpo())
+def _darling_oracle(floor: float = 0.1, power: float = 1.0) -> Objective:
+    return _of(Darling("evidence", floor, power=power), DrGrpo())
 
 
 @register_objective("darling_random", "control of DARLING: clusters of the same sizes, assigned at random")
-def _darling_random(floor: float = 0.1) -> Objective:
-    return _of(Darling("retrieval", floor, shuffle=True), DrGrpo())
+def _darling_random(floor: float = 0.1, power: float = 1.0, norm: str = "own") -> Objective:
+    choice(("own", "equal"), norm=norm)
+    return _of(Darling("retrieval", floor, shuffle=True, power=power, equal_norm=norm == "equal"), DrGrpo())
 
 
 @register_objective(
@@ -145,7 +170,7 @@ def _kl_k1(beta: float = 1e-3) -> Objective:
 
 @register_objective("kl_cov", "KL-Cov: KL penalty on the tokens of highest covariance, no clip")
 def _kl_cov(fraction: float = 2e-3, coefficient: float = 1.0) -> Objective:
-    return _terms(KlCov(fraction, coefficient), clip=(math.inf, math.inf))
+    return _terms(KlCov(fraction, coefficient), clip=(math.inf, math.inf), min_updates=2)
 
 
 @register_objective("clip_cov", "Clip-Cov: no gradient for a random draw of tokens of high covariance, clip 1")
@@ -155,15 +180,9 @@ def _clip_cov(fraction: float = 2e-4, low: float = 1.0, high: float = 5.0) -> Ob
 
 @register_objective("clip_higher", "GRPO with a wider upper clip")
 def _clip_higher(low: float = 0.2, high: float = 0.28) -> Objective:
-    return _of_clip(low, high)
-
-
-def _of_clip(low: float, high: float) -> Objective:
-    return Objective("", "", Plain(), Grpo(), clip=(low, high))
+    return _terms(clip=(low, high), min_updates=2)
 
 
 def _outcome(key: str) -> str:
-    known = ("answer", "evidence", "retrieval", "query")
-    if key not in known:
-        raise ValueError(f"key must be one of {', '.join(known)}")
+    choice(("answer", "evidence", "retrieval", "query"), key=key)
     return key

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +14,7 @@ from ...retrieval_index.errors import BerrypickError
 from .groups import Groups
 from .ranges import at_least, positive
 
-__all__ = ["Darling", "Lexical", "MaxAtK", "MultiRlvr", "Plain", "Shape", "Vpo", "cluster_diversity", "linked_clusters"]
+__all__ = ["MaxAtK", "MultiRlvr", "Plain", "Shape", "Vpo"]
 
 
 class Shape(Protocol):
@@ -35,98 +32,6 @@ class Plain:
     def __call__(self, g: Groups) -> Tensor:
         """Returns the rewards, [Q, G]."""
         return g.rewards
-
-
-@dataclass(frozen=True)
-class Darling:
-    """DARLING (arXiv 2509.02534): reward times the share of the group outside the rollout's cluster.
-
-    r_i * max((n - |C(i)|) / (n - 1), floor). All rollouts are clustered, right and wrong ones. Differs from the paper:
-    a cluster is a set of rollouts that were shown the same passages, not the output of a learned classifier; `same`
-    can plug one in (`equivalence.py`). Use it with an estimate that only subtracts the mean.
-
-    Attributes:
-        key: rollouts with the same outcome of this key form a cluster.
-        floor: least factor.
-        same: if set, clusters are the transitive closure of same(a, b) over the outcomes of `key`.
-        shuffle: control: assigns clusters of the same sizes to the rollouts at random.
-    """
-
-    key: str = "retrieval"
-    floor: float = 0.1
-    same: Callable[[Hashable, Hashable], bool] | None = None
-    shuffle: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.floor <= 1:
-            raise ValueError(f"floor must lie in [0, 1], got {self.floor:g}")
-
-    def __call__(self, g: Groups) -> Tensor:
-        """Shaped rewards, [Q, G]; the factor of a group of one rollout is `floor`."""
-        diversity = cluster_diversity(g, self.key, self.same)
-        if self.shuffle:
-            order = [_generator(g, q, 11).permutation(g.size) for q in range(len(g.question_ids))]
-            diversity = diversity.gather(1, torch.from_numpy(np.stack(order)))
-        return g.rewards * diversity.clamp_min(self.floor)
-
-
-def cluster_diversity(g: Groups, key: str, same: Callable[[Hashable, Hashable], bool] | None = None) -> Tensor:
-    """(n - |C(i)|) / (n - 1) for each rollout, float64 [Q, G]; 0 where n = 1."""
-    rows = []
-    for outcomes in g.outcomes[key]:
-        labels: Sequence[Hashable] = outcomes if same is None else linked_clusters(outcomes, same)
-        sizes = Counter(labels)
-        rows.append([(g.size - sizes[label]) / max(g.size - 1, 1) for label in labels])
-    return torch.tensor(rows, dtype=torch.float64)
-
-
-def linked_clusters(items: Sequence[Hashable], same: Callable[[Hashable, Hashable], bool]) -> list[int]:
-    """Cluster labels by union-find over all pairs. As published, one false positive merges two clusters."""
-    parent = list(range(len(items)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    for i in range(len(items)):
-        for j in range(i):
-            if root(i) != root(j) and same(items[i], items[j]):
-                parent[root(i)] = root(j)
-    return [root(i) for i in range(len(items))]
-
-
-@dataclass(frozen=True)
-class Lexical:
-    """DARLING's lexical control: reward times the share of a rollout's n-grams that no other rollout of the group uses.
-
-    N-grams are of whitespace tokens over the rollout's joined queries. No floor; without an n-gram the share is 0.
-
-    Attributes:
-        n: words of an n-gram.
-    """
-
-    n: int = 4
-
-    def __post_init__(self) -> None:
-        at_least(1, n=self.n)
-
-    def __call__(self, g: Groups) -> Tensor:
-        """Shaped rewards, [Q, G]."""
-        shares = [_unseen_shares([_ngrams(queries, self.n) for queries in group]) for group in g.queries]
-        return g.rewards * torch.tensor(shares, dtype=torch.float64)
-
-
-def _ngrams(queries: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
-    words = " ".join(queries).lower().split()
-    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
-
-
-def _unseen_shares(group: Sequence[Counter[tuple[str, ...]]]) -> list[float]:
-    users = Counter(gram for own in group for gram in own)
-    return [
-        sum(count for gram, count in own.items() if users[gram] == 1) / own.total() if own else 0.0 for own in group
-    ]
 
 
 @dataclass(frozen=True)
@@ -183,7 +88,7 @@ class Vpo:
         vectors = _vectors(g)
         dims = vectors.shape[-1]
         weights = np.stack(
-            [_generator(g, q, 13).dirichlet([self.alpha] * dims, self.num_weights) for q in range(len(vectors))]
+            [g.generator(q, 13).dirichlet([self.alpha] * dims, self.num_weights) for q in range(len(vectors))]
         )
         return torch.einsum("qkd,qgmd->qgkm", torch.from_numpy(weights), vectors).amax(-1).mean(-1)
 
@@ -210,8 +115,3 @@ def _vectors(g: Groups) -> Tensor:
     if g.vectors is None:
         raise BerrypickError("this objective needs reward vectors; use it where episodes have evidence and answers")
     return g.vectors
-
-
-def _generator(g: Groups, question: int, purpose: int) -> np.random.Generator:
-    """Random draws for one group; they depend on step and question, not on the rest of the batch."""
-    return np.random.default_rng((g.seed, purpose, zlib.crc32(g.question_ids[question].encode())))

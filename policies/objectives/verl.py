@@ -19,7 +19,17 @@ from .registry import get_objective
 
 __all__ = ["REWARD_ONLY", "register_in_verl", "verl_estimator"]
 
-REWARD_ONLY = ("grpo", "dr_grpo", "rloo", "maxrl", "pass_at_k", "max_at_k")
+REWARD_ONLY = (
+    "grpo",
+    "dr_grpo",
+    "rloo",
+    "maxrl",
+    "pass_at_k",
+    "pass_mix",
+    "max_at_k",
+    "correct_only",
+    "unsolved_only",
+)
 """Objectives that need only the scalar reward."""
 
 Estimator = Callable[..., tuple[Tensor, Tensor]]

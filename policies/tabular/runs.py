@@ -38,6 +38,7 @@ class TabularConfig:
         ks: values of k for pass@k; the largest is also the group size of breadth.
         checkpoints: steps at which to measure; step 0 and the last step are always measured.
         seed: of the run.
+        epochs: updates per step, on the same rollouts.
 
     Raises:
         BerrypickError: a number is out of range.
@@ -54,10 +55,12 @@ class TabularConfig:
     ks: tuple[int, ...] = (1, 2, 4, 8, 16)
     checkpoints: tuple[int, ...] = (10, 20, 40, 80, 120, 160)
     seed: int = 0
+    epochs: int = 1
 
     def __post_init__(self) -> None:
         at_least(0, {"steps": self.steps, "learning_rate": self.learning_rate})
-        at_least(1, {"questions_per_step": self.questions_per_step, "group_size": self.group_size})
+        for name in ("questions_per_step", "group_size", "epochs"):
+            at_least(1, {name: getattr(self, name)})
         at_least(1, {"each k of ks": min(self.ks, default=0)})
         at_least(0, {"each of checkpoints": min(self.checkpoints, default=0)})
         check_seeds([self.seed])
@@ -117,6 +120,7 @@ def train_tabular(config: TabularConfig) -> TabularRun:
         group_size=config.group_size,
         learning_rate=config.learning_rate,
         steps=config.steps,
+        epochs=config.epochs,
         checkpoints=tuple(wanted),
     )
     logits_at = train_table(logits, train, watched, table, seed=config.seed)

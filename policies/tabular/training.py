@@ -79,6 +79,7 @@ class Batch:
         all_log_probs: [decisions, kinds], -inf for kinds already tried.
         episode: int64 [decisions], index of each decision's episode.
         seed: of the step.
+        updates: on these episodes.
     """
 
     world: KindWorld
@@ -90,6 +91,7 @@ class Batch:
     all_log_probs: Tensor
     episode: Tensor
     seed: int
+    updates: int = 1
 
 
 Loss = Callable[[Batch], Tensor]
@@ -184,9 +186,8 @@ def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, ste
     played = _play_groups(world, chances, questions, config.group_size, generator, sets=sets)
     all_log_probs, chosen, episode = log_probs_of(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
-    return Batch(
-        world, questions, played, rewards, chosen, chosen.detach(), all_log_probs, episode, seed * 100_003 + step
-    )
+    step_seed, old = seed * 100_003 + step, chosen.detach()
+    return Batch(world, questions, played, rewards, chosen, old, all_log_probs, episode, step_seed, config.epochs)
 
 
 def _play_groups(

@@ -15,7 +15,7 @@ from ..language.batches import MicroBatch, identical_rows, log_probs_of, micro_b
 from ..language.model import LanguageModelPolicy
 from ..objectives.groups import groups_of
 from ..objectives.losses import StepTokens, TokenBatch
-from ..objectives.objective import Objective, RlState
+from ..objectives.objective import Objective, RlState, warn_if_idle
 from .distributed import ONE_PROCESS, Processes, share
 from .rl_config import RlConfig
 from .step_rows import StepRows, step_rows
@@ -58,6 +58,8 @@ def rl_update(
     Raises:
         NonFiniteLossError: `state` is unchanged, weights and optimizer are as before the update that failed.
     """
+    if step == 0 and processes.rank == 0:
+        warn_if_idle(objective, config.epochs * config.mini_batches)
     state = state or RlState()
     rewards = groups_of(groups, config.step_seed(step))
     advantages = objective.advantages(rewards, state.counts)

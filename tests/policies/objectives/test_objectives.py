@@ -15,18 +15,25 @@ import pytest
 import torch
 from berrypick.policies.objectives import OBJECTIVES, Groups, OutcomeCounts, get_objective
 from berrypick.policies.objectives.bonuses import Batch, Bonus, Shuffled, Ucb, UcbCon, UcbMean
-from berrypick.policies.objectives.estimates import DrGrpo, Estimate, Gdpo, Grpo, MaxRl, PassAtK, Rloo
-from berrypick.policies.objectives.shapes import (
+from berrypick.policies.objectives.diversity import (
     Darling,
+    DarlingAdditive,
     Lexical,
-    MaxAtK,
-    MultiRlvr,
-    Plain,
-    Shape,
-    Vpo,
     cluster_diversity,
     linked_clusters,
 )
+from berrypick.policies.objectives.estimates import (
+    CorrectOnly,
+    DrGrpo,
+    Estimate,
+    Gdpo,
+    Grpo,
+    MaxRl,
+    Rloo,
+    UnsolvedOnly,
+)
+from berrypick.policies.objectives.pass_at_k import PassAtK, PassMix
+from berrypick.policies.objectives.shapes import MaxAtK, MultiRlvr, Plain, Shape, Vpo
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,6 +193,19 @@ def test_gdpo_averages_standardised_dimensions() -> None:
     torch.testing.assert_close(Gdpo()(g, g.rewards), (first + second) / 2)
 
 
+def test_gdpo_with_batch_norm_divides_by_the_spread_over_all_groups() -> None:
+    vectors = torch.tensor([[[1.0], [0.0]], [[0.0], [0.0]]], dtype=torch.float64)[:, :, None, :]
+    g = Groups(("a", "b"), torch.zeros(2, 2, dtype=torch.float64), vectors=vectors)
+    # The first group's values are +-.5 / .7071; the second is flat. Over all four: mean 0, spread sqrt(1 / 3).
+    assert Gdpo(epsilon=0)(g, g.rewards).flatten().tolist() == pytest.approx([0.5**0.5, -(0.5**0.5), 0, 0])
+    assert Gdpo(epsilon=0, batch_norm=True)(g, g.rewards).flatten().tolist() == pytest.approx(
+        [1.5**0.5, -(1.5**0.5), 0, 0]
+    )
+    flat = dataclasses.replace(g, vectors=torch.ones_like(vectors))
+    assert not Gdpo(batch_norm=True)(flat, g.rewards).any()
+    assert get_objective("gdpo:batch_norm=true").estimate == Gdpo(batch_norm=True)
+
+
 def test_lexical_counts_the_ngrams_no_sibling_uses() -> None:
     queries = [("a b c d", "e"), ("a b c d",), ("x y",), ("a b c d e f",)]
     g = group([1.0, 1.0, 1.0, 2.0], queries=queries)
@@ -267,11 +287,25 @@ def test_counts_survive_json_whatever_the_outcome() -> None:
 
 # ---- identities of all of them
 
-ESTIMATES: list[Estimate] = [Grpo(), Grpo(population=True), DrGrpo(), Rloo(), PassAtK(3), MaxRl(), Gdpo()]
+CENTRED: list[Estimate] = [
+    Grpo(),
+    Grpo(population=True),
+    DrGrpo(),
+    Rloo(),
+    PassAtK(3),
+    PassAtK(3, divided=False),
+    MaxRl(),
+    Gdpo(),
+    Gdpo(batch_norm=True),
+    UnsolvedOnly(2),
+]
+ESTIMATES: list[Estimate] = [*CENTRED, PassMix(0.5, 3), CorrectOnly()]
 SHAPES: list[Shape] = [
     Plain(),
     Darling("answer"),
     Darling("answer", same=lambda a, b: a == b),
+    Darling("answer", power=2.5),
+    DarlingAdditive(key="answer"),
     Lexical(2),
     Vpo(),
     MultiRlvr(),
@@ -311,7 +345,7 @@ def test_everything_is_finite_and_follows_a_permutation_of_the_group(items: list
 @given(GROUP)
 def test_centred_estimates_and_ucb_mean_sum_to_zero(items: list) -> None:
     g = random_group(items)
-    for estimate in ESTIMATES:
+    for estimate in CENTRED:
         assert float(estimate(g, g.rewards).sum()) == pytest.approx(0, abs=1e-5)
     assert float(UcbMean()(g, seen()).sum()) == pytest.approx(0, abs=1e-9)
 
@@ -350,7 +384,7 @@ def test_every_registered_objective_gives_finite_advantages(name: str) -> None:
     assert objective.name == name
     assert objective.summary
     vectors = torch.rand(8, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    g = dataclasses.replace(PUBLISHED, vectors=vectors[None])
+    g = dataclasses.replace(group([1.0] + [0.0] * 7, ANSWERS), vectors=vectors[None])
     base, bonus = objective.advantages(g, OutcomeCounts())
     assert base.shape == bonus.shape == (1, 8)
     assert base.isfinite().all()
@@ -388,6 +422,14 @@ def test_a_wrong_spec_names_the_cure(spec: str, message: str) -> None:
     [
         ("grpo:epsilon=-1", "epsilon must be at least 0"),
         ("pass_at_k:k=0", "k must be at least 1"),
+        ("pass_at_k:std=batch", "std must be one of group, none"),
+        ("pass_mix:weight=1.5", "weight must lie in [0, 1]"),
+        ("pass_mix:weight=nan", "weight must lie in [0, 1]"),
+        ("pass_mix:k=0", "k must be at least 1"),
+        ("unsolved_only:most=0", "most must be at least 1"),
+        ("darling:power=-1", "power must be at least 0"),
+        ("darling_additive:weight=-1", "weight must be at least 0"),
+        ("darling_random:norm=same", "norm must be one of own, equal"),
         ("max_at_k:k=0", "k must be at least 1"),
         ("max_at_k:k=-1", "k must be at least 1"),
         ("lexical:n=0", "n must be at least 1"),
@@ -419,6 +461,7 @@ def test_an_option_outside_its_range_is_refused_with_the_range(spec: str, messag
     ("name", "rewards", "message"),
     [
         ("pass_at_k", [0.5, 1.0], "rewards of 0 or 1"),
+        ("pass_mix", [0.5, 1.0], "pass_mix needs rewards of 0 or 1; choose reward=em, or the objective max_at_k"),
         ("maxrl", [-1.0, 1.0], "at least 0"),
         ("gdpo", [0.0, 1.0], "vectors"),
     ],

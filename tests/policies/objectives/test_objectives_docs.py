@@ -31,7 +31,7 @@ def test_the_page_runs() -> None:
 
 def test_every_shipped_part_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for name in ("shapes", "estimates", "bonuses", "terms"):
+    for name in ("shapes", "diversity", "estimates", "pass_at_k", "bonuses", "terms"):
         module = sys.modules[f"berrypick.policies.objectives.{name}"]
         parts = [part for part in module.__all__ if part[0].isupper() and part not in {"Shape", "Estimate", "Bonus"}]
         missing = [part for part in parts if f"`{part}`" not in text and part not in {"OutcomeCounts", "TokenTerm"}]
