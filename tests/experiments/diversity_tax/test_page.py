@@ -74,7 +74,7 @@ def test_a_published_row_is_reproduced_from_its_cell(row, tmp_path):
 
 
 def _taken_over(tmp_path, given, **changes):
-    settings = {"scale": "full", "num_seeds": 24, "only": "language/*/seed-00", "given": given, **changes}
+    settings = {"scale": "full", "num_seeds": 24, "only": "language/*/world-00", "given": given, **changes}
     return run_experiment(EXPERIMENT, tmp_path / "run", **settings)
 
 
