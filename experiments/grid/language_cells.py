@@ -60,7 +60,8 @@ class LanguageGrid:
     first_world: int = FIRST_WORLD
 
     def cells(self, num_seeds: int) -> list[Cell]:
-        """One cell per objective, preset and world."""
+        """One cell per objective, preset and world; two worlds at a time, so that two workers do not wait for one SFT."""
+        worlds = range(min(num_seeds, self.max_seeds))
         return [
             Cell(
                 f"language/{preset}/{arm}/world-{seed:02d}",
@@ -80,9 +81,10 @@ class LanguageGrid:
                     "read_samples": self.read_samples,
                 },
             )
-            for seed in range(min(num_seeds, self.max_seeds))
+            for first in worlds[::2]
             for arm, objective in self.arms.items()
-            for preset in self.presets  # innermost, so that two workers do not wait for the same SFT
+            for preset in self.presets
+            for seed in worlds[first : first + 2]
         ]
 
 

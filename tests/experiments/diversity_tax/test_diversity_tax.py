@@ -144,9 +144,10 @@ def test_the_full_scale_adds_language_models_in_8_worlds():
     assert len({cell.key for cell in full}) == len(full)
     added = full[len(small) :]
     assert [cell.key for cell in added[:4]] == [
-        f"language/priced/{arm}/world-00" for arm in ("dr_grpo", "darling", "pass_mix", "pass_at_k")
+        f"language/priced/{arm}/world-0{world}" for arm in ("dr_grpo", "darling") for world in range(2)
     ]
     assert len(added) == 32
+    assert {cell.config["arm"] for cell in added} == {"dr_grpo", "darling", "pass_mix", "pass_at_k"}
     worlds = {(cell.config["seed"], cell.config["world_seed"]) for cell in added}
     assert worlds == {(seed, 1000 + seed) for seed in range(8)}
     assert {cell.config["training_questions"] for cell in added} == {4096}
