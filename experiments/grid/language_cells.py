@@ -60,7 +60,7 @@ class LanguageGrid:
     first_world: int = FIRST_WORLD
 
     def cells(self, num_seeds: int) -> list[Cell]:
-        """One cell per objective, preset and world; two worlds at a time, so that two workers do not wait for one SFT."""
+        """One cell per objective, preset and world; two worlds at a time, so that two workers share no SFT."""
         worlds = range(min(num_seeds, self.max_seeds))
         return [
             Cell(
