@@ -102,10 +102,12 @@ EXPERIMENT = DiversityTax(
     control_steps=(*range(10), *range(10, 20, 2), *range(20, 40, 5), *range(40, 80, 10), *range(80, 201, 20)),
     smoke_conditions=(Condition("free", "diverse"), Condition("priced", "diverse"), _ANSWERS),
     language=LanguageGrid(
-        presets=("free", "priced"),
+        presets=("priced",),
         arms={
-            name: ARMS[name].objective.format(f"{ARMS[name].middle[0]:g}")
-            for name in ("grpo", "dr_grpo", "darling", "batch", "entropy", "pass_at_k")
+            "dr_grpo": "dr_grpo",
+            "darling": ARMS["darling"].objective.format(f"{ARMS['darling'].middle[0]:g}"),
+            "pass_mix": "pass_mix:weight=0.5,k=4",
+            "pass_at_k": "pass_at_k:k=2,std=none",
         },
     ),
     figure_prefix="tax",

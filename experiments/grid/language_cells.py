@@ -1,8 +1,12 @@
-"""Cells of language models: the tiny policy is trained by SFT, then RL, and measured on the way; all resumable."""
+"""Cells of language models: a World each, SFT and then RL of the tiny policy, measured on the way; all resumable.
+
+The World is the unit: a replicate has a World of its own, whose questions no other replicate sees. SFT is trained once
+for each World and shared by its arms. A cell keeps the state tables of its checkpoints, from which every value in the
+population follows, and the tables of its questions at the end, so that no later analysis needs the weights.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +16,19 @@ from filelock import FileLock
 
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
-from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
-from ..measures.summary import summarize
-from ..runs.evaluation import evaluate
 from ..runs.recipes import world_rl, world_sft
-from ..runs.run_folder import write_json
 from ..runs.training import train
+from ..runs.training_config import EnvArgument
 from .experiment import Cell, CellResult
+from .language_states import measure_checkpoint, measure_greedy
 
-__all__ = ["LanguageGrid", "run_language_cell"]
+__all__ = ["FIRST_WORLD", "LanguageGrid", "run_language_cell"]
 
 ENV = "berrypick/World-v0"
-MAX_ROWS = 512
-KS = (1, 2, 4, 8, 16)
+
+FIRST_WORLD = 1000
+"""World seed of the first replicate; the default World of the environment, seed 0, is in no grid."""
 
 
 @dataclass(frozen=True)
@@ -35,46 +38,57 @@ class LanguageGrid:
     Attributes:
         presets: of the World.
         arms: name -> spec of the objective.
-        max_seeds: no more seeds are run, whatever `--seeds` says.
+        max_seeds: no more worlds are run, whatever `--seeds` says.
         checkpoints: RL steps at which the policy is measured; 0 is the start.
         sft_steps: updates on demonstrations.
-        questions: test questions.
+        training_questions: of each World. A few hundred would have frequencies of their own that a policy learns.
+        questions: test questions, for direct measures and for reading states.
         samples: rollouts per test question.
+        read_samples: how many of these are read, see `read_kinds`.
+        first_world: World seed of replicate 0; replicate i has World seed first_world + i and training seed i.
     """
 
     presets: tuple[str, ...]
     arms: Mapping[str, str]
     max_seeds: int = 8
-    checkpoints: tuple[int, ...] = (0, 10, 20, 40, 80, 200)
+    checkpoints: tuple[int, ...] = (0, 20, 40, 80, 200)
     sft_steps: int = 520
-    questions: int = 512
-    samples: int = 16
+    training_questions: int = 4096
+    questions: int = 256
+    samples: int = 8
+    read_samples: int = 4
+    first_world: int = FIRST_WORLD
 
     def cells(self, num_seeds: int) -> list[Cell]:
-        """One cell per objective, preset and seed."""
+        """One cell per objective, preset and world; two worlds at a time, so that two workers share no SFT."""
+        worlds = range(min(num_seeds, self.max_seeds))
         return [
             Cell(
-                f"language/{preset}/{arm}/seed-{seed:02d}",
+                f"language/{preset}/{arm}/world-{seed:02d}",
                 {
                     "policy": "language model",
                     "preset": preset,
                     "arm": arm,
                     "objective": objective,
                     "seed": seed,
+                    "world_seed": self.first_world + seed,
+                    "training_questions": self.training_questions,
                     "sft_steps": self.sft_steps,
                     "steps": self.checkpoints[-1],
                     "checkpoints": list(self.checkpoints),
                     "questions": self.questions,
                     "samples": self.samples,
+                    "read_samples": self.read_samples,
                 },
             )
-            for seed in range(min(num_seeds, self.max_seeds))
+            for first in worlds[::2]
             for arm, objective in self.arms.items()
-            for preset in self.presets  # innermost, so that two workers do not wait for the same SFT
+            for preset in self.presets
+            for seed in worlds[first : first + 2]
         ]
 
 
-class _Evaluating:
+class _Measuring:
     """A training view that measures the policy at chosen RL steps, or reads what was measured there before."""
 
     def __init__(self, config: Mapping[str, Any], policy: LanguageModelPolicy, task: Task, work: Path) -> None:
@@ -88,84 +102,62 @@ class _Evaluating:
         if step in self._config["checkpoints"]:
             self.measure(step)
 
-    def measure(self, step: int) -> dict[str, float]:
-        """The measures of the policy at this step: computed now, or read from disk."""
+    def measure(self, step: int) -> dict[str, Any]:
+        """What `measure_checkpoint` says of the policy at this step: computed now, or read from disk."""
+        path = self._work / f"measures-{step:04d}.json"
         name = f"{self._config['objective']}-{step}"
-        return _measured(self._work / f"measures-{step:04d}.json", self._policy, self._task, self._config, name, step)
-
-
-def _measured(
-    path: Path,
-    policy: LanguageModelPolicy,
-    task: Task,
-    config: Mapping[str, Any],
-    name: str,
-    step: int,
-    *,
-    greedy: bool = False,
-) -> dict[str, float]:
-    """The measures stored in a file, which is written first if it does not exist."""
-    if not path.is_file():
-        records = evaluate(
-            policy,
-            task,
-            split="test",
-            num_questions=config["questions"],
-            num_samples=1 if greedy else config["samples"],
-            sampling=Sampling(temperature=0.0 if greedy else 1.0, max_new_tokens=32),
-            seed=config["seed"],
-            policy_id=name,
-            checkpoint_step=step,
-            max_rows=MAX_ROWS,
-        )
-        found = summarize(records, ks=(1,) if greedy else KS)["measures"]
-        write_json(path, {name: estimate["value"] for name, estimate in found.items()})
-    return _read(path)
-
-
-def _read(path: Path) -> dict[str, float]:
-    values: dict[str, float] = json.loads(path.read_text())
-    return values
+        return measure_checkpoint(path, self._policy, self._task, self._config, name, step)
 
 
 def run_language_cell(cell: Cell, work: Path) -> CellResult:
-    """SFT, shared by the objectives of a seed, then RL with an evaluation at every checkpoint.
+    """SFT, shared by the objectives of a world, then RL with a measurement at every checkpoint.
 
     Args:
         cell: from `LanguageGrid.cells`.
         work: the cell's own folder; an interrupted cell resumes from its newest checkpoint.
 
     Returns:
-        {"checkpoints": {step: measures}, "temperatures": {"0": measures of one greedy episode per question}}, names as
-        in `measures/summary.py`.
+        {"checkpoints": {step: {measure: value}}, "states": {step: table}, "information": {step: {name: value}},
+        "question_tables": text, of the last checkpoint, "temperatures": {"0": measures of one greedy episode per
+        question}}; see `measure_checkpoint`. `decode_states` and `decode_questions` read the tables.
     """
     config = cell.config
-    arguments = {"preset": config["preset"], "index": "bm25s"}
+    arguments: dict[str, EnvArgument] = {
+        "preset": config["preset"],
+        "world_seed": config["world_seed"],
+        "num_train": config["training_questions"],
+        "num_validation": 0,
+        "num_test": config["questions"],
+        "index": "bm25s",
+    }
     task = make_task(ENV, **arguments)
-    shared = work.parent.parent / "sft" / f"seed-{config['seed']:02d}"
+    shared = work.parent.parent / "sft" / work.name
     shared.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(shared.with_suffix(".lock")):  # the objectives of a seed may run side by side
-        policy = load_language_model(str(_imitated(config, arguments, shared)))
-        first = _measured(shared / "measures-0000.json", policy, task, config, "sft", 0)
-    view = _Evaluating(config, policy, task, work)
+    with FileLock(shared.with_suffix(".lock")):  # the objectives of a world may run side by side
+        policy = load_language_model(str(_imitated(config, arguments, task, shared)))
+        first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
+    view = _Measuring(config, policy, task, work)
     run = world_rl(arguments, start="sft", objective=config["objective"], steps=config["steps"], seed=config["seed"])
     train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
     steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
-    greedy = _measured(
-        work / "greedy.json", policy, task, config, f"{config['objective']}-greedy", steps[-1], greedy=True
-    )
+    name = f"{config['objective']}-greedy"
+    greedy = measure_greedy(work / "greedy.json", policy, task, config, name, steps[-1])
+    found = {"0": first, **{str(step): view.measure(step) for step in steps}}
     return {
-        "checkpoints": {"0": first, **{str(step): view.measure(step) for step in steps}},
+        "checkpoints": {step: one["measures"] for step, one in found.items()},
+        "states": {step: one["states"] for step, one in found.items()},
+        "information": {step: one["information"] for step, one in found.items()},
+        "question_tables": found[str(steps[-1])]["question_tables"],
         "temperatures": {"0": greedy},
     }
 
 
-def _imitated(config: Mapping[str, Any], arguments: dict[str, Any], out: Path) -> Path:
-    """Checkpoint of the SFT policy of this preset and seed."""
+def _imitated(config: Mapping[str, Any], arguments: dict[str, EnvArgument], task: Task, out: Path) -> Path:
+    """Checkpoint of the SFT policy of this preset and world."""
     seed, steps = config["seed"], config["sft_steps"]
     run = world_sft(arguments, steps=steps, seed=seed)
     done = (out / "config.json").is_file()
-    train(run, load_language_model("tiny", seed=seed), make_task(ENV, **arguments), out, resume=done)
+    train(run, load_language_model("tiny", seed=seed), task, out, resume=done)
     found = latest_checkpoint(out / "checkpoints")
     assert found is not None
     return found

@@ -20,8 +20,13 @@ _PLANNED, _PLANNED_K = "pass@1_plan", f"pass@{FRONTIER_K}_plan"
 LANGUAGE_MEASURES = (
     _PLANNED, "give_up_loss", "execution_loss", "pass@1", f"pass@{FRONTIER_K}", _PLANNED_K, "breadth", "kind_entropy",
     "query_token_entropy", "query_sequence_entropy", "semantic_query_entropy", "policy_tokens",
+    "pass@1_population", f"pass@{FRONTIER_K}_population", "breadth_population", "kind_entropy_population",
+    "forgotten_population", "uniform_population", "kind_information_logits", "outside_kind_words",
 )  # fmt: skip
-_ALONG = (_PLANNED, _PLANNED_K, "breadth", "kind_entropy", "query_token_entropy")
+_ALONG = (
+    _PLANNED, _PLANNED_K, "breadth", "kind_entropy", "query_token_entropy", "pass@1_population",
+    f"pass@{FRONTIER_K}_population",
+)  # fmt: skip
 
 BROKEN = 0.05
 """Most pass@1 that may be lost to giving up and wrong execution while the plan still describes the policy."""
@@ -65,7 +70,8 @@ def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> Report:
         "greedy": estimate_row([_greedy(one, seed) for seed in one.seeds]),
         "trajectory": trajectory(one, _ALONG, one.steps),
     }
-    found = compare_arm(grid, "language model", condition, arm)
+    # A spec may be run before the experiment has an arm of its name, which would say what its control is.
+    found = compare_arm(grid, "language model", condition, arm) if arm in grid.arms else None
     if found is not None and found.control_series.seeds:
         row["control"] = found.control
         row["difference"] = {name: estimate_row(found.of(name)) for name in LANGUAGE_MEASURES}

@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .batches import MicroBatch, TokenRows, log_probs_of, log_probs_of_rows, micro_batches
+    from .batches import MicroBatch, TokenRows, log_probs_of, log_probs_of_rows, logits_of, micro_batches
     from .encoding import encode, encode_episode, encode_prompt
     from .episode_rows import rows_of, within_window
     from .interpolation import interpolate
+    from .kind_words import kind_tokens, read_kinds
     from .lora import with_lora
     from .model import LanguageModelPolicy, find_device, load_language_model
     from .session import LanguageModelSession, sample_tokens
@@ -28,10 +29,13 @@ __all__ = [
     "encode_prompt",
     "find_device",
     "interpolate",
+    "kind_tokens",
     "load_language_model",
     "log_probs_of",
     "log_probs_of_rows",
+    "logits_of",
     "micro_batches",
+    "read_kinds",
     "rows_of",
     "sample_tokens",
     "tiny_model",
@@ -52,10 +56,13 @@ _SUBMODULES = {
     "encode_prompt": "encoding",
     "find_device": "model",
     "interpolate": "interpolation",
+    "kind_tokens": "kind_words",
     "load_language_model": "model",
     "log_probs_of": "batches",
     "log_probs_of_rows": "batches",
+    "logits_of": "batches",
     "micro_batches": "batches",
+    "read_kinds": "kind_words",
     "rows_of": "episode_rows",
     "sample_tokens": "session",
     "tiny_model": "tiny",

@@ -21,6 +21,7 @@ __all__ = [
     "identical_rows",
     "log_probs_of",
     "log_probs_of_rows",
+    "logits_of",
     "micro_batches",
     "used_length",
 ]
@@ -132,16 +133,22 @@ def log_probs_of(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient:
     Returns:
         Two tensors [N] in nats, in row-major order of `batch.policy`.
     """
-    context, targets = batch.ids[:, :-1], batch.ids[:, 1:][batch.policy]
+    targets = batch.ids[:, 1:][batch.policy]
+    return token_log_probs(logits_of(model, batch), targets, entropy_gradient=entropy_gradient)
+
+
+def logits_of(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """The logits that each policy token was predicted from, [N, vocab], in row-major order of `batch.policy`."""
+    context = batch.ids[:, :-1]
     causal: Any = below_lora(model)
     separation = _separation(batch, causal)
     sharded = hasattr(causal, "unshard")  # FSDP gathers weights in the whole model's forward only
     if causal.config.model_type in _PLAIN_HEAD and not sharded:
         hidden = causal.base_model(input_ids=context, use_cache=False, **separation).last_hidden_state
-        logits = causal.get_output_embeddings()(hidden[batch.policy])
+        logits: Tensor = causal.get_output_embeddings()(hidden[batch.policy])
     else:
         logits = causal(input_ids=context, use_cache=False, **separation).logits[batch.policy]
-    return token_log_probs(logits, targets, entropy_gradient=entropy_gradient)
+    return logits
 
 
 def log_probs_of_rows(model: PreTrainedModel, data: TokenRows, max_tokens: int) -> list[tuple[Tensor, Tensor]]:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from .histories import Population, State, StateTable, history_values, population_of
 from .kinds import KindWorld, kind_probabilities, play
 from .losses import objective_loss
+from .readings import KindReading, pool, state_information
 from .runs import TabularConfig, TabularRun, train_tabular
 from .training import TableConfig, imitate, train_table
 from .values import RowTable, exact_values
 
 __all__ = [
+    "KindReading",
     "KindWorld",
+    "Population",
     "RowTable",
+    "State",
+    "StateTable",
     "TableConfig",
     "TabularConfig",
     "TabularRun",
     "exact_values",
+    "history_values",
     "imitate",
     "kind_probabilities",
     "objective_loss",
     "play",
+    "pool",
+    "population_of",
+    "state_information",
     "train_table",
     "train_tabular",
 ]

@@ -12,7 +12,7 @@ from ...envs.world.availability import population_tables
 from ...envs.world.config import WorldConfig
 from .kinds import KindWorld
 
-__all__ = ["GROUP_SIZE", "RowTable", "exact_values", "row_success"]
+__all__ = ["GROUP_SIZE", "Flow", "RowTable", "exact_values", "flow_values", "row_success"]
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class RowTable:
 
 
 @dataclass(frozen=True, slots=True)
-class _Flow:
+class Flow:
     """Probabilities of one episode of each row.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Flow:
     searches: Array
 
 
-def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = False) -> _Flow:
+def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = False) -> Flow:
     """Propagates probability mass through the states, from most queries left to none.
 
     `mass` [queries left, hop (hops = done), set of tried kinds, rows] is the probability of reaching a state. Queries
@@ -125,7 +125,7 @@ def _flow(table: RowTable, probabilities: Array, budget: int, *, sets: bool = Fa
         _end_sets(table, mass[:, hops - 1], answers)
         success = answers[:, 1:].sum(1)
     answers[:, 0] = 1 - success
-    return _Flow(success, found, first, answers, searches)
+    return Flow(success, found, first, answers, searches)
 
 
 def _end_sets(table: RowTable, mass: Array, answers: Array) -> None:
@@ -177,6 +177,21 @@ def exact_values(
         choice@24_searches, the same for as many episodes as make 24 queries.
     """
     flow = _flow(table, probabilities, budget, sets=sets)
+    values = flow_values(table, flow, ks, group_size)
+    if num_answers > 1:
+        values |= _answer_values(table.weights, flow, ks)
+    return values, flow.success
+
+
+def flow_values(table: RowTable, flow: Flow, ks: Sequence[int], group_size: int = GROUP_SIZE) -> dict[str, float]:
+    """pass@k, breadth, kind_entropy, kind_information and searches as `exact_values` defines them.
+
+    Args:
+        table: the questions.
+        flow: probabilities of one episode of each row.
+        ks: values of k for pass@k.
+        group_size: rollouts of a group in the measure of breadth.
+    """
     values = {f"pass@{k}": float(table.weights @ (1 - (1 - flow.success) ** k)) for k in ks}
     covered = (table.present.sum(2) > 0).all(1)
     if covered.any():
@@ -185,16 +200,14 @@ def exact_values(
         values["breadth"] = float(table.weights[covered] @ share / table.weights[covered].sum())
     values["kind_entropy"], values["kind_information"] = _kind_entropies(table.weights, flow.first)
     values["searches"] = float(table.weights @ flow.searches)
-    if num_answers > 1:
-        values |= _answer_values(table.weights, flow, ks)
-    return values, flow.success
+    return values
 
 
 EQUAL_SEARCHES = 24
 """Number of queries at which to compare arms with and without sets: 8 episodes of 3."""
 
 
-def _answer_values(weights: Array, flow: _Flow, ks: Sequence[int]) -> dict[str, float]:
+def _answer_values(weights: Array, flow: Flow, ks: Sequence[int]) -> dict[str, float]:
     searches = float(weights @ flow.searches)
     out: dict[str, float] = {}
     for name, k in (*((str(k), k) for k in ks), (f"{EQUAL_SEARCHES}_searches", EQUAL_SEARCHES / searches)):

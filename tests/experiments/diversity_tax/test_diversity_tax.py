@@ -19,6 +19,7 @@ from berrypick.experiments.grid.arms import ARMS
 from berrypick.experiments.grid.cell_store import load_results
 from berrypick.experiments.grid.comparison import avoidable_tax
 from berrypick.experiments.grid.experiment import Results
+from berrypick.experiments.grid.language_cells import LanguageGrid
 from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.series import (
     Series,
@@ -28,7 +29,8 @@ from berrypick.experiments.grid.series import (
 from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.report.format import signed
 
-language_cells = EXPERIMENT.language.cells
+SIX_ARMS = ("grpo", "dr_grpo", "darling", "batch", "entropy", "pass_at_k")
+language_cells = LanguageGrid(presets=("free", "priced"), arms={name: ARMS[name].objective for name in SIX_ARMS}).cells
 RESULTS = Path(__file__).resolve().parents[3] / "results" / "diversity_tax"
 
 
@@ -137,11 +139,18 @@ def test_an_unknown_experiment_and_an_unknown_cell_name_the_nearest(arguments, n
     assert near in capsys.readouterr().err
 
 
-def test_the_full_scale_adds_96_language_model_cells_of_8_seeds():
-    assert len(language_cells(8)) == 96
-    full, small = EXPERIMENT.cells("full", 8), EXPERIMENT.cells("small", 8)
-    assert len(full) - len(small) == 96
+def test_the_full_scale_adds_language_models_in_8_worlds():
+    full, small = EXPERIMENT.cells("full", 24), EXPERIMENT.cells("small", 24)
     assert len({cell.key for cell in full}) == len(full)
+    added = full[len(small) :]
+    assert [cell.key for cell in added[:4]] == [
+        f"language/priced/{arm}/world-0{world}" for arm in ("dr_grpo", "darling") for world in range(2)
+    ]
+    assert len(added) == 32
+    assert {cell.config["arm"] for cell in added} == {"dr_grpo", "darling", "pass_mix", "pass_at_k"}
+    worlds = {(cell.config["seed"], cell.config["world_seed"]) for cell in added}
+    assert worlds == {(seed, 1000 + seed) for seed in range(8)}
+    assert {cell.config["training_questions"] for cell in added} == {4096}
 
 
 def test_configurations_survive_json():
@@ -224,6 +233,7 @@ def language_results(cells, **changes):
             "breadth": 0.8 + tax,
             "give_up_loss": 0.0,
             "execution_loss": 0.01,
+            "pass@1_population": 0.56 - tax,
         }
         start = {**last, "pass@1_plan": 0.5, "breadth": 0.9}
         last |= changes.get(cell.config["arm"], {}) if cell.config["seed"] < 2 else {}
@@ -252,7 +262,7 @@ def verdicts_of(report):
 def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_said_first(smoke):
     cells = language_cells(8)
     results = language_results(cells)
-    lost = next(cell.key for cell in cells if "free/darling/seed-03" in cell.key)
+    lost = next(cell.key for cell in cells if "free/darling/world-03" in cell.key)
     results.done.pop(lost)
     results.failed[lost] = "RuntimeError: diverged"
     report = language_report(results, cells)
@@ -267,6 +277,9 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
     assert darling["control"] == "dr_grpo"
     assert darling["difference"]["pass@1_plan"]["value"] == pytest.approx(-0.05, abs=1e-3)
     assert darling["greedy"]["value"] == pytest.approx(0.6)
+    assert darling["measures"]["pass@1_population"]["value"] == pytest.approx(0.51)
+    assert darling["difference"]["pass@1_population"]["value"] == pytest.approx(-0.05)
+    assert darling["measures"]["pass@8_population"] is None  # these cells lack it
     # the control had .85 of breadth half way from .5 at .9 to .55 at .8
     assert darling["matched"]["value"] == pytest.approx(0.5 - 0.525, abs=0.005)
     assert darling["frontier_distance"]["value"] > 0
@@ -291,7 +304,7 @@ def test_language_model_cells_enter_tables_and_verdicts_and_a_disagreement_is_sa
 def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
     cells = language_cells(8)
     results = language_results(cells)
-    last = next(cell.key for cell in cells if "entropy/seed-07" in cell.key)
+    last = next(cell.key for cell in cells if "entropy/world-07" in cell.key)
     results.done.pop(last)
     results.not_run.append(last)
     report = language_report(results, cells)

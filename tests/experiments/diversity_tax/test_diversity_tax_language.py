@@ -5,28 +5,49 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
-from berrypick.experiments.diversity_tax import EXPERIMENT
+from berrypick.envs.world.config import WorldConfig
 from berrypick.experiments.grid.experiment import Cell
-from berrypick.experiments.grid.language_cells import run_language_cell
+from berrypick.experiments.grid.language_cells import LanguageGrid, run_language_cell
+from berrypick.experiments.grid.language_states import population_measures
+from berrypick.policies.tabular.histories import State
+from berrypick.policies.tabular.readings import KindReading, decode_questions, decode_states
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def cell():
-    (first, *_) = EXPERIMENT.language.cells(1)
-    small = {"sft_steps": 3, "steps": 2, "checkpoints": [0, 1, 2], "questions": 4, "samples": 2}
-    return Cell(first.key, {**first.config, **small})
+def cells():
+    grid = LanguageGrid(
+        presets=("priced",),
+        arms={"dr_grpo": "dr_grpo", "darling": "darling"},
+        checkpoints=(0, 1, 2),
+        sft_steps=3,
+        training_questions=32,
+        questions=4,
+        samples=8,
+        read_samples=4,
+    )
+    return grid.cells(1)
 
 
-def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cell, tmp_path, monkeypatch):
+def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cells, tmp_path, monkeypatch):
+    import berrypick.experiments.grid.language_states as module
+
+    monkeypatch.setattr(module, "read_kinds", lambda policy, episodes: readings_of(episodes))
+    cell, other = cells
     whole = run_language_cell(cell, work_of(cell, tmp_path / "whole"))
-    assert list(whole["checkpoints"]) == ["0", "1", "2"]
+    assert list(whole["checkpoints"]) == list(whole["states"]) == list(whole["information"]) == ["0", "1", "2"]
     assert set(whole["temperatures"]) == {"0"}
-    assert {"pass@1", "pass@1_plan", "breadth", "executed_right"} <= set(whole["checkpoints"]["2"])
-
-    import berrypick.experiments.grid.language_cells as module
+    expected = {"pass@1", "pass@1_plan", "pass@8_plan", "breadth", "executed_right", "pass@1_population"}
+    assert expected <= set(whole["checkpoints"]["2"])
+    assert len(json.dumps(whole)) < 60_000
+    # the stored table says the same values again
+    again = population_measures(decode_states(whole["states"]["2"]), WorldConfig.from_preset("priced"))
+    for name, value in again.items():
+        assert whole["checkpoints"]["2"][name] == pytest.approx(value, abs=1e-5)
+    assert all(name.startswith("world-1000-test-") for name in decode_questions(whole["question_tables"]))
 
     real, calls = module.evaluate, []
 
@@ -38,13 +59,30 @@ def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cell, tmp_
 
     monkeypatch.setattr(module, "evaluate", interrupted)
     work = work_of(cell, tmp_path / "cut")
-    shared = work.parent.parent / "sft"  # the objectives of a seed share their start
+    shared = work.parent.parent / "sft"  # the objectives of a world share their start
     shutil.copytree(tmp_path / "whole" / shared.relative_to(tmp_path / "cut"), shared)
     with pytest.raises(KeyboardInterrupt):
         run_language_cell(cell, work)
     again = run_language_cell(cell, work)
     assert calls == [1, 2, 2, 2]  # what was measured is not measured again; the last one is greedy
     assert json.dumps(again) == json.dumps(whole)
+    # another objective of the same world starts from the same weights, without SFT
+    side = run_language_cell(other, work_of(other, tmp_path / "cut"))
+    assert side["checkpoints"]["0"] == whole["checkpoints"]["0"]
+    assert calls == [1, 2, 2, 2, 1, 2, 2]
+
+
+def readings_of(episodes):
+    """One reading of each episode: the policy has not learned to search in so few steps."""
+    return [KindReading(episode.question.id, State(), np.array([0.5, 0.3, 0.1]), 0) for episode in episodes]
+
+
+def test_each_world_has_a_seed_of_its_own_and_its_own_folder_of_sft():
+    grid = LanguageGrid(presets=("priced",), arms={"dr_grpo": "dr_grpo"}, first_world=50)
+    first, second = grid.cells(2)
+    assert (first.config["world_seed"], second.config["world_seed"]) == (50, 51)
+    assert [cell.key for cell in (first, second)] == [f"language/priced/dr_grpo/world-0{i}" for i in range(2)]
+    assert Cell(first.key, json.loads(json.dumps(first.config))).digest == first.digest
 
 
 def work_of(cell, out):
