@@ -116,7 +116,8 @@ def _newton_direction(curvature: Array, gradient: Array) -> Array:
     """The direction of weights that sums to 0 and maximises the quadratic model; equal plans make it singular."""
     size = len(gradient)
     if not curvature.any():
-        return gradient - gradient.mean()
+        steepest: Array = gradient - gradient.mean()
+        return steepest
     system = np.zeros((size + 1, size + 1))
     system[:size, :size] = curvature + np.eye(size) * (1e-13 * np.trace(curvature) / size)
     system[:size, size] = system[size, :size] = 1.0

@@ -40,6 +40,7 @@ class Arm:
         rewards: replaces success as the reward.
         sets: episodes continue to search for further answers; only Worlds with conflicting answers have such arms.
         collinear: replaces every dimension of a reward vector by their mean.
+        own_tables: a table for each training question; only where values are those on the training questions.
     """
 
     summary: str
@@ -54,6 +55,7 @@ class Arm:
     rewards: Callable[[Batch], Tensor] | None = None
     sets: bool = False
     collinear: bool = False
+    own_tables: bool = False
 
     @property
     def middle(self) -> tuple[float]:

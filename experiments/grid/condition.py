@@ -1,4 +1,4 @@
-"""A condition of a grid: the World that is searched, and the demonstrations that training starts from."""
+"""A condition of a grid: the World that is searched, the demonstrations that training starts from, and its questions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...envs.world.config import WorldConfig
+from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["ANSWERS_SUFFIX", "CUE_SUFFIX", "Condition"]
+__all__ = ["ANSWERS_SUFFIX", "CUE_SUFFIX", "FIRST_WORLD", "MANY_QUESTIONS", "Condition"]
 
 CUE_SUFFIX, _CUE = "-cue", 0.8
 ANSWERS_SUFFIX, _ANSWERS, _ANSWERS_BUDGET = "-answers", 3, 4
-WORLD_SEED = 0
+
+FIRST_WORLD = 1000
+"""Replicate n of a grid plays the World of seed FIRST_WORLD + n; all conditions of a replicate share that seed."""
+
+MANY_QUESTIONS = 4096
+"""Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,26 +28,50 @@ class Condition:
         preset: a preset of the World, such as "priced". With the suffix "-cue", a word of each question favours a kind.
             With the suffix "-answers", questions have three conflicting answers and one more query to look for them.
         start: what SFT imitates: "diverse" (orders of kinds drawn at random) or "narrow" (a single order).
+        questions: number of training questions.
+        rate: learning rate of RL; 0 is the experiment's.
+        own: values are those on the training questions themselves, not in the population.
     """
 
     preset: str
     start: str
+    questions: int = MANY_QUESTIONS
+    rate: float = 0.0
+    own: bool = False
 
     @classmethod
     def of(cls, name: str) -> Condition:
-        """Reads a `name`."""
-        preset, _, start = name.partition("/")
-        return cls(preset, start)
+        """Reads a `name`, such as "priced/diverse" or "priced/diverse/questions=256/own".
+
+        Raises:
+            BerrypickError: an option is unknown or has no number.
+        """
+        preset, start, *options = name.split("/")
+        found: dict[str, Any] = {}
+        for option in options:
+            key, _, value = option.partition("=")
+            try:
+                found[key] = {"questions": int, "rate": float, "own": lambda text: not text}[key](value)
+            except (KeyError, ValueError):
+                raise BerrypickError(
+                    f"condition {name!r}: {option!r} is not questions=NUMBER, rate=NUMBER or own"
+                ) from None
+        return cls(preset, start, **found)
 
     @property
     def name(self) -> str:
-        """ "preset/start", as reports and claims write it."""
-        return f"{self.preset}/{self.start}"
+        """ "preset/start" and what differs from the defaults, as reports and claims write it."""
+        options = (
+            (self.questions != MANY_QUESTIONS, f"questions={self.questions}"),
+            (self.rate != 0, f"rate={self.rate:g}"),
+            (self.own, "own"),
+        )
+        return "/".join([self.preset, self.start, *(text for differs, text in options if differs)])
 
     @property
     def slug(self) -> str:
-        """ "preset-start", as file names have it."""
-        return f"{self.preset}-{self.start}"
+        """The name, as file names have it."""
+        return self.name.replace("/", "-").replace("=", "")
 
     @property
     def has_cue(self) -> bool:
@@ -53,9 +83,19 @@ class Condition:
         """Whether questions have several conflicting answers."""
         return self.preset.endswith(ANSWERS_SUFFIX)
 
-    def world_config(self, num_train: int, num_test: int) -> WorldConfig:
-        """The World of this condition with so many questions."""
-        knobs: dict[str, Any] = {"num_train": num_train, "num_validation": 0, "num_test": num_test, "seed": WORLD_SEED}
+    @property
+    def has_frontier(self) -> bool:
+        """Whether values are those in the population of a World with one answer, so that F is defined."""
+        return not (self.own or self.has_answers)
+
+    def world_config(self, seed: int = FIRST_WORLD, questions: int | None = None) -> WorldConfig:
+        """The World of this condition: a seed, and as many training questions as asked for or as the condition has."""
+        knobs: dict[str, Any] = {
+            "num_train": self.questions if questions is None else questions,
+            "num_validation": 0,
+            "num_test": 0,
+            "seed": seed,
+        }
         if self.has_cue:
             knobs["cue"] = _CUE
         elif self.has_answers:
