@@ -156,14 +156,13 @@ class Run:
     scale: Literal["smoke", "small", "full"] = "smoke"
     """smoke takes seconds, small a night of two cores at most, full adds language models"""
     seeds: int = 2
-    """number of seeds of each arm"""
+    """number of replicates of each arm: training seeds, each in a world of its own"""
     only: str = "*"
     """compute only cells whose name matches this pattern, e.g. language/*; the report covers all finished cells"""
     workers: int = 1
     """number of processes that compute cells"""
     given: Path | None = None
-    """cells computed earlier, e.g. results/diversity_tax/language_cells.jsonl.gz; or a folder of published results,
-    e.g. results/diversity_tax, whose report replaces the cells that the folder does not hold"""
+    """cells computed earlier: a folder of published results, e.g. results/diversity_tax, or its file of cells"""
     cell: str = ""
     """compute only this cell again and print it"""
     publish: Path | None = None

@@ -2,25 +2,25 @@
 
 Rules, the same for all experiments:
 
-* a directional claim is *supported* if the differences lie on the expected side of zero (one-sided t-test over seeds,
-  Holm over all claims of the experiment, 5 %) and their mean is at least the smallest effect of interest; it is
-  *contradicted* if they lie below that smallest effect by the same kind of test;
+* a directional claim is *supported* if the differences lie beyond the smallest effect of interest on the expected side
+  (one-sided t-test over worlds, Holm over all claims of the experiment, 5 %); it is *contradicted* if they lie below
+  that smallest effect by the same kind of test, and the reason says whether there is some effect, smaller than asked;
 * an equivalence is *supported* by two one-sided tests against the margin, *contradicted* if the differences lie beyond
   the margin;
-* everything else is *inconclusive*; a claim with fewer seeds than it asked for, or whose stopping rule is not met, is
+* "at most" is *supported* if the differences lie below the margin, *contradicted* if they lie above it;
+* everything else is *inconclusive*; a claim with fewer worlds than it asked for, or whose stopping rule is not met, is
   inconclusive whatever the numbers say, and counts in Holm with p = 1;
-* what this suite cannot measure is *not decidable here*, with the reason.
+* what cannot be measured here, or could not have come out otherwise, is *not decidable here*, with the reason.
 
 Support and contradiction are two Holm families of 5 % each, so the probability that any verdict of an experiment is
-wrong is at most 10 %. The tests are over seeds, so they speak of the questions at hand. If an interval that also
-resamples questions does not agree, the reason says so.
+wrong is at most 10 %. The unit is the world: a replicate has a world and a training seed of its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from ...envs.metrics.statistics import Estimate, equivalence_p, holm, one_sided_
 __all__ = ["LEVEL", "Claim", "Evidence", "Verdict", "judge"]
 
 LEVEL = 0.05
-Expectation = Literal["increase", "decrease", "equivalent"]
+Expectation = Literal["increase", "decrease", "equivalent", "at most"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Claim:
         statement: the claim in words.
         source: the paper that makes the claim, or "design".
         endpoint: the one primary measure, arm minus control, with where and when it is read.
-        expected: sign of the endpoint, or equivalence.
-        smallest_effect: smallest effect of interest, or the equivalence margin, above 0, in the endpoint's unit.
-        min_seeds: fewer seeds give no verdict.
+        expected: sign of the endpoint, equivalence, or an upper limit.
+        smallest_effect: smallest effect of interest, or the margin, above 0, in the endpoint's unit.
+        min_worlds: fewer worlds give no verdict.
         stopping_rule: when the run ends.
         published: the paper's figure in words; empty if there is none.
         confounds: what was held fixed.
@@ -56,14 +56,14 @@ class Claim:
     endpoint: str
     expected: Expectation
     smallest_effect: float
-    min_seeds: int
+    min_worlds: int
     stopping_rule: str
     published: str = ""
     confounds: str = ""
 
     def __post_init__(self) -> None:
-        if self.smallest_effect <= 0 or self.min_seeds < 2:
-            raise ValueError(f"claim {self.id}: the smallest effect must be above 0 and at least 2 seeds be asked for")
+        if self.smallest_effect <= 0 or self.min_worlds < 2:
+            raise ValueError(f"claim {self.id}: the smallest effect must be above 0 and at least 2 worlds be asked for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,20 @@ class Evidence:
     """What a run says about a claim.
 
     Attributes:
-        differences: arm minus control, one per seed; NaN if a seed has no value.
-        seeds: the seeds of the differences.
-        missing: seed -> why it has no difference.
+        differences: arm minus control, one per world; NaN if a world has no value.
+        worlds: the worlds of the differences.
+        missing: world -> why it has no difference.
         undecidable: why the claim cannot be decided here; empty if it can.
-        inside: interval of the mean difference by bootstrap over questions, seeds resampled too; None if not computed.
+        settings: the differences in other settings (learning rates, lengths), by what differs.
         unfinished: why the stopping rule is not met yet; empty if it is.
         caveat: what a reader must know in addition to the verdict.
     """
 
     differences: Sequence[float] = ()
-    seeds: Sequence[int] = ()
+    worlds: Sequence[int] = ()
     missing: Mapping[int, str] | None = None
     undecidable: str = ""
-    inside: Estimate | None = None
+    settings: Mapping[str, Estimate] = field(default_factory=dict)
     unfinished: str = ""
     caveat: str = ""
 
@@ -97,10 +97,10 @@ class Verdict:
     verdict: Literal["supported", "contradicted", "inconclusive", "not decidable here"]
     reason: str
     estimate: Estimate | None
-    inside: Estimate | None
+    settings: Mapping[str, Estimate]
     p_supported: float | None
     p_contradicted: float | None
-    seeds: tuple[int, ...]
+    worlds: tuple[int, ...]
     differences: tuple[float, ...]
     missing: Mapping[str, str]
 
@@ -131,26 +131,35 @@ def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Ver
 
 
 def _clean(part: Evidence) -> Evidence:
-    """Moves seeds without a value from the differences to the missing ones."""
+    """Moves worlds without a value from the differences to the missing ones."""
     missing = dict(part.missing or {})
     kept = []
-    for seed, value in zip(part.seeds, part.differences, strict=True):
+    for world, value in zip(part.worlds, part.differences, strict=True):
         if math.isnan(value):
-            missing.setdefault(seed, "no value")
+            missing.setdefault(world, "no value")
         else:
-            kept.append((seed, float(value)))
-    return replace(part, differences=[value for _, value in kept], seeds=[seed for seed, _ in kept], missing=missing)
+            kept.append((world, float(value)))
+    return replace(part, differences=[value for _, value in kept], worlds=[world for world, _ in kept], missing=missing)
 
 
 def _p_values(claim: Claim, part: Evidence) -> tuple[float, float] | None:
     """Unadjusted p-values of support and of contradiction; None if it is too early to test."""
-    if len(part.differences) < claim.min_seeds or part.unfinished or part.undecidable:
+    if len(part.differences) < claim.min_worlds or part.unfinished or part.undecidable:
         return None
-    d = np.asarray(part.differences) * (-1 if claim.expected == "decrease" else 1)
+    d, margin = np.asarray(part.differences), claim.smallest_effect
     if claim.expected == "equivalent":
-        beyond = min(one_sided_p(d.tolist(), claim.smallest_effect), one_sided_p((-d).tolist(), claim.smallest_effect))
-        return equivalence_p(d.tolist(), claim.smallest_effect), min(1.0, 2 * beyond)
-    return one_sided_p(d.tolist()), one_sided_p((-d).tolist(), -claim.smallest_effect)
+        beyond = min(one_sided_p(d.tolist(), margin), one_sided_p((-d).tolist(), margin))
+        return equivalence_p(d.tolist(), margin), min(1.0, 2 * beyond)
+    above, below = (
+        one_sided_p((_towards(claim) * d).tolist(), margin),
+        one_sided_p((-_towards(claim) * d).tolist(), -margin),
+    )
+    return (below, above) if claim.expected == "at most" else (above, below)
+
+
+def _towards(claim: Claim) -> int:
+    """The sign that turns the differences so that the claim speaks of positive ones."""
+    return -1 if claim.expected == "decrease" else 1
 
 
 def _verdict(claim: Claim, part: Evidence, adjusted: tuple[float, float] | None) -> Verdict:
@@ -161,12 +170,12 @@ def _verdict(claim: Claim, part: Evidence, adjusted: tuple[float, float] | None)
         verdict=verdict,
         reason=reason,
         estimate=estimate,
-        inside=part.inside,
+        settings=dict(part.settings),
         p_supported=adjusted[0] if adjusted else None,
         p_contradicted=adjusted[1] if adjusted else None,
-        seeds=tuple(part.seeds),
+        worlds=tuple(part.worlds),
         differences=tuple(part.differences),
-        missing={str(seed): why for seed, why in sorted((part.missing or {}).items())},
+        missing={str(world): why for world, why in sorted((part.missing or {}).items())},
     )
 
 
@@ -175,30 +184,37 @@ def _decide(
 ) -> tuple[Literal["supported", "contradicted", "inconclusive", "not decidable here"], str]:
     if part.undecidable:
         return "not decidable here", part.undecidable
-    if not part.seeds:
+    if not part.worlds:
         reasons = sorted(set((part.missing or {}).values()) - {"not run"})
-        return "inconclusive", f"no seed has a value: {reasons[0]}" if reasons else "not run"
-    if len(part.seeds) < claim.min_seeds:
-        return "inconclusive", f"{len(part.seeds)} seeds of the {claim.min_seeds} that were asked for"
+        return "inconclusive", f"no world has a value: {reasons[0]}" if reasons else "not run"
+    if len(part.worlds) < claim.min_worlds:
+        return "inconclusive", f"{len(part.worlds)} worlds of the {claim.min_worlds} that were asked for"
     if part.unfinished or estimate is None or adjusted is None:
         return "inconclusive", part.unfinished
-    signed = estimate.value * (-1 if claim.expected == "decrease" else 1)
-    if adjusted[0] < LEVEL and (claim.expected == "equivalent" or signed >= claim.smallest_effect):
-        return "supported", "; ".join(filter(None, (_these_questions(claim, part.inside), part.caveat)))
+    flipped = _flipped(claim, estimate, part.settings)
+    if min(adjusted) < LEVEL and flipped:
+        return "inconclusive", f"the sign flips with the setting: {flipped}"
+    if adjusted[0] < LEVEL:
+        return "supported", part.caveat
     if adjusted[1] < LEVEL:
-        beyond = "beyond the margin" if claim.expected == "equivalent" else "below the smallest effect of interest"
-        return "contradicted", "; ".join(filter(None, (f"the difference lies {beyond}", part.caveat)))
+        return "contradicted", "; ".join(filter(None, (_beyond(claim, part.differences), part.caveat)))
     return "inconclusive", "the interval holds both answers"
 
 
-def _these_questions(claim: Claim, inside: Estimate | None) -> str:
-    """What support over seeds does not say about other questions; empty if both intervals agree."""
-    if inside is None:
+def _flipped(claim: Claim, estimate: Estimate, settings: Mapping[str, Estimate]) -> str:
+    """The settings whose whole interval lies on the other side of 0 than the estimate; empty if the sign holds."""
+    if claim.expected not in ("increase", "decrease"):
         return ""
+    sign = 1 if estimate.value > 0 else -1
+    return ", ".join(name for name, other in settings.items() if max(sign * other.low, sign * other.high) < 0)
+
+
+def _beyond(claim: Claim, differences: Sequence[float]) -> str:
+    """What contradicts a claim."""
     if claim.expected == "equivalent":
-        holds, told = max(abs(inside.low), abs(inside.high)) < claim.smallest_effect, "leaves the margin"
-    else:
-        holds, told = (inside.low > 0 if claim.expected == "increase" else inside.high < 0), "holds 0"
-    if holds:
-        return ""
-    return f"on these questions; resampled too, the interval [{inside.low:+.3f}, {inside.high:+.3f}] {told}"
+        return "the difference lies beyond the margin"
+    if claim.expected == "at most":
+        return "the value lies above the margin"
+    if one_sided_p([_towards(claim) * value for value in differences]) < LEVEL:
+        return "some effect, smaller than asked"
+    return "the difference lies below the smallest effect of interest"

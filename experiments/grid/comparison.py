@@ -1,28 +1,37 @@
-"""An arm against its control, seed by seed: computed once, and read by tables, verdicts and the headline."""
+"""An arm against its control, world by world: computed once, and read by tables, verdicts and the headline.
+
+pass@1 of arm - control = price - (waste of the arm - waste of the control), an identity of arithmetic: price is what
+the exact frontier of the population asks for the pass@k that the arm has more, waste what a policy lacks to it.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
-from ...envs.world.frontier import Frontier
+from ...retrieval_index.errors import BerrypickError
 from .condition import Condition
-from .series import Grid, Policy, Series, matched_difference, paired
+from .series import Grid, Policy, Series, best_at_least, matched_difference, paired
 from .table_cells import FRONTIER_K, condition_frontier
 
-__all__ = ["Comparison", "avoidable_tax", "compare_arm", "frontier_distance", "pass_names", "policy_frontier", "waste"]
+__all__ = [
+    "Comparison",
+    "best_values",
+    "compare_arm",
+    "frontier_distance",
+    "ladder_difference",
+    "largest_waste",
+    "pass_names",
+    "waste",
+]
 
-LANGUAGE_SIZES = (256, 512)
-"""(Training, test) questions of the World that language models play; the frontier is that of the test questions."""
+LEAST_WASTE = -1e-5
+"""F is certain to 1e-5; a policy further left than that would mean that the frontier or the values are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One arm and its control in one condition.
-
-    pass@1 and pass@k are the planned ones for a language model (`pass_names`).
 
     Attributes:
         policy: whose cells these are.
@@ -31,13 +40,13 @@ class Comparison:
         control: name.
         arm_series: the arm's cells.
         control_series: the control's cells.
-        difference: seed -> pass@1 of the arm minus that of the control.
-        gain: seed -> the same of pass@k.
-        price: seed -> pass@1 of the frontier at the arm's pass@k minus that at the control's; at most 0 where the arm
-            has more pass@k. NaN where the frontier does not reach that pass@k.
-        waste: seed -> pass@1 that the frontier has at the arm's pass@k and the arm has not.
-        control_waste: the same of the control; difference = price - (waste - control_waste).
-        matched: seed -> pass@1 of the arm minus the control's where the control, stopped early, had the arm's breadth.
+        difference: world -> pass@1 of the arm minus that of the control.
+        gain: world -> the same of pass@k.
+        price: world -> F at the arm's pass@k minus F at the control's; at most 0 where the arm has more pass@k. Empty,
+            like both wastes, where the condition has no frontier.
+        waste: world -> F at the arm's pass@k minus its pass@1, at least 0.
+        control_waste: the same of the control.
+        matched: world -> pass@1 of the arm minus the most its control had, on its way, with at least as much pass@k.
     """
 
     policy: Policy
@@ -64,19 +73,14 @@ class Comparison:
         return pass_names(self.policy)[1]
 
     def of(self, measure: str) -> dict[int, float]:
-        """Seed -> any measure of the arm minus that of the control."""
+        """World -> any measure of the arm minus that of the control."""
         return paired(self.arm_series.values(measure), self.control_series.values(measure))
 
 
 def pass_names(policy: Policy) -> tuple[str, str]:
-    """The measures that are pass@1 and pass@k of a policy: what a language model planned is held to the frontier."""
-    suffix = "" if policy == "tabular" else "_plan"
+    """The measures that are pass@1 and pass@k of a policy in the population."""
+    suffix = "" if policy == "tabular" else "_population"
     return f"pass@1{suffix}", f"pass@{FRONTIER_K}{suffix}"
-
-
-def policy_frontier(grid: Grid, policy: Policy, condition: Condition) -> Frontier:
-    """The exact frontier of the test questions that a policy was measured on."""
-    return condition_frontier(condition, grid.sizes if policy == "tabular" else LANGUAGE_SIZES)
 
 
 def compare_arm(
@@ -102,8 +106,7 @@ def compare_arm(
     if first is None or second is None:
         return None
     one, many = pass_names(policy)
-    front = policy_frontier(grid, policy, condition)
-    best, best_control = (_best(front, series.values(many)) for series in (first, second))
+    best, best_control = (best_values(policy, condition, series) for series in (first, second))
     return Comparison(
         policy,
         condition,
@@ -114,41 +117,64 @@ def compare_arm(
         difference=paired(first.values(one), second.values(one)),
         gain=paired(first.values(many), second.values(many)),
         price=paired(best, best_control),
-        waste=paired(best, first.values(one)),
-        control_waste=paired(best_control, second.values(one)),
-        matched=matched_difference(first, second, one),
+        waste=waste(policy, condition, first),
+        control_waste=waste(policy, condition, second),
+        matched=matched_difference(first, second, one, by=many),
     )
 
 
-def waste(grid: Grid, policy: Policy, condition: Condition, series: Series) -> dict[int, float]:
-    """Seed -> pass@1 that the frontier has at this pass@k and the policy has not."""
-    one, many = pass_names(policy)
-    return paired(_best(policy_frontier(grid, policy, condition), series.values(many)), series.values(one))
+def best_values(policy: Policy, condition: Condition, series: Series, *, step: int | None = None) -> dict[int, float]:
+    """World -> F at the policy's pass@k; empty where the condition has no frontier."""
+    if not condition.has_frontier:
+        return {}
+    front = condition_frontier(condition)
+    many = series.values(pass_names(policy)[1], step=step)
+    return {world: front.best_pass_at_1(value) for world, value in many.items()}
 
 
-def frontier_distance(grid: Grid, policy: Policy, condition: Condition, series: Series) -> dict[int, float]:
-    """Seed -> pass@k that the frontier has at this pass@1 and the policy has not."""
-    front = policy_frontier(grid, policy, condition)
+def waste(policy: Policy, condition: Condition, series: Series, *, step: int | None = None) -> dict[int, float]:
+    """World -> pass@1 that F has at this pass@k and the policy has not; empty where there is no frontier.
+
+    Raises:
+        BerrypickError: a tabular policy is better than the frontier.
+    """
+    found = paired(best_values(policy, condition, series, step=step), series.values(pass_names(policy)[0], step=step))
+    least = min(found.values(), default=0.0)
+    if policy == "tabular" and least < LEAST_WASTE:
+        raise BerrypickError(
+            f"{condition.name}: a policy has {-least:.1e} more pass@1 than the frontier allows; report this as a fault"
+        )
+    return found
+
+
+def frontier_distance(policy: Policy, condition: Condition, series: Series) -> dict[int, float]:
+    """World -> pass@k that the frontier has at this pass@1 and the policy has not; empty without a frontier."""
+    if not condition.has_frontier:
+        return {}
+    front = condition_frontier(condition)
     one, many = (series.values(name) for name in pass_names(policy))
-    return {seed: front.value(one[seed]) - many[seed] for seed in series.seeds}
+    return {world: front.best_pass_at_k(one[world]) - many[world] for world in series.worlds}
 
 
-def _best(front: Frontier, many: Mapping[int, float]) -> dict[int, float]:
-    return {seed: avoidable_tax(front, 0.0, value) for seed, value in many.items()}
+def largest_waste(grid: Grid, condition: Condition, arm: str) -> dict[int, float]:
+    """World -> the largest waste over all strengths of an arm; only worlds that have every strength."""
+    found = [waste("tabular", condition, grid.tabular[condition, arm, s]) for s in grid.strengths(condition, arm)]
+    worlds = set.intersection(*map(set, found)) if found else set()
+    return {world: max(one[world] for one in found) for world in sorted(worlds)}
 
 
-_ROUNDING = 1e-6
-"""Cells store seven digits."""
+def ladder_difference(grid: Grid, condition: Condition, series: Series, ladder: str) -> dict[int, float]:
+    """World -> pass@1 of a series minus the most that another arm has, over its strengths, at as much pass@k.
 
-
-def avoidable_tax(front: Frontier, one: float, many: float) -> float:
-    """The most pass@1 that the frontier has with at least this pass@k, minus the pass@1 at hand; NaN out of reach."""
-    best = -math.inf
-    points = sorted((point.pass_at_1, point.pass_at_k) for point in front.points)
-    for (x0, y0), (x1, y1) in pairwise(points):
-        for x, y in ((x0, y0), (x1, y1)):
-            if y >= many - _ROUNDING:
-                best = max(best, x)
-        if (y0 - many) * (y1 - many) < 0:
-            best = max(best, x0 + (many - y0) / (y1 - y0) * (x1 - x0))
-    return math.nan if best == -math.inf else best - one
+    The strengths of the other arm and its control are joined by straight lines, in the order of the sweep.
+    """
+    rungs = [grid.tabular[condition, ladder, s] for s in grid.strengths(condition, ladder)]
+    control = grid.middle(condition, grid.arms[ladder].control)
+    rungs = [*([control] if control else []), *rungs]
+    one, many = pass_names("tabular")
+    out = {}
+    for world in series.worlds:
+        if rungs and all(world in rung.results for rung in rungs):
+            bought, values = ([rung.values(name)[world] for rung in rungs] for name in (many, one))
+            out[world] = series.values(one)[world] - best_at_least(bought, values, series.values(many)[world])
+    return out

@@ -1,4 +1,4 @@
-"""A condition of a grid: the World that is searched, the demonstrations that training starts from, and its questions."""
+"""A condition of a grid: the World that is searched, the demonstrations that training starts from, the questions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class Condition:
         for option in options:
             key, _, value = option.partition("=")
             try:
-                found[key] = {"questions": int, "rate": float, "own": lambda text: not text}[key](value)
+                if option == "own":
+                    found[key] = True
+                else:
+                    found[key] = {"questions": int, "rate": float}[key](value)
             except (KeyError, ValueError):
                 raise BerrypickError(
                     f"condition {name!r}: {option!r} is not questions=NUMBER, rate=NUMBER or own"

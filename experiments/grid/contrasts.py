@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from ...envs.metrics.statistics import Estimate, hierarchical_bootstrap
+from ...envs.metrics.statistics import Estimate
 from .claims import Claim, Evidence, Expectation
-from .comparison import compare_arm, waste
+from .comparison import compare_arm, ladder_difference, largest_waste, pass_names, waste
 from .condition import Condition
-from .language_report import without_broken
-from .series import Grid, Policy, Series, matched_difference, paired
-from .table_cells import test_rows
+from .series import Grid, Policy, Series, estimate_of, matched_difference, paired
 
-__all__ = ["Contrast", "by_policy", "contrast", "gather_evidence", "question_bootstrap", "unfinished_note"]
+__all__ = ["Contrast", "contrast", "differences_of", "gather_evidence", "unfinished_note"]
 
 _STOP = {
-    "tabular": "all cells of the tabular grid, 24 seeds, no interim look",
-    "language model": "all cells of the language-model grid, 8 seeds, no interim look",
+    "tabular": "all cells of the tabular grid, 24 worlds, no interim look",
+    "language model": "all cells of the language-model grid, 8 worlds, no interim look",
 }
-_HELD_FIXED = "same start, training questions, draws, rollouts, steps, learning rate; exact evaluation without sampling"
+_HELD_FIXED = "same world, start, questions, draws, rollouts, steps, learning rate; exact values in the population"
+LADDER = "ladder "
+LENGTHS = (40, 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,12 @@ class Contrast:
         policy: whose cells.
         condition: where the arm was trained.
         arm: name.
-        measure: of the arm, minus the same of what it is compared with. "avoidable_tax" is the arm's waste.
-        against: "control", "start" (the SFT policy the arm began at), "zero" (the measure itself), "matched" (the
-            control, stopped early, at the arm's breadth), "diverse start" (the same arm from a diverse start), or the
-            name of another arm.
+        measure: of the arm, minus the same of what it is compared with. "waste" is the pass@1 that the frontier has at
+            the arm's pass@8 and the arm has not; "largest waste" the largest over all strengths.
+        against: "control", "start" (the SFT policy the arm began at), "zero" (the measure itself), "matched" (the most
+            that the control had, stopped early, at as much pass@8), "diverse start" (the same arm from a diverse
+            start), the name of another arm, or "ladder NAME" (the most that another arm has, over its strengths, at as
+            much pass@8).
         undecidable: why it cannot be decided here; empty where it can.
     """
 
@@ -63,7 +64,7 @@ def contrast(
     against: str = "control",
     published: str = "",
     undecidable: str = "",
-    min_seeds: int | None = None,
+    min_worlds: int | None = None,
     stop: str | None = None,
 ) -> Contrast:
     """A contrast with its claim, registered in one call.
@@ -75,32 +76,42 @@ def contrast(
         condition: name of the condition, "preset/start".
         arm: see `Contrast`.
         measure: see `Contrast`.
-        expected: sign of the difference, or equivalence.
-        effect: smallest effect of interest, or the margin of equivalence.
+        expected: sign of the difference, equivalence, or "at most".
+        effect: smallest effect of interest, or the margin.
         policy: see `Contrast`.
         against: see `Contrast`.
         published: the paper's figure in words.
         undecidable: see `Contrast`.
-        min_seeds: seeds without which there is no verdict; by default 20 for the tabular policy, 8 for language models.
-        stop: when the run ends; by default after 24 seeds of the tabular policy, 8 of language models.
+        min_worlds: worlds without which there is no verdict; by default 20 for the tabular policy, 8 for language
+            models, 7 of them where policies are matched.
+        stop: when the run ends; by default after 24 worlds of the tabular policy, 8 of language models.
     """
-    seeds = min_seeds or (20 if policy == "tabular" else 8)
+    worlds = min_worlds or (20 if policy == "tabular" else 7 if against == "matched" else 8)
     player = "tabular policy" if policy == "tabular" else policy
     endpoint = f"{measure} of {arm} minus {against}, {condition}, {player}"
     claim = Claim(
-        name, statement, source, endpoint, expected, effect, seeds, stop or _STOP[policy], published, _HELD_FIXED
+        name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, _HELD_FIXED
     )
     return Contrast(claim, policy, Condition.of(condition), arm, measure, against, undecidable)
 
 
-def gather_evidence(grid: Grid, contrasts: Iterable[Contrast]) -> dict[str, Evidence]:
-    """Claim id -> what the results say about it; claims without results are not in it."""
+def gather_evidence(
+    grid: Grid, contrasts: Iterable[Contrast], undecidable: Mapping[str, str] | None = None
+) -> dict[str, Evidence]:
+    """Claim id -> what the results say about it; claims without results are not in it.
+
+    Args:
+        grid: all series.
+        contrasts: registered.
+        undecidable: claim id -> why the checks before registration say that it cannot be decided.
+    """
     out = {}
     for one in contrasts:
-        if one.undecidable:
-            out[one.claim.id] = Evidence(undecidable=one.undecidable)
+        why = one.undecidable or (undecidable or {}).get(one.claim.id, "")
+        if why:
+            out[one.claim.id] = Evidence(undecidable=why)
             continue
-        found = _tabular(grid, one) if one.policy == "tabular" else _language(grid, one)
+        found = _evidence(grid, one)
         if found is not None:
             out[one.claim.id] = replace(found, unfinished=unfinished_note(grid.num_not_run(one.policy)))
     return out
@@ -111,72 +122,83 @@ def unfinished_note(num_not_run: int) -> str:
     return f"the grid goes on, {num_not_run} of its cells have not been run" if num_not_run else ""
 
 
-def _language(grid: Grid, one: Contrast) -> Evidence | None:
-    found = compare_arm(grid, one.policy, one.condition, one.arm)
-    if found is None:
-        return None
-    differences = found.of(one.measure)
-    broken, whole = without_broken(differences, found.arm_series, found.control_series)
-    caveat = ""
-    if broken:
-        rest = "none is left" if whole is None else f"the others' mean is {whole.value:+.3f}"
-        caveat = f"in {len(broken)} of {len(differences)} seeds a policy broke and its plan says little; {rest}"
-    missing = {**found.control_series.missing, **found.arm_series.missing}
-    return Evidence(list(differences.values()), list(differences), missing, caveat=caveat)
-
-
-def _tabular(grid: Grid, one: Contrast) -> Evidence | None:
-    arm = grid.middle(one.condition, one.arm)
-    if arm is None:
-        return None
-    other = _other(grid, one)
-    differences = _differences(grid, one, arm, other)
-    if differences is None:
+def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
+    arm, other = _series(grid, one), _other(grid, one)
+    differences = differences_of(grid, one)
+    if arm is None or differences is None:
         return None
     missing = {**(other.missing if other else {}), **arm.missing}
-    inside = None
-    if other is not None and one.against != "matched" and one.measure.startswith("pass@"):
-        inside = question_bootstrap(grid, one.condition, arm, other, int(one.measure[5:]))
-    return Evidence(list(differences.values()), list(differences), missing, inside=inside)
+    known = sum(not math.isnan(value) for value in differences.values())
+    if one.against == "matched" and arm.worlds and known < one.claim.min_worlds <= len(differences):
+        return Evidence(undecidable=f"the control has that pass@8 on its way in {known} of {len(differences)} worlds")
+    settings = _settings(grid, one) if one.against == "control" else {}
+    return Evidence(list(differences.values()), list(differences), missing, settings=settings)
 
 
-def _differences(grid: Grid, one: Contrast, arm: Series, other: Series | None) -> dict[int, float] | None:
-    """Seed -> difference; None where there is nothing to compare with."""
-    if one.measure == "avoidable_tax":
-        measured = waste(grid, "tabular", one.condition, arm)
-    else:
-        measured = arm.values(one.measure)
+def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dict[int, float] | None:
+    """World -> difference; None where there is nothing to compare with.
+
+    Args:
+        grid: all series.
+        one: the contrast.
+        step: RL step at which both are read; the last one by default. Only for contrasts against the control.
+    """
+    arm, other = _series(grid, one), _other(grid, one)
+    if arm is None:
+        return None
+    if one.measure == "largest waste":
+        return largest_waste(grid, one.condition, one.arm)
+    if one.against.startswith(LADDER):
+        return ladder_difference(grid, one.condition, arm, one.against.removeprefix(LADDER))
+    measured = _measured(one, arm, step)
     if one.against == "zero":
         return measured
     if one.against == "start":
-        return paired(measured, arm.values(one.measure, step=0))
+        return paired(measured, _measured(one, arm, 0))
     if other is None:
         return None
     if one.against == "matched":
-        return matched_difference(arm, other, one.measure)
-    return paired(measured, other.values(one.measure))
+        return matched_difference(arm, other, one.measure, by=pass_names(one.policy)[1])
+    return paired(measured, _measured(one, other, step))
+
+
+def _measured(one: Contrast, series: Series, step: int | None) -> dict[int, float]:
+    if one.measure == "waste":
+        return waste(one.policy, one.condition, series, step=step)
+    return series.values(one.measure, step=step)
+
+
+def _series(grid: Grid, one: Contrast) -> Series | None:
+    if one.policy == "tabular":
+        return grid.middle(one.condition, one.arm)
+    return grid.language.get((one.condition, one.arm))
 
 
 def _other(grid: Grid, one: Contrast) -> Series | None:
-    """The series that the arm is compared with; None for "start" and "zero", and where it has no cells."""
+    """The series that the arm is compared with; None for "start", "zero" and ladders, and where it has no cells."""
+    if one.policy == "language model":
+        found = compare_arm(grid, one.policy, one.condition, one.arm)
+        return None if found is None else found.control_series
     if one.against in ("control", "matched"):
         control = grid.arms[one.arm].control
         return grid.middle(one.condition, control) if control else None
     if one.against == "diverse start":
-        return grid.middle(Condition(one.condition.preset, "diverse"), one.arm)
+        return grid.middle(replace(one.condition, start="diverse"), one.arm)
     return grid.middle(one.condition, one.against) if one.against in grid.arms else None
 
 
-def question_bootstrap(grid: Grid, condition: Condition, arm: Series, other: Series, k: int) -> Estimate | None:
-    """Arm minus other in pass@k, with seeds of each arm and, inside them, questions resampled."""
-    seeds: Sequence[int] = sorted(set(arm.results) & set(other.results))
-    if len(seeds) < 2:
-        return None
-    at = test_rows(condition, grid.sizes).row_of_question
-    arms = [1 - (1 - np.array([series.results[seed]["rows"] for seed in seeds])[:, at]) ** k for series in (other, arm)]
-    return hierarchical_bootstrap(arms[0], arms[1], num_resamples=500)
+def _settings(grid: Grid, one: Contrast) -> dict[str, Estimate]:
+    """The difference after fewer steps and at other learning rates, where the grid has them."""
+    out: dict[str, dict[int, float] | None] = {}
+    if one.policy == "tabular":
+        rates = sorted({where.rate for where in grid.conditions if replace(where, rate=0.0) == one.condition} - {0.0})
+        out |= {f"rate {rate:g}": differences_of(grid, _at(one, rate)) for rate in rates}
+    series = _series(grid, one)
+    steps = series.steps if series is not None and series.worlds else []
+    out |= {f"{step} steps": differences_of(grid, one, step=step) for step in LENGTHS if step in steps}
+    estimates = {name: estimate_of(list(values.values())) for name, values in out.items() if values}
+    return {name: estimate for name, estimate in estimates.items() if estimate is not None and estimate.n > 1}
 
 
-def by_policy(contrasts: Iterable[Contrast], policy: Policy) -> Mapping[str, Contrast]:
-    """Claim id -> contrast, of one policy."""
-    return {one.claim.id: one for one in contrasts if one.policy == policy}
+def _at(one: Contrast, rate: float) -> Contrast:
+    return replace(one, condition=replace(one.condition, rate=rate))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from ...retrieval_index.errors import BerrypickError
 from ..report.format import Report
 
 __all__ = ["Cell", "CellResult", "Experiment", "Report", "Results", "Scale"]
@@ -48,14 +47,12 @@ class Results:
         failed: cell key -> one line about the crash.
         not_run: keys of cells without a result that have not failed.
         under_way: those of them that another process is computing.
-        earlier: published results of the same experiment, whose report replaces the cells that they lack.
     """
 
     done: dict[str, CellResult] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     not_run: list[str] = field(default_factory=list)
     under_way: list[str] = field(default_factory=list)
-    earlier: Path | None = None
 
 
 class Experiment(ABC):
@@ -85,10 +82,6 @@ class Experiment(ABC):
 
     def require(self, cells: Sequence[Cell]) -> None:  # noqa: B027
         """Raises BerrypickError, before the first cell, if something that all of them need is missing."""
-
-    def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
-        """Raises BerrypickError if a folder of published results cannot replace cells that are not run here."""
-        raise BerrypickError(f"{self.name} takes nothing over from {earlier}; leave --given out")
 
     def write_files(self, results: Results, report: Report, out: Path) -> None:  # noqa: B027
         """Writes figures, values per seed and whatever else belongs beside report.json."""

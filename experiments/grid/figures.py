@@ -16,7 +16,7 @@ __all__ = ["write_grid_figures"]
 
 logger = logging.getLogger(__name__)
 
-_PICKED = ("grpo", "dr_grpo", "darling", "lexical", "batch", "ucb_con", "entropy", "pass_at_k", "rejection_sampling")
+_PICKED = ("grpo", "dr_grpo", "darling", "lexical", "batch", "pass_mix", "entropy", "pass_at_k", "rejection_sampling")
 
 
 def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Path]:
@@ -43,7 +43,7 @@ def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Pat
     language = _language_conditions(report)
     if language:
         pictures += [
-            (f"{prefix}_language_pass", language, f"pass@{k}", f"planned pass@{k}"),
+            (f"{prefix}_language_pass", language, f"pass@{k}", f"pass@{k}"),
             (f"{prefix}_language_breadth", language, "breadth", "breadth of a group of 16"),
         ]
     import matplotlib as mpl
@@ -51,7 +51,7 @@ def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Pat
     # no date and a fixed salt, so that equal reports give equal files
     with mpl.rc_context({"svg.hashsalt": "berrypick"}):
         for name, conditions, measure, label in pictures:
-            figure = _figure(conditions, measure, label, "planned pass@1" if conditions is language else "pass@1")
+            figure = _figure(conditions, measure, label, "pass@1")
             for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
                 out.append(folder / f"{name}.{suffix}")
                 figure.savefig(out[-1], dpi=110, metadata=metadata)
@@ -65,18 +65,20 @@ def _shown(conditions: Report) -> list[str]:
 
 
 def _without_suffix(conditions: Report) -> dict[str, Report]:
-    """Conditions with one answer and no cue."""
-    found = {name: Condition.of(name) for name in conditions}
+    """Conditions with one answer and no cue, in the settings that claims are read in."""
+    found = {name: Condition.of(name) for name in conditions if name.count("/") == 1}
     return {name: conditions[name] for name, one in found.items() if not (one.has_cue or one.has_answers)}
 
 
 def _with_cue(conditions: Report) -> dict[str, Report]:
-    return {name: content for name, content in conditions.items() if Condition.of(name).has_cue}
+    return {
+        name: content for name, content in conditions.items() if Condition.of(name).has_cue and name.count("/") == 1
+    }
 
 
 def _language_conditions(report: Report) -> dict[str, Report]:
-    """The rows of the language model in the shape of tabular ones, planned values under the names of actual ones."""
-    plan = {"pass@1_plan": "pass@1", f"pass@{report['group_k']}_plan": f"pass@{report['group_k']}"}
+    """The rows of the language model in the shape of tabular ones: values in the population, under their names."""
+    plan = {"pass@1_population": "pass@1", f"pass@{report['group_k']}_population": f"pass@{report['group_k']}"}
 
     def renamed(values: Report) -> Report:
         kept = {name: value for name, value in values.items() if name not in plan.values()}
@@ -130,7 +132,7 @@ def _draw_panel(axis: Any, title: str, content: Report, measure: str, shown: Seq
     axis.tick_params(labelsize=7)
     axis.locator_params(axis="x", nbins=6)
     axis.grid(alpha=0.25, linewidth=0.5)
-    if measure.startswith("pass@"):
+    if measure.startswith("pass@") and content["frontier"]:
         points = content["frontier"]["points"]
         axis.plot([x for x, _ in points], [y for _, y in points], color="black", linewidth=1.2, label="exact frontier")
     colours = {arm: f"C{at}" for at, arm in enumerate(shown)}
@@ -152,7 +154,7 @@ def _draw_legend(figure: Any, axis: Any, conditions: Mapping[str, Report]) -> No
     ]
     if any(one.get("broken") for one in arms):
         handles.append(Line2D([], [], color="black", markerfacecolor="none", marker="X", linestyle=""))
-        labels.append("a seed broke: its plan\nsays little")
+        labels.append("a world broke: its plan\nsays little")
     figure.legend(handles, labels, loc="outside right upper", fontsize=7, frameon=False)
 
 

@@ -11,14 +11,14 @@ from ...policies.tabular.training import TableConfig
 from ..report.format import signed
 from .arms import ARMS, Arm
 from .cell_store import write_cells
-from .condition import Condition
+from .condition import FIRST_WORLD, Condition
 from .contrasts import Contrast
-from .earlier import read_earlier, table_settings
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
 from .language_cells import LanguageGrid, run_language_cell
 from .page import grid_page
-from .report import grid_report, language_csv, per_seed_csv
+from .pilot import PILOT_WORLDS
+from .report import grid_report, is_pilot, language_csv, per_world_csv
 from .screen import report_text
 from .series import Grid, read_grid
 from .table_cells import TableCell, run_table_cell
@@ -26,12 +26,14 @@ from .table_cells import TableCell, run_table_cell
 __all__ = ["GridExperiment"]
 
 SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
-SMOKE_SIZES = (32, 64)
+SMOKE_QUESTIONS = 64
 
 
 @dataclass(frozen=True)
 class GridExperiment(Experiment):
-    """Arms x conditions x strengths x seeds of the tabular policy, and optionally of a language model.
+    """Arms x conditions x strengths x worlds of the tabular policy, and optionally of a language model.
+
+    A replicate is a world with a training seed of its own; all conditions of a replicate share the world's seed.
 
     Attributes:
         name: what `berrypick run` calls it.
@@ -39,11 +41,11 @@ class GridExperiment(Experiment):
         conditions: Worlds and starts.
         contrasts: the registered claims with their endpoints.
         arms: name -> arm, the controls of the arms among them; see `pick_arms`.
+        arms_of: condition -> names of the arms that it has, where these are not all.
         about: the header of its page: the paper, what differs from it and why.
         version: see `Experiment`.
         table: how the tabular policy is trained.
-        sizes: numbers of (training, test) questions.
-        first_seed: seeds are this one and those after it.
+        with_pilot: whether worlds kept apart are run first, for the checks before registration.
         control_steps: RL steps at which controls are evaluated in addition to the checkpoints of all arms.
         smoke_conditions: conditions of scale smoke; by default the first one.
         language: cells of language models, which only scale full has.
@@ -55,47 +57,65 @@ class GridExperiment(Experiment):
     conditions: tuple[Condition, ...]
     contrasts: tuple[Contrast, ...]
     arms: Mapping[str, Arm] = field(default_factory=lambda: MappingProxyType(ARMS))
+    arms_of: Mapping[Condition, tuple[str, ...]] = field(default_factory=dict)
     about: str = ""
     version: int = 1
     table: TableConfig = field(default_factory=lambda: TableConfig(learning_rate=3.0))
-    sizes: tuple[int, int] = (256, 512)
-    first_seed: int = 0
+    with_pilot: bool = False
     control_steps: tuple[int, ...] = ()
     smoke_conditions: tuple[Condition, ...] = ()
     language: LanguageGrid | None = None
     figure_prefix: str = ""
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
-        """The tabular grid seed by seed, so that an interrupted run has whole seeds; `full` adds language models."""
-        smoke = scale == "smoke"
-        conditions = (self.smoke_conditions or self.conditions[:1]) if smoke else self.conditions
-        controls = {arm.control for arm in self.arms.values()}
-        closely = replace(self.table, checkpoints=tuple(sorted({*self.table.checkpoints, *self.control_steps})))
-        tabular = [
-            TableCell(
-                condition.preset,
-                condition.start,
-                name,
-                strength,
-                seed,
-                SMOKE_SIZES if smoke else self.sizes,
-                SMOKE if smoke else closely if name in controls else self.table,
-            )
-            for seed in range(self.first_seed, self.first_seed + num_seeds)
-            for condition in conditions
-            for name, arm in self.arms.items()
-            if not arm.sets or condition.has_answers
-            for strength in (arm.middle if smoke else arm.strengths)
-        ]
-        cells = [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in tabular]
+        """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
+        cells = [*self._pilot_cells(scale)]
+        for replicate in range(num_seeds):
+            cells += [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in self._table_cells(scale, replicate)]
         if scale == "full" and self.language is not None:
             cells += self.language.cells(num_seeds)
         return cells
 
-    def require_earlier(self, earlier: Path, scale: Scale, num_seeds: int) -> None:
-        """Tabular cells are taken over from reports of the same settings and claims."""
-        settings = table_settings(self.cells(scale, num_seeds), self.version)
-        read_earlier(earlier, self.name, settings, self.contrasts)
+    def _pilot_cells(self, scale: Scale) -> list[Cell]:
+        """The conditions and arms of the claims, at the strengths that claims are read at, in worlds kept apart."""
+        if not self.with_pilot or scale == "smoke":
+            return []
+        claimed = {one.condition for one in self.contrasts if one.policy == "tabular"}
+        return [
+            Cell(f"pilot/{cell.key}", cell.as_config())
+            for replicate in PILOT_WORLDS
+            for cell in self._table_cells(scale, replicate)
+            if cell.where in claimed and (cell.strength,) == self.arms[cell.arm].middle
+        ]
+
+    def _table_cells(self, scale: Scale, replicate: int) -> list[TableCell]:
+        smoke = scale == "smoke"
+        conditions = (self.smoke_conditions or self.conditions[:1]) if smoke else self.conditions
+        controls = {arm.control for arm in self.arms.values()}
+        closely = replace(self.table, checkpoints=tuple(sorted({*self.table.checkpoints, *self.control_steps})))
+        out = []
+        for condition in conditions:
+            for name in self.arms_of.get(condition, tuple(self.arms)):
+                arm = self.arms[name]
+                if (arm.sets and not condition.has_answers) or (arm.own_tables and not condition.own):
+                    continue
+                table = SMOKE if smoke else closely if name in controls else self.table
+                if condition.rate:
+                    table = replace(table, learning_rate=condition.rate)
+                for strength in arm.middle if smoke else arm.strengths:
+                    out.append(
+                        TableCell(
+                            condition.name,
+                            name,
+                            strength,
+                            replicate,
+                            FIRST_WORLD + replicate,
+                            SMOKE_QUESTIONS if smoke else condition.questions,
+                            name in controls,
+                            table,
+                        )
+                    )
+        return out
 
     def run_cell(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures one arm."""
@@ -140,18 +160,15 @@ class GridExperiment(Experiment):
         return ()
 
     def write_files(self, results: Results, report: Report, out: Path) -> None:
-        """Values per seed, and the figures if matplotlib is installed."""
+        """Values per world, the cells themselves, and the figures if matplotlib is installed."""
         cells = self.cells(report["scale"], report["seeds"])
-        grid = read_grid(results, cells, self.arms)
-        for name, answers in (("per_seed.csv", False), ("per_seed_answers.csv", True)):
-            if answers and not any(condition.has_answers for condition in self.conditions):
-                continue
-            taken = results.earlier / name if results.earlier and report["cells"]["taken_over"] else None
-            (out / name).write_text(taken.read_text() if taken else per_seed_csv(grid, answers=answers))
+        grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], self.arms)
+        (out / "per_world.csv").write_text(per_world_csv(grid))
+        if any(condition.has_answers for condition in self.conditions):
+            (out / "per_world_answers.csv").write_text(per_world_csv(grid, answers=True))
         if report["language_model"]:
-            (out / "per_seed_language.csv").write_text(language_csv(grid))
-            language = [cell for cell in cells if cell.config["policy"] != "tabular"]
-            write_cells(self, results, language, out / "language_cells.jsonl.gz")
+            (out / "per_world_language.csv").write_text(language_csv(grid))
+        write_cells(self, results, cells, out / "grid_cells.jsonl.gz")
         write_grid_figures(report, out / "figures", prefix=self.figure_prefix or self.name)
 
     def pages(self, report: Report) -> Mapping[str, str]:

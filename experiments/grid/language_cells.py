@@ -20,15 +20,13 @@ from ...policies.training.checkpoint import latest_checkpoint
 from ..runs.recipes import world_rl, world_sft
 from ..runs.training import train
 from ..runs.training_config import EnvArgument
+from .condition import FIRST_WORLD
 from .experiment import Cell, CellResult
 from .language_states import measure_checkpoint, measure_greedy
 
-__all__ = ["FIRST_WORLD", "LanguageGrid", "run_language_cell"]
+__all__ = ["LanguageGrid", "run_language_cell"]
 
 ENV = "berrypick/World-v0"
-
-FIRST_WORLD = 1000
-"""World seed of the first replicate; the default World of the environment, seed 0, is in no grid."""
 
 
 @dataclass(frozen=True)

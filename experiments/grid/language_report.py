@@ -32,54 +32,56 @@ BROKEN = 0.05
 """Most pass@1 that may be lost to giving up and wrong execution while the plan still describes the policy."""
 
 
-def _broken_seeds(one: Series) -> dict[int, float]:
-    """Seed -> pass@1 lost between plan and success at the last checkpoint, where it is more than `BROKEN`.
+def _broken_worlds(one: Series) -> dict[int, float]:
+    """World -> pass@1 lost between plan and success at the last checkpoint, where it is more than `BROKEN`.
 
     A policy that gives up is credited with a uniform order of the kinds it did not ask, so that a broken one looks
     diverse.
     """
     give_up, execution = one.values("give_up_loss"), one.values("execution_loss")
-    lost = {seed: give_up[seed] + execution[seed] for seed in one.seeds}
-    return {seed: value for seed, value in lost.items() if value > BROKEN}
+    lost = {world: give_up[world] + execution[world] for world in one.worlds}
+    return {world: value for world, value in lost.items() if value > BROKEN}
 
 
 def without_broken(differences: Mapping[int, float], arm: Series, control: Series) -> tuple[list[int], Estimate | None]:
-    """Seeds in which the arm or its control broke, and the mean difference over the others; None if none is left."""
-    broken = sorted({*_broken_seeds(arm), *_broken_seeds(control)} & set(differences))
-    return broken, estimate_of([value for seed, value in differences.items() if seed not in broken])
+    """Worlds in which the arm or its control broke, and the mean difference over the others; None if none is left."""
+    broken = sorted({*_broken_worlds(arm), *_broken_worlds(control)} & set(differences))
+    return broken, estimate_of([value for world, value in differences.items() if world not in broken])
 
 
 def language_rows(grid: Grid) -> dict[str, dict[str, Report]]:
     """Condition -> arm -> row at the last checkpoint; arms without a finished cell are left out."""
     out: dict[str, dict[str, Report]] = {}
     for (condition, arm), one in grid.language.items():
-        if one.seeds:
+        if one.worlds:
             out.setdefault(condition.name, {})[arm] = _row(grid, condition, arm, one)
     return out
 
 
 def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> Report:
     row: dict[str, Any] = {
-        "seeds": one.seeds,
-        "broken": {str(seed): lost for seed, lost in _broken_seeds(one).items()},
-        "missing": {str(seed): why for seed, why in sorted(one.missing.items())},
+        "worlds": one.worlds,
+        "broken": {str(world): lost for world, lost in _broken_worlds(one).items()},
+        "missing": {str(world): why for world, why in sorted(one.missing.items())},
         "measures": {name: estimate_row(one.values(name)) for name in LANGUAGE_MEASURES},
         "start": {name: estimate_row(one.values(name, step=0)) for name in LANGUAGE_MEASURES},
-        "frontier_distance": estimate_row(frontier_distance(grid, "language model", condition, one)),
-        "avoidable_tax": estimate_row(waste(grid, "language model", condition, one)),
-        "greedy": estimate_row([_greedy(one, seed) for seed in one.seeds]),
+        "frontier_distance": estimate_row(frontier_distance("language model", condition, one)),
+        "waste": estimate_row(waste("language model", condition, one)),
+        "greedy": estimate_row([_greedy(one, world) for world in one.worlds]),
         "trajectory": trajectory(one, _ALONG, one.steps),
     }
     # A spec may be run before the experiment has an arm of its name, which would say what its control is.
     found = compare_arm(grid, "language model", condition, arm) if arm in grid.arms else None
-    if found is not None and found.control_series.seeds:
+    if found is not None and found.control_series.worlds:
         row["control"] = found.control
         row["difference"] = {name: estimate_row(found.of(name)) for name in LANGUAGE_MEASURES}
+        row["price"] = estimate_row(found.price)
+        row["control_waste"] = estimate_row(found.control_waste)
         row["matched"] = estimate_row(found.matched)
     return row
 
 
-def _greedy(series: Series, seed: int) -> float:
+def _greedy(series: Series, world: int) -> float:
     """Planned pass@1 of one greedy episode per question."""
-    found = series.results[seed].get("temperatures", {}).get("0", {})
+    found = series.results[world].get("temperatures", {}).get("0", {})
     return float(found.get(_PLANNED, np.nan))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..report.format import Report, failure_lines, markdown_table, signed
+from ..report.format import Report, failure_lines, markdown_table, number
 from .condition import Condition
 from .tables import answer_table, arm_table, controls_table, language_table, strength_table, verdict_table
 
-__all__ = ["condition_sections", "generated_mark", "grid_page", "inside_table", "run_line", "strengths_page"]
+__all__ = ["condition_sections", "generated_mark", "grid_page", "registration_section", "run_line", "strengths_page"]
 
 _ANSWERS = (
     "Each record of the last hop states another answer. An arm that trains on sets searches for further answers while "
@@ -17,7 +17,7 @@ _ANSWERS = (
 )
 _VERDICTS = (
     "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run. Differences "
-    "are paired by seed; brackets are 95 % t-intervals over seeds. p belongs to the verdict: to contradiction if "
+    "are paired by world; brackets are 95 % t-intervals over worlds. p belongs to the verdict: to contradiction if "
     "the claim is contradicted, otherwise to support. Each family is Holm-adjusted over all claims at 5 %."
 )
 
@@ -47,6 +47,7 @@ def grid_page(report: Report, title: str, about: str, headline: str) -> str:
         "## Claims and verdicts",
         _VERDICTS,
         verdict_table(report),
+        *registration_section(report),
         *condition_sections(report),
         "## Failures",
         failures(report),
@@ -59,16 +60,34 @@ def run_line(report: Report) -> str:
     cells, name = report["cells"], report["experiment"]
     return (
         f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
-        f"{cells['not_run']} not run{_taken_over(cells)}; {report['seeds']} seeds of each arm of the tabular policy, "
-        f"{report['test_questions']} test questions. Values are in results/{name}/report.json, per seed in "
-        "per_seed.csv."
+        f"{cells['not_run']} not run; {report['seeds']} worlds of each arm of the tabular policy, valued exactly in "
+        f"the population. Values are in results/{name}/report.json, by world in per_world.csv, cells in "
+        "grid_cells.jsonl.gz."
     )
 
 
-def _taken_over(cells: Report) -> str:
-    if not cells["taken_over"]:
-        return ""
-    return f" ({cells['taken_over']} tabular cells are those of the report before, which has the same settings)"
+def registration_section(report: Report) -> list[str]:
+    """What the worlds kept apart said of each claim before its registration."""
+    if not report["registration"]:
+        return []
+    rows = [
+        [
+            row["id"],
+            str(row["worlds"]),
+            number(row["pilot"]),
+            number(row["room"]),
+            number(row["needed"]),
+            row["undecidable"] or "decidable",
+        ]
+        for row in report["registration"]
+    ]
+    text = (
+        "Before registration, worlds kept apart from the grid said of each claim whether it could be supported (room: "
+        "the largest effect that any policy could have must be three times the smallest effect of interest) and "
+        "whether it could come out otherwise (a difference of 0 by arithmetic is no claim)."
+    )
+    header = ["claim", "pilot worlds", "pilot", "room", "needed", "check"]
+    return ["## Checks before registration", text, markdown_table(header, rows)]
 
 
 def condition_sections(report: Report) -> list[str]:
@@ -81,19 +100,6 @@ def condition_sections(report: Report) -> list[str]:
     for condition in report["language_model"]:
         parts += [f"## {condition}, language model", language_table(report, condition)]
     return parts
-
-
-def inside_table(report: Report) -> str:
-    """The differences of the claims with questions resampled inside the seeds."""
-    rows = [
-        [verdict["claim"]["endpoint"], signed(verdict["estimate"]), signed(verdict["inside"])]
-        for verdict in report["verdicts"]
-        if verdict["inside"] is not None
-    ]
-    if not rows:
-        return "No difference has a bootstrap over questions."
-    text = "The same differences with seeds resampled for each arm, and questions resampled inside them"
-    return f"{text}:\n\n" + markdown_table(["endpoint", "over seeds", "over seeds and questions"], rows)
 
 
 def strengths_page(report: Report, title: str, module: str, names: Mapping[str, str]) -> str:

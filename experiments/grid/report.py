@@ -1,4 +1,4 @@
-"""The results of a grid as one JSON-able report: conditions, arms, language models, verdicts."""
+"""The results of a grid as one JSON-able report: registration, conditions, arms, language models, verdicts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from .arms import Arm
 from .claims import judge
-from .comparison import compare_arm, frontier_distance, policy_frontier, waste
+from .comparison import Comparison, compare_arm, frontier_distance, waste
 from .condition import Condition
 from .contrasts import Contrast, gather_evidence
-from .earlier import read_earlier, table_evidence, table_settings, with_table_of
 from .experiment import Cell, Report, Results, Scale
 from .language_report import LANGUAGE_MEASURES, language_rows
-from .series import Grid, Series, equal_entropy_difference, estimate_row, matched_difference, read_grid, trajectory
-from .table_cells import FRONTIER_K
+from .pilot import registration_rows, undecidable_claims
+from .series import Grid, Series, estimate_row, matched_difference, read_grid, trajectory
+from .table_cells import FRONTIER_K, condition_frontier
 
-__all__ = ["grid_report", "language_csv", "measures_of", "per_seed_csv"]
+__all__ = ["grid_report", "is_pilot", "language_csv", "measures_of", "per_world_csv"]
 
 MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
 
@@ -28,6 +28,13 @@ ANSWER_MEASURES = ("searches", "choice@1", "choice@8", "choice@24_searches", "an
 
 _MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature"), ("mixes", "matched_by_mixing"))
 _ALONG = ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy")
+POINTS = 60
+"""Points of a frontier that figures get; values are computed from all of them."""
+
+
+def is_pilot(cell: Cell) -> bool:
+    """Whether a cell belongs to the worlds that only the checks before registration read."""
+    return cell.key.startswith("pilot/")
 
 
 def grid_report(
@@ -43,8 +50,6 @@ def grid_report(
 ) -> Report:
     """The whole report but its text; what was not run is reported as such and never filled in.
 
-    If no tabular cell was run, the tabular part is that of `results.earlier`, where there is such a report.
-
     Args:
         name: of the experiment.
         version: of the experiment.
@@ -55,35 +60,30 @@ def grid_report(
         contrasts: of the experiment.
         further: rows that only this experiment has.
     """
-    grid = read_grid(results, cells, arms)
-    settings = table_settings(cells, version)
-    waiting = set(results.not_run)
-    tabular_begun = any(cell.key not in waiting for cell in cells if cell.config["policy"] == "tabular")
-    earlier = None
-    if results.earlier is not None and not tabular_begun:
-        earlier = read_earlier(results.earlier, name, settings, contrasts)
-    evidence = gather_evidence(grid, contrasts) | (table_evidence(earlier, contrasts) if earlier else {})
+    pilot = read_grid(results, [cell for cell in cells if is_pilot(cell)], arms)
+    grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], arms)
+    registration = registration_rows(pilot, contrasts) if pilot.tabular else []
+    evidence = gather_evidence(grid, contrasts, undecidable_claims(registration))
     language = [cell.key for cell in cells if cell.config["policy"] != "tabular"]
     report: Report = {
         "experiment": name,
+        "version": version,
         "scale": scale,
         "group_k": FRONTIER_K,
-        "test_questions": grid.sizes[1],
         "cells": {
             "done": len(results.done),
             "failed": dict(sorted(results.failed.items())),
             "not_run": len(results.not_run),
             "language_model_done": sum(key in results.done for key in language),
             "language_model_cells": len(language),
-            "table_settings": settings,
-            "taken_over": 0,
         },
+        "registration": registration,
         **further(grid),
         "conditions": {condition.name: _condition(grid, condition) for condition in grid.conditions},
         "language_model": language_rows(grid),
         "verdicts": [verdict.as_row() for verdict in judge([one.claim for one in contrasts], evidence)],
     }
-    out: Report = _plain(with_table_of(earlier, report, contrasts) if earlier else report)
+    out: Report = _plain(report)
     return out
 
 
@@ -99,17 +99,13 @@ def _plain(value: Any) -> Any:
 
 
 def _condition(grid: Grid, condition: Condition) -> Report:
-    front = policy_frontier(grid, "tabular", condition)
-    here = [series for (where, _, _), series in grid.tabular.items() if where == condition and series.seeds]
+    here = [series for (where, _, _), series in grid.tabular.items() if where == condition and series.worlds]
     names = measures_of(condition)
     steps = sorted(set.intersection(*(set(series.steps) for series in here))) if here else []
     return {
         "start": {name: estimate_row(here[0].values(name, step=0)) for name in names} if here else {},
-        "frontier": {
-            "k": front.k,
-            "max_gap": front.max_gap,
-            "points": [[point.pass_at_1, point.pass_at_k] for point in front.points],
-        },
+        "start_waste": estimate_row(waste("tabular", condition, here[0], step=0)) if here else None,
+        "frontier": _frontier_row(condition) if condition.has_frontier else None,
         "arms": {
             arm: {
                 f"{strength:g}": _arm(grid, condition, arm, strength, steps)
@@ -117,6 +113,17 @@ def _condition(grid: Grid, condition: Condition) -> Report:
             }
             for arm in grid.arms_of(condition)
         },
+    }
+
+
+def _frontier_row(condition: Condition) -> Report:
+    front = condition_frontier(condition)
+    points = front.points
+    taken = sorted({round(i) for i in np.linspace(0, len(points) - 1, min(POINTS, len(points)))})
+    return {
+        "k": front.k,
+        "error": front.error,
+        "points": [[points[i].pass_at_1, points[i].pass_at_k] for i in taken],
     }
 
 
@@ -129,40 +136,32 @@ def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Seq
     series = grid.tabular[condition, arm, strength]
     measures = measures_of(condition)
     out: dict[str, Any] = {
-        "seeds": series.seeds,
-        "missing": {str(seed): why for seed, why in sorted(series.missing.items())},
+        "worlds": series.worlds,
+        "missing": {str(world): why for world, why in sorted(series.missing.items())},
         "measures": {name: estimate_row(series.values(name)) for name in measures},
-        "frontier_distance": estimate_row(frontier_distance(grid, "tabular", condition, series)),
-        "avoidable_tax": estimate_row(waste(grid, "tabular", condition, series)),
+        "frontier_distance": estimate_row(frontier_distance("tabular", condition, series)),
+        "waste": estimate_row(waste("tabular", condition, series)),
     }
     if (strength,) == grid.arms[arm].middle:  # tables and figures read its way, not that of the other strengths
         out["trajectory"] = trajectory(series, _ALONG, steps)
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     found = compare_arm(grid, "tabular", condition, arm, strength)
-    if found is None:
-        return out
-    out["control"] = found.control
-    out["difference"] = {name: estimate_row(found.of(name)) for name in measures}
+    return out if found is None else {**out, **_against_control(found, measures)}
+
+
+def _against_control(found: Comparison, measures: Sequence[str]) -> Report:
+    out: dict[str, Any] = {
+        "control": found.control,
+        "difference": {name: estimate_row(found.of(name)) for name in measures},
+        "price": estimate_row(found.price),
+        "control_waste": estimate_row(found.control_waste),
+    }
     for along, name in _MATCHED:
         computed = along == "checkpoints"
-        out[name] = estimate_row(
-            found.matched if computed else matched_difference(series, found.control_series, along=along)
-        )
-    ladder = _entropy_ladder(grid, condition)
-    if ladder:
-        out["equal_entropy"] = {
-            name: estimate_row(equal_entropy_difference(series, ladder, name))
-            for name in ("pass@1", f"pass@{FRONTIER_K}")
-        }
+        values = found.matched if computed else matched_difference(found.arm_series, found.control_series, along=along)
+        out[name] = estimate_row(values)
     out["overtakes_at_k"] = _crossing(out["difference"])
     return out
-
-
-def _entropy_ladder(grid: Grid, condition: Condition) -> list[Series]:
-    """GRPO without, then with rising entropy bonuses; empty where the experiment lacks one of them."""
-    rungs = [("grpo", 0.0), *(("entropy", strength) for strength in sorted(grid.strengths(condition, "entropy")))]
-    found = [grid.tabular.get((condition, arm, strength)) for arm, strength in rungs]
-    return [series for series in found if series is not None] if all(found) and len(found) > 1 else []
 
 
 def _crossing(difference: Mapping[str, Any]) -> int | None:
@@ -176,39 +175,39 @@ def _crossing(difference: Mapping[str, Any]) -> int | None:
 
 
 def _means(series: Series, part: str) -> dict[str, dict[str, float]]:
-    """Means over seeds of the values at each temperature or mixing weight."""
-    if not series.seeds:
+    """Means over worlds of the values at each temperature or mixing weight; empty for arms without these curves."""
+    if not series.worlds or part not in series.results[series.worlds[0]]:
         return {}
-    keys = series.results[series.seeds[0]][part]
+    keys = series.results[series.worlds[0]][part]
     return {
         key: {
-            name: float(np.mean([series.results[s][part][key].get(name, np.nan) for s in series.seeds]))
+            name: float(np.mean([series.results[w][part][key].get(name, np.nan) for w in series.worlds]))
             for name in _ALONG
         }
         for key in keys
     }
 
 
-def per_seed_csv(grid: Grid, *, answers: bool = False) -> str:
-    """One line per cell: condition, arm, strength, seed, final measures; of Worlds with one answer, or with several."""
+def per_world_csv(grid: Grid, *, answers: bool = False) -> str:
+    """One line per cell: condition, arm, strength, world, final measures; of Worlds with one or several answers."""
     names = (*MEASURES, *ANSWER_MEASURES) if answers else MEASURES
-    lines = [",".join(("condition", "arm", "strength", "seed", *names))]
+    lines = [",".join(("condition", "arm", "strength", "world", *names))]
     for (condition, arm, strength), series in grid.tabular.items():
         if condition.has_answers != answers:
             continue
         columns = [series.values(name) for name in names]
-        for seed in series.seeds:
-            values = ",".join(f"{column[seed]:.5f}" for column in columns)
-            lines.append(f"{condition.name},{arm},{strength:g},{seed},{values}")
+        for world in series.worlds:
+            values = ",".join(f"{column[world]:.6f}" for column in columns)
+            lines.append(f"{condition.name},{arm},{strength:g},{world},{values}")
     return "\n".join(lines) + "\n"
 
 
 def language_csv(grid: Grid) -> str:
     """One line per language-model cell and checkpoint."""
-    lines = [",".join(("condition", "arm", "seed", "step", *LANGUAGE_MEASURES))]
+    lines = [",".join(("condition", "arm", "world", "step", *LANGUAGE_MEASURES))]
     for (condition, arm), series in grid.language.items():
-        for seed in series.seeds:
-            for step, values in series.results[seed]["checkpoints"].items():
+        for world in series.worlds:
+            for step, values in series.results[world]["checkpoints"].items():
                 row = ",".join(f"{values.get(name, math.nan):.5f}" for name in LANGUAGE_MEASURES)
-                lines.append(f"{condition.name},{arm},{seed},{step},{row}")
+                lines.append(f"{condition.name},{arm},{world},{step},{row}")
     return "\n".join(lines) + "\n"

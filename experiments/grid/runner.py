@@ -60,11 +60,10 @@ def run_experiment(
         experiment: what to run.
         out: run folder.
         scale: smoke, small or full.
-        num_seeds: seeds of each arm.
+        num_seeds: replicates of each arm, each with a training seed and, on planted worlds, a world of its own.
         only: shell pattern of the keys to compute now; the report covers all finished cells.
         workers: number of processes that compute cells, each with its share of the processor's threads.
-        given: a file of `write_cells`, whose cells are not computed again; or a folder of published results, whose
-            report also replaces the cells that the folder does not hold.
+        given: a file of `write_cells`, or a folder of published results with one: its cells are not computed again.
         on_cell: called with (number done, number of cells, key) after each cell.
 
     Raises:
@@ -76,9 +75,6 @@ def run_experiment(
     chosen = [cell for cell in cells if fnmatch(cell.key, only)]
     if not chosen:
         raise BerrypickError(f"no cell matches {only!r}; the first of {len(cells)} is {cells[0].key}")
-    earlier = given if given is not None and given.is_dir() else None
-    if earlier is not None:
-        experiment.require_earlier(earlier, scale, num_seeds)
     documents = {} if given is None else read_cells(experiment, cells, kept_cells(given))
     missing = [cell for cell in chosen if cell.key not in documents and stored_result(experiment, out, cell) is None]
     experiment.require(missing)
@@ -92,7 +88,6 @@ def run_experiment(
         if on_cell:
             on_cell(len(chosen) - len(missing) + number, len(chosen), cell.key)
     results = load_results(experiment, out, cells, known_failed=known_failed)
-    results.earlier = earlier
     return _write_report(experiment, results, out, scale, num_seeds)
 
 

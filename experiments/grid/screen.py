@@ -24,15 +24,15 @@ def report_text(report: Report, headline: str, further: Sequence[str] = ()) -> s
     cells = report["cells"]
     begin = (
         f"{report['experiment'].replace('_', ' ')}, scale {report['scale']}: {cells['done']} cells done, "
-        f"{len(cells['failed'])} failed, {cells['not_run']} not run; values of the tabular policy are exact on "
-        f"{report['test_questions']} test questions"
+        f"{len(cells['failed'])} failed, {cells['not_run']} not run; the unit is the world, and values of the tabular "
+        "policy are exact in the population"
     )
     parts = [filled(begin), filled(headline), *map(filled, failure_lines(cells["failed"])), *further]
     for condition, content in report["conditions"].items():
         rows = {arm: one[middle_strength(one)] for arm, one in content["arms"].items()}
         parts.append(_arms(condition, rows, "", report["group_k"]))
     for condition, rows in report["language_model"].items():
-        parts.append(_arms(f"{condition}, language model, planned", rows, "_plan", report["group_k"]))
+        parts.append(_arms(f"{condition}, language model", rows, "_population", report["group_k"]))
     return "\n\n".join([*parts, _verdicts(report)])
 
 
@@ -53,10 +53,10 @@ def _arms(title: str, arms: Report, suffix: str, k: int) -> str:
                 plain(measures[one]),
                 plain(difference, sign="+"),
                 plain(measures[many]),
-                plain(measures["breadth"]),
+                plain(row["waste"], 4),
             ]
         )
-    return f"{title}\n{text_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'breadth'], rows)}"
+    return f"{title}\n{text_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'waste'], rows)}"
 
 
 def _verdicts(report: Report) -> str:

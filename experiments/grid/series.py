@@ -1,4 +1,4 @@
-"""The results of a grid as series over seeds: what a claim, a table row or a figure is made of."""
+"""The results of a grid as series over worlds: what a claim, a table row or a figure is made of."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "Grid",
     "Policy",
     "Series",
-    "equal_entropy_difference",
+    "best_at_least",
     "estimate_of",
     "estimate_row",
     "matched_difference",
@@ -38,19 +38,19 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One arm at one strength in one condition, over seeds.
+    """One arm at one strength in one condition, over worlds. A world is named by the number of its replicate.
 
     Attributes:
-        results: seed -> the cell's result.
-        missing: seed -> why there is none.
+        results: world -> the cell's result.
+        missing: world -> why there is none.
     """
 
     results: Mapping[int, CellResult]
     missing: Mapping[int, str]
 
     @property
-    def seeds(self) -> list[int]:
-        """Seeds with a result."""
+    def worlds(self) -> list[int]:
+        """Worlds with a result."""
         return sorted(self.results)
 
     @property
@@ -64,18 +64,18 @@ class Series:
         return sum(why == NOT_RUN for why in self.missing.values())
 
     def values(self, measure: str, *, step: int | None = None) -> dict[int, float]:
-        """Seed -> the measure at a checkpoint, the last one by default; NaN where the checkpoint lacks it."""
+        """World -> the measure at a checkpoint, the last one by default; NaN where the checkpoint lacks it."""
         out = {}
-        for seed in self.seeds:
-            checkpoints = self.results[seed]["checkpoints"]
+        for world in self.worlds:
+            checkpoints = self.results[world]["checkpoints"]
             at = max(map(int, checkpoints)) if step is None else step
-            out[seed] = checkpoints[str(at)].get(measure, math.nan)
+            out[world] = checkpoints[str(at)].get(measure, math.nan)
         return out
 
-    def curve(self, seed: int, measure: str, along: str) -> list[float]:
+    def curve(self, world: int, measure: str, along: str) -> list[float]:
         """The measure along checkpoints, temperatures (1 among them) or mixes (start and end among them), in order."""
-        result = self.results[seed]
-        points = {float(key): values.get(measure, math.nan) for key, values in result[along].items()}
+        result = self.results[world]
+        points = {float(key): values.get(measure, math.nan) for key, values in result.get(along, {}).items()}
         steps = sorted(map(int, result["checkpoints"]))
         start, end = (result["checkpoints"][str(step)].get(measure, math.nan) for step in (steps[0], steps[-1]))
         if along == "temperatures":
@@ -93,13 +93,11 @@ class Grid:
         tabular: (condition, arm, strength) -> series of the tabular policy.
         language: (condition, arm) -> series of the language model.
         arms: name -> arm, of the experiment.
-        sizes: (training, test) questions of the tabular cells.
     """
 
     tabular: Mapping[tuple[Condition, str, float], Series]
     language: Mapping[tuple[Condition, str], Series]
     arms: Mapping[str, Arm]
-    sizes: tuple[int, int]
 
     @property
     def conditions(self) -> list[Condition]:
@@ -128,12 +126,10 @@ def read_grid(results: Results, cells: Sequence[Cell], arms: Mapping[str, Arm]) 
     """Sorts the cells of a run; cells that crashed or were not run are missing with their reason."""
     tabular: dict[tuple[Condition, str, float], _Sorted] = {}
     language: dict[tuple[Condition, str], _Sorted] = {}
-    sizes = (0, 0)
     for cell in cells:
         if cell.config["policy"] == "tabular":
             table = TableCell.from_config(cell.config)
-            sizes = table.sizes
-            found = tabular.setdefault((table.condition, table.arm, table.strength), _Sorted({}, {}))
+            found = tabular.setdefault((table.where, table.arm, table.strength), _Sorted({}, {}))
         else:  # all language models start from diverse demonstrations
             where = Condition(cell.config["preset"], "diverse")
             found = language.setdefault((where, cell.config["arm"]), _Sorted({}, {}))
@@ -145,7 +141,6 @@ def read_grid(results: Results, cells: Sequence[Cell], arms: Mapping[str, Arm]) 
         MappingProxyType({key: found.series() for key, found in tabular.items()}),
         MappingProxyType({key: found.series() for key, found in language.items()}),
         arms,
-        sizes,
     )
 
 
@@ -161,7 +156,7 @@ class _Sorted:
 
 
 def estimate_of(values: Sequence[float]) -> Estimate | None:
-    """Mean with Student's interval over seeds; NaN left out; None without a value, no interval with a single one."""
+    """Mean with Student's interval over worlds; NaN left out; None without a value, no interval with a single one."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return None
@@ -171,14 +166,14 @@ def estimate_of(values: Sequence[float]) -> Estimate | None:
 
 
 def estimate_row(values: Mapping[int, float] | Sequence[float]) -> EstimateRow | None:
-    """`estimate_of` values, by seed or in order, as a JSON-able row."""
+    """`estimate_of` values, by world or in order, as a JSON-able row."""
     estimate = estimate_of(list(values.values()) if isinstance(values, Mapping) else values)
     return None if estimate is None else row_of(estimate)
 
 
 def trajectory(series: Series, names: Sequence[str], steps: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Means over seeds at chosen checkpoints."""
-    if not series.seeds:
+    """Means over worlds at chosen checkpoints."""
+    if not series.worlds:
         return {}
     return {
         str(step): {name: float(np.mean(list(series.values(name, step=step).values()))) for name in names}
@@ -187,57 +182,38 @@ def trajectory(series: Series, names: Sequence[str], steps: Sequence[int]) -> di
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:
-    """Seed -> first - second over the seeds that both have."""
-    return {seed: first[seed] - second[seed] for seed in sorted(set(first) & set(second))}
+    """World -> first - second over the worlds that both have."""
+    return {world: first[world] - second[world] for world in sorted(set(first) & set(second))}
 
 
 def matched_difference(
-    arm: Series, control: Series, measure: str = "pass@1", *, along: str = "checkpoints", by: str = "breadth"
+    arm: Series, control: Series, measure: str = "pass@1", *, along: str = "checkpoints", by: str = "pass@8"
 ) -> dict[int, float]:
-    """Seed -> the arm's measure minus what its control has where it has the arm's final breadth.
+    """World -> the arm's measure minus the most that its control has where it has at least what the arm bought.
 
     Args:
         arm: read at its last checkpoint.
-        control: followed along one of its curves, joined by straight lines from the start on.
+        control: followed along one of its curves, joined by straight lines from the common start on.
         measure: what is compared.
         along: "checkpoints" (stopped early), "temperatures" (its end, sampled colder or hotter) or "mixes" (weights
             between its start and its end).
-        by: the measure at which both are matched.
+        by: what was bought.
 
     Returns:
-        NaN where the control's curve never has the arm's value; where it has it several times, its best counts.
+        NaN where no point of the control's curve has as much of `by`; nothing is extrapolated.
     """
     out = {}
-    for seed, wanted in arm.values(by).items():
-        if seed in control.results:
-            widths, values = (control.curve(seed, name, along) for name in (by, measure))
-            out[seed] = arm.values(measure)[seed] - _best_where(widths, values, wanted)
+    for world, wanted in arm.values(by).items():
+        if world in control.results:
+            bought, values = (control.curve(world, name, along) for name in (by, measure))
+            out[world] = arm.values(measure)[world] - best_at_least(bought, values, wanted)
     return out
 
 
-def equal_entropy_difference(arm: Series, ladder: Sequence[Series], measure: str) -> dict[int, float]:
-    """Seed -> the arm's measure minus that of an entropy bonus of such a weight that both end at equal entropy.
-
-    Args:
-        arm: any arm.
-        ladder: the same seeds without a bonus, then with rising weights; joined by straight lines.
-        measure: what is compared.
-    """
-    out = {}
-    for seed, entropy in arm.values("kind_entropy").items():
-        if all(seed in rung.results for rung in ladder):
-            entropies = [rung.values("kind_entropy")[seed] for rung in ladder]
-            values = [rung.values(measure)[seed] for rung in ladder]
-            out[seed] = arm.values(measure)[seed] - _best_where(entropies, values, entropy)
-    return out
-
-
-def _best_where(widths: Sequence[float], values: Sequence[float], width: float) -> float:
-    """The largest value where a polygon has a width: breadth may rise before it falls, and is then reached twice."""
-    found = []
-    for (w0, v0), (w1, v1) in pairwise(zip(widths, values)):
-        if w0 == w1 == width:
-            found += [v0, v1]
-        elif min(w0, w1) <= width <= max(w0, w1):
-            found.append(v0 + (width - w0) / (w1 - w0) * (v1 - v0))
+def best_at_least(bought: Sequence[float], values: Sequence[float], wanted: float) -> float:
+    """The largest value on a polygon where it has at least `wanted`; NaN if it nowhere has."""
+    found = [value for have, value in zip(bought, values) if have >= wanted]
+    for (b0, v0), (b1, v1) in pairwise(zip(bought, values)):
+        if min(b0, b1) < wanted < max(b0, b1):
+            found.append(v0 + (wanted - b0) / (b1 - b0) * (v1 - v0))
     return max(found, default=math.nan)

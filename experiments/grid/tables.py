@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..report.format import Report, broken_note, markdown_table, plain, signed
+from ..report.format import NOTHING, Report, broken_note, markdown_table, plain, signed
 
 __all__ = [
     "answer_table",
@@ -36,19 +36,19 @@ def arm_table(report: Report, condition: str) -> str:
                 arm + (f" ({strength})" if len(arms[arm]) > 1 else ""),
                 plain(one["measures"]["pass@1"]),
                 signed(difference.get("pass@1")),
-                signed(one.get("matched"), of=len(one["seeds"])),
+                signed(one.get("matched"), of=len(one["worlds"])),
                 plain(one["measures"][f"pass@{k}"]),
                 signed(difference.get(f"pass@{k}")),
                 plain(one["measures"]["breadth"]),
                 plain(one["measures"]["kind_entropy"]),
-                plain(one["frontier_distance"]),
-                plain(one["avoidable_tax"]),
-                str(len(one["seeds"])),
+                signed(one.get("price")),
+                plain(one["waste"], 4),
+                str(len(one["worlds"])),
             ]
         )
     header = [
-        "arm", "pass@1", "minus control", "at matched breadth", f"pass@{k}", "minus control", "breadth",
-        "kind entropy", "below frontier", "left of frontier", "seeds",
+        "arm", "pass@1", "minus control", f"at equal pass@{k}", f"pass@{k}", "minus control", "breadth",
+        "kind entropy", "price", "waste", "worlds",
     ]  # fmt: skip
     return markdown_table(header, rows)
 
@@ -65,11 +65,20 @@ def verdict_table(report: Report) -> str:
                 claim["endpoint"],
                 f"{claim['expected']} {claim['smallest_effect']:g}",
                 signed(verdict["estimate"]),
+                _range_of(verdict),
                 _p_of(verdict),
                 verdict["verdict"] + (f": {verdict['reason']}" if verdict["reason"] else ""),
             ]
         )
-    return markdown_table(["claim", "source", "endpoint", "expected", "ours", "p (Holm)", "verdict"], rows)
+    return markdown_table(
+        ["claim", "source", "endpoint", "expected", "ours", "other settings", "p (Holm)", "verdict"], rows
+    )
+
+
+def _range_of(verdict: Report) -> str:
+    """The range of the difference over learning rates and lengths; a dash where the grid has none."""
+    values = [row["value"] for row in verdict["settings"].values()]
+    return f"{min(values):+.3f} to {max(values):+.3f}" if values else NOTHING
 
 
 def _p_of(verdict: Report) -> str:
@@ -82,7 +91,8 @@ def language_table(report: Report, condition: str) -> str:
     """The arms of the language model: planned values, losses, actual values, and differences from their controls."""
     names = {
         "give_up_loss": "give-up loss", "execution_loss": "execution loss",
-        "query_token_entropy": "query entropy per token", "policy_tokens": "policy tokens", "pass@1": "pass@1",
+        "query_token_entropy": "query entropy per token", "policy_tokens": "policy tokens",
+        "pass@1_plan": "planned pass@1, test questions", "pass@1": "pass@1, test questions",
     }  # fmt: skip
     k = report["group_k"]
     rows = []
@@ -91,26 +101,26 @@ def language_table(report: Report, condition: str) -> str:
         rows.append(
             [
                 arm,
-                plain(measures["pass@1_plan"]),
-                signed(difference.get("pass@1_plan")),
-                signed(one.get("matched"), of=len(one["seeds"])),
-                plain(measures[f"pass@{k}_plan"]),
-                signed(difference.get(f"pass@{k}_plan")),
+                plain(measures["pass@1_population"]),
+                signed(difference.get("pass@1_population")),
+                signed(one.get("matched"), of=len(one["worlds"])),
+                plain(measures[f"pass@{k}_population"]),
+                signed(difference.get(f"pass@{k}_population")),
                 plain(measures["breadth"]),
                 plain(measures["kind_entropy"]),
-                plain(one["frontier_distance"]),
-                plain(one["avoidable_tax"]),
+                signed(one.get("price")),
+                plain(one["waste"], 4),
                 plain(one["greedy"]),
                 *(plain(measures[name]) for name in names),
                 signed(difference.get("pass@1")),
                 plain(measures[f"pass@{k}"]),
-                str(len(one["seeds"])) + broken_note(one),
+                str(len(one["worlds"])) + broken_note(one),
             ]
         )
     header = [
-        "arm", "planned pass@1", "minus control", "at matched breadth", f"planned pass@{k}", "minus control", "breadth",
-        "kind entropy", "below frontier", "left of frontier", "planned pass@1, greedy", *names.values(),
-        "minus control", f"pass@{k}", "seeds",
+        "arm", "pass@1", "minus control", f"at equal pass@{k}", f"pass@{k}", "minus control", "breadth",
+        "kind entropy", "price", "waste", "planned pass@1, greedy", *names.values(), "minus control, test questions",
+        f"pass@{k}, test questions", "worlds",
     ]  # fmt: skip
     return markdown_table(header, rows)
 
@@ -129,36 +139,30 @@ def answer_table(report: Report, condition: str) -> str:
 
 
 def controls_table(report: Report, condition: str) -> str:
-    """Each arm against other ways to the same breadth: stopping early, temperature, mixed weights, an entropy bonus."""
+    """Each arm against other ways to the same pass@k: stopping early, temperature, mixed weights."""
     arms, k = report["conditions"][condition]["arms"], report["group_k"]
     rows = []
     for arm in arms:
         one = arms[arm][middle_strength(arms[arm])]
         if "difference" not in one:
             continue
-        entropy = one.get("equal_entropy", {})
-        of = len(one["seeds"])
-        greedy = one["temperatures"].get("0", {}).get("pass@1")
+        of = len(one["worlds"])
         rows.append(
             [
                 arm,
                 one["control"],
                 *(signed(one[name], of=of) for name in ("matched", "matched_by_temperature", "matched_by_mixing")),
-                signed(entropy.get("pass@1"), of=of),
-                signed(entropy.get(f"pass@{k}"), of=of),
-                "–" if greedy is None else f"{greedy:.3f}",
                 "–" if one["overtakes_at_k"] is None else str(one["overtakes_at_k"]),
             ]
         )
     header = [
         "arm", "control", "pass@1 against the control stopped early", "against the control at another temperature",
-        "against mixed weights of its start and end", "pass@1 at equal entropy", f"pass@{k} at equal entropy",
-        "greedy pass@1", "above its control from k",
+        "against mixed weights of its start and end", "above its control from k",
     ]  # fmt: skip
     note = (
-        "Differences from the control at equal breadth, along three curves of the control, and from GRPO with an "
-        "entropy bonus at equal entropy. A dash means that the curve reaches that breadth or entropy in fewer than "
-        "half of the seeds. Above its control from k: the interval over seeds lies above 0 from this k on."
+        f"pass@1 minus the most that the control has with at least as much pass@{k}, along three curves of the "
+        f"control. A dash means that the curve has that pass@{k} in fewer than half of the worlds. Above its control "
+        "from k: the interval over worlds lies above 0 from this k on."
     )
     return f"{note}\n\n{markdown_table(header, rows)}"
 
@@ -173,11 +177,13 @@ def strength_table(report: Report, condition: str, names: Mapping[str, str]) -> 
             plain(one["measures"]["pass@1"]),
             plain(one["measures"][f"pass@{k}"]),
             plain(one["measures"]["breadth"]),
-            signed(one.get("matched"), of=len(one["seeds"])),
+            signed(one.get("price")),
+            plain(one["waste"], 4),
+            signed(one.get("matched"), of=len(one["worlds"])),
         ]
         for arm, strengths in arms.items()
         if len(strengths) > 1
         for strength, one in strengths.items()
     ]
-    header = ["arm", "strength", "pass@1", f"pass@{k}", "breadth", "pass@1 at matched breadth"]
+    header = ["arm", "strength", "pass@1", f"pass@{k}", "breadth", "price", "waste", f"pass@1 at equal pass@{k}"]
     return f"{condition}:\n\n{markdown_table(header, rows)}" if rows else f"{condition}: one strength each."

@@ -1,0 +1,90 @@
+"""Checks before registration, on worlds kept apart: could a claim be supported, and could it come out otherwise?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..report.format import Report
+from .comparison import pass_names
+from .contrasts import Contrast, differences_of
+from .series import Grid, Series
+from .table_cells import condition_frontier
+
+__all__ = ["PILOT_WORLDS", "registration_rows", "undecidable_claims"]
+
+PILOT_WORLDS = (-4, -3, -2, -1)
+"""Replicates whose worlds no claim is judged on."""
+
+ROOM = 3
+"""Margins that must lie between the control and the best or worst that is possible."""
+
+IDENTITY = 1e-7
+"""A difference that is smaller in every world of the pilot is 0 by arithmetic."""
+
+
+def registration_rows(grid: Grid, contrasts: Sequence[Contrast]) -> list[Report]:
+    """What the pilot says of each claim of the tabular policy.
+
+    Args:
+        grid: of the pilot's cells alone.
+        contrasts: to be registered.
+    """
+    return [_row(grid, one) for one in contrasts if one.policy == "tabular" and not one.undecidable]
+
+
+def _row(grid: Grid, one: Contrast) -> Report:
+    found = differences_of(grid, one) or {}
+    known = [value for value in found.values() if not math.isnan(value)]
+    row = {
+        "id": one.claim.id,
+        "worlds": len(known),
+        "pilot": float(np.mean(known)) if known else None,
+        "room": None,
+        "needed": ROOM * one.claim.smallest_effect,
+        "undecidable": "",
+    }
+    if not known:
+        return {**row, "undecidable": "" if not found else "no world of the pilot has a value"}
+    if max(map(abs, known)) < IDENTITY:
+        return {**row, "undecidable": "it could not come out otherwise: 0 by arithmetic in every world of the pilot"}
+    room = _room(grid, one)
+    needed = ROOM * one.claim.smallest_effect
+    if room is not None and room < needed:
+        why = f"no room: at most {room:.3f} is possible in the pilot, and {needed:.3f} would be needed"
+        return {**row, "room": room, "undecidable": why}
+    return {**row, "room": room}
+
+
+def _room(grid: Grid, one: Contrast) -> float | None:
+    """The largest effect in the claimed direction that any policy could have; None where nothing is known of it."""
+    control = grid.middle(one.condition, grid.arms[one.arm].control or one.arm)
+    if control is None or not control.worlds or not one.condition.has_frontier:
+        return None
+    front = condition_frontier(one.condition)
+    one_name, many_name = pass_names("tabular")
+    if one.measure in ("waste", "largest waste"):
+        return front.best_order.pass_at_1 - _mean(control, one_name, step=0)
+    bounds = {
+        one_name: (min(front.widest.pass_at_1, _mean(control, one_name, step=0)), front.best_order.pass_at_1),
+        many_name: (front.best_order.pass_at_k, front.widest.pass_at_k),
+        "breadth": (0.0, 1.0),
+        "kind_entropy": (0.0, math.log(len(one.condition.world_config().kinds))),
+    }
+    if one.measure not in bounds:
+        return None
+    low, high = bounds[one.measure]
+    at = _mean(control, one.measure, step=0 if one.against == "start" else None)
+    up, down = high - at, at - low
+    return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+
+
+def _mean(series: Series, measure: str, *, step: int | None = None) -> float:
+    return float(np.mean(list(series.values(measure, step=step).values())))
+
+
+def undecidable_claims(rows: Sequence[Report]) -> Mapping[str, str]:
+    """Claim id -> why it cannot be decided."""
+    return {row["id"]: row["undecidable"] for row in rows if row["undecidable"]}
