@@ -1,113 +1,124 @@
 """The diversity tax: what training for diversity costs in single-shot pass@1, when, and why.
 
-Arms share start, questions, draws and number of rollouts. The tax is read against each arm's control, at the end and at
-matched breadth; the exact frontier of the test questions says which part of it was avoidable. The full grid runs with
-the tabular policy (`policies/tabular`), whose values are exact; scale full adds a language model. Claims and their
-endpoints are in `claims.py`, written before the grid was run.
+Arms share world, start, questions, draws and number of rollouts. Each replicate has a world of its own, and all values
+are exact in the population of that world, so that the difference of an arm from its control is a price, which the exact
+frontier asks for the pass@8 it bought, minus a difference of wastes. Claims are in `claims.py`, registered before the
+grid was run; worlds kept apart say first whether each could be supported and could come out otherwise.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from ...envs.world.world import PRESETS
 from ...policies.tabular.training import TableConfig
-from ..grid.arms import ARMS
+from ..grid.arms import ARMS, Arm
 from ..grid.condition import ANSWERS_SUFFIX, CUE_SUFFIX, Condition
 from ..grid.grid_experiment import GridExperiment
 from ..grid.language_cells import LanguageGrid
-from ..grid.page import strengths_page
 from ..grid.series import Grid
 from ..report.format import Report
-from .claims import CONTRASTS
+from .claims import CONTRASTS, OWN
+from .findings import details, findings
 from .headline import headline, tax_screen
-from .page import findings
-from .taxes import tax_rows
+from .taxes import identity_rows, tax_rows
 
 __all__ = ["EXPERIMENT", "DiversityTax"]
 
-_TITLE = "What training for diversity costs"
-
 
 class DiversityTax(GridExperiment):
-    """A grid that also reports the tax of its first arm by condition, and words it."""
+    """A grid that also reports price and waste by condition, and words them."""
 
     def further_rows(self, grid: Grid) -> Report:
-        """The taxes by policy and condition."""
-        return {"taxes": tax_rows(grid, self.contrasts)}
+        """The taxes by policy and condition, and the identities."""
+        return {"taxes": tax_rows(grid), "identities": identity_rows(grid)}
 
     def headline(self, report: Report) -> str:
-        """Where the tax is zero, negative or real."""
+        """What diversity costs, and how much of it the task asks for."""
         return headline(report)
 
     def further_tables(self, report: Report) -> Sequence[str]:
-        """The taxes of each policy."""
+        """Price and waste of the shown arms."""
         return tax_screen(report)
 
-    def pages(self, report: Report) -> Mapping[str, str]:
-        """docs/findings.md, and the page of all strengths."""
+    def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
+        """docs/findings.md, with the price law if its results are published, and docs/findings_details.md."""
+        law = None if results is None else results / "price_law" / "report.json"
         names = {name: arm.strength_name for name, arm in self.arms.items()}
-        return {
-            "findings.md": findings(report, _TITLE),
-            "findings_strengths.md": strengths_page(report, _TITLE, "diversity_tax/page.py", names),
-        }
+        read = json.loads(law.read_text()) if law is not None and law.is_file() else None
+        return {"findings.md": findings(report, read), "findings_details.md": details(report, names)}
 
 
-_ARMS = (
-    "grpo",
-    "dr_grpo",
-    "darling",
-    "darling_oracle",
-    "lexical",
-    "ucb_mean",
-    "ucb_con",
-    "batch",
-    "entropy",
-    "kl_cov",
-    "max_at_k",
-    "pass_at_k",
-    "grpo_two_updates",
-    "batch_shuffled",
-    "random_reward",
-    "no_learning",
-    "more_sft",
+_CORE = (
+    "grpo", "dr_grpo", "darling", "darling_power", "pass_mix", "pass_at_k", "pass_at_k_undivided", "batch", "entropy",
+    "maxrl",
+)  # fmt: skip
+_EXTRA = (
+    "darling_oracle", "darling_random_equal", "lexical", "max_at_k", "max_at_k_centred", "correct_only",
+    "unsolved_only", "kl_cov", "grpo_two_updates", "batch_shuffled", "random_reward", "no_learning", "more_sft",
     "rejection_sampling",
-    "grpo_sets",
-    "multi_rlvr",
-    "vpo",
-    "vpo_collinear",
-)
-"""The arms of the registered grid; `ARMS` has gained others since."""
+)  # fmt: skip
+_RATES = ("grpo", "dr_grpo", "darling", "darling_power", "pass_mix", "pass_at_k_undivided", "batch")
+_OWN = ("grpo", "dr_grpo", "ucb_mean", "ucb_con", "batch", "darling", "pass_at_k_undivided", "dr_grpo_own",
+        "pass_at_k_own")  # fmt: skip
+_ANSWER_ARMS = ("grpo", "grpo_sets", "multi_rlvr", "vpo", "vpo_collinear")
 
-_ANSWERS = Condition(f"priced{ANSWERS_SUFFIX}", "diverse")
+_OWN_ARMS: Mapping[str, Arm] = {
+    "dr_grpo_own": replace(ARMS["dr_grpo"], summary="Dr. GRPO with a table for each question", own_tables=True),
+    "pass_at_k_own": replace(
+        ARMS["pass_at_k_undivided"],
+        summary="pass@k training with a table for each question",
+        control="dr_grpo_own",
+        own_tables=True,
+    ),
+}
+_TEN_WEIGHTS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+
+_ARMS: Mapping[str, Arm] = {
+    **{name: ARMS[name] for name in dict.fromkeys((*_CORE, *_EXTRA, *_RATES, *_OWN, *_ANSWER_ARMS)) if name in ARMS},
+    **_OWN_ARMS,
+    "pass_mix": replace(ARMS["pass_mix"], strengths=_TEN_WEIGHTS),
+}
+
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "priced/diverse": (*_CORE, *_EXTRA),
+    "steep/diverse": (*_CORE, *_EXTRA),
+    "free/diverse": _CORE,
+    "slack/diverse": ("grpo", "dr_grpo", "darling", "batch"),
+    f"priced{CUE_SUFFIX}/diverse": _CORE,
+    f"free{CUE_SUFFIX}/diverse": _CORE,
+    "priced/narrow": _CORE,
+    **{f"{preset}/diverse/rate={rate:g}": _RATES for preset in ("priced", "steep") for rate in (0.3, 1.0)},
+    **{f"priced/diverse/questions={n}": ("dr_grpo", "darling", "pass_mix") for n in (64, 256, 1024)},
+    OWN: _OWN,
+    f"priced{ANSWERS_SUFFIX}/diverse": _ANSWER_ARMS,
+}
+"""Condition -> its arms. Of .3, 1 and 3, the learning rate of the other conditions is the one whose GRPO (six seeds
+apart from the grid's, priced, diverse start) ended nearest to the entropy of kinds of the language-model prototype
+(.245)."""
 
 EXPERIMENT = DiversityTax(
     name="diversity_tax",
     summary="what training for diversity costs in single-shot pass@1, when, and why",
-    conditions=(
-        *(
-            Condition(f"{preset}{suffix}", start)
-            for suffix in ("", CUE_SUFFIX)
-            for preset in PRESETS
-            for start in ("diverse", "narrow")
-        ),
-        _ANSWERS,
-    ),
+    version=2,
+    conditions=tuple(map(Condition.of, _PLACES)),
     contrasts=CONTRASTS,
-    arms={name: ARMS[name] for name in _ARMS},
-    # Of .3, 1 and 3, the learning rate whose GRPO (6 seeds apart from the grid's, priced, diverse start) ends nearest
-    # to the entropy of kinds that the language-model prototype of the World's specification had (.245).
+    arms=_ARMS,
+    arms_of={Condition.of(name): arms for name, arms in _PLACES.items()},
     table=TableConfig(learning_rate=3.0),
     # Arms are matched to points between those of their control, whose way is curved, most at the start.
     control_steps=(*range(10), *range(10, 20, 2), *range(20, 40, 5), *range(40, 80, 10), *range(80, 201, 20)),
-    smoke_conditions=(Condition("free", "diverse"), Condition("priced", "diverse"), _ANSWERS),
+    with_pilot=True,
+    smoke_conditions=tuple(map(Condition.of, ("free/diverse", "priced/diverse", f"priced{ANSWERS_SUFFIX}/diverse"))),
     language=LanguageGrid(
         presets=("priced",),
         arms={
             "dr_grpo": "dr_grpo",
             "darling": ARMS["darling"].objective.format(f"{ARMS['darling'].middle[0]:g}"),
             "pass_mix": "pass_mix:weight=0.5,k=4",
-            "pass_at_k": "pass_at_k:k=2,std=none",
+            "pass_at_k_undivided": "pass_at_k:k=2,std=none",
         },
     ),
     figure_prefix="tax",

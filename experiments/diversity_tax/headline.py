@@ -1,127 +1,100 @@
-"""The diversity-tax report in one paragraph and two tables: sentences made from its numbers, none typed by hand."""
+"""The diversity-tax report in one paragraph and one table: sentences made from its numbers, none typed by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..grid.screen import filled
-from ..report.format import Report, broken_note, plain, signed, text_columns
-from .taxes import MARGIN
+from ..report.format import Report, plain, signed, text_columns
+from .taxes import ARM
 
-__all__ = ["headline", "tax_screen"]
+__all__ = ["answer", "headline", "rows_of", "tax_screen"]
 
 
 def headline(report: Report) -> str:
-    """One paragraph: where the tax of diversity training is zero, negative or real, and how much was avoidable."""
-    rows, k = report["taxes"], report["group_k"]
-    disagreements, language = _disagreements(report), _language(report)
+    """One paragraph: what diversity training costs in each condition, and which part of it the task asks for."""
+    rows = rows_of(report, ARM)
     if not rows:
-        return " ".join([*disagreements, "No condition has a seed of both the arm and its control.", *language])
-    arm, control = rows[0]["arm"], rows[0]["control"]
-    intro = (
-        f"Diversity training ({arm}) against the same training without its bonus ({control}). pass@1: one episode "
-        f"finds the answer; pass@{k}: one of {k} does. The tax is the pass@1 lost for the pass@{k} gained. Intervals "
-        f"are 95 % over training seeds, on the same {report['test_questions']} test questions."
-    )
-    tabular = [row for row in rows if row["policy"] == "tabular" and row["registered"]]
-    table = [f"The tabular policy, in pass@1 and pass@{k}:", *_kinds(tabular, k)] if tabular else []
-    return " ".join([*disagreements, intro, *table, *language])
-
-
-def _kinds(rows: Sequence[Report], k: int) -> list[str]:
-    """One sentence per kind of tax, with the conditions that have it."""
-    return [
-        f"{text} in {'; '.join(_phrase(row, k) for row in rows if row['kind'] == kind)}."
-        for kind, text in _KINDS.items()
-        if any(row["kind"] == kind for row in rows)
-    ]
-
-
-_KINDS = {
-    "real": f"The tax is real ({MARGIN:g} or more)",
-    "small": f"There is a tax of less than {MARGIN:g}",
-    "zero": f"The tax is zero (within {MARGIN:g}, no difference shown)",
-    "small negative": f"The tax is negative by less than {MARGIN:g}",
-    "negative": "The tax is negative",
-    "undecided": "The tax is undecided",
-    "open": "Nothing is decided before all seeds and cells are in; so far",
-}
-
-
-def _phrase(row: Report, k: int) -> str:
-    text = f"{row['condition']} ({signed(row['tax'])} for {signed(row['gain'])}"
-    if row["avoidable"] is not None and row["avoidable"]["low"] is not None and row["avoidable"]["low"] > 0:
-        text += f"; avoidable, since the exact frontier has this pass@{k} without it: {plain(row['avoidable'])}"
-    if row["kind"] in ("real", "small") and row["matched"] is not None:
-        text += f"; against the control stopped early at equal breadth: {signed(row['matched'], of=row['seeds'])}"
-    resampled = row.get("resampled", {}).get("tax")
-    if resampled is not None and row["kind"] not in ("real", "open", "undecided"):
-        text += f"; with other questions [{resampled['low']:+.3f}, {resampled['high']:+.3f}]"
-    if "actual" in row:
-        text += f"; actual {signed(row['actual']['tax'])} for {signed(row['actual']['gain'])}"
-    if row.get("broken"):
-        text += f"; {len(row['broken'])} of {row['seeds']} seeds broke, without them {signed(row['tax_of_whole'])}"
-    return f"{text})"
-
-
-def _language(report: Report) -> list[str]:
-    """How far the language-model grid is, and what it says."""
-    cells = report["cells"]
-    done, wanted = cells["language_model_done"], cells["language_model_cells"]
-    rows = [row for row in report["taxes"] if row["policy"] == "language model"]
-    if not done:
-        failed = sum(key.startswith("language/") for key in cells["failed"])
-        why = f"{failed} of {wanted} cells failed and none is done" if failed else "was not run"
-        return [f"The language-model grid {why}, so whether it agrees with the tabular policy is open."]
+        return "No condition has a world of both the arm and its control."
     k = report["group_k"]
-    kinds = _kinds(rows, k)
-    named = f"The language model, {done} of {wanted} cells"
-    if not kinds:
-        return [f"{named}: no condition has both the arm and its control."]
-    seeds = " and ".join(sorted({str(row["seeds"]) for row in rows}))
-    return [f"{named}, {seeds} seeds, in planned pass@1 and pass@{k}:", *kinds]
+    intro = (
+        f"Diversity training ({ARM}) against the same training without its bonus ({rows[0]['control']}). pass@1: one "
+        f"episode finds the answer; pass@{k}: one of {k} does. The difference in pass@1 is a price, which the exact "
+        f"frontier asks for the pass@{k} gained, minus what the arm wastes more than its control. Intervals are 95 % "
+        "over worlds."
+    )
+    return " ".join([unfinished(report), intro, *(_sentence(row, k) for row in rows)]).strip()
 
 
-MIRRORED = tuple((name, f"lm-{name}") for name in ("priced-pass1", "free-pass1", "priced-pass8", "free-pass8"))
-"""Claims that are asked of both policies."""
+def unfinished(report: Report) -> str:
+    """What is left to run, as a sentence; empty where nothing is."""
+    left = report["cells"]["not_run"]
+    return f"{left} cells are left to run, and nothing is decided before." if left else ""
 
 
-def _disagreements(report: Report) -> list[str]:
-    """Where tabular policy and language model disagree, and where they agree."""
-    verdicts = {verdict["claim"]["id"]: verdict for verdict in report["verdicts"]}
-    notes = []
-    for ours, theirs in MIRRORED:
-        table, language = verdicts[ours], verdicts[theirs]
-        statement, decided = table["claim"]["statement"], {"supported", "contradicted"}
-        if {table["verdict"], language["verdict"]} == decided:
-            notes.append(
-                f"Tabular policy and language model disagree on the claim that {statement}: "
-                f"{table['verdict']} ({signed(table['estimate'])}) against {language['verdict']} "
-                f"({signed(language['estimate'])})."
-            )
-        elif language["verdict"] in decided and language["verdict"] == table["verdict"]:
-            notes.append(f"Tabular policy and language model agree: the claim that {statement} is {table['verdict']}.")
-    return sorted(notes, key=lambda note: "disagree" not in note)
-
-
-def tax_screen(report: Report) -> list[str]:
-    """The taxes of each policy, as tables for a terminal."""
-    return [_taxes(report, policy) for policy in dict.fromkeys(row["policy"] for row in report["taxes"])]
-
-
-def _taxes(report: Report, policy: str) -> str:
-    rows = [
-        [
-            row["condition"] + ("" if row["registered"] else " *"),
-            row["kind"],
-            plain(row["tax"], sign="+"),
-            plain(row["gain"], sign="+"),
-            str(row["seeds"]) + broken_note(row),
-        ]
+def rows_of(report: Report, arm: str, policy: str = "tabular") -> list[Report]:
+    """The tax rows of an arm in the conditions that its claims are read in."""
+    return [
+        row
         for row in report["taxes"]
-        if row["policy"] == policy
+        if (row["policy"], row["arm"]) == (policy, arm) and row["condition"].count("/") == 1
     ]
-    name = "the language model, planned" if policy == "language model" else "the tabular policy"
-    title = f"tax of {name} (* not registered; ± half of the 95 % interval over seeds)"
-    header = ["condition", "tax", "pass@1", f"pass@{report['group_k']}", "seeds"]
-    return f"{filled(title)}\n{text_columns(header, rows)}"
+
+
+def _sentence(row: Report, k: int) -> str:
+    text = f"{row['condition']}: {signed(row['tax'])} in pass@1 for {signed(row['gain'])} in pass@{k}"
+    if row["price"] is not None:
+        text += f" (price {signed(row['price'])}, waste {plain(row['waste'])} against {plain(row['control_waste'])})"
+    return text + "."
+
+
+def tax_screen(report: Report) -> Sequence[str]:
+    """Price and waste of the shown arms, by policy, and the identities."""
+    k = report["group_k"]
+    header = ["condition", "arm", "pass@1", f"pass@{k}", "price", "waste"]
+    out = []
+    for policy in ("language model", "tabular"):
+        rows = [
+            [
+                row["condition"],
+                row["arm"],
+                signed(row["tax"]).split(" ")[0],
+                signed(row["gain"]).split(" ")[0],
+                signed(row["price"]).split(" ")[0],
+                plain(row["waste"]).split(" ")[0],
+            ]
+            for row in report["taxes"]
+            if row["policy"] == policy
+        ]
+        if rows:
+            out.append(f"{policy}, minus control:\n{text_columns(header, rows)}")
+    if report["identities"]:
+        found = "; ".join(
+            f"{row['measure']} in {row['condition']} {row['largest']:.0e} ({row['n']} differences)"
+            for row in report["identities"]
+        )
+        out.append(filled(f"0 by arithmetic, the largest found: {found}."))
+    return out
+
+
+def answer(report: Report, law: Report | None) -> str:
+    """The answer in one sentence with its numbers; what is left to run where it cannot be given yet."""
+    rows = {row["condition"]: row for row in rows_of(report, ARM)}
+    if report["cells"]["not_run"] or "priced/diverse" not in rows or "steep/diverse" not in rows:
+        done, left = report["cells"]["done"], report["cells"]["not_run"]
+        return (
+            f"**Not answered yet: {done} of {done + left} cells of the second grid are there, and no verdict comes "
+            "before all are; the first edition's answer is withdrawn (Corrections).**"
+        )
+    priced, steep = rows["priced/diverse"], rows["steep/diverse"]
+    free = rows.get("free/diverse")
+    parts = [
+        f"**Diversity training costs {-priced['tax']['value']:.3f} of pass@1 where search kinds are unequal and "
+        f"{-steep['tax']['value']:.3f} where steeply so"
+    ]
+    if free is not None:
+        parts.append(f"nothing where they are equal (+{free['gain']['value']:.3f} of pass@{report['group_k']} is free)")
+    return (
+        ", ".join(parts)
+        + f"; the task's price is {-priced['price']['value']:.3f} and {-steep['price']['value']:.3f}.**"
+    )

@@ -12,7 +12,7 @@ from .comparison import compare_arm, ladder_difference, largest_waste, pass_name
 from .condition import Condition
 from .series import Grid, Policy, Series, estimate_of, matched_difference, paired
 
-__all__ = ["Contrast", "contrast", "differences_of", "gather_evidence", "unfinished_note"]
+__all__ = ["LADDER", "LARGEST_WASTE", "Contrast", "contrast", "differences_of", "gather_evidence", "unfinished_note"]
 
 _STOP = {
     "tabular": "all cells of the tabular grid, 24 worlds, no interim look",
@@ -20,6 +20,7 @@ _STOP = {
 }
 _HELD_FIXED = "same world, start, questions, draws, rollouts, steps, learning rate; exact values in the population"
 LADDER = "ladder "
+LARGEST_WASTE = "largest waste"
 LENGTHS = (40, 80)
 
 
@@ -146,7 +147,7 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
     arm, other = _series(grid, one), _other(grid, one)
     if arm is None:
         return None
-    if one.measure == "largest waste":
+    if one.measure == LARGEST_WASTE:
         return largest_waste(grid, one.condition, one.arm)
     if one.against.startswith(LADDER):
         return ladder_difference(grid, one.condition, arm, one.against.removeprefix(LADDER))

@@ -86,6 +86,11 @@ class Experiment(ABC):
     def write_files(self, results: Results, report: Report, out: Path) -> None:  # noqa: B027
         """Writes figures, values per seed and whatever else belongs beside report.json."""
 
-    def pages(self, report: Report) -> Mapping[str, str]:
-        """File names below `docs/` and their text, made from the report alone."""
+    def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
+        """File names below `docs/` and their text, made from the report and from other published results alone.
+
+        Args:
+            report: of this experiment.
+            results: the folder of all published results, where there is one.
+        """
         return {}

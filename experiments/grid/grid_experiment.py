@@ -12,7 +12,7 @@ from ..report.format import signed
 from .arms import ARMS, Arm
 from .cell_store import write_cells
 from .condition import FIRST_WORLD, Condition
-from .contrasts import Contrast
+from .contrasts import LADDER, LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
 from .language_cells import LanguageGrid, run_language_cell
@@ -77,15 +77,17 @@ class GridExperiment(Experiment):
         return cells
 
     def _pilot_cells(self, scale: Scale) -> list[Cell]:
-        """The conditions and arms of the claims, at the strengths that claims are read at, in worlds kept apart."""
+        """The conditions and arms of the claims, at the strengths that claims read, in worlds kept apart."""
         if not self.with_pilot or scale == "smoke":
             return []
         claimed = {one.condition for one in self.contrasts if one.policy == "tabular"}
+        swept = {one.arm for one in self.contrasts if one.measure == LARGEST_WASTE}
+        swept |= {one.against.removeprefix(LADDER) for one in self.contrasts if one.against.startswith(LADDER)}
         return [
             Cell(f"pilot/{cell.key}", cell.as_config())
             for replicate in PILOT_WORLDS
             for cell in self._table_cells(scale, replicate)
-            if cell.where in claimed and (cell.strength,) == self.arms[cell.arm].middle
+            if cell.where in claimed and (cell.arm in swept or (cell.strength,) == self.arms[cell.arm].middle)
         ]
 
     def _table_cells(self, scale: Scale, replicate: int) -> list[TableCell]:
@@ -171,6 +173,6 @@ class GridExperiment(Experiment):
         write_cells(self, results, cells, out / "grid_cells.jsonl.gz")
         write_grid_figures(report, out / "figures", prefix=self.figure_prefix or self.name)
 
-    def pages(self, report: Report) -> Mapping[str, str]:
+    def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
         """One page, docs/NAME.md."""
         return {f"{self.name}.md": grid_page(report, self.summary, self.about, self.headline(report))}

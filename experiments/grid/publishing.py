@@ -41,7 +41,7 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
     results = project / "results" / experiment.name
     report = json.loads((run / "report.json").read_text())
     _check_not_less(report, results)
-    pages = experiment.pages(report)
+    pages = experiment.pages(report, project / "results")
     for name in pages:
         page = project / "docs" / name
         if page.is_file() and _OURS not in page.read_text():

@@ -136,7 +136,7 @@ class RealCorpora(Experiment):
 
         return {**report, "text": report_text(report)}
 
-    def pages(self, report: Report) -> Mapping[str, str]:
+    def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
         """docs/real_corpora.md."""
         from .page import page
 
