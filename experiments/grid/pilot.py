@@ -15,7 +15,7 @@ from .table_cells import condition_frontier
 
 __all__ = ["PILOT_WORLDS", "registration_rows", "undecidable_claims"]
 
-PILOT_WORLDS = (-4, -3, -2, -1)
+PILOT_WORLDS = (900, 901, 902, 903)
 """Replicates whose worlds no claim is judged on."""
 
 ROOM = 3
