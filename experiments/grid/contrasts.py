@@ -10,6 +10,7 @@ from ...envs.metrics.statistics import Estimate
 from .claims import Claim, Evidence, Expectation
 from .comparison import compare_arm, ladder_difference, largest_waste, pass_names, waste
 from .condition import Condition
+from .language_report import without_broken
 from .series import Grid, Policy, Series, estimate_of, matched_difference, paired
 
 __all__ = ["LADDER", "LARGEST_WASTE", "Contrast", "contrast", "differences_of", "gather_evidence", "unfinished_note"]
@@ -133,7 +134,17 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
     if one.against == "matched" and arm.worlds and known < one.claim.min_worlds <= len(differences):
         return Evidence(undecidable=f"the control has that pass@8 on its way in {known} of {len(differences)} worlds")
     settings = _settings(grid, one) if one.against == "control" else {}
-    return Evidence(list(differences.values()), list(differences), missing, settings=settings)
+    caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
+    return Evidence(list(differences.values()), list(differences), missing, settings=settings, caveat=caveat)
+
+
+def _broken(differences: Mapping[int, float], arm: Series, control: Series) -> str:
+    """Worlds in which a language model gave up or misread so much that its plan says little; empty if none."""
+    broken, whole = without_broken(differences, arm, control)
+    if not broken:
+        return ""
+    rest = "none is left" if whole is None else f"the others' mean is {whole.value:+.3f}"
+    return f"in {len(broken)} of {len(differences)} worlds a policy broke and its plan says little; {rest}"
 
 
 def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dict[int, float] | None:
