@@ -23,7 +23,7 @@ from ..report.format import Report
 from .claims import CONTRASTS, OWN
 from .findings import details, findings
 from .headline import headline, tax_screen
-from .taxes import identity_rows, tax_rows
+from .taxes import distinct_first_rows, identity_rows, tax_rows
 
 __all__ = ["EXPERIMENT", "DiversityTax"]
 
@@ -32,8 +32,12 @@ class DiversityTax(GridExperiment):
     """A grid that also reports price and waste by condition, and words them."""
 
     def further_rows(self, grid: Grid) -> Report:
-        """The taxes by policy and condition, and the identities."""
-        return {"taxes": tax_rows(grid), "identities": identity_rows(grid)}
+        """The taxes by policy and condition, what distinct first queries find untrained, and the identities."""
+        return {
+            "taxes": tax_rows(grid),
+            "distinct_first": distinct_first_rows(grid),
+            "identities": identity_rows(grid),
+        }
 
     def headline(self, report: Report) -> str:
         """What diversity costs, and how much of it the task asks for."""

@@ -46,6 +46,7 @@ def findings(report: Report, law: Report | None) -> str:
         *_law_lines(law),
         *(_condition_line(row) for row in rows_of(report, ARM)),
         *(_method_line(row) for row in rows_of(report, "pass_mix") if row["condition"] in _CLAIMED),
+        *(_untrained_line(row) for row in report["distinct_first"] if _is_shown(row)),
         _settings_line(report),
         *(_language_line(row) for row in rows_of(report, ARM, "language model")),
         _SCOPE,
@@ -102,6 +103,18 @@ def _method_line(row: Report) -> str:
     )
 
 
+def _is_shown(row: Report) -> bool:
+    return row["condition"] in _CLAIMED and row["arm"] == "dr_grpo"
+
+
+def _untrained_line(row: Report) -> str:
+    return (
+        f"Without training for diversity, `{row['condition']}`: 8 rollouts of {row['arm']} whose first queries are "
+        f"spread over the kinds find the answer with {plain(row['best_of_8'])}, {signed(row['gain'])} more than 8 "
+        "independent ones."
+    )
+
+
 def _settings_line(report: Report) -> str:
     """What the size depends on: the range of the registered tax over learning rates and lengths."""
     found = [
@@ -150,6 +163,13 @@ def _rerun(report: Report) -> str:
     )
 
 
+def _distinct_first(report: Report) -> str:
+    rows = [
+        [row["condition"], row["arm"], plain(row["best_of_8"]), signed(row["gain"])] for row in report["distinct_first"]
+    ]
+    return markdown_table(["condition", "control", "one of 8", "minus pass@8"], rows) if rows else NOTHING
+
+
 def details(report: Report, names: Mapping[str, str]) -> str:
     """The page of everything.
 
@@ -171,6 +191,10 @@ def details(report: Report, names: Mapping[str, str]) -> str:
         "contradiction. Other settings: the range over learning rates and lengths.",
         verdict_table(report),
         *registration_section(report),
+        "## Distinct first queries, without training",
+        "Of 8 rollouts of a control, first queries spread evenly over the kinds: how often one finds the answer, and "
+        "how much more often than 8 independent rollouts do.",
+        _distinct_first(report),
         "## Identities",
         "Differences that are 0 by arithmetic, as tests of the instrument: the largest that any arm has.",
         markdown_table(["condition", "measure", "largest", "differences"], identities) if identities else NOTHING,

@@ -9,7 +9,7 @@ from ..grid.condition import Condition
 from ..grid.series import Grid, Policy, estimate_row
 from ..report.format import Report
 
-__all__ = ["ARM", "SHOWN", "identity_rows", "tax_rows"]
+__all__ = ["ARM", "SHOWN", "distinct_first_rows", "identity_rows", "tax_rows"]
 
 ARM = "darling"
 """The arm that the headline speaks of."""
@@ -46,6 +46,25 @@ def _row(one: Comparison) -> Report:
         "control_waste": estimate_row(one.control_waste),
         "matched": estimate_row(one.matched),
     }
+
+
+def distinct_first_rows(grid: Grid) -> list[Report]:
+    """What controls find in 8 episodes whose first queries are spread over the kinds, against 8 independent ones."""
+    out: list[Report] = []
+    for condition in grid.conditions:
+        for arm in grid.arms_of(condition):
+            series = grid.middle(condition, arm)
+            if grid.arms[arm].control or series is None:
+                continue
+            found = {
+                w: series.results[w]["distinct_first"] for w in series.worlds if "distinct_first" in series.results[w]
+            }
+            if found and not condition.has_answers:
+                many = series.values(pass_names("tabular")[1])
+                gain = {world: value - many[world] for world, value in found.items()}
+                rows = {"best_of_8": estimate_row(found), "gain": estimate_row(gain)}
+                out.append({"condition": condition.name, "arm": arm, **rows})
+    return out
 
 
 def identity_rows(grid: Grid) -> Sequence[Report]:

@@ -16,7 +16,7 @@ from ...envs.world.population import PopulationFrontier, population_frontier
 from ...envs.world.world import build_world
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.training import TableConfig, demonstration_order, imitate, train_table
-from ...policies.tabular.values import RowTable, exact_values
+from ...policies.tabular.values import RowTable, distinct_first_success, exact_values
 from .arms import Arm
 from .condition import Condition
 from .experiment import CellResult
@@ -162,7 +162,7 @@ def run_table_cell(cell: TableCell, arm: Arm) -> CellResult:
 
     Returns:
         {"checkpoints": {step: measures}}, and for a cell with curves also {"temperatures": {T: measures}, "mixes": {w:
-        measures of the logits (1 - w) start + w end}}.
+        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}.
     """
     torch.set_num_threads(1)
     condition = cell.where
@@ -184,4 +184,6 @@ def run_table_cell(cell: TableCell, arm: Arm) -> CellResult:
     if cell.curves:
         out["temperatures"] = {f"{t:g}": values(end, t) for t in TEMPERATURES}
         out["mixes"] = {f"{w:g}": values((1 - w) * start + w * end) for w in MIXES}
+        spread = distinct_first_success(rows, kind_probabilities(end), world.budget, FRONTIER_K)
+        out["distinct_first"] = round(spread, DIGITS)
     return out

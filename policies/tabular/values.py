@@ -8,60 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.world.availability import population_tables
-from ...envs.world.config import WorldConfig
-from .kinds import KindWorld
+from .row_table import RowTable
 
-__all__ = ["GROUP_SIZE", "Flow", "RowTable", "exact_values", "flow_values", "row_success"]
+__all__ = ["GROUP_SIZE", "Flow", "RowTable", "distinct_first_success", "exact_values", "flow_values", "row_success"]
 
 Array = NDArray[np.float64]
 
 GROUP_SIZE = 8
 """Rollouts of a group in the measure of breadth."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowTable:
-    """Distinct questions, as the tabular policy sees them, with their frequencies.
-
-    Attributes:
-        present: bool [rows, hops, kinds].
-        table: int [rows], index of the table that the row uses.
-        weights: float64 [rows], share of the questions.
-        row_of_question: int [questions], the row of each question.
-    """
-
-    present: NDArray[np.bool_]
-    table: NDArray[np.int64]
-    weights: Array
-    row_of_question: NDArray[np.int64]
-
-    @classmethod
-    def population(cls, config: WorldConfig) -> RowTable:
-        """All questions that a World's generator can draw, by their probability; of no question in particular.
-
-        A cue value is a table, as in `KindWorld`. Questions with a hop that no kind covers are among them.
-        """
-        parts = population_tables(config)
-        present = [
-            [[kind in kinds for kind in range(table.num_kinds)] for kinds in row]
-            for _, table in parts
-            for row in table.rows
-        ]
-        return cls(
-            np.array(present, np.bool_),
-            np.repeat(np.arange(len(parts)), [len(table.rows) for _, table in parts]),
-            np.concatenate([share * table.weights for share, table in parts]),
-            np.empty(0, np.int64),
-        )
-
-    @classmethod
-    def of(cls, world: KindWorld) -> RowTable:
-        """Groups the questions of a World; equal questions share a row."""
-        flat = np.concatenate([world.table[:, None], world.present.reshape(len(world.table), -1)], axis=1)
-        rows, inverse, counts = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
-        present = rows[:, 1:].reshape(len(rows), *world.present.shape[1:]).astype(np.bool_)
-        return cls(present, rows[:, 0], counts / counts.sum(), inverse.reshape(-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +100,31 @@ def _end_sets(table: RowTable, mass: Array, answers: Array) -> None:
 def row_success(table: RowTable, probabilities: Array, budget: int) -> Array:
     """Probability that one episode of each row succeeds, float64 [rows]."""
     return _flow(table, probabilities, budget).success
+
+
+def distinct_first_success(table: RowTable, probabilities: Array, budget: int, k: int) -> float:
+    """Probability that one of k episodes succeeds if their first queries are spread evenly over the kinds.
+
+    DivInit (arXiv 2606.17209) with kinds for queries: nothing is trained, and the episodes make no more searches. The
+    episodes are not independent, so this is no pass@k: sum over rows of P(row) (1 - prod_i (1 - p_i(row))), where p_i
+    is the success of an episode whose first kind is given. Kinds that the policy prefers get one episode more where k
+    is no multiple of the number of kinds.
+
+    Args:
+        table: the questions.
+        probabilities: from `kind_probabilities`.
+        budget: of the World.
+        k: number of episodes.
+    """
+    num_kinds = probabilities.shape[-1]
+    preferred = np.argsort(-probabilities[:, 0, 0, budget].mean(0), kind="stable")
+    missed = np.ones(len(table.weights))
+    for place, kind in enumerate(preferred.tolist()):
+        given = probabilities.copy()
+        given[:, 0, 0, budget] = np.eye(num_kinds)[kind]
+        episodes = k // num_kinds + (place < k % num_kinds)
+        missed = missed * (1 - row_success(table, given, budget)) ** episodes
+    return float(table.weights @ (1 - missed))
 
 
 def exact_values(

@@ -16,7 +16,7 @@ from berrypick.envs.world.frontier import (
 )
 from berrypick.envs.world.world import WorldConfig, build_world
 from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities, play
-from berrypick.policies.tabular.values import RowTable, exact_values
+from berrypick.policies.tabular.values import RowTable, distinct_first_success, exact_values
 
 
 def questions_of(preset, num=200):
@@ -193,3 +193,29 @@ def test_answers_that_share_kinds_are_refused():
     config = WorldConfig.from_preset("priced", num_train=0, num_validation=0, num_test=4, num_answers=2)
     with pytest.raises(BerrypickError, match="needs 1 or 3 answers, got 2"):
         KindWorld.of(build_world(config).questions("test"))
+
+
+def test_distinct_first_queries_are_found_by_hand():
+    """One hop, two kinds, one query: of two episodes each asks another kind, so one finds it if any kind has it."""
+    config = WorldConfig(availability=(0.7, 0.2), hops=1, budget=1)
+    rows = RowTable.population(config)
+    chances = kind_probabilities(np.zeros((1, 1, 4, 2, 2)))
+    assert distinct_first_success(rows, chances, 1, 2) == pytest.approx(1 - 0.3 * 0.8)
+    narrow = np.zeros((1, 1, 4, 2, 2))
+    narrow[..., 1] = 9.0  # the third episode asks the preferred kind once more, which finds nothing new
+    assert distinct_first_success(rows, kind_probabilities(narrow), 1, 3) == pytest.approx(1 - 0.3 * 0.8)
+    assert distinct_first_success(rows, kind_probabilities(narrow), 1, 1) == pytest.approx(0.2)
+
+
+def test_distinct_first_queries_are_never_worse_than_the_best_single_first_query():
+    config = WorldConfig.from_preset("priced")
+    rows = RowTable.population(config)
+    logits = np.random.default_rng(3).normal(size=(1, 2, 8, 4, 3))
+    chances = kind_probabilities(logits)
+    values, _ = exact_values(rows, chances, 3)
+    spread = distinct_first_success(rows, chances, 3, 8)
+    assert spread > values["pass@8"] - 0.05
+    forced = chances.copy()
+    forced[:, 0, 0, 3] = [1, 0, 0]
+    one, _ = exact_values(rows, forced, 3, (3,))
+    assert spread >= one["pass@3"]  # three of the eight episodes are these
