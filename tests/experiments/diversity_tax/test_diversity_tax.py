@@ -209,7 +209,7 @@ def language_results(cells, **changes):
         start = {**last, "pass@1_population": 0.5, "pass@8_population": 0.768}
         last |= changes.get(cell.config["arm"], {}) if cell.config["seed"] < 2 else {}
         results.done[cell.key] = {
-            "checkpoints": {"0": start, "200": last},
+            "checkpoints": {"0": start, "80": last},
             "temperatures": {"0": {"pass@1_plan": 0.6}},
         }
     return results
