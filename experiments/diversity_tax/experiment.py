@@ -116,7 +116,7 @@ EXPERIMENT = DiversityTax(
     control_steps=(*range(10), *range(10, 20, 2), *range(20, 40, 5), *range(40, 80, 10), *range(80, 201, 20)),
     with_pilot=True,
     smoke_conditions=tuple(map(Condition.of, ("free/diverse", "priced/diverse", f"priced{ANSWERS_SUFFIX}/diverse"))),
-    # in a world apart, 80 steps went most of the way of 200 in pass@1 in 40 % of their time
+    # 80 steps: the control of the first world, run before, had gone most of the way of 200 in 40 % of the time
     language=LanguageGrid(
         presets=("priced",),
         checkpoints=(0, 20, 40, 80),
