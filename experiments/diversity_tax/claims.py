@@ -4,7 +4,9 @@ All endpoints are read in the population of a World after the last RL step, at t
 published value where there is one), world by world. The tabular grid stops after all its cells with 24 worlds; nobody
 looks in between. Holm counts every claim of this list, also those that were not run. Differences that are 0 by
 arithmetic are no claims: pass@1 in `free` and `slack`, pass@8 in `slack`; the page shows them as tests of the
-instrument.
+instrument. After the pilot (four worlds kept apart) and before the grid, margins were lowered for want of room (pass@8
+in `steep` and `free`, the best answer of sets), and the claims about clusters were turned round, since random clusters
+never reach the pass@8 of real ones.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ CONTRASTS: tuple[Contrast, ...] = (
     ),
     contrast(
         "steep-pass8", "with steeply unequal kinds diversity training buys pass@8", "2509.02534 (DARLING)",
-        "steep/diverse", "darling", "pass@8", "increase", 0.02,
+        "steep/diverse", "darling", "pass@8", "increase", 0.01,
     ),
     contrast(
         "free-pass8", "with equal kinds diversity training is worth pass@8", "design",
-        "free/diverse", "darling", "pass@8", "increase", 0.02,
+        "free/diverse", "darling", "pass@8", "increase", 0.004,
     ),
     contrast(
         "priced-matched", "at equal pass@8 the method costs no pass@1 against its control stopped early", "design",
@@ -70,14 +72,14 @@ CONTRASTS: tuple[Contrast, ...] = (
         "steep/diverse", "darling", "pass@1", "at most", 0.002, against="ladder pass_mix",
     ),
     contrast(
-        "clusters-priced", "clusters by retrieval save pass@1 over random clusters of updates as long, at equal pass@8",
-        "2509.02534 (T5)", "priced/diverse", "darling_power", "pass@1", "increase", 0.005,
-        against="ladder darling_random_equal",
+        "clusters-priced", "random clusters of updates as long have less pass@1 than clusters by retrieval, at equal "
+        "pass@8", "2509.02534 (T5)", "priced/diverse", "darling_random_equal", "pass@1", "decrease", 0.005,
+        against="ladder darling_power",
     ),
     contrast(
-        "clusters-steep", "clusters by retrieval save pass@1 over random clusters of updates as long, at equal pass@8",
-        "2509.02534 (T5)", "steep/diverse", "darling_power", "pass@1", "increase", 0.005,
-        against="ladder darling_random_equal",
+        "clusters-steep", "random clusters of updates as long have less pass@1 than clusters by retrieval, at equal "
+        "pass@8", "2509.02534 (T5)", "steep/diverse", "darling_random_equal", "pass@1", "decrease", 0.005,
+        against="ladder darling_power",
     ),
     contrast(
         "grpo-sharpens", "GRPO raises pass@1 of its start", "2504.07912, 2505.22617 (T1)",
@@ -159,16 +161,16 @@ CONTRASTS: tuple[Contrast, ...] = (
     ),
     contrast(
         "vpo-choice8", "set training buys the best answer of 8 rollouts", "2605.22817 (T6)",
-        "priced-answers/diverse", "vpo", "choice@8", "increase", 0.02, against="grpo",
+        "priced-answers/diverse", "vpo", "choice@8", "increase", 0.005, against="grpo",
         published="MuSiQue, best@30: .832 against GRPO's .728",
     ),
     contrast(
         "vpo-choice-equal", "set training buys the best answer of 24 queries too", "2605.22817 (T6, queries matched)",
-        "priced-answers/diverse", "vpo", "choice@24_searches", "increase", 0.02, against="grpo",
+        "priced-answers/diverse", "vpo", "choice@24_searches", "increase", 0.005, against="grpo",
     ),
     contrast(
         "vpo-multi-rlvr", "random reward weights beat one fixed sum on equal sets", "2605.22817 (T6)",
-        "priced-answers/diverse", "vpo", "choice@8", "increase", 0.02,
+        "priced-answers/diverse", "vpo", "choice@8", "increase", 0.005,
         published="MuSiQue, best@30: .832 against Multi-RLVR's .633",
     ),
     contrast(
@@ -177,7 +179,7 @@ CONTRASTS: tuple[Contrast, ...] = (
     ),
     contrast(
         "vpo-collinear", "with equal reward dimensions VPO is scalar training on sets", "2605.22817 (T7)",
-        "priced-answers/diverse", "vpo_collinear", "choice@8", "equivalent", 0.01,
+        "priced-answers/diverse", "vpo_collinear", "choice@8", "equivalent", 0.003,
     ),
     contrast(
         "lm-priced-pass1", "with unequal kinds diversity training costs a language model pass@1", "design",

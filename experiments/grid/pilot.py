@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...policies.tabular.kinds import kind_probabilities
+from ...policies.tabular.values import RowTable, exact_values
 from ..report.format import Report
 from .comparison import pass_names
+from .condition import Condition
 from .contrasts import Contrast, differences_of
 from .series import Grid, Series
 from .table_cells import condition_frontier
@@ -20,6 +23,9 @@ PILOT_WORLDS = (900, 901, 902, 903)
 
 ROOM = 3
 """Margins that must lie between the control and the best or worst that is possible."""
+
+ENDLESS = 10_000
+"""Rollouts of a group that finds all there is to find."""
 
 IDENTITY = 1e-7
 """A difference that is smaller in every world of the pilot is 0 by arithmetic."""
@@ -61,7 +67,11 @@ def _row(grid: Grid, one: Contrast) -> Report:
 def _room(grid: Grid, one: Contrast) -> float | None:
     """The largest effect in the claimed direction that any policy could have; None where nothing is known of it."""
     control = grid.middle(one.condition, grid.arms[one.arm].control or one.arm)
-    if control is None or not control.worlds or not one.condition.has_frontier:
+    if control is None or not control.worlds:
+        return None
+    if one.condition.has_answers and one.measure.startswith("choice@"):
+        return _most_choice(one.condition, one.measure) - _mean(control, one.measure)
+    if not one.condition.has_frontier:
         return None
     front = condition_frontier(one.condition)
     one_name, many_name = pass_names("tabular")
@@ -79,6 +89,16 @@ def _room(grid: Grid, one: Contrast) -> float | None:
     at = _mean(control, one.measure, step=0 if one.against == "start" else None)
     up, down = high - at, at - low
     return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+
+
+def _most_choice(condition: Condition, measure: str) -> float:
+    """The value of the best answer if every answer that can be found were found: of a group without end."""
+    config = condition.world_config()
+    rows = RowTable.population(config)
+    shape = (1, config.hops, 2 ** len(config.kinds), config.budget + 1, len(config.kinds))
+    chances = kind_probabilities(np.zeros(shape))
+    found, _ = exact_values(rows, chances, config.budget, (ENDLESS,), num_answers=config.num_answers, sets=True)
+    return found[f"choice@{ENDLESS}"]
 
 
 def _mean(series: Series, measure: str, *, step: int | None = None) -> float:
