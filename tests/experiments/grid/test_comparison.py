@@ -1,4 +1,4 @@
-"""An arm against its control: price and waste add up to the difference; nothing is matched where nothing was reached."""
+"""An arm against its control: price and waste add up to the difference; no match where nothing was reached."""
 
 from __future__ import annotations
 
