@@ -44,9 +44,12 @@ class Condition:
         """Reads a `name`, such as "priced/diverse" or "priced/diverse/questions=256/own".
 
         Raises:
-            BerrypickError: an option is unknown or has no number.
+            BerrypickError: it is no "preset/start", or an option is unknown or has no number.
         """
-        preset, start, *options = name.split("/")
+        preset, _, rest = name.partition("/")
+        start, *options = rest.split("/")
+        if not (preset and start):
+            raise BerrypickError(f"condition {name!r}: give a preset and a start, such as priced/diverse")
         found: dict[str, Any] = {}
         for option in options:
             key, _, value = option.partition("=")

@@ -131,8 +131,10 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
         return None
     missing = {**(other.missing if other else {}), **arm.missing}
     known = sum(not math.isnan(value) for value in differences.values())
-    if one.against == "matched" and arm.worlds and known < one.claim.min_worlds <= len(differences):
-        return Evidence(undecidable=f"the control has that pass@8 on its way in {known} of {len(differences)} worlds")
+    matched = one.against == "matched" or one.against.startswith(LADDER)
+    if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy):
+        who = "the control has that pass@8 on its way" if one.against == "matched" else f"{one.against} has that pass@8"
+        return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
     settings = _settings(grid, one) if one.against == "control" else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
     return Evidence(list(differences.values()), list(differences), missing, settings=settings, caveat=caveat)

@@ -22,7 +22,7 @@ CellResult: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The smallest piece that is resumed: one arm in one condition at one strength and seed.
+    """The smallest piece that is resumed: one arm in one condition at one strength, in one replicate.
 
     Attributes:
         key: a file name below `cells/`, unique; "/" makes folders.
@@ -84,7 +84,7 @@ class Experiment(ABC):
         """Raises BerrypickError, before the first cell, if something that all of them need is missing."""
 
     def write_files(self, results: Results, report: Report, out: Path) -> None:  # noqa: B027
-        """Writes figures, values per seed and whatever else belongs beside report.json."""
+        """Writes figures, values per world and whatever else belongs beside report.json."""
 
     def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
         """File names below `docs/` and their text, made from the report and from other published results alone.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ...policies.tabular.training import TableConfig
 from ..report.format import signed
@@ -15,13 +16,15 @@ from .condition import FIRST_WORLD, Condition
 from .contrasts import LADDER, LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
-from .language_cells import LanguageGrid, run_language_cell
 from .page import grid_page
 from .pilot import PILOT_WORLDS
 from .report import grid_report, is_pilot, language_csv, per_world_csv
 from .screen import report_text
 from .series import Grid, read_grid
 from .table_cells import TableCell, run_table_cell
+
+if TYPE_CHECKING:
+    from .language_cells import LanguageGrid
 
 __all__ = ["GridExperiment"]
 
@@ -123,6 +126,8 @@ class GridExperiment(Experiment):
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
             return run_table_cell(TableCell.from_config(cell.config), self.arms[cell.config["arm"]])
+        from .language_cells import run_language_cell  # loads transformers, which tabular cells do without
+
         return run_language_cell(cell, work)
 
     def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:

@@ -77,7 +77,7 @@ def registration_section(report: Report) -> list[str]:
             number(row["pilot"]),
             number(row["room"]),
             number(row["needed"]),
-            row["undecidable"] or "decidable",
+            row["undecidable"] or ("decidable" if row["worlds"] else "not run"),
         ]
         for row in report["registration"]
     ]

@@ -26,7 +26,7 @@ def check_project(project: Path) -> None:
 
 
 def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
-    """Copies the report, values per seed, PNG figures, settings and environment of a run, and writes its pages.
+    """Copies the report, values per world, PNG figures, settings and environment of a run, and writes its pages.
 
     Args:
         experiment: the experiment of the run.

@@ -155,8 +155,11 @@ DERIVED = (
             "mutual information of question and first record kind, given the hop (World, Miller-Madow)"),
     Measure("frontier_distance", "distance to frontier", "share",
             "best planned pass@k at this planned pass@1 - planned pass@k (World)", "to frontier"),
-    Measure("avoidable_tax", "avoidable tax", "share",
-            "pass@1 that a policy on the exact frontier has more, at this pass@k (World)"),
+    Measure("price", "price", "share",
+            "most pass@1 possible at this pass@k - the same at the control's pass@k; on the exact frontier of the "
+            "population (World)"),
+    Measure("waste", "waste", "share",
+            "most pass@1 possible at this pass@k, on the exact frontier of the population - pass@1 (World)"),
     Measure("choice@24_searches", "choice@24 searches", "share",
             "choice@k of as many rollouts as make 24 searches (World, conflicting answers)"),
     Measure("training_reward", "training reward", "reward", "mean reward on the training questions", "reward"),

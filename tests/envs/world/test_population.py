@@ -13,78 +13,9 @@ from berrypick.envs.world.world import build_world
 from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities
 from berrypick.policies.tabular.values import RowTable, exact_values
 from berrypick.retrieval_index.errors import BerrypickError
-from scipy.optimize import minimize
+from fixtures.planted import best_pass_at_1
 
 K = 8
-
-
-def patterns(availability, hops):
-    """(probability, kinds present at each hop) of every question."""
-    kinds = range(len(availability))
-    subsets = [set(s) for n in range(len(availability) + 1) for s in itertools.combinations(kinds, n)]
-    for row in itertools.product(subsets, repeat=hops):
-        yield math.prod(availability[i] if i in s else 1 - availability[i] for s in row for i in kinds), row
-
-
-def outcomes_of_plans(rows, kinds, budget):
-    """Every set of rows that some deterministic policy solves, by recursion over what it sees: kind, hit or miss."""
-    hops = len(rows[0])
-
-    def go(alive, hop, tried, left):
-        if hop == hops:
-            return {frozenset(alive)}
-        if not alive or left == 0 or len(tried) == kinds:
-            return {frozenset()}
-        found = set()
-        for kind in set(range(kinds)) - tried:
-            hit = [i for i in alive if kind in rows[i][hop]]
-            miss = [i for i in alive if kind not in rows[i][hop]]
-            after_hit = go(hit, hop + 1, frozenset(), left - 1)
-            after_miss = go(miss, hop, tried | {kind}, left - 1)
-            found |= {a | b for a, b in itertools.product(after_hit, after_miss)}
-        return found
-
-    return go(list(range(len(rows))), 0, frozenset(), budget)
-
-
-def best_pass_at_1(parts, budget, kinds, at_least):
-    """F, as a constrained maximum over mixtures of all plans, by sequential quadratic programming."""
-    blocks = []
-    for share, availability, hops in parts:
-        weights, rows = zip(*patterns(availability, hops))
-        plans = outcomes_of_plans(rows, kinds, budget)
-        matrix = np.array([[float(i in plan) for i in range(len(rows))] for plan in plans])
-        blocks.append((share * np.array(weights), matrix))
-    sizes = [len(matrix) for _, matrix in blocks]
-    ones = np.concatenate([matrix @ weights for weights, matrix in blocks])
-    equal = np.zeros((len(blocks), sum(sizes)))
-    for row, (start, size) in enumerate(zip(np.cumsum([0, *sizes]), sizes)):
-        equal[row, start : start + size] = 1
-    ends = np.cumsum(sizes)[:-1]
-
-    def many(w):
-        parts = zip(np.split(w, ends), blocks)
-        return sum(float(weights @ (1 - (1 - v @ matrix) ** K)) for v, (weights, matrix) in parts) - at_least
-
-    def slope(w):
-        parts = zip(np.split(w, ends), blocks)
-        return np.concatenate([matrix @ (weights * K * (1 - v @ matrix) ** (K - 1)) for v, (weights, matrix) in parts])
-
-    found = minimize(
-        lambda w: -float(ones @ w),
-        np.concatenate([np.full(size, 1 / size) for size in sizes]),
-        jac=lambda w: -ones,
-        bounds=[(0, 1)] * sum(sizes),
-        constraints=[
-            {"type": "eq", "fun": lambda w: equal @ w - 1, "jac": lambda w: equal},
-            {"type": "ineq", "fun": many, "jac": slope},
-        ],
-        method="SLSQP",
-        options={"ftol": 1e-12, "maxiter": 500},
-    )
-    assert found.success, found.message
-    assert many(found.x) > -1e-9
-    return float(ones @ found.x)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from berrypick.envs.metrics.statistics import Estimate
 from berrypick.experiments.grid.claims import Claim, Evidence, judge
+from scipy import stats
 
 
-def claim(name="c", expected="increase", effect=0.02, min_seeds=5):
-    return Claim(name, "a claim", "design", "an endpoint", expected, effect, min_seeds, "all cells")
+def claim(name="c", expected="increase", effect=0.02, min_worlds=5):
+    return Claim(name, "a claim", "design", "an endpoint", expected, effect, min_worlds, "all cells")
 
 
 def around(mean, n=8, spread=0.002):
@@ -25,27 +26,87 @@ def verdict_of(one, differences, **facts):
 
 
 @pytest.mark.parametrize(
-    ("expected", "mean", "verdict"),
+    ("expected", "mean", "verdict", "reason"),
     [
-        ("increase", 0.05, "supported"),
-        ("increase", 0.001, "contradicted"),  # there, but smaller than anyone would care about
-        ("increase", -0.05, "contradicted"),
-        ("decrease", -0.05, "supported"),
-        ("decrease", 0.0, "contradicted"),
-        ("equivalent", 0.0, "supported"),
-        ("equivalent", 0.015, "supported"),
-        ("equivalent", 0.05, "contradicted"),
-        ("equivalent", -0.05, "contradicted"),
+        ("increase", 0.05, "supported", ""),
+        ("increase", 0.01, "contradicted", "some effect, smaller than asked"),
+        ("increase", 0.0, "contradicted", "the difference lies below the smallest effect of interest"),
+        ("increase", -0.05, "contradicted", "the difference lies below the smallest effect of interest"),
+        ("decrease", -0.05, "supported", ""),
+        ("decrease", -0.01, "contradicted", "some effect, smaller than asked"),
+        ("decrease", 0.0, "contradicted", "the difference lies below the smallest effect of interest"),
+        ("equivalent", 0.0, "supported", ""),
+        ("equivalent", 0.015, "supported", ""),
+        ("equivalent", 0.05, "contradicted", "the difference lies beyond the margin"),
+        ("equivalent", -0.05, "contradicted", "the difference lies beyond the margin"),
+        ("at most", 0.01, "supported", ""),
+        ("at most", -0.05, "supported", ""),
+        ("at most", 0.05, "contradicted", "the value lies above the margin"),
     ],
 )
-def test_clear_differences_get_the_verdict_of_the_rule(expected, mean, verdict):
-    assert verdict_of(claim(expected=expected), around(mean)).verdict == verdict
+def test_clear_differences_get_the_verdict_of_the_rule(expected, mean, verdict, reason):
+    found = verdict_of(claim(expected=expected), around(mean))
+    assert (found.verdict, found.reason) == (verdict, reason)
 
 
-@pytest.mark.parametrize("expected", ["increase", "decrease", "equivalent"])
+@pytest.mark.parametrize(
+    ("expected", "mean"), [("increase", 0.021), ("decrease", -0.021), ("at most", 0.0205), ("equivalent", 0.0195)]
+)
+def test_an_effect_near_the_margin_is_inconclusive_however_far_from_zero(expected, mean):
+    found = verdict_of(claim(expected=expected), around(mean, spread=0.004))
+    assert (found.verdict, found.reason) == ("inconclusive", "the interval holds both answers")
+    assert abs(found.estimate.low) > 0.015
+
+
+@pytest.mark.parametrize("expected", ["increase", "decrease", "equivalent", "at most"])
 def test_noise_that_holds_both_answers_is_inconclusive(expected):
     found = verdict_of(claim(expected=expected), around(0.01, spread=0.3))
     assert (found.verdict, found.reason) == ("inconclusive", "the interval holds both answers")
+
+
+def test_support_is_a_t_test_against_the_margin():
+    values = np.array([0.022, 0.031, 0.024, 0.035, 0.019, 0.028])
+    t = (values.mean() - 0.02) / (values.std(ddof=1) / math.sqrt(len(values)))
+    found = verdict_of(claim(), values.tolist())
+    assert found.p_supported == pytest.approx(stats.t.sf(t, len(values) - 1))
+    assert found.p_contradicted == pytest.approx(stats.t.cdf(t, len(values) - 1))
+    limit = verdict_of(claim(expected="at most"), values.tolist())
+    assert (limit.p_supported, limit.p_contradicted) == pytest.approx((found.p_contradicted, found.p_supported))
+    mirrored = verdict_of(claim(expected="decrease"), (-values).tolist())
+    assert mirrored.p_supported == pytest.approx(found.p_supported)
+
+
+def estimate(low, high):
+    return Estimate((low + high) / 2, low, high, 8)
+
+
+@pytest.mark.parametrize(
+    ("expected", "mean", "settings", "flips"),
+    [
+        ("increase", 0.05, {"rate 1": (-0.03, -0.01)}, "rate 1"),
+        ("increase", 0.05, {"rate 1": (-0.03, 0.01), "40 steps": (0.0, 0.2)}, ""),
+        ("decrease", -0.05, {"rate 1": (-0.9, -0.1), "40 steps": (0.001, 0.002)}, "40 steps"),
+        ("decrease", -0.05, {"rate 0.3": (0.1, 0.2), "rate 1": (0.1, 0.2)}, "rate 0.3, rate 1"),
+        ("increase", 0.01, {"rate 1": (-0.03, -0.01)}, "rate 1"),  # a contradiction waits as well
+        ("equivalent", 0.01, {"rate 1": (-0.03, -0.01)}, ""),
+        ("at most", 0.01, {"rate 1": (-0.03, -0.01)}, ""),
+    ],
+)
+def test_a_sign_that_flips_in_another_setting_is_inconclusive(expected, mean, settings, flips):
+    found = verdict_of(
+        claim(expected=expected), around(mean), settings={name: estimate(*ends) for name, ends in settings.items()}
+    )
+    assert set(found.settings) == set(settings)
+    if flips:
+        assert (found.verdict, found.reason) == ("inconclusive", f"the sign flips with the setting: {flips}")
+    else:
+        assert found.verdict == "supported"
+    assert found.p_supported is not None
+
+
+def test_a_setting_changes_no_verdict_that_there_is_none_of():
+    found = verdict_of(claim(), around(0.02, spread=0.1), settings={"rate 1": estimate(-0.03, -0.01)})
+    assert found.reason == "the interval holds both answers"
 
 
 def test_an_interval_that_holds_zero_is_no_equivalence():
@@ -54,15 +115,15 @@ def test_an_interval_that_holds_zero_is_no_equivalence():
     assert found.verdict == "inconclusive"
 
 
-def test_fewer_seeds_than_asked_for_stay_inconclusive_however_clear_and_the_missing_ones_are_named():
-    found = verdict_of(claim(min_seeds=8), around(0.5, 7), missing={7: "crashed: no memory"})
+def test_fewer_worlds_than_asked_for_stay_inconclusive_however_clear_and_the_missing_ones_are_named():
+    found = verdict_of(claim(min_worlds=8), around(0.5, 7), missing={7: "crashed: no memory"})
     assert found.verdict == "inconclusive"
-    assert found.reason == "7 seeds of the 8 that were asked for"
+    assert found.reason == "7 worlds of the 8 that were asked for"
     assert found.missing == {"7": "crashed: no memory"}
     assert len(found.differences) == 7
 
 
-def test_seeds_without_a_value_are_missing_and_not_zero():
+def test_worlds_without_a_value_are_missing_and_not_zero():
     found = verdict_of(claim(), [*around(0.05, 6), math.nan])
     assert found.estimate.n == 6
     assert found.missing == {"6": "no value"}
@@ -86,30 +147,20 @@ def test_before_its_stopping_rule_is_met_a_claim_is_not_tested_and_weighs_on_the
         assert found.p_supported == pytest.approx(2 * alone.p_supported)
 
 
-def test_support_that_other_questions_might_not_give_says_so():
-    told = verdict_of(claim(expected="equivalent"), around(0.01), inside=Estimate(0.01, -0.005, 0.031, 512))
-    assert told.verdict == "supported"
-    assert told.reason == "on these questions; resampled too, the interval [-0.005, +0.031] leaves the margin"
-    told = verdict_of(claim(expected="decrease"), around(-0.05), inside=Estimate(-0.05, -0.1, 0.01, 512))
-    assert told.reason == "on these questions; resampled too, the interval [-0.100, +0.010] holds 0"
-    silent = verdict_of(claim(expected="increase"), around(0.05), inside=Estimate(0.05, 0.01, 0.1, 512))
-    assert (silent.verdict, silent.reason) == ("supported", "")
-
-
 def test_a_caveat_stands_beside_the_verdict():
     assert verdict_of(claim(), around(0.05), caveat="one broke").reason == "one broke"
     found = verdict_of(claim(), around(-0.05), caveat="one broke")
     assert found.reason == "the difference lies below the smallest effect of interest; one broke"
 
 
-def test_seeds_that_all_failed_give_their_reason():
+def test_worlds_that_all_failed_give_their_reason():
     found = verdict_of(claim(), [], missing={0: "not run", 1: "MemoryError: full"})
-    assert (found.verdict, found.reason) == ("inconclusive", "no seed has a value: MemoryError: full")
+    assert (found.verdict, found.reason) == ("inconclusive", "no world has a value: MemoryError: full")
     assert verdict_of(claim(), [], missing={0: "not run"}).reason == "not run"
 
 
 def test_holm_counts_claims_that_were_not_run():
-    differences = around(0.05, 6, spread=0.06)
+    differences = around(0.05, 6, spread=0.03)
     alone = verdict_of(claim(), differences)
     assert alone.verdict == "supported"
     crowd = [claim(), *(claim(f"other-{i}") for i in range(40))]
@@ -135,6 +186,24 @@ def test_evidence_for_an_unregistered_claim_and_claims_without_a_size_are_refuse
         judge([claim(), claim()], {})
     with pytest.raises(ValueError, match="smallest effect"):
         claim(effect=0.0)
+    with pytest.raises(ValueError, match="at least 2 worlds"):
+        claim(min_worlds=1)
+
+
+def test_every_claim_counts_in_holm_that_cannot_be_decided_or_is_too_early():
+    differences = around(0.05, 6, spread=0.03)
+    alone = verdict_of(claim(), differences)
+    rest = {
+        "undecidable": Evidence(undecidable="no room"),
+        "early": Evidence(around(0.5), range(8), unfinished="3 cells to go"),
+        "few": Evidence([0.5, 0.51], [0, 1]),
+        "empty": Evidence([math.nan] * 6, range(6)),
+    }
+    claims = [claim(), *map(claim, rest), claim("not run")]
+    found = judge(claims, {"c": Evidence(differences, range(6)), **rest})
+    assert found[0].p_supported == pytest.approx(6 * alone.p_supported)
+    assert [verdict.p_supported for verdict in found[1:]] == [None] * 5
+    assert [verdict.verdict for verdict in found[1:]] == ["not decidable here", *["inconclusive"] * 4]
 
 
 def test_a_row_is_json():

@@ -1,4 +1,4 @@
-"""An arm against its control: price and waste add up to the difference, conditions are read once, series are frozen."""
+"""An arm against its control: price and waste add up to the difference; no match where nothing was reached."""
 
 from __future__ import annotations
 
@@ -6,108 +6,194 @@ import math
 
 import pytest
 from berrypick import BerrypickError
-from berrypick.experiments.grid import Cell, Condition, Results, contrast, pick_arms
-from berrypick.experiments.grid.comparison import compare_arm, frontier_distance, policy_frontier, waste
-from berrypick.experiments.grid.contrasts import gather_evidence
-from berrypick.experiments.grid.series import read_grid
-from berrypick.experiments.grid.table_cells import TableCell
-from berrypick.experiments.grid.table_cells import test_rows as rows_of_questions
-from berrypick.policies.tabular.training import TableConfig
+from berrypick.experiments.grid import Condition
+from berrypick.experiments.grid.comparison import (
+    compare_arm,
+    frontier_distance,
+    ladder_difference,
+    largest_waste,
+    waste,
+)
+from berrypick.experiments.grid.series import best_at_least, matched_difference
+from berrypick.experiments.grid.table_cells import condition_frontier
+from fixtures.hand_made import grid_of, measured
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 PRICED = Condition("priced", "diverse")
-SIZES = (32, 64)
-ENDS = {
-    ("darling", 0): (0.52, 0.745, 0.9),
-    ("dr_grpo", 0): (0.55, 0.70, 0.7),
-    ("darling", 1): (0.50, 0.75, 0.95),
-    ("dr_grpo", 1): (0.56, 0.68, 0.6),
-}
+START = (0.50, 0.75)
+SHARES = st.floats(0, 1)
+
+
+def pair(arm, control, condition="priced/diverse"):
+    """A grid of one world: DARLING and Dr. GRPO, each by its points of (pass@1, pass@8)."""
+    return grid_of({(condition, "darling", 0): measured(*arm), (condition, "dr_grpo", 0): measured(*control)})
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(["priced", "free", "steep"]), *[SHARES] * 4)
+def test_the_difference_is_price_minus_the_difference_of_wastes(preset, y_arm, x_arm, y_control, x_control):
+    front = condition_frontier(Condition(preset, "diverse"))
+    ends = []
+    for y, x in ((y_arm, x_arm), (y_control, x_control)):
+        many = 0.4 + y * (front.widest.pass_at_k - 0.4)
+        ends.append((x * front.best_pass_at_1(many), many))
+    found = compare_arm(
+        pair([START, ends[0]], [START, ends[1]], f"{preset}/diverse"),
+        "tabular",
+        Condition(preset, "diverse"),
+        "darling",
+    )
+    assert found.difference[0] == pytest.approx(ends[0][0] - ends[1][0], abs=1e-12)
+    assert found.gain[0] == pytest.approx(ends[0][1] - ends[1][1], abs=1e-12)
+    assert found.difference[0] == pytest.approx(found.price[0] - (found.waste[0] - found.control_waste[0]), abs=1e-9)
+    assert min(found.waste[0], found.control_waste[0]) >= -1e-12
+    if ends[0][1] >= ends[1][1]:
+        assert found.price[0] <= 0
+    if preset == "free":
+        assert found.price[0] == 0  # a flat frontier: every order is worth the same
+
+
+def test_a_policy_beyond_the_frontier_is_an_error_of_ours():
+    most = condition_frontier(PRICED).best_pass_at_1(0.7)
+    grid = pair([START, (most + 0.9e-5, 0.7)], [START, (most + 1.2e-5, 0.7)])
+    assert waste("tabular", PRICED, grid.middle(PRICED, "darling"))[0] == pytest.approx(-0.9e-5, abs=1e-12)
+    with pytest.raises(BerrypickError, match=r"priced/diverse: a policy has 1.2e-05 more pass@1 than the frontier"):
+        waste("tabular", PRICED, grid.middle(PRICED, "dr_grpo"))
+    with pytest.raises(BerrypickError, match="report this as a fault"):
+        compare_arm(grid, "tabular", PRICED, "darling")
+
+
+def test_a_world_without_a_price_hides_no_world_beyond_the_frontier():
+    widest = condition_frontier(PRICED).widest.pass_at_k
+    worlds = {0: measured(START, (0.4, widest + 5e-6)), 1: measured(START, (0.61, 0.7))}
+    grid = grid_of({("priced/diverse", "darling", world): result for world, result in worlds.items()})
+    with pytest.raises(BerrypickError, match="more pass@1 than the frontier allows"):
+        waste("tabular", PRICED, grid.middle(PRICED, "darling"))
+    grid = pair([START, (0.4, widest + 5e-6)], [START, (0.4, widest + 5e-5)])
+    assert math.isnan(waste("tabular", PRICED, grid.middle(PRICED, "darling"))[0])
+    with pytest.raises(BerrypickError, match=r"5\.0e-05 more pass@8 than the frontier allows"):
+        waste("tabular", PRICED, grid.middle(PRICED, "dr_grpo"))
+
+
+def test_matched_takes_the_most_of_the_control_where_it_has_at_least_as_much_pass_at_8():
+    arm = [START, (0.52, 0.745)]
+    falling = compare_arm(pair(arm, [START, (0.53, 0.74), (0.55, 0.70)]), "tabular", PRICED, "darling")
+    # half way between the first two checkpoints: pass@8 .745 at pass@1 .515
+    assert falling.matched[0] == pytest.approx(0.52 - 0.515)
+    back = compare_arm(pair(arm, [START, (0.56, 0.70), (0.53, 0.746)]), "tabular", PRICED, "darling")
+    # at pass@8 .745 twice: at .506 on the way down, at .56 - .03 * .045 / .046 on the way up, where it had more
+    assert back.matched[0] == pytest.approx(0.52 - (0.56 - 0.03 * 0.045 / 0.046))
+    later = compare_arm(pair([START, (0.52, 0.70)], [START, (0.55, 0.72), (0.54, 0.71)]), "tabular", PRICED, "darling")
+    assert later.matched[0] == pytest.approx(0.52 - 0.55)  # a point with more pass@8 than asked for
+
+
+def test_matched_extrapolates_nothing():
+    found = compare_arm(pair([START, (0.50, 0.7501)], [START, (0.53, 0.74)]), "tabular", PRICED, "darling")
+    assert math.isnan(found.matched[0])
+    assert math.isnan(best_at_least([0.7, 0.6], [0.5, 0.6], 0.71))
+    assert best_at_least([0.7, 0.6], [0.5, 0.6], 0.5) == 0.6
+    assert best_at_least([0.7, 0.6], [0.5, 0.6], 0.7) == 0.5
+    assert best_at_least([0.7, 0.6], [0.5, 0.6], 0.65) == pytest.approx(0.55)
+
+
+@given(st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=6), SHARES)
+def test_the_best_at_least_is_that_of_a_fine_walk_along_the_polygon(points, wanted):
+    bought, values = zip(*points)
+    found = best_at_least(bought, values, wanted)
+    walk = [
+        (b0 + t / 50 * (b1 - b0), v0 + t / 50 * (v1 - v0))
+        for (b0, v0), (b1, v1) in zip(points, [*points[1:], points[-1]])
+        for t in range(51)
+    ]
+    reached = [value for have, value in walk if have >= wanted + 1e-9]
+    assert not reached or found >= max(reached) - 1e-9
+    assert max(bought) >= wanted or math.isnan(found)
+    assert math.isnan(found) or min(values) <= found <= max(values)
+
+
+def test_a_control_is_also_matched_along_its_temperatures_and_its_mixes():
+    ends = {"darling": measured(START, (0.52, 0.72)), "dr_grpo": measured(START, (0.56, 0.70))}
+    ends["dr_grpo"]["temperatures"] = {
+        "0.5": {"pass@1": 0.58, "pass@8": 0.64},
+        "2": {"pass@1": 0.53, "pass@8": 0.74},
+    }
+    ends["dr_grpo"]["mixes"] = {"0.5": {"pass@1": 0.54, "pass@8": 0.73}}
+    grid = grid_of({("priced/diverse", arm, 0): result for arm, result in ends.items()})
+    arm, control = (grid.middle(PRICED, name) for name in ends)
+    assert control.curve(0, "pass@8", "temperatures") == [0.64, 0.70, 0.74]  # temperature 1 is the end itself
+    assert control.curve(0, "pass@8", "mixes") == [0.75, 0.73, 0.70]
+    assert matched_difference(arm, control, along="temperatures")[0] == pytest.approx(0.52 - 0.545)
+    assert matched_difference(arm, control, along="mixes")[0] == pytest.approx(0.52 - (0.54 + 0.02 / 3))
+    assert matched_difference(arm, control, "pass@8", along="mixes")[0] == pytest.approx(0.72 - 0.75)
+
+
+LADDER = {0.9: (0.575, 0.72), 0.7: (0.565, 0.74), 0.5: (0.55, 0.75), 0.3: (0.53, 0.76), 0.1: (0.52, 0.765)}
 
 
 @pytest.fixture(scope="module")
-def grid():
-    cells, results = [], Results()
-    for (arm, seed), (one, eight, breadth) in ENDS.items():
-        strength = pick_arms(arm)[arm].middle[0]
-        table = TableCell("priced", "diverse", arm, strength, seed, SIZES, TableConfig())
-        cells.append(Cell(f"tabular/{table.key}", table.as_config()))
-        start = {"pass@1": 0.5, "pass@8": 0.75, "breadth": 0.97}
-        end = {"pass@1": one, "pass@8": eight, "breadth": breadth}
-        rows = [0.5] * len(rows_of_questions(PRICED, SIZES).weights)
-        results.done[cells[-1].key] = {"checkpoints": {"0": start, "200": end}, "rows": rows}
-    return read_grid(results, cells, pick_arms("darling"))
+def ladder():
+    contents = {
+        ("priced/diverse", "pass_mix", weight, world): measured(START, end)
+        for weight, end in LADDER.items()
+        for world in (0, 1)
+    }
+    contents["priced/diverse", "pass_mix", 0.9, 1] = None
+    for world in (0, 1):
+        contents["priced/diverse", "dr_grpo", world] = measured(START, (0.58, 0.70))
+        contents["priced/diverse", "darling", world] = measured(START, (0.55, 0.745))
+    contents["priced/diverse", "lexical", 0] = measured(START, (0.51, 0.766))
+    return grid_of(contents)
 
 
-def test_the_difference_is_price_minus_the_difference_of_wastes(grid):
-    found = compare_arm(grid, "tabular", PRICED, "darling")
-    assert (found.control, found.pass_at_1, found.pass_at_k) == ("dr_grpo", "pass@1", "pass@8")
-    assert found.difference == {0: pytest.approx(-0.03), 1: pytest.approx(-0.06)}
-    assert found.gain == {0: pytest.approx(0.045), 1: pytest.approx(0.07)}
-    for seed in (0, 1):
-        assert found.price[seed] < 0 < found.waste[seed]
-        wastes = found.waste[seed] - found.control_waste[seed]
-        assert found.difference[seed] == pytest.approx(found.price[seed] - wastes, abs=1e-9)
-    # half way from breadth .97 at pass@1 .5 to .7 at .55
-    assert found.matched[0] == pytest.approx(0.52 - (0.5 + 0.05 * (0.97 - 0.9) / 0.27))
+def test_a_ladder_is_the_most_that_another_arm_has_over_its_strengths(ladder):
+    # half way between the weights .7 and .5; the world that lacks a rung is left out
+    found = ladder_difference(ladder, PRICED, ladder.middle(PRICED, "darling"), "pass_mix")
+    assert found == {0: pytest.approx(0.55 - 0.5575)}
+    found = ladder_difference(ladder, PRICED, ladder.middle(PRICED, "lexical"), "pass_mix")
+    assert math.isnan(found[0])  # more pass@8 than any rung
+    control = ladder_difference(ladder, PRICED, ladder.middle(PRICED, "dr_grpo"), "pass_mix")
+    assert control == {0: pytest.approx(0.0)}  # the control is the first rung
 
 
-def test_a_control_is_compared_with_nothing_and_an_arm_without_cells_neither(grid):
-    assert compare_arm(grid, "tabular", PRICED, "dr_grpo") is None
-    assert compare_arm(grid, "tabular", Condition("free", "diverse"), "darling") is None
-    assert compare_arm(grid, "language model", PRICED, "darling") is None
+def test_the_largest_waste_is_over_all_strengths_of_worlds_that_have_them_all(ladder):
+    front = condition_frontier(PRICED)
+    wastes = [front.best_pass_at_1(many) - one for one, many in LADDER.values()]
+    assert largest_waste(ladder, PRICED, "pass_mix") == {0: pytest.approx(max(wastes))}
+    assert max(wastes) > wastes[2]
 
 
-def test_distances_to_the_frontier_are_horizontal_and_vertical(grid):
-    series = grid.middle(PRICED, "darling")
-    front = policy_frontier(grid, "tabular", PRICED)
-    assert frontier_distance(grid, "tabular", PRICED, series)[0] == pytest.approx(front.value(0.52) - 0.745)
-    saved = waste(grid, "tabular", PRICED, series)[0]
-    assert front.value(0.52 + saved) == pytest.approx(0.745, abs=1e-6)
+def test_a_control_is_compared_with_nothing_and_an_arm_without_cells_neither(ladder):
+    assert compare_arm(ladder, "tabular", PRICED, "dr_grpo") is None
+    assert compare_arm(ladder, "tabular", Condition("free", "diverse"), "darling") is None
+    assert compare_arm(ladder, "language model", PRICED, "darling") is None
+    assert compare_arm(ladder, "tabular", PRICED, "pass_mix", 0.9).difference == {0: pytest.approx(-0.005)}
 
 
-def test_contrasts_read_the_same_comparison(grid):
-    common = ("priced/diverse", "darling", "pass@1", "decrease", 0.01)
-    contrasts = [
-        contrast("control", "", "design", *common),
-        contrast("matched", "", "design", *common, against="matched"),
-        contrast("start", "", "design", *common, against="start"),
-        contrast("none", "", "design", *common, undecidable="no World has it"),
-        contrast(
-            "avoidable", "", "design", "priced/diverse", "darling", "avoidable_tax", "increase", 0.01, against="zero"
-        ),
-    ]
-    evidence = gather_evidence(grid, contrasts)
-    found = compare_arm(grid, "tabular", PRICED, "darling")
-    assert evidence["control"].differences == list(found.difference.values())
-    assert evidence["matched"].differences == list(found.matched.values())
-    assert evidence["start"].differences == pytest.approx([0.02, 0.0])
-    assert evidence["avoidable"].differences == list(found.waste.values())
-    assert evidence["none"].undecidable == "no World has it"
+def test_a_condition_without_a_frontier_has_neither_price_nor_waste():
+    for name in ("priced/diverse/own", "priced-answers/diverse"):
+        found = compare_arm(
+            pair([START, (0.9, 0.9)], [START, (0.8, 0.85)], name), "tabular", Condition.of(name), "darling"
+        )
+        assert (found.price, found.waste, found.control_waste) == ({}, {}, {})
+        assert found.difference == {0: pytest.approx(0.1)}
+        assert frontier_distance("tabular", Condition.of(name), found.arm_series) == {}
 
 
-def test_series_are_frozen(grid):
-    series = grid.middle(PRICED, "darling")
+def test_distances_to_the_frontier_are_horizontal_and_vertical():
+    grid = pair([START, (0.52, 0.745)], [START])
+    series, front = grid.middle(PRICED, "darling"), condition_frontier(PRICED)
+    assert frontier_distance("tabular", PRICED, series)[0] == pytest.approx(front.best_pass_at_k(0.52) - 0.745)
+    saved = waste("tabular", PRICED, series)[0]
+    assert front.best_pass_at_k(0.52 + saved) == pytest.approx(0.745, abs=1e-4)
+    assert waste("tabular", PRICED, series, step=0)[0] == pytest.approx(front.best_pass_at_1(0.75) - 0.5)
+
+
+def test_series_are_frozen(ladder):
+    series = ladder.middle(PRICED, "darling")
+    assert (series.worlds, series.steps) == ([0, 1], [0, 100])
     with pytest.raises(TypeError):
         series.results[5] = {}
     with pytest.raises(TypeError):
-        grid.tabular[PRICED, "darling", 0.3] = series
+        ladder.tabular[PRICED, "darling", 0.3] = series
     assert math.isnan(series.values("kind_entropy")[0])
-
-
-def test_a_condition_is_read_from_its_name_and_makes_its_world():
-    for name in ("priced/diverse", "steep-cue/narrow", "priced-answers/diverse"):
-        assert Condition.of(name).name == name
-    cue, answers = Condition.of("steep-cue/narrow"), Condition.of("priced-answers/diverse")
-    assert (cue.has_cue, cue.has_answers, answers.has_cue, answers.has_answers) == (True, False, False, True)
-    assert cue.slug == "steep-cue-narrow"
-    config = cue.world_config(16, 8)
-    assert (config.cue, config.num_train, config.num_test, config.budget) == (0.8, 16, 8, 3)
-    assert answers.world_config(16, 8).num_answers == 3
-    with pytest.raises(BerrypickError, match=r"did you mean priced"):
-        Condition("prised", "diverse").world_config(1, 1)
-
-
-def test_arms_are_picked_with_their_controls_and_unknown_ones_name_the_nearest():
-    assert list(pick_arms("darling", "batch")) == ["darling", "batch", "dr_grpo", "grpo"]
-    with pytest.raises(BerrypickError, match="did you mean darling"):
-        pick_arms("darlin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -36,22 +37,36 @@ def test_one_file_yields_cells_verdicts_a_page_figures_and_csv(tmp_path, capsys)
     assert text.startswith("toy, scale smoke: 4 cells done, 0 failed, 0 not run")
     cells = sorted(path.relative_to(out / "cells").as_posix() for path in (out / "cells").rglob("*.json"))
     assert cells == [
-        f"tabular/priced-diverse/{arm}/seed-0{seed}.json" for arm in ("darling-0.1", "dr_grpo-0") for seed in (0, 1)
+        f"tabular/priced-diverse/{arm}/world-{world}.json"
+        for arm in ("darling-0.1", "dr_grpo-0")
+        for world in (1000, 1001)
     ]
     report = json.loads((out / "report.json").read_text())
     breadth, pass1 = report["verdicts"]
     assert (breadth["claim"]["id"], pass1["claim"]["id"]) == ("toy-breadth", "toy-pass1")
     assert all(len(row["differences"]) == 2 and row["verdict"] for row in report["verdicts"])
-    per_seed = [line.split(",") for line in (out / "per_seed.csv").read_text().splitlines()]
-    at = per_seed[0].index("breadth")
-    found = {(row[1], row[3]): float(row[at]) for row in per_seed[1:]}
-    differences = [found["darling", seed] - found["dr_grpo", seed] for seed in ("0", "1")]
+    per_world = [line.split(",") for line in (out / "per_world.csv").read_text().splitlines()]
+    assert per_world[0][:4] == ["condition", "arm", "strength", "world"]
+    at = per_world[0].index("breadth")
+    found = {(row[1], row[3]): float(row[at]) for row in per_world[1:]}
+    differences = [found["darling", world] - found["dr_grpo", world] for world in ("0", "1")]
+    arm = report["conditions"]["priced/diverse"]["arms"]["darling"]["0.1"]
+    wastes = arm["waste"]["value"] - arm["control_waste"]["value"]
+    assert arm["difference"]["pass@1"]["value"] == pytest.approx(arm["price"]["value"] - wastes, abs=3e-5)
+    assert arm["worlds"] == [0, 1] and report["registration"] == []
     assert breadth["differences"] == pytest.approx(differences, abs=2e-5)
     page = (project / "docs" / "toy.md").read_text()
     assert "DARLING keeps breadth that Dr. GRPO loses" in page and "Differs from the paper in everything" in page
     for figure in ("toy_pass.png", "toy_breadth.png"):
         assert (project / "results" / "toy" / "figures" / figure).stat().st_size > 5_000
-    assert "figures/toy_pass.png" in page
+    assert "figures/toy_pass.png" in page and "over worlds" in page and "seeds" not in page.replace("--seeds", "")
+    kept = project / "results" / "toy" / "grid_cells.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(kept.read_bytes()).splitlines()]
+    assert [row["config"]["world"] for row in rows] == [1000, 1000, 1001, 1001]
+    again = tmp_path / "again"
+    assert main(["run", f"{FILE}:toy", "--out", str(again), "--given", str(kept.parent), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdicts"] == report["verdicts"]
+    assert not (again / "work").exists()  # nothing was computed
 
 
 def test_the_same_command_computes_nothing_again(tmp_path, capsys):

@@ -41,9 +41,6 @@ class Toy(Experiment):
         if self.needs:
             raise BerrypickError(self.needs)
 
-    def require_earlier(self, earlier, scale, num_seeds):
-        raise BerrypickError(f"nothing is taken over from {earlier}")
-
     def run_cell(self, cell, work):
         seed = cell.config["seed"]
         self.ran.append(seed)
@@ -201,9 +198,24 @@ def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
         run_experiment(Toy(), tmp_path / "f", scale="smoke", num_seeds=3, given=kept)
     with pytest.raises(BerrypickError, match="is no file of cells"):
         run_experiment(Toy(), tmp_path / "e", scale="smoke", num_seeds=3, given=tmp_path / "no")
-    with pytest.raises(BerrypickError, match="nothing is taken over"):
-        run_experiment(Toy(), tmp_path / "g", scale="smoke", num_seeds=3, given=tmp_path)
-    assert not (tmp_path / "g").exists()
+
+
+def test_a_folder_of_published_results_stands_for_its_one_file_of_cells(tmp_path):
+    first = Toy()
+    run(first, tmp_path / "a", seeds=2)
+    cells = first.cells("smoke", 2)
+    published = tmp_path / "results"
+    published.mkdir()
+    with pytest.raises(BerrypickError, match=r"results holds 0 files of cells \(\*_cells.jsonl.gz\); give the file"):
+        run(Toy(), tmp_path / "b", given=published)
+    assert not (tmp_path / "b").exists()
+    write_cells(first, load_results(first, tmp_path / "a", cells), cells, published / "grid_cells.jsonl.gz")
+    toy = Toy()
+    assert len(run(toy, tmp_path / "b", given=published)["values"]) == 3
+    assert toy.ran == [2]
+    (published / "old_cells.jsonl.gz").touch()
+    with pytest.raises(BerrypickError, match="holds 2 files of cells"):
+        run(Toy(), tmp_path / "c", given=published)
 
 
 def test_results_of_another_version_are_refused(tmp_path):

@@ -15,8 +15,8 @@ CONTRASTS = (
         "breadth",
         "increase",
         0.01,
-        min_seeds=2,
-        stop="all cells, 2 seeds",
+        min_worlds=2,
+        stop="all cells, 2 worlds",
     ),
     contrast(
         "toy-pass1",
@@ -27,8 +27,8 @@ CONTRASTS = (
         "pass@1",
         "equivalent",
         0.02,
-        min_seeds=2,
-        stop="all cells, 2 seeds",
+        min_worlds=2,
+        stop="all cells, 2 worlds",
     ),
 )
 
