@@ -108,7 +108,7 @@ def test_the_pilot_plays_worlds_kept_apart_and_only_what_claims_read():
     first = [cell for cell in cells if cell.key.startswith("pilot/")]
     assert cells[: len(first)] == first and len(first) == 8  # four worlds, two arms
     tables = [TableCell.from_config(cell.config) for cell in first]
-    assert sorted({table.world for table in tables}) == [996, 997, 998, 999]
+    assert sorted({table.world for table in tables}) == [1900, 1901, 1902, 1903]
     assert {(table.condition, table.arm, table.strength) for table in tables} == {
         ("priced/diverse", "darling", 0.1), ("priced/diverse", "dr_grpo", 0)
     }  # fmt: skip
