@@ -18,6 +18,7 @@ __all__ = [
     "cell_document",
     "cell_file",
     "failure_file",
+    "failure_text",
     "kept_cells",
     "load_results",
     "read_cells",
@@ -156,17 +157,31 @@ def load_results(
     """
     results = Results()
     for cell in cells:
+        failure = failure_text(out, cell)
+        busy = failure is not None and cell.key not in known_failed and _is_under_way(out, cell)
+        # A cell leaves its result before its failure file goes and its lock is released, so it is looked for last:
+        # another process may finish it at any moment.
         stored = stored_result(experiment, out, cell)
-        failure = failure_file(out, cell)
         if stored is not None:
             results.done[cell.key] = stored
-        elif failure.is_file() and (cell.key in known_failed or not _is_under_way(out, cell)):
-            results.failed[cell.key] = failure.read_text().strip().splitlines()[-1]
+        elif failure is not None and not busy:
+            results.failed[cell.key] = failure.splitlines()[-1]
         else:
             results.not_run.append(cell.key)
-            if failure.is_file():
+            if busy:
                 results.under_way.append(cell.key)
     return results
+
+
+def failure_text(out: Path, cell: Cell) -> str | None:
+    """Why a cell failed, or that it was begun; None if it was not begun or has been finished.
+
+    Another process may write or delete the file at any moment: it may be empty for an instant, or gone.
+    """
+    try:
+        return failure_file(out, cell).read_text().strip() or "begun"
+    except FileNotFoundError:
+        return None
 
 
 def _is_under_way(out: Path, cell: Cell) -> bool:

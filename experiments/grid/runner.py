@@ -22,6 +22,7 @@ from .cell_store import (
     cell_document,
     cell_file,
     failure_file,
+    failure_text,
     kept_cells,
     load_results,
     read_cells,
@@ -202,8 +203,8 @@ _DIED = "the process that computed it was killed, perhaps for memory; run again 
 
 def _died(out: Path, cell: Cell) -> bool:
     """Whether a process began a cell and neither finished it nor wrote why it failed."""
-    path = failure_file(out, cell)
-    return not cell_file(out, cell).is_file() and path.is_file() and path.read_text().strip() == _DIED
+    text = failure_text(out, cell)
+    return text == _DIED and not cell_file(out, cell).is_file()
 
 
 def _compute(experiment: Experiment, out: Path, cell: Cell) -> Outcome:

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 from berrypick import BerrypickError
-from berrypick.experiments.grid.cell_store import load_results, write_cells
+from berrypick.experiments.grid.cell_store import (
+    cell_document,
+    cell_file,
+    failure_file,
+    load_results,
+    write_cells,
+)
 from berrypick.experiments.grid.experiment import Cell, Experiment
 from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
 from berrypick.experiments.report.format import failure_lines
@@ -116,6 +122,38 @@ def test_a_cell_that_was_seen_to_die_has_failed_even_while_its_lock_outlives_it(
         (tmp_path / "exorcised").touch()
     assert list(report["values"]) == ["arm/seed-0", "arm/seed-2"]
     assert "was killed" in report["failed"]["arm/seed-1"]
+
+
+def test_a_cell_that_ends_while_it_is_looked_at_is_done_and_neither_lost_nor_failed(tmp_path, monkeypatch):
+    """Another process writes the result, deletes the failure file and releases the lock between any two looks."""
+    (cell,) = Toy().cells("smoke", 1)
+    failure = failure_file(tmp_path, cell)
+
+    def finishes(out, found):
+        failure.unlink(missing_ok=True)
+        path = cell_file(out, found)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(cell_document(Toy(), found, {"value": 0})))
+        return False
+
+    failure.parent.mkdir(parents=True)
+    failure.write_text("begun")
+    monkeypatch.setattr("berrypick.experiments.grid.cell_store._is_under_way", finishes)
+    found = load_results(Toy(), tmp_path, [cell])
+    assert (found.done, found.failed, found.not_run) == ({"arm/seed-0": {"value": 0}}, {}, [])
+    cell_file(tmp_path, cell).unlink()
+    real = type(failure).is_file
+    failure.write_text("begun")
+    # the failure file may go between a look at it and its reading
+    monkeypatch.setattr(type(failure), "is_file", lambda path: (real(path), finishes(tmp_path, cell))[0])
+    assert load_results(Toy(), tmp_path, [cell]).done == {"arm/seed-0": {"value": 0}}
+
+
+def test_a_cell_whose_failure_file_is_empty_for_an_instant_is_said_to_be_begun(tmp_path):
+    (cell,) = Toy().cells("smoke", 1)
+    failure_file(tmp_path, cell).parent.mkdir(parents=True)
+    failure_file(tmp_path, cell).touch()
+    assert load_results(Toy(), tmp_path, [cell]).failed == {"arm/seed-0": "begun"}
 
 
 def test_a_cell_that_another_process_computes_is_under_way_and_not_lost(tmp_path):
