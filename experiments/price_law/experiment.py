@@ -43,6 +43,7 @@ RUNS: tuple[tuple[str, float], ...] = (
 """(arm, strength) of what is trained in each World: both controls, then the arms."""
 
 NUM_WORLDS = 208
+"""Of the law, beside the pilot's."""
 
 
 @dataclass(frozen=True)

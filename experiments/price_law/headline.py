@@ -43,6 +43,8 @@ def answer(report: Report) -> str:
     if not rows:
         return "Nothing was found yet, because no World has a result."
     found = f"in {_worlds(report['worlds'])}, {_values(report)}"
+    if not report["pilot_worlds"]:
+        return f"No claim is decided, because the pilot has not been run; {found}."
     if report["waiting"]:
         missing = f"{report['waiting']} {'World has' if report['waiting'] == 1 else 'Worlds have'} no result yet"
         return f"No claim is decided, because {missing}; so far, {found}."

@@ -13,7 +13,7 @@ from berrypick.envs.world.population import PopulationFrontier
 from berrypick.experiments.grid.arms import ARMS
 from berrypick.experiments.grid.experiment import Results
 from berrypick.experiments.grid.publishing import publish
-from berrypick.experiments.price_law import verdicts
+from berrypick.experiments.price_law import figure, verdicts
 from berrypick.experiments.price_law.experiment import EXPERIMENT, NUM_WORLDS, RUNS, PriceLaw
 from berrypick.experiments.price_law.law import law_csv, law_report
 from berrypick.experiments.price_law.page import page, screen
@@ -297,6 +297,7 @@ def test_a_small_run_gives_report_csv_figure_and_page_and_is_not_computed_again(
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
+    assert "No claim is decided, because the pilot has not been run; in 2" in shown
     assert "inconclusive: 6 claims: the pilot has not been run" in shown
     report = json.loads((out / "report.json").read_text())
     assert shown == report["text"] + "\n"
@@ -306,12 +307,12 @@ def test_a_small_run_gives_report_csv_figure_and_page_and_is_not_computed_again(
     assert (project / "docs" / "price_law.md").read_text() == page(report)
     assert (project / "results" / "price_law" / "figures" / "law.png").is_file()
     assert (project / "results" / "price_law" / "law_cells.jsonl.gz").is_file()
-    figure = (out / "figures" / "law.svg").read_bytes()
+    drawn = (out / "figures" / "law.svg").read_bytes()
 
     monkeypatch.setattr(PriceLaw, "run_cell", lambda *_: pytest.fail("a stored World was computed again"))
     assert main(command) == 0
     assert json.loads((out / "report.json").read_text())["runs"] == report["runs"]
-    assert (out / "figures" / "law.svg").read_bytes() == figure
+    assert (out / "figures" / "law.svg").read_bytes() == drawn
     publish(SMALL, out, project)
 
 
@@ -341,11 +342,19 @@ def test_the_page_words_what_was_found_and_what_is_missing():
     assert "with a cue the difference of wastes is larger: 0.060 with a cue against 0.000 without" in text
     assert "| darling-0.1 \\*" in text
     assert max(map(len, report["text"].splitlines())) <= 80
-    partial = results_of([cell_of_all(cell) for cell in worlds[:1]])
+    partial = results_of([cell_of_all(cell) for cell in worlds[:1]], pilot)
     partial.not_run.append("law/world-001")
     text = page(EXPERIMENT.report(partial, "full", 1))
     assert "No claim is decided, because 1 World has no result yet" in text
     assert law_csv(partial, TWO_RUNS, ARMS).splitlines()[1].endswith(",,"), "no prediction from a single World"
+
+
+def test_without_matplotlib_there_is_a_warning_and_no_figure(tmp_path, monkeypatch, caplog):
+    report = report_on([priced_world(0.02, 0.0), priced_world(0.04, 0.0)])
+    monkeypatch.setattr(figure, "find_spec", lambda name: None)
+    assert figure.write_figure(report, tmp_path) == []
+    assert 'install the "plots" extra' in caplog.text
+    assert not list(tmp_path.iterdir())
 
 
 # A calculation that shares nothing
