@@ -26,6 +26,7 @@ _TERMS = (
     "Price: F at the arm's pass@8 minus F at its control's: what the task asks for the pass@8 gained. Waste: F at a "
     "policy's pass@8 minus its pass@1. The difference in pass@1 is price minus the difference of wastes, by arithmetic."
 )
+_FIGURE = "![pass@1 against pass@8 with the exact frontier](../results/diversity_tax/figures/tax_pass.png)"
 _SCOPE = (
     "Scope: planted worlds and small policies (tables, and a language model of 0.7 M parameters trained from nothing); "
     "nothing here is about pretrained models or real corpora yet ([real corpora](real_corpora.md))."
@@ -39,16 +40,13 @@ def findings(report: Report, law: Report | None) -> str:
         report: of the grid.
         law: of the price law; None where it is not published.
     """
+    done = not report["cells"]["not_run"]
     presets = "; ".join(f"`{name}` {_knobs(name)}" for name in ("priced", "steep", "free"))
     lines = [
         _SETTING.format(presets=presets),
         _TERMS,
         *_law_lines(law),
-        *(_condition_line(row) for row in rows_of(report, ARM)),
-        *(_method_line(row) for row in rows_of(report, "pass_mix") if row["condition"] in _CLAIMED),
-        *(_untrained_line(row) for row in report["distinct_first"] if _is_shown(row)),
-        _settings_line(report),
-        *(_language_line(row) for row in rows_of(report, ARM, "language model")),
+        *(_found(report) if done else ()),
         _SCOPE,
     ]
     parts = [
@@ -56,8 +54,8 @@ def findings(report: Report, law: Report | None) -> str:
         _MARK,
         answer(report, law),
         "\n".join(f"- {line}" for line in lines if line),
-        "![pass@1 against pass@8 with the exact frontier](../results/diversity_tax/figures/tax_pass.png)",
-        _table(report),
+        _FIGURE if done else "",
+        _table(report) if done else "",
         _rerun(report),
         "## Corrections",
         CORRECTIONS,
@@ -65,6 +63,17 @@ def findings(report: Report, law: Report | None) -> str:
         "[price_law.md](price_law.md).",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _found(report: Report) -> list[str]:
+    """What the grid found, condition by condition; nothing of it is shown before all cells are there."""
+    return [
+        *(_condition_line(row) for row in rows_of(report, ARM)),
+        *(_method_line(row) for row in rows_of(report, "pass_mix") if row["condition"] in _CLAIMED),
+        *(_untrained_line(row) for row in report["distinct_first"] if _is_shown(row)),
+        _settings_line(report),
+        *(_language_line(row) for row in rows_of(report, ARM, "language model")),
+    ]
 
 
 _CLAIMED = ("priced/diverse", "steep/diverse")

@@ -42,7 +42,8 @@ RUNS: tuple[tuple[str, float], ...] = (
 )  # fmt: skip
 """(arm, strength) of what is trained in each World: both controls, then the arms."""
 
-_SCALES: Mapping[Scale, int] = {"smoke": 6, "small": 208, "full": 208}
+NUM_WORLDS = 208
+"""Of the law, beside the pilot's."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class PriceLaw(Experiment):
         runs: (arm, strength) of each World, controls included.
         arms: name -> arm.
         table: how the tabular policy is trained.
+        smoke_worlds: numbers of the Worlds of the smoke scale, whose frontiers take a few seconds each.
     """
 
     name: str = "price_law"
@@ -64,12 +66,13 @@ class PriceLaw(Experiment):
     runs: tuple[tuple[str, float], ...] = RUNS
     arms: Mapping[str, Arm] = field(default_factory=lambda: ARMS)
     table: TableConfig = _TABLE
+    smoke_worlds: tuple[int, ...] = (2, 8, 26, 130, 190, 194)
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """One cell per World; those of the pilot first. The number of seeds does not matter: each World has its own."""
         smoke = scale == "smoke"
         table, questions = (SMOKE_TABLE, SMOKE_QUESTIONS) if smoke else (self.table, random_world(0).num_train)
-        numbers = [*(() if smoke else range(PILOT, 0)), *range(_SCALES[scale])]
+        numbers = self.smoke_worlds if smoke else range(PILOT, NUM_WORLDS)
         return [
             Cell(
                 f"pilot/world-{number - PILOT:03d}" if number < 0 else f"law/world-{number:03d}",
@@ -119,6 +122,7 @@ class PriceLaw(Experiment):
         from .law import law_report
         from .page import screen
 
+        config = self.cells(scale, num_seeds)[0].config
         report = {
             "experiment": self.name,
             "version": self.version,
@@ -129,6 +133,7 @@ class PriceLaw(Experiment):
                 "failed": dict(sorted(results.failed.items())),
                 "not_run": len(results.not_run),
             },
+            "training": {"steps": config["table"]["steps"], "questions": config["questions"]},
             **law_report(results, self.runs, self.arms),
         }
         return {**report, "text": screen(report)}
@@ -142,7 +147,7 @@ class PriceLaw(Experiment):
         (out / "per_world.csv").write_text(law_csv(results, self.runs, self.arms))
         write_figure(report, out / "figures")
 
-    def pages(self, report: Report) -> Mapping[str, str]:
+    def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
         """docs/price_law.md."""
         from .page import page
 

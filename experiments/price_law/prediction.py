@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...envs.world.population import PopulationFrontier
 
-__all__ = ["predicted_taxes"]
+__all__ = ["balance_places", "predicted_taxes"]
 
 Array = NDArray[np.float64]
 
@@ -27,13 +27,13 @@ _RIDGE = 1.0
 
 
 def predicted_taxes(
-    worlds: Sequence[Mapping[str, Any]], fronts: Sequence[PopulationFrontier], ends: Array, controls: Array
+    worlds: Sequence[Mapping[str, Any]], places: Array, ends: Array, controls: Array
 ) -> tuple[Array, Array]:
     """Tax of each World by a constant balance and by regression; each half is predicted by a fit on the other.
 
     Args:
         worlds: settings.
-        fronts: of the Worlds.
+        places: `balance_places` of each World, float64 [worlds, balances, 2].
         ends: (pass@1, pass@k) of the run, float64 [worlds, 2].
         controls: the same of its control.
 
@@ -44,7 +44,6 @@ def predicted_taxes(
     by_balance, by_regression = np.full(count, np.nan), np.full(count, np.nan)
     if count < 4:
         return by_balance, by_regression
-    places = np.array([_places(front) for front in fronts])  # [worlds, balances, 2]
     tax = ends[:, 0] - controls[:, 0]
     features = np.array([_features(world) for world in worlds])
     half = np.arange(count) % 2 == 0
@@ -57,8 +56,11 @@ def predicted_taxes(
     return by_balance, by_regression
 
 
-def _places(front: PopulationFrontier) -> Array:
-    """(pass@1, pass@k) of the optimal policy of each balance, float64 [balances, 2]."""
+def balance_places(front: PopulationFrontier) -> Array:
+    """(pass@1, pass@k) of the optimal policy of each balance that is tried, float64 [balances, 2].
+
+    Between two solved balances it is a mixture of both policies, which lies on the frontier to its certified error.
+    """
     logits = [np.log(point.balance / (1 - point.balance)) for point in front.points]
     return np.stack(
         [np.interp(_LOGITS, logits, [getattr(point, name) for point in front.points])

@@ -57,7 +57,7 @@ def signed(row: EstimateRow | SeedsRow | None, digits: int = 3, *, of: int | Non
         value += " " + interval(row["low"], row["high"], digits)
     if of is not None and row["n"] < of:
         return f"{value} ({row['n']} of {of})"
-    return value if row["low"] is not None else f"{value} (1 seed)"
+    return value if row["low"] is not None else f"{value} (n = 1)"
 
 
 def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = "") -> str:

@@ -25,7 +25,7 @@ def test_a_number_has_three_digits_and_zero_has_no_sign(value: float | None, tex
 def test_differences_have_signs_and_whole_intervals() -> None:
     assert signed(ROW) == "+0.021 [-0.011, +0.033]"
     assert interval(-0.0104, 0.0326, 2) == "[-0.01, +0.03]"
-    assert signed({**ROW, "low": None, "high": None, "n": 1}) == "+0.021 (1 seed)"
+    assert signed({**ROW, "low": None, "high": None, "n": 1}) == "+0.021 (n = 1)"
     assert signed(None) == signed({**ROW, "value": None}) == "–"
 
 

@@ -1,0 +1,97 @@
+"""The figure of the price law: for each run with claims, the tax of every World against its price."""
+
+from __future__ import annotations
+
+import logging
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..report.format import Report, number
+from .headline import claimed_runs
+
+__all__ = ["write_figure"]
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = 4
+_NO_CUE, _CUE, _TEXT = "#1f5fa8", "#d1600a", "#222222"
+
+
+def write_figure(report: Report, folder: Path) -> list[Path]:
+    """Writes law.svg and law.png, a panel for each run; equal reports give equal files.
+
+    Without the `plots` extra it writes nothing and logs a warning. Without a World there is no figure.
+    """
+    rows = claimed_runs(report)
+    if not rows:
+        return []
+    if find_spec("matplotlib") is None:
+        logger.warning('no figures: install the "plots" extra: pip install "berrypick[plots]"')
+        return []
+    import matplotlib as mpl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    out = []
+    # no date and a fixed salt, so that equal reports give equal files
+    with mpl.rc_context({"svg.hashsalt": "berrypick"}):
+        figure = _figure(rows, report)
+        for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+            out.append(folder / f"law.{suffix}")
+            figure.savefig(out[-1], dpi=110, metadata=metadata)
+    return out
+
+
+def _figure(rows: Report, report: Report) -> Any:
+    """Panels side by side, and a sentence in the place after the last one. White ground, so dark pages show it too."""
+    from matplotlib.figure import Figure
+
+    height = math.ceil((len(rows) + 1) / _COLUMNS)
+    width = min(len(rows) + 1, _COLUMNS)
+    figure = Figure(figsize=(2.7 * width, 2.75 * height), layout="constrained", facecolor="white")
+    axes = [axis for row in figure.subplots(height, width, squeeze=False) for axis in row]
+    for axis in axes[len(rows) :]:
+        axis.set_axis_off()
+    for at, (axis, (name, row)) in enumerate(zip(axes, rows.items())):
+        _draw_panel(axis, name, row)
+        if at % width == 0:
+            axis.set_ylabel("tax: pass@1 minus control's", fontsize=8, color=_TEXT)
+        if at + width >= len(rows):
+            axis.set_xlabel("price: what the frontier asks", fontsize=8, color=_TEXT)
+    _draw_sentence(axes[len(rows)], report)
+    return figure
+
+
+def _draw_panel(axis: Any, name: str, row: Report) -> None:
+    axis.set_facecolor("white")
+    axis.set_title(name, fontsize=9, color=_TEXT)
+    axis.tick_params(labelsize=7, colors=_TEXT)
+    axis.locator_params(nbins=5)
+    axis.grid(alpha=0.25, linewidth=0.5)
+    ends = [value for point in row["points"] for value in point[:2]]
+    margin = 0.05 * (max(0.0, *ends) - min(0.0, *ends)) or 0.01
+    low, high = min(0.0, *ends) - margin, max(0.0, *ends) + margin
+    axis.plot([low, high], [low, high], color="#888888", linewidth=0.8, zorder=1)
+    for has_cue, colour in ((False, _NO_CUE), (True, _CUE)):
+        points = [point for point in row["points"] if point[3] == has_cue]
+        axis.plot([point[0] for point in points], [point[1] for point in points], ".", color=colour, markersize=4)
+    axis.set_xlim(low, high)
+    axis.set_ylim(low, high)
+    axis.set_aspect("equal")
+    text = f"R2 {number(row['all']['r2'], 2)}\n{row['all']['priced']} of {row['all']['worlds']} priced"
+    axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", fontsize=8, color=_TEXT)
+
+
+def _draw_sentence(axis: Any, report: Report) -> None:
+    lines = (
+        (f"A dot is a World, {report['worlds']} in all:", _TEXT),
+        (f"{report['worlds'] - report['worlds_with_cue']} without a cue", _NO_CUE),
+        (f"{report['worlds_with_cue']} with a cue.", _CUE),
+        ("On the line the tax is the price;", _TEXT),
+        ("below it the arm wastes more", _TEXT),
+        ("than its control. R2 counts Worlds", _TEXT),
+        (f"with a price of at least {report['identity']:g}.", _TEXT),
+    )
+    for at, (text, colour) in enumerate(lines):
+        axis.text(0.0, 0.9 - 0.11 * at, text, transform=axis.transAxes, va="top", fontsize=8, color=colour)
