@@ -38,7 +38,8 @@ def test_every_number_of_the_page_changes_with_the_report(report):
             for one in strengths.values():
                 one["measures"] = dict.fromkeys(one["measures"])
                 one.update(dict.fromkeys(set(one) - {"measures", "worlds", "missing", "control", "trajectory"}))
-                one["difference"] = {}
+                if "control" in one:
+                    one["difference"] = {}
     for arms in emptied["language_model"].values():
         for row in arms.values():
             row.update(measures=dict.fromkeys(row["measures"]), difference={})
