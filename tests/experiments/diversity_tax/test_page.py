@@ -55,6 +55,7 @@ def test_every_number_of_the_page_changes_with_the_report(report):
     emptied["cells"]["not_run"] = 1  # without an answer
     found = re.findall(r"[+-]?\d\.\d{3}\b", "".join(EXPERIMENT.pages(emptied, ROOT / "nowhere").values()))
     margins = {f"{row['needed']:.3f}" for row in report["registration"]}
+    margins |= {f"{row['claim']['smallest_effect']:g}" for row in report["verdicts"]}
     assert set(found) <= margins
 
 
