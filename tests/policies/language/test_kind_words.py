@@ -15,8 +15,8 @@ from berrypick.policies.language.encoding import encode, encode_prompt
 from berrypick.policies.language.kind_words import kind_tokens, read_kinds
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
-from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.tabular.histories import State
+from fixtures.demonstrations import demonstrate
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +46,7 @@ def played(searcher, world):
 @pytest.fixture(scope="module")
 def demonstrated(world):
     """Episodes that execute every query right, so that all depths of the tree are read."""
-    groups = rollout(
-        scripted_policy("random_order"),
-        world.split("train"),
-        world.spec,
-        world.searcher,
-        num_samples=6,
-        sampling=Sampling(),
-        seed=0,
-    )
+    groups = demonstrate(world, samples=6)
     return [episode for group in groups for episode in group]
 
 
@@ -139,15 +131,7 @@ def test_an_episode_is_read_up_to_its_first_wrong_query(searcher, demonstrated):
 
 def test_queries_that_do_not_begin_with_the_kind_are_refused(searcher, demonstrated):
     task = make_task("berrypick/World-v0", num_train=1, num_validation=0, num_test=1, query_formats="0.5,0.5")
-    groups = rollout(
-        scripted_policy("random_order"),
-        task.split("test"),
-        task.spec,
-        task.searcher,
-        num_samples=1,
-        sampling=Sampling(),
-        seed=0,
-    )
+    groups = demonstrate(task, samples=1, split="test")
     with pytest.raises(BerrypickError, match="leave query_formats of the World alone"):
         read_kinds(searcher, groups[0])
     episode = demonstrated[0]

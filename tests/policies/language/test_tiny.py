@@ -7,6 +7,7 @@ from berrypick.envs.tasks.registry import Task
 from berrypick.envs.world import closed_voice
 from berrypick.policies.language.encoding import encode
 from berrypick.policies.language.tiny import copying_rows, tiny_model, tiny_vocabulary
+from fixtures.demonstrations import demonstrate
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.random import default_rng
@@ -45,19 +46,8 @@ def test_names_are_one_token_a_syllable_and_closed_words_one_token(tokenizer: Pr
 
 
 def test_text_of_the_closed_voice_needs_no_bytes(tokenizer: PreTrainedTokenizerFast, world: Task) -> None:
-    from berrypick.policies.policy import Sampling
-    from berrypick.policies.rollout import rollout
-    from berrypick.policies.scripted import scripted_policy
 
-    groups = rollout(
-        scripted_policy("random_order"),
-        world.split("train"),
-        world.spec,
-        world.searcher,
-        num_samples=2,
-        sampling=Sampling(),
-        seed=0,
-    )
+    groups = demonstrate(world, samples=2)
     texts = [message["content"] for group in groups for episode in group for message in episode.messages]
     pieces = {piece for text in texts for piece in tokenizer.convert_ids_to_tokens(encode(tokenizer, text))}
     assert pieces <= set(tiny_vocabulary())

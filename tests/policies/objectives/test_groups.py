@@ -10,22 +10,12 @@ from berrypick.envs.answers import normalize
 from berrypick.envs.episode import Draft, Episode, advance, start
 from berrypick.envs.tasks.registry import Task
 from berrypick.policies.objectives import groups_of
-from berrypick.policies.policy import Sampling
-from berrypick.policies.rollout import rollout
-from berrypick.policies.scripted import scripted_policy
+from fixtures.demonstrations import demonstrate
 
 
 @pytest.fixture(scope="module")
 def played(world: Task) -> list[list[Episode]]:
-    return rollout(
-        scripted_policy("random_order"),
-        world.split("train")[:4],
-        world.spec,
-        world.searcher,
-        num_samples=3,
-        sampling=Sampling(),
-        seed=0,
-    )
+    return demonstrate(world, samples=3, questions=4)
 
 
 def test_rewards_and_outcomes_are_the_episodes(played: list[list[Episode]]) -> None:

@@ -31,6 +31,7 @@ from berrypick.policies.training.rl import RlConfig, rl_optimizer, rl_rollout, r
 from berrypick.policies.training.sft import SftConfig
 from berrypick.policies.training.sft_fit import accepted_episodes, fit_sft, validation_loss
 from berrypick.retrieval_index.errors import BerrypickError
+from fixtures.demonstrations import demonstrate
 from transformers import PreTrainedTokenizerFast
 
 MakeBabbler = Callable[..., LanguageModelPolicy]
@@ -86,15 +87,7 @@ def test_dpo_without_a_pair_says_so(make_babbler: MakeBabbler, groups: list[list
 
 
 def test_rejection_sampling_keeps_at_most_so_many_right_rollouts_a_question(world: Task) -> None:
-    played = rollout(
-        scripted_policy("random_order"),
-        world.split("train"),
-        world.spec,
-        world.searcher,
-        num_samples=6,
-        sampling=Sampling(),
-        seed=0,
-    )
+    played = demonstrate(world, samples=6)
     right = [sum(episode.correct for episode in group) for group in played]
     for cap in (1, 2, 6):
         accepted = accepted_episodes(played, per_question=cap)

@@ -12,12 +12,10 @@ from berrypick.envs.tasks.registry import Task
 from berrypick.policies.language.batches import TokenRows
 from berrypick.policies.language.encoding import encode_episode
 from berrypick.policies.language.model import LanguageModelPolicy
-from berrypick.policies.policy import Sampling
-from berrypick.policies.rollout import rollout
-from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.training.sft import SftConfig, sft_batch, sft_optimizer, sft_update
 from berrypick.policies.training.sft_fit import EarlyStop, fit_sft, sft_steps, validation_loss
 from berrypick.retrieval_index.errors import BerrypickError
+from fixtures.demonstrations import demonstrate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,15 +25,7 @@ CONFIG = SftConfig(steps=10, batch_size=4, learning_rate=1e-3, max_tokens=300, m
 
 @pytest.fixture(scope="module")
 def demonstrations(make_babbler: MakeBabbler, world: Task) -> TokenRows:
-    groups = rollout(
-        scripted_policy("random_order"),
-        world.split("train"),
-        world.spec,
-        world.searcher,
-        num_samples=1,
-        sampling=Sampling(),
-        seed=0,
-    )
+    groups = demonstrate(world, samples=1)
     encoded = [encode_episode(make_babbler().tokenizer, episode) for group in groups for episode in group]
     return TokenRows([ids for ids, _ in encoded], [mask for _, mask in encoded])
 
