@@ -68,8 +68,8 @@ def population_table(availability: Sequence[float], hops: int) -> AvailabilityTa
 
 def population_tables(config: WorldConfig) -> list[tuple[float, AvailabilityTable]]:
     """(share, table) for each cue value: the distribution of all questions that a World's generator can draw."""
-    cues: list[int | None] = list(range(len(config.kinds))) if config.cue > 0 else [None]
-    return [(1 / len(cues), population_table(config.question_availability(cue), config.hops)) for cue in cues]
+    share = 1 / len(config.cues)
+    return [(share, population_table(config.question_availability(cue), config.hops)) for cue in config.cues]
 
 
 def question_table(questions: Sequence[Question]) -> AvailabilityTable:

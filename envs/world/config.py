@@ -118,6 +118,11 @@ class WorldConfig:
         """Words of the record kinds in use."""
         return closed_voice.KINDS[: len(self.availability)]
 
+    @property
+    def cues(self) -> tuple[int | None, ...]:
+        """The kinds that questions hint at, all equally often; (None,) in a world without cues."""
+        return tuple(range(len(self.availability))) if self.cue > 0 else (None,)
+
     def question_availability(self, cue: int | None) -> tuple[float, ...]:
         """[kind] -> availability for a question that hints at kind `cue`; None hints at none."""
         if cue is None:

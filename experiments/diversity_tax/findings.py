@@ -18,9 +18,9 @@ __all__ = ["details", "findings"]
 _MARK = generated_mark("diversity_tax/findings.py", "diversity_tax")
 
 _SETTING = (
-    "Setting: planted worlds. A question has two hops; each fact stands in the passage of each *kind* of record with "
-    "a known probability ({presets}), and a policy with three queries learns in which order to ask kinds. So the most "
-    "pass@1 that any policy with a given pass@8 can have, F, is computed exactly."
+    "Setting: the worlds are planted. Each question has two hops, and a record of each *kind* states the fact of a hop "
+    "with a known probability ({presets}). With three queries, a policy learns in which order to search the kinds. "
+    "The most pass@1 that any policy with a given pass@8 can have, F, is therefore known exactly."
 )
 _TERMS = (
     "Price: F at the arm's pass@8 minus F at its control's: what the task asks for the pass@8 gained. Waste: F at a "
@@ -52,7 +52,7 @@ def findings(report: Report, law: Report | None) -> str:
     parts = [
         "# What training for diversity costs",
         _MARK,
-        answer(report, law),
+        answer(report),
         "\n".join(f"- {line}" for line in lines if line),
         _FIGURE if done else "",
         _table(report) if done else "",

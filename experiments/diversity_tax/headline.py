@@ -77,7 +77,7 @@ def tax_screen(report: Report) -> Sequence[str]:
     return out
 
 
-def answer(report: Report, law: Report | None) -> str:
+def answer(report: Report) -> str:
     """The answer in one sentence with its numbers; what is left to run where it cannot be given yet."""
     rows = {row["condition"]: row for row in rows_of(report, ARM)}
     if report["cells"]["not_run"] or "priced/diverse" not in rows or "steep/diverse" not in rows:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..report.figure_files import can_draw, save_figure
 from ..report.format import Report
 from .condition import Condition
 from .tables import middle_strength
 
 __all__ = ["write_grid_figures"]
-
-logger = logging.getLogger(__name__)
 
 _PICKED = ("grpo", "dr_grpo", "darling", "lexical", "batch", "pass_mix", "entropy", "pass_at_k", "rejection_sampling")
 
@@ -24,12 +21,9 @@ def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Pat
 
     Without the `plots` extra it writes nothing and logs a warning.
     """
-    if find_spec("matplotlib") is None:
-        logger.warning('no figures: install the "plots" extra: pip install "berrypick[plots]"')
+    if not can_draw():
         return []
-    folder.mkdir(parents=True, exist_ok=True)
     k = report["group_k"]
-    out = []
     kinds = {"": _without_suffix(report["conditions"]), "_cue": _with_cue(report["conditions"])}
     pictures = [
         (f"{prefix}_{name}{suffix}", conditions, measure, label)
@@ -46,16 +40,11 @@ def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Pat
             (f"{prefix}_language_pass", language, f"pass@{k}", f"pass@{k}"),
             (f"{prefix}_language_breadth", language, "breadth", "breadth of a group of 16"),
         ]
-    import matplotlib as mpl
-
-    # no date and a fixed salt, so that equal reports give equal files
-    with mpl.rc_context({"svg.hashsalt": "berrypick"}):
-        for name, conditions, measure, label in pictures:
-            figure = _figure(conditions, measure, label, "pass@1")
-            for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-                out.append(folder / f"{name}.{suffix}")
-                figure.savefig(out[-1], dpi=110, metadata=metadata)
-    return out
+    return [
+        path
+        for name, conditions, measure, label in pictures
+        for path in save_figure(_figure(conditions, measure, label), folder, name)
+    ]
 
 
 def _shown(conditions: Report) -> list[str]:
@@ -102,7 +91,7 @@ def _language_conditions(report: Report) -> dict[str, Report]:
     }
 
 
-def _figure(conditions: Mapping[str, Report], measure: str, label: str, across: str) -> Any:
+def _figure(conditions: Mapping[str, Report], measure: str, label: str) -> Any:
     """One panel per condition: presets side by side, starts below each other."""
     from matplotlib.figure import Figure
 
@@ -122,7 +111,7 @@ def _figure(conditions: Mapping[str, Report], measure: str, label: str, across: 
     for row in axes:
         row[0].set_ylabel(label, fontsize=8)
     for axis in axes[-1]:
-        axis.set_xlabel(across, fontsize=8)
+        axis.set_xlabel("pass@1", fontsize=8)
     _draw_legend(figure, axes[0][0], conditions)
     return figure
 

@@ -13,7 +13,7 @@ from ...envs.world.config import WorldConfig
 from ...policies.language.kind_words import read_kinds
 from ...policies.language.model import LanguageModelPolicy
 from ...policies.policy import Sampling
-from ...policies.tabular.histories import StateTable, history_values, population_of
+from ...policies.tabular.histories import StateTable, history_values
 from ...policies.tabular.readings import (
     KindReading,
     encode_questions,
@@ -39,7 +39,7 @@ _SAMPLING = Sampling(max_new_tokens=32)
 
 def population_measures(table: StateTable, config: WorldConfig) -> dict[str, float]:
     """Exact values in the population under their names in reports, see `history_values`."""
-    values = history_values(table, population_of(config), hops=config.hops, budget=config.budget, ks=KS)
+    values = history_values(table, config, ks=KS)
     return {f"{name}{POPULATION}": value for name, value in values.items()}
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..report.format import Report, failure_lines, markdown_table, number
 from .condition import Condition
-from .tables import answer_table, arm_table, controls_table, language_table, strength_table, verdict_table
+from .tables import answer_table, arm_table, controls_table, language_table, verdict_table
 
-__all__ = ["condition_sections", "generated_mark", "grid_page", "registration_section", "run_line", "strengths_page"]
+__all__ = ["condition_sections", "failures", "generated_mark", "grid_page", "registration_section", "run_line"]
 
 _ANSWERS = (
     "Each record of the last hop states another answer. An arm that trains on sets searches for further answers while "
@@ -100,17 +98,6 @@ def condition_sections(report: Report) -> list[str]:
     for condition in report["language_model"]:
         parts += [f"## {condition}, language model", language_table(report, condition)]
     return parts
-
-
-def strengths_page(report: Report, title: str, module: str, names: Mapping[str, str]) -> str:
-    """The page of all strengths; `names` says what the strength of each arm is."""
-    parts = [
-        f"# {title}: all strengths",
-        generated_mark(module, report["experiment"]),
-        "[findings.md](findings.md) reads its claims at the middle strength of each arm.",
-        *(strength_table(report, condition, names) for condition in report["conditions"]),
-    ]
-    return "\n\n".join(parts) + "\n"
 
 
 def failures(report: Report) -> str:

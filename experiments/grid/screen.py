@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..report.format import Report, broken_note, failure_lines, plain, signed, text_columns
 from .tables import middle_strength
 
-__all__ = ["filled", "report_text"]
+__all__ = ["filled", "report_text", "verdict_lines"]
 
 WIDTH = 80
 
@@ -33,7 +33,7 @@ def report_text(report: Report, headline: str, further: Sequence[str] = ()) -> s
         parts.append(_arms(condition, rows, "", report["group_k"]))
     for condition, rows in report["language_model"].items():
         parts.append(_arms(f"{condition}, language model", rows, "_population", report["group_k"]))
-    return "\n\n".join([*parts, _verdicts(report)])
+    return "\n\n".join([*parts, verdict_lines(report["verdicts"], _worded)])
 
 
 def filled(text: str, indent: str = "") -> str:
@@ -59,16 +59,27 @@ def _arms(title: str, arms: Report, suffix: str, k: int) -> str:
     return f"{title}\n{text_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'waste'], rows)}"
 
 
-def _verdicts(report: Report) -> str:
-    """One line per verdict; claims that cannot have one yet are counted by their reason."""
+def _worded(verdict: Report) -> str | None:
+    if verdict["verdict"] == "inconclusive" and verdict["p_supported"] is None:
+        return None
+    return f"{verdict['claim']['statement']}: {signed(verdict['estimate'])}"
+
+
+def verdict_lines(verdicts: Sequence[Report], worded: Callable[[Report], str | None]) -> str:
+    """One line per verdict; claims that cannot have one yet are counted by their reason.
+
+    Args:
+        verdicts: rows with a "verdict" and a "reason".
+        worded: the claim of a row with its value; None while there can be no verdict on it.
+    """
     lines, waiting = [], dict[str, int]()
-    for verdict in report["verdicts"]:
-        if verdict["verdict"] == "inconclusive" and verdict["p_supported"] is None:
+    for verdict in verdicts:
+        said = worded(verdict)
+        if said is None:
             waiting[verdict["reason"]] = waiting.get(verdict["reason"], 0) + 1
             continue
         reason = f" ({verdict['reason']})" if verdict["reason"] else ""
-        line = f"{verdict['verdict']}: {verdict['claim']['statement']}: {signed(verdict['estimate'])}{reason}"
-        lines.append(filled(line, "  "))
+        lines.append(filled(f"{verdict['verdict']}: {said}{reason}", "  "))
     for reason, count in waiting.items():
         claims = "1 claim" if count == 1 else f"{count} claims"
         lines.append(filled(f"inconclusive: {claims}: {reason}", "  "))

@@ -105,7 +105,6 @@ def _frontier(config: WorldConfig) -> PopulationFrontier:
     return population_frontier(config, FRONTIER_K)
 
 
-@lru_cache(maxsize=64)
 def sft_start(config: WorldConfig, start: str, seed: int, table: TableConfig) -> NDArray[np.float64]:
     """The logits after imitation, with a table per cue; all arms of a replicate start from them.
 
@@ -115,6 +114,11 @@ def sft_start(config: WorldConfig, start: str, seed: int, table: TableConfig) ->
         seed: of the demonstrations.
         table: the training run, of which only the imitation matters.
     """
+    return _imitated(config, start, seed, replace(table, learning_rate=0.0, steps=0, epochs=1, checkpoints=()))
+
+
+@lru_cache(maxsize=64)
+def _imitated(config: WorldConfig, start: str, seed: int, table: TableConfig) -> NDArray[np.float64]:
     world = training_world(config)
     logits = torch.zeros(world.table_shape, dtype=torch.float64, requires_grad=True)
     order = demonstration_order(start, len(world.kinds), seed)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..report.figure_files import can_draw, save_figure
 from ..report.format import Report, number
 from .headline import claimed_runs
 
 __all__ = ["write_figure"]
-
-logger = logging.getLogger(__name__)
 
 _COLUMNS = 4
 _NO_CUE, _CUE, _TEXT = "#1f5fa8", "#d1600a", "#222222"
@@ -25,22 +22,7 @@ def write_figure(report: Report, folder: Path) -> list[Path]:
     Without the `plots` extra it writes nothing and logs a warning. Without a World there is no figure.
     """
     rows = claimed_runs(report)
-    if not rows:
-        return []
-    if find_spec("matplotlib") is None:
-        logger.warning('no figures: install the "plots" extra: pip install "berrypick[plots]"')
-        return []
-    import matplotlib as mpl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    out = []
-    # no date and a fixed salt, so that equal reports give equal files
-    with mpl.rc_context({"svg.hashsalt": "berrypick"}):
-        figure = _figure(rows, report)
-        for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-            out.append(folder / f"law.{suffix}")
-            figure.savefig(out[-1], dpi=110, metadata=metadata)
-    return out
+    return save_figure(_figure(rows, report), folder, "law") if rows and can_draw() else []
 
 
 def _figure(rows: Report, report: Report) -> Any:

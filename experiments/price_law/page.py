@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
-
+from ..grid.page import failures, generated_mark
+from ..grid.screen import filled, verdict_lines
 from ..report.format import NOTHING, Report, failure_lines, interval, markdown_table, number, plain, text_columns
 from .headline import answer, headline
 from .registration import CLAIMED
 
 __all__ = ["page", "screen"]
 
-WIDTH = 80
 _STRATA = ("all", "no cue", "cue")
 
 _UNITS = (
@@ -74,17 +73,13 @@ def screen(report: Report) -> str:
         "the tax predicted from the settings."
     )
     parts = [
-        _filled(f"price law, scale {report['scale']}: {_state(report)}"),
-        _filled(answer(report)),
-        *map(_filled, failure_lines(report["cells"]["failed"])),
-        *([text_columns(header, rows), _filled(legend)] if rows else []),
-        _verdict_lines(report),
+        filled(f"price law, scale {report['scale']}: {_state(report)}"),
+        filled(answer(report)),
+        *map(filled, failure_lines(report["cells"]["failed"])),
+        *([text_columns(header, rows), filled(legend)] if rows else []),
+        verdict_lines(report["verdicts"], _worded),
     ]
     return "\n\n".join(parts)
-
-
-def _filled(text: str, indent: str = "") -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _state(report: Report) -> str:
@@ -104,19 +99,10 @@ def _mean(row: Report) -> str:
     return f"{row['value']:+.3f}"
 
 
-def _verdict_lines(report: Report) -> str:
-    """One line per verdict; claims without one yet are counted by their reason."""
-    lines, waiting = [], dict[str, int]()
-    for row in report["verdicts"]:
-        if row["verdict"] == "inconclusive" and row["low"] is None:
-            waiting[row["reason"]] = waiting.get(row["reason"], 0) + 1
-            continue
-        reason = f" ({row['reason']})" if row["reason"] else ""
-        lines.append(_filled(f"{row['verdict']}: {row['statement']}: {_value(row)}{reason}", "  "))
-    for reason, count in waiting.items():
-        claims = "1 claim" if count == 1 else f"{count} claims"
-        lines.append(_filled(f"inconclusive: {claims}: {reason}", "  "))
-    return "\n".join(lines)
+def _worded(row: Report) -> str | None:
+    if row["verdict"] == "inconclusive" and row["low"] is None:
+        return None
+    return f"{row['statement']}: {_value(row)}"
 
 
 def _value(row: Report) -> str:
@@ -131,7 +117,7 @@ def page(report: Report) -> str:
     k = report["group_k"]
     parts = [
         "# The price law: is the tax of diversity training set by the task?",
-        "<!-- written by experiments/price_law/page.py from results/price_law/report.json; do not edit -->",
+        generated_mark("price_law/page.py", "price_law"),
         " ".join(headline(report)),
         f"Command: `berrypick run price_law --scale {report['scale']}`. {_state(report)} Values are in "
         "results/price_law/report.json, one line for each World and run in per_world.csv.",
@@ -145,7 +131,7 @@ def page(report: Report) -> str:
         _SMOKE if report["scale"] == "smoke" else "",
         *(text.format(k=k, **report["training"]) for text in _DONE),
         "## Failures",
-        _failures(report),
+        failures(report),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -213,8 +199,3 @@ def _verdicts(report: Report) -> str:
         for row in report["verdicts"]
     ]
     return markdown_table(["claim", "value", "interval", "verdict", "pilot's Worlds with a price"], rows)
-
-
-def _failures(report: Report) -> str:
-    failed = report["cells"]["failed"]
-    return "\n".join(f"- {line}" for line in failure_lines(failed)) if failed else "No cell failed."

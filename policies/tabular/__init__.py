@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .histories import Population, State, StateTable, history_values, population_of
+from .histories import State, StateTable, history_values
 from .kinds import KindWorld, kind_probabilities, play
 from .losses import objective_loss
 from .readings import KindReading, pool, state_information
@@ -13,7 +13,6 @@ from .values import RowTable, exact_values
 __all__ = [
     "KindReading",
     "KindWorld",
-    "Population",
     "RowTable",
     "State",
     "StateTable",
@@ -27,7 +26,6 @@ __all__ = [
     "objective_loss",
     "play",
     "pool",
-    "population_of",
     "state_information",
     "train_table",
     "train_tabular",

@@ -17,12 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.world.availability import population_table
 from ...envs.world.config import WorldConfig
 from ...retrieval_index.errors import BerrypickError
 from .values import GROUP_SIZE, Flow, RowTable, flow_values
 
-__all__ = ["Population", "State", "StateTable", "history_values", "population_of"]
+__all__ = ["State", "StateTable", "history_values"]
 
 Array = NDArray[np.float64]
 
@@ -78,26 +77,6 @@ class State(NamedTuple):
         return cls(int(cue) if cue else None, history)
 
 
-class Population(NamedTuple):
-    """One part of the questions that a generator draws.
-
-    Attributes:
-        cue: the hinted kind; None in a world without cues.
-        share: of the questions.
-        availability: [kind] -> probability that a record of this kind states a fact.
-    """
-
-    cue: int | None
-    share: float
-    availability: tuple[float, ...]
-
-
-def population_of(config: WorldConfig) -> tuple[Population, ...]:
-    """The generator of a World: one part for each cue, all equally frequent, or a single part without cues."""
-    cues: Sequence[int | None] = range(len(config.kinds)) if config.cue > 0 else (None,)
-    return tuple(Population(cue, 1 / len(cues), config.question_availability(cue)) for cue in cues)
-
-
 READ, FORGOTTEN, UNIFORM = range(3)
 """Where the probabilities of a state come from; see `StateTable.chances`."""
 
@@ -109,7 +88,7 @@ class StateTable:
     Attributes:
         num_kinds: K.
         probabilities: state -> float64 [K], which sums to 1 and is 0 on kinds tried at the state's hop.
-        visits: state -> how often it was seen; weights of the average that stands in for unseen states.
+        visits: state -> how often it was seen; weights of the average used for unseen states.
     """
 
     num_kinds: int
@@ -150,13 +129,7 @@ def _without_earlier_hops(state: State) -> _Key:
 
 
 def history_values(
-    table: StateTable,
-    population: Sequence[Population],
-    *,
-    hops: int,
-    budget: int,
-    ks: Sequence[int] = (1, 2, 4, 8, 16),
-    group_size: int = GROUP_SIZE,
+    table: StateTable, config: WorldConfig, *, ks: Sequence[int] = (1, 2, 4, 8, 16), group_size: int = GROUP_SIZE
 ) -> dict[str, float]:
     """Exact values in the population: pass@k = sum of P(S) (1 - (1 - p(S))^k) over all availability patterns S.
 
@@ -165,9 +138,7 @@ def history_values(
 
     Args:
         table: the policy.
-        population: from `population_of`.
-        hops: length of the fact chains.
-        budget: queries of an episode.
+        config: of the World; the numbers of questions and the seed do not matter.
         ks: values of k for pass@k.
         group_size: rollouts of a group in the measure of breadth.
 
@@ -177,29 +148,17 @@ def history_values(
         forgotten and uniform, the shares of queries made at states that were not seen, see `StateTable.chances`.
 
     Raises:
-        BerrypickError: table and population differ in the number of kinds.
+        BerrypickError: table and World differ in the number of kinds.
     """
-    if {len(part.availability) for part in population} != {table.num_kinds}:
+    if len(config.kinds) != table.num_kinds:
         raise BerrypickError(f"the table has {table.num_kinds} kinds, the population has not; use the table's World")
-    rows = _rows(population, hops)
-    flow, sources = _walk(table, rows, population, budget)
+    rows = RowTable.population(config)
+    flow, sources = _walk(table, rows, config)
     values = flow_values(rows, flow, ks, group_size)
     return {**values, "forgotten": sources[FORGOTTEN] / sum(sources), "uniform": sources[UNIFORM] / sum(sources)}
 
 
-def _rows(population: Sequence[Population], hops: int) -> RowTable:
-    """All availability patterns of every part, with their probabilities."""
-    present, table, weights = [], [], []
-    for at, part in enumerate(population):
-        patterns = population_table(part.availability, hops)
-        for row, weight in zip(patterns.rows, patterns.weights):
-            present.append([[kind in kinds for kind in range(patterns.num_kinds)] for kinds in row])
-            table.append(at)
-            weights.append(part.share * weight)
-    return RowTable(np.array(present), np.array(table), np.array(weights), np.zeros(0, np.int64))
-
-
-def _walk(table: StateTable, rows: RowTable, population: Sequence[Population], budget: int) -> tuple[Flow, list[float]]:
+def _walk(table: StateTable, rows: RowTable, config: WorldConfig) -> tuple[Flow, list[float]]:
     """Follows every history, with the probability [rows] that an episode of each row takes it.
 
     Returns:
@@ -209,13 +168,13 @@ def _walk(table: StateTable, rows: RowTable, population: Sequence[Population], b
     success, searches = np.zeros(num_rows), np.zeros(num_rows)
     found, first = np.zeros((num_rows, hops, num_kinds)), np.zeros((num_rows, hops, num_kinds))
     sources = [0.0, 0.0, 0.0]
-    open_states = [(State(part.cue), (rows.table == at).astype(np.float64)) for at, part in enumerate(population)]
+    open_states = [(State(cue), (rows.table == at).astype(np.float64)) for at, cue in enumerate(config.cues)]
     while open_states:
         state, mass = open_states.pop()
         hop, tried = state.hop, state.tried
         if hop == hops:
             success += mass
-        if hop == hops or len(state.history) == budget or len(tried) == num_kinds:
+        if hop == hops or len(state.history) == config.budget or len(tried) == num_kinds:
             continue
         searches += mass
         chances, source = table.chances(state)

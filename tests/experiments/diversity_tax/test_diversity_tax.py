@@ -286,7 +286,7 @@ def test_language_model_cells_that_all_failed_are_not_said_to_be_missing():
 
 def test_there_is_no_answer_before_all_cells_are_there(smoke):
     _, report = smoke
-    assert answer(report, None).startswith("**Not answered yet")
+    assert answer(report).startswith("**Not answered yet")
     waiting = {**report, "cells": {**report["cells"], "not_run": 5}}
     assert headline(waiting).startswith("5 cells are left to run, and nothing is decided before.")
 
@@ -317,7 +317,7 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
             row("free/diverse", 0.0, 0.045, 0.0),
         ],
     }
-    text = answer(whole, None)
+    text = answer(whole)
     for number in ("0.023", "0.031", "0.045", "0.017", "0.009"):
         assert number in text
     assert len(text.split()) <= 40

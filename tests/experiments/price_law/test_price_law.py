@@ -351,7 +351,7 @@ def test_the_page_words_what_was_found_and_what_is_missing():
 
 def test_without_matplotlib_there_is_a_warning_and_no_figure(tmp_path, monkeypatch, caplog):
     report = report_on([priced_world(0.02, 0.0), priced_world(0.04, 0.0)])
-    monkeypatch.setattr(figure, "find_spec", lambda name: None)
+    monkeypatch.setattr("berrypick.experiments.report.figure_files.find_spec", lambda name: None)
     assert figure.write_figure(report, tmp_path) == []
     assert 'install the "plots" extra' in caplog.text
     assert not list(tmp_path.iterdir())
