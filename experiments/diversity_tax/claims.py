@@ -198,4 +198,17 @@ CONTRASTS: tuple[Contrast, ...] = (
         "lm-mix-waste", "a language model trained for the mixture stays near the frontier", "design",
         "priced/diverse", "pass_mix", "waste", "at most", 0.01, against="zero", policy="language model",
     ),
+    contrast(
+        "lm-steep-pass1", "with steeply unequal kinds diversity training costs a language model pass@1", "design",
+        "steep/diverse", "darling", "pass@1_population", "decrease", 0.01, policy="language model",
+    ),
+    contrast(
+        "lm-steep-matched", "with steeply unequal kinds, at equal pass@8 the method costs a language model no pass@1",
+        "design", "steep/diverse", "darling", "pass@1_population", "equivalent", 0.01, against="matched",
+        policy="language model",
+    ),
+    contrast(
+        "lm-free-pass8", "with equal kinds diversity training buys a language model pass@8", "design",
+        "free/diverse", "darling", "pass@8_population", "increase", 0.02, policy="language model",
+    ),
 )  # fmt: skip

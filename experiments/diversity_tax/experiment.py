@@ -103,6 +103,17 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 apart from the grid's, priced, diverse start) ended nearest to the entropy of kinds of the language-model prototype
 (.245)."""
 
+_LANGUAGE_PLACES: Mapping[str, Mapping[str, int]] = {
+    "priced/diverse": {
+        "dr_grpo": 8, "darling": 8, "pass_mix": 8, "pass_at_k_undivided": 8, "darling_power": 3,
+        "darling_random_equal": 3,
+    },
+    "steep/diverse": {"dr_grpo": 8, "darling": 8, "pass_mix": 8},
+    "free/diverse": {"dr_grpo": 8, "darling": 8},
+    **{f"priced/diverse/rate={rate:g}": {"dr_grpo": 3, "darling": 3} for rate in (3e-5, 3e-4)},
+}  # fmt: skip
+"""Condition -> arm of the language model -> number of worlds. The learning rate of the others is 1e-4."""
+
 EXPERIMENT = DiversityTax(
     name="diversity_tax",
     summary="what training for diversity costs in single-shot pass@1, when, and why",
@@ -118,13 +129,15 @@ EXPERIMENT = DiversityTax(
     smoke_conditions=tuple(map(Condition.of, ("free/diverse", "priced/diverse", f"priced{ANSWERS_SUFFIX}/diverse"))),
     # 80 steps: the control of the first world, run before, had gone most of the way of 200 in 40 % of the time
     language=LanguageGrid(
-        presets=("priced",),
+        places={Condition.of(name): arms for name, arms in _LANGUAGE_PLACES.items()},
         checkpoints=(0, 20, 40, 80),
         arms={
             "dr_grpo": "dr_grpo",
             "darling": ARMS["darling"].objective.format(f"{ARMS['darling'].middle[0]:g}"),
             "pass_mix": "pass_mix:weight=0.5,k=4",
             "pass_at_k_undivided": "pass_at_k:k=2,std=none",
+            "darling_power": "darling:power=2",
+            "darling_random_equal": "darling_random:norm=equal,power=2",
         },
     ),
     figure_prefix="tax",

@@ -203,10 +203,9 @@ def _other(grid: Grid, one: Contrast) -> Series | None:
 
 def _settings(grid: Grid, one: Contrast) -> dict[str, Estimate]:
     """The difference after fewer steps and at other learning rates, where the grid has them."""
-    out: dict[str, dict[int, float] | None] = {}
-    if one.policy == "tabular":
-        rates = sorted({where.rate for where in grid.conditions if replace(where, rate=0.0) == one.condition} - {0.0})
-        out |= {f"rate {rate:g}": differences_of(grid, _at(one, rate)) for rate in rates}
+    places = grid.conditions if one.policy == "tabular" else [where for where, _ in grid.language]
+    rates = sorted({where.rate for where in places if replace(where, rate=0.0) == one.condition} - {0.0})
+    out = {f"rate {rate:g}": differences_of(grid, _at(one, rate)) for rate in rates}
     series = _series(grid, one)
     steps = series.steps if series is not None and series.worlds else []
     out |= {f"{step} steps": differences_of(grid, one, step=step) for step in LENGTHS if step in steps}

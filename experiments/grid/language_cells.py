@@ -1,8 +1,10 @@
 """Cells of language models: a World each, SFT and then RL of the tiny policy, measured on the way; all resumable.
 
 The World is the unit: a replicate has a World of its own, whose questions no other replicate sees. SFT is trained once
-for each World and shared by its arms. A cell keeps the state tables of its checkpoints, from which every value in the
-population follows, and the tables of its questions at the end, so that no later analysis needs the weights.
+for each World and shared by its arms and learning rates. A cell keeps the state tables of its checkpoints, from which
+every value in the population follows, and the tables of its questions at the end, so that no later analysis needs the
+weights. A control also keeps the envelope that anybody has for free: its end sampled colder or hotter, and mixtures of
+the weights of its start and its end.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ from typing import Any
 from filelock import FileLock
 
 from ...envs.tasks.registry import Task, make_task
+from ...policies.language.interpolation import interpolate
 from ...policies.language.model import LanguageModelPolicy, load_language_model
+from ...policies.tabular.readings import decode_questions
 from ...policies.training.checkpoint import latest_checkpoint
 from ..runs.recipes import world_rl, world_sft
 from ..runs.training import train
 from ..runs.training_config import EnvArgument
-from .condition import FIRST_WORLD
+from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
-from .language_states import measure_checkpoint, measure_greedy
+from .language_states import measure_checkpoint, measure_greedy, measures_at_temperature
 
 __all__ = ["LanguageGrid", "run_language_cell"]
 
@@ -34,9 +38,10 @@ class LanguageGrid:
     """The language-model cells of an experiment: the tiny policy, from diverse demonstrations.
 
     Attributes:
-        presets: of the World.
+        places: condition -> arm -> number of worlds; no more are run, whatever `--seeds` says. A condition names a
+            preset and, where it differs, the learning rate of RL.
         arms: name -> spec of the objective.
-        max_seeds: no more worlds are run, whatever `--seeds` says.
+        controls: arms whose cells also have the envelope.
         checkpoints: RL steps at which the policy is measured; 0 is the start.
         sft_steps: updates on demonstrations.
         training_questions: of each World. A few hundred would have frequencies of their own that a policy learns.
@@ -44,46 +49,56 @@ class LanguageGrid:
         samples: rollouts per test question.
         read_samples: how many of these are read, see `read_kinds`.
         first_world: World seed of replicate 0; replicate i has World seed first_world + i and training seed i.
+        temperatures: of the envelope, beside 1.
+        mixes: of the envelope: weights of the end, beside 0 and 1.
     """
 
-    presets: tuple[str, ...]
+    places: Mapping[Condition, Mapping[str, int]]
     arms: Mapping[str, str]
-    max_seeds: int = 8
+    controls: tuple[str, ...] = ("dr_grpo",)
     checkpoints: tuple[int, ...] = (0, 20, 40, 80, 200)
     sft_steps: int = 520
-    training_questions: int = 4096
+    training_questions: int = MANY_QUESTIONS
     questions: int = 256
     samples: int = 8
     read_samples: int = 4
     first_world: int = FIRST_WORLD
+    temperatures: tuple[float, ...] = (0.25, 0.5, 0.7, 0.85, 1.2, 1.4, 2.0, 4.0)
+    mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
 
     def cells(self, num_seeds: int) -> list[Cell]:
-        """One cell per objective, preset and world; two worlds at a time, so that two workers share no SFT."""
-        worlds = range(min(num_seeds, self.max_seeds))
+        """One cell per condition, arm and world; two worlds at a time, so that two workers share no SFT."""
         return [
-            Cell(
-                f"language/{preset}/{arm}/world-{seed:02d}",
-                {
-                    "policy": "language model",
-                    "preset": preset,
-                    "arm": arm,
-                    "objective": objective,
-                    "seed": seed,
-                    "world_seed": self.first_world + seed,
-                    "training_questions": self.training_questions,
-                    "sft_steps": self.sft_steps,
-                    "steps": self.checkpoints[-1],
-                    "checkpoints": list(self.checkpoints),
-                    "questions": self.questions,
-                    "samples": self.samples,
-                    "read_samples": self.read_samples,
-                },
-            )
-            for first in worlds[::2]
-            for arm, objective in self.arms.items()
-            for preset in self.presets
-            for seed in worlds[first : first + 2]
+            self._cell(condition, arm, seed)
+            for condition, arms in self.places.items()
+            for first in range(0, num_seeds, 2)
+            for arm, worlds in arms.items()
+            for seed in range(first, min(first + 2, worlds, num_seeds))
         ]
+
+    def _cell(self, condition: Condition, arm: str, seed: int) -> Cell:
+        world = self.first_world + seed
+        has_envelope = arm in self.controls
+        return Cell(
+            f"language/{condition.slug}/{arm}/world-{world}",
+            {
+                "policy": "language model",
+                "condition": condition.name,
+                "arm": arm,
+                "objective": self.arms[arm],
+                "seed": seed,
+                "world_seed": world,
+                "training_questions": self.training_questions,
+                "sft_steps": self.sft_steps,
+                "steps": self.checkpoints[-1],
+                "checkpoints": list(self.checkpoints),
+                "questions": self.questions,
+                "samples": self.samples,
+                "read_samples": self.read_samples,
+                "temperatures": list(self.temperatures) if has_envelope else [],
+                "mixes": list(self.mixes) if has_envelope else [],
+            },
+        )
 
 
 class _Measuring:
@@ -117,11 +132,13 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
     Returns:
         {"checkpoints": {step: {measure: value}}, "states": {step: table}, "information": {step: {name: value}},
         "question_tables": text, of the last checkpoint, "temperatures": {"0": measures of one greedy episode per
-        question}}; see `measure_checkpoint`. `decode_states` and `decode_questions` read the tables.
+        question, T: values in the population}, "mixes": {weight of the end: {measure: value}}}; see
+        `measure_checkpoint` and `measures_at_temperature`. `decode_states` and `decode_questions` read the tables.
     """
     config = cell.config
+    condition = Condition.of(config["condition"])
     arguments: dict[str, EnvArgument] = {
-        "preset": config["preset"],
+        "preset": condition.preset,
         "world_seed": config["world_seed"],
         "num_train": config["training_questions"],
         "num_validation": 0,
@@ -129,25 +146,51 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         "index": "bm25s",
     }
     task = make_task(ENV, **arguments)
-    shared = work.parent.parent / "sft" / work.name
+    shared = work.parent.parent.parent / "sft" / condition.preset / work.name
     shared.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(shared.with_suffix(".lock")):  # the objectives of a world may run side by side
-        policy = load_language_model(str(_imitated(config, arguments, task, shared)))
+        start = _imitated(config, arguments, task, shared)
+        policy = load_language_model(str(start))
         first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
     view = _Measuring(config, policy, task, work)
-    run = world_rl(arguments, start="sft", objective=config["objective"], steps=config["steps"], seed=config["seed"])
+    run = world_rl(
+        arguments,
+        start="sft",
+        objective=config["objective"],
+        steps=config["steps"],
+        seed=config["seed"],
+        learning_rate=condition.rate,
+    )
     train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
     steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
     name = f"{config['objective']}-greedy"
     greedy = measure_greedy(work / "greedy.json", policy, task, config, name, steps[-1])
     found = {"0": first, **{str(step): view.measure(step) for step in steps}}
+    end = found[str(steps[-1])]
+    tables = decode_questions(end["question_tables"])
+    assert task.world is not None
     return {
         "checkpoints": {step: one["measures"] for step, one in found.items()},
         "states": {step: one["states"] for step, one in found.items()},
         "information": {step: one["information"] for step, one in found.items()},
-        "question_tables": found[str(steps[-1])]["question_tables"],
-        "temperatures": {"0": greedy},
+        "question_tables": end["question_tables"],
+        "temperatures": {
+            "0": greedy,
+            **{f"{t:g}": measures_at_temperature(tables, task.world, t) for t in config["temperatures"]},
+        },
+        "mixes": {
+            f"{w:g}": _mixed(work / f"mix-{w:g}.json", start, policy, task, config, w)["measures"]
+            for w in config["mixes"]
+        },
     }
+
+
+def _mixed(
+    path: Path, start: Path, end: LanguageModelPolicy, task: Task, config: Mapping[str, Any], weight: float
+) -> dict[str, Any]:
+    """What `measure_checkpoint` says of the policy with the weights (1 - weight) * start + weight * end."""
+    policy = interpolate(load_language_model(str(start)), end, weight)
+    return measure_checkpoint(path, policy, task, config, f"mix-{weight:g}", config["steps"])
 
 
 def _imitated(config: Mapping[str, Any], arguments: dict[str, EnvArgument], task: Task, out: Path) -> Path:

@@ -11,7 +11,7 @@ from ...envs.metrics.statistics import Estimate
 from ..report.format import Report
 from .comparison import compare_arm, frontier_distance, waste
 from .condition import Condition
-from .series import Grid, Series, estimate_of, estimate_row, trajectory
+from .series import Grid, Series, estimate_of, estimate_row, matched_difference, trajectory
 from .table_cells import FRONTIER_K
 
 __all__ = ["BROKEN", "LANGUAGE_MEASURES", "language_rows", "without_broken"]
@@ -78,6 +78,9 @@ def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> Report:
         row["price"] = estimate_row(found.price)
         row["control_waste"] = estimate_row(found.control_waste)
         row["matched"] = estimate_row(found.matched)
+        for along, name in (("temperatures", "matched_by_temperature"), ("mixes", "matched_by_mixing")):
+            values = matched_difference(one, found.control_series, found.pass_at_1, along=along, by=found.pass_at_k)
+            row[name] = estimate_row(values)
     return row
 
 

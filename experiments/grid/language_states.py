@@ -26,7 +26,14 @@ from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import write_json
 
-__all__ = ["KS", "POPULATION", "measure_checkpoint", "measure_greedy", "population_measures"]
+__all__ = [
+    "KS",
+    "POPULATION",
+    "measure_checkpoint",
+    "measure_greedy",
+    "measures_at_temperature",
+    "population_measures",
+]
 
 KS = (1, 2, 4, 8, 16)
 
@@ -41,6 +48,28 @@ def population_measures(table: StateTable, config: WorldConfig) -> dict[str, flo
     """Exact values in the population under their names in reports, see `history_values`."""
     values = history_values(table, config, ks=KS)
     return {f"{name}{POPULATION}": value for name, value in values.items()}
+
+
+def measures_at_temperature(
+    tables: Mapping[str, StateTable], config: WorldConfig, temperature: float
+) -> dict[str, float]:
+    """Exact values in the population of a policy whose choice of kind is sampled at a temperature.
+
+    Args:
+        tables: question -> its kind probabilities at temperature 1, as `decode_questions` reads them.
+        config: the World.
+        temperature: above 0. The rest of the text is taken to be written as at temperature 1.
+
+    Returns:
+        As `population_measures`; empty without tables. States are weighted by their visits at temperature 1.
+    """
+    readings = [
+        KindReading(question, state, chances ** (1 / temperature), None)
+        for question, table in tables.items()
+        for state, chances in table.probabilities.items()
+        for _ in range(round(table.visits[state]))
+    ]
+    return population_measures(pool(readings), config) if readings else {}
 
 
 def measure_checkpoint(

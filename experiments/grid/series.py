@@ -130,8 +130,8 @@ def read_grid(results: Results, cells: Sequence[Cell], arms: Mapping[str, Arm]) 
         if cell.config["policy"] == "tabular":
             table = TableCell.from_config(cell.config)
             found = tabular.setdefault((table.where, table.arm, table.strength), _Sorted({}, {}))
-        else:  # all language models start from diverse demonstrations
-            where = Condition(cell.config["preset"], "diverse")
+        else:
+            where = Condition.of(cell.config["condition"])
             found = language.setdefault((where, cell.config["arm"]), _Sorted({}, {}))
         if cell.key in results.done:
             found.results[cell.config["seed"]] = results.done[cell.key]

@@ -81,7 +81,15 @@ def world_sft(env_args: Mapping[str, EnvArgument], *, steps: int, seed: int) -> 
     )
 
 
-def world_rl(env_args: Mapping[str, EnvArgument], *, start: str, objective: str, steps: int, seed: int) -> TrainConfig:
+def world_rl(
+    env_args: Mapping[str, EnvArgument],
+    *,
+    start: str,
+    objective: str,
+    steps: int,
+    seed: int,
+    learning_rate: float = 0.0,
+) -> TrainConfig:
     """RL from the weights of `world_sft`.
 
     Args:
@@ -90,10 +98,12 @@ def world_rl(env_args: Mapping[str, EnvArgument], *, start: str, objective: str,
         objective: a registered name with its options.
         steps: RL steps.
         seed: of questions and rollouts.
+        learning_rate: 0 is the default of `RlConfig`.
     """
+    rate = {"learning_rate": learning_rate} if learning_rate else {}
     return TrainConfig(
         env=ENV,
         env_args=dict(env_args),
         policy=start,
-        rl=RlConfig(objective=objective, steps=steps, seed=seed),
+        rl=RlConfig(objective=objective, steps=steps, seed=seed, **rate),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 
 import pytest
@@ -143,11 +144,24 @@ def test_each_replicate_has_a_world_of_its_own_and_the_pilot_has_others():
 def test_the_full_scale_adds_language_models_in_8_worlds():
     full, small = EXPERIMENT.cells("full", 24), EXPERIMENT.cells("small", 24)
     added = full[len(small) :]
-    assert len(added) == 32
-    assert {cell.config["arm"] for cell in added} == {"dr_grpo", "darling", "pass_mix", "pass_at_k_undivided"}
-    worlds = {(cell.config["seed"], cell.config["world_seed"]) for cell in added}
-    assert worlds == {(seed, 1000 + seed) for seed in range(8)}
+    worlds = defaultdict(set)
+    for cell in added:
+        worlds[cell.config["condition"], cell.config["arm"]].add((cell.config["seed"], cell.config["world_seed"]))
+    arms = {"dr_grpo", "darling", "pass_mix", "pass_at_k_undivided"}
+    assert {arm for (where, arm), found in worlds.items() if where == "priced/diverse" and len(found) == 8} == arms
+    assert all(found == {(seed, 1000 + seed) for seed in range(len(found))} for found in worlds.values())
+    assert {where: max(map(len, found)) for where, found in _by_condition(worlds).items()} == {
+        "priced/diverse": 8, "steep/diverse": 8, "free/diverse": 8, "priced/diverse/rate=3e-05": 3,
+        "priced/diverse/rate=0.0003": 3,
+    }  # fmt: skip
     assert {cell.config["training_questions"] for cell in added} == {4096}
+
+
+def _by_condition(worlds):
+    out = defaultdict(list)
+    for (where, _), found in worlds.items():
+        out[where].append(found)
+    return out
 
 
 def test_configurations_survive_json():
@@ -235,7 +249,7 @@ def verdicts_of(report):
 def test_language_model_cells_enter_tables_and_verdicts():
     cells = language_cells()
     results = language_results(cells)
-    lost = next(cell.key for cell in cells if "pass_mix/world-03" in cell.key)
+    lost = next(cell.key for cell in cells if "priced-diverse/pass_mix/world-1003" in cell.key)
     results.done.pop(lost)
     results.failed[lost] = "RuntimeError: diverged"
     report = language_report(results, cells)
@@ -260,7 +274,7 @@ def test_language_model_cells_enter_tables_and_verdicts():
 def test_nothing_of_the_language_model_is_decided_before_its_grid_ends():
     cells = language_cells()
     results = language_results(cells)
-    last = next(cell.key for cell in cells if "pass_at_k_undivided/world-07" in cell.key)
+    last = next(cell.key for cell in cells if "pass_at_k_undivided/world-1007" in cell.key)
     results.done.pop(last)
     results.not_run.append(last)
     report = language_report(results, cells)
@@ -274,7 +288,7 @@ def test_a_policy_that_broke_is_named_wherever_its_plan_is_shown():
     gone = {"pass@1": 0.0, "pass@8": 0.0, "give_up_loss": 0.5, "execution_loss": 0.0}
     report = language_report(language_results(cells, darling=gone), cells)
     assert report["language_model"]["priced/diverse"]["darling"]["broken"] == {"0": 0.5, "1": 0.5}
-    assert report["text"].count("darling, 2 broken") == 1
+    assert report["text"].count("darling, 2 broken") == len(report["language_model"])
     assert "in 2 of 8 worlds a policy broke" in verdicts_of(report)["lm-priced-pass1"]["reason"]
 
 

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from berrypick.envs.world.config import WorldConfig
+from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.experiment import Cell
 from berrypick.experiments.grid.language_cells import LanguageGrid, run_language_cell
 from berrypick.experiments.grid.language_states import population_measures
@@ -20,8 +21,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def cells():
     grid = LanguageGrid(
-        presets=("priced",),
+        places={Condition.of("priced/diverse"): {"dr_grpo": 1, "darling": 1}},
         arms={"dr_grpo": "dr_grpo", "darling": "darling"},
+        temperatures=(1.0, 2.0),
+        mixes=(0.5,),
         checkpoints=(0, 1, 2),
         sft_steps=3,
         training_questions=32,
@@ -39,7 +42,10 @@ def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cells, tmp
     cell, other = cells
     whole = run_language_cell(cell, work_of(cell, tmp_path / "whole"))
     assert list(whole["checkpoints"]) == list(whole["states"]) == list(whole["information"]) == ["0", "1", "2"]
-    assert set(whole["temperatures"]) == {"0"}
+    assert set(whole["temperatures"]) == {"0", "1", "2"} and set(whole["mixes"]) == {"0.5"}
+    for name, value in whole["temperatures"]["1"].items():  # of the questions' tables, which have four digits
+        assert whole["checkpoints"]["2"][name] == pytest.approx(value, abs=1e-3)
+    assert whole["temperatures"]["2"]["kind_entropy_population"] > whole["temperatures"]["1"]["kind_entropy_population"]
     expected = {"pass@1", "pass@1_plan", "pass@8_plan", "breadth", "executed_right", "pass@1_population"}
     assert expected <= set(whole["checkpoints"]["2"])
     assert len(json.dumps(whole)) < 60_000
@@ -59,17 +65,18 @@ def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cells, tmp
 
     monkeypatch.setattr(module, "evaluate", interrupted)
     work = work_of(cell, tmp_path / "cut")
-    shared = work.parent.parent / "sft"  # the objectives of a world share their start
+    shared = work.parent.parent.parent / "sft"  # the objectives of a world share their start
     shutil.copytree(tmp_path / "whole" / shared.relative_to(tmp_path / "cut"), shared)
     with pytest.raises(KeyboardInterrupt):
         run_language_cell(cell, work)
     again = run_language_cell(cell, work)
-    assert calls == [1, 2, 2, 2]  # what was measured is not measured again; the last one is greedy
+    assert calls == [1, 2, 2, 2, 2]  # what was measured is not measured again; the last two: greedy and the mixture
     assert json.dumps(again) == json.dumps(whole)
     # another objective of the same world starts from the same weights, without SFT
     side = run_language_cell(other, work_of(other, tmp_path / "cut"))
     assert side["checkpoints"]["0"] == whole["checkpoints"]["0"]
-    assert calls == [1, 2, 2, 2, 1, 2, 2]
+    assert calls == [1, 2, 2, 2, 2, 1, 2, 2]
+    assert set(side["temperatures"]) == {"0"} and side["mixes"] == {}
 
 
 def readings_of(episodes):
@@ -78,10 +85,10 @@ def readings_of(episodes):
 
 
 def test_each_world_has_a_seed_of_its_own_and_its_own_folder_of_sft():
-    grid = LanguageGrid(presets=("priced",), arms={"dr_grpo": "dr_grpo"}, first_world=50)
-    first, second = grid.cells(2)
+    grid = LanguageGrid({Condition.of("priced/diverse"): {"dr_grpo": 2}}, {"dr_grpo": "dr_grpo"}, first_world=50)
+    first, second = grid.cells(8)
     assert (first.config["world_seed"], second.config["world_seed"]) == (50, 51)
-    assert [cell.key for cell in (first, second)] == [f"language/priced/dr_grpo/world-0{i}" for i in range(2)]
+    assert [cell.key for cell in (first, second)] == [f"language/priced-diverse/dr_grpo/world-{i}" for i in (50, 51)]
     assert Cell(first.key, json.loads(json.dumps(first.config))).digest == first.digest
 
 
