@@ -8,6 +8,7 @@ test. RL starts from the last SFT checkpoint.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from ...envs.tasks.registry import Task
@@ -100,10 +101,10 @@ def world_rl(
         seed: of questions and rollouts.
         learning_rate: 0 is the default of `RlConfig`.
     """
-    rate = {"learning_rate": learning_rate} if learning_rate else {}
+    rl = RlConfig(objective=objective, steps=steps, seed=seed)
     return TrainConfig(
         env=ENV,
         env_args=dict(env_args),
         policy=start,
-        rl=RlConfig(objective=objective, steps=steps, seed=seed, **rate),
+        rl=replace(rl, learning_rate=learning_rate or rl.learning_rate),
     )
