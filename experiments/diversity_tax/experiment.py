@@ -16,11 +16,13 @@ from pathlib import Path
 from ...policies.tabular.training import TableConfig
 from ..grid.arms import ARMS, Arm
 from ..grid.condition import ANSWERS_SUFFIX, CUE_SUFFIX, Condition
+from ..grid.experiment import Results
 from ..grid.grid_experiment import GridExperiment
 from ..grid.language_cells import LanguageGrid
 from ..grid.series import Grid
 from ..report.format import Report
 from .claims import CONTRASTS, OWN
+from .figure import write_findings_figure
 from .findings import details, findings
 from .headline import headline, tax_screen
 from .taxes import distinct_first_rows, identity_rows, tax_rows
@@ -46,6 +48,11 @@ class DiversityTax(GridExperiment):
     def further_tables(self, report: Report) -> Sequence[str]:
         """Price and waste of the shown arms."""
         return tax_screen(report)
+
+    def write_files(self, results: Results, report: Report, out: Path) -> None:
+        """Those of any grid, and the figure of the findings."""
+        super().write_files(results, report, out)
+        write_findings_figure(report, out / "figures", prefix=self.figure_prefix)
 
     def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
         """docs/findings.md, with the price law if its results are published, and docs/findings_details.md."""

@@ -26,7 +26,7 @@ _TERMS = (
     "Price: F at the arm's pass@8 minus F at its control's: what the task asks for the pass@8 gained. Waste: F at a "
     "policy's pass@8 minus its pass@1. The difference in pass@1 is price minus the difference of wastes, by arithmetic."
 )
-_FIGURE = "![pass@1 against pass@8 with the exact frontier](../results/diversity_tax/figures/tax_pass.png)"
+_FIGURE = "![pass@1 against pass@8 with the exact frontier](../results/diversity_tax/figures/tax_findings.png)"
 _SCOPE = (
     "Scope: planted worlds and small policies (tables, and a language model of 0.7 M parameters trained from nothing); "
     "nothing here is about pretrained models or real corpora yet ([real corpora](real_corpora.md))."

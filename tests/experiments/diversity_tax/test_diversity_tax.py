@@ -72,7 +72,7 @@ def test_identities_are_shown_and_are_no_claims(smoke):
 def test_pictures_are_written_and_no_number_of_the_report_is_nan(smoke):
     out, report = smoke
     assert {path.name for path in (out / "figures").iterdir()} == {
-        f"tax_{name}.{suffix}" for name in ("pass", "breadth") for suffix in ("svg", "png")
+        f"tax_{name}.{suffix}" for name in ("pass", "breadth", "findings") for suffix in ("svg", "png")
     }
     json.dumps(report, allow_nan=False)
     assert "nan" not in report["text"]
