@@ -87,14 +87,24 @@ def answer(report: Report) -> str:
             "before all are; the first edition's answer is withdrawn (Corrections).**"
         )
     priced, steep = rows["priced/diverse"], rows["steep/diverse"]
-    free = rows.get("free/diverse")
-    parts = [
-        f"**Diversity training costs {-priced['tax']['value']:.3f} of pass@1 where search kinds are unequal and "
-        f"{-steep['tax']['value']:.3f} where steeply so"
-    ]
-    if free is not None:
-        parts.append(f"nothing where they are equal (+{free['gain']['value']:.3f} of pass@{report['group_k']} is free)")
-    return (
-        ", ".join(parts)
-        + f"; the task's price is {-priced['price']['value']:.3f} and {-steep['price']['value']:.3f}.**"
+    text = (
+        f"Diversity training (DARLING) costs {_lost(priced, 'tax')} of pass@1 where search kinds are unequal, "
+        f"{_lost(steep, 'tax')} where steeply so"
     )
+    if "free/diverse" in rows:
+        text += f", {_lost(rows['free/diverse'], 'tax')} where equal"
+    text += f"; the task itself asks {_lost(priced, 'price')} and {_lost(steep, 'price')} of that"
+    cue = rows.get("priced-cue/diverse")
+    if cue is not None:
+        text += f", and with a cue {_lost(cue, 'price')} of {_lost(cue, 'tax')}"
+    return f"**{text}.**"
+
+
+def _lost(row: Report, name: str) -> str:
+    """How much pass@1 a difference takes away: .023 for -.023."""
+    value = -row[name]["value"]
+    return "0" if abs(value) < _SMALLEST else f"{value:.3f}".replace("0.", ".", 1)
+
+
+_SMALLEST = 5e-4
+"""Differences below it are written as 0, as three digits have it."""

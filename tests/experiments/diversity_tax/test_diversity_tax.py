@@ -329,15 +329,18 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
             row("priced/diverse", -0.023, 0.06, -0.017),
             row("steep/diverse", -0.031, 0.03, -0.009),
             row("free/diverse", 0.0, 0.045, 0.0),
+            row("priced-cue/diverse", -0.02, 0.0, -0.0004),
         ],
     }
     text = answer(whole)
-    for number in ("0.023", "0.031", "0.045", "0.017", "0.009"):
-        assert number in text
+    assert text == (
+        "**Diversity training (DARLING) costs .023 of pass@1 where search kinds are unequal, .031 where steeply so, 0 "
+        "where equal; the task itself asks .017 and .009 of that, and with a cue 0 of .020.**"
+    )
     assert len(text.split()) <= 40
     page = findings(whole, None)
     body = page.split("-->")[1].strip()
-    assert body.startswith("**Diversity training costs 0.023 of pass@1")
+    assert body.startswith(text)
     assert "## Corrections" in page and "Price law: 0 of 208 random worlds" in page
     assert len(page.split()) <= 900
 
