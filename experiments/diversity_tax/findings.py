@@ -10,7 +10,7 @@ from ..grid.page import condition_sections, failures, generated_mark, registrati
 from ..grid.tables import strength_table, verdict_table
 from ..report.format import NOTHING, Report, markdown_table, plain, signed
 from .corrections import CORRECTIONS
-from .headline import answer, rows_of
+from .headline import answer, rows_of, tabular_left
 from .taxes import ARM
 
 __all__ = ["details", "findings"]
@@ -40,7 +40,7 @@ def findings(report: Report, law: Report | None) -> str:
         report: of the grid.
         law: of the price law; None where it is not published.
     """
-    done = not report["cells"]["not_run"]
+    done = not tabular_left(report)
     presets = "; ".join(f"`{name}` {_knobs(name)}" for name in ("priced", "steep", "free"))
     lines = [
         _SETTING.format(presets=presets),
@@ -73,6 +73,7 @@ def _found(report: Report) -> list[str]:
         *(_untrained_line(row) for row in report["distinct_first"] if _is_shown(row)),
         _settings_line(report),
         *(_language_line(row) for row in rows_of(report, ARM, "language model")),
+        _language_left(report),
     ]
 
 
@@ -137,6 +138,16 @@ def _settings_line(report: Report) -> str:
 
 def _language_line(row: Report) -> str:
     return f"Language model, {row['worlds']} worlds, {_condition_line(row)}"
+
+
+def _language_left(report: Report) -> str:
+    """What is missing of the language model; empty where nothing is."""
+    left, cells = report["cells"]["language_model_not_run"], report["cells"]["language_model_cells"]
+    return (
+        f"Language model: {left} of {cells} cells are not run yet; their rows have fewer worlds or none."
+        if left
+        else ""
+    )
 
 
 def _table(report: Report) -> str:

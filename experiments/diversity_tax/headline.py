@@ -8,7 +8,7 @@ from ..grid.screen import filled
 from ..report.format import Report, plain, signed, text_columns
 from .taxes import ARM
 
-__all__ = ["answer", "headline", "rows_of", "tax_screen"]
+__all__ = ["answer", "headline", "rows_of", "tabular_left", "tax_screen"]
 
 
 def headline(report: Report) -> str:
@@ -28,8 +28,14 @@ def headline(report: Report) -> str:
 
 def unfinished(report: Report) -> str:
     """What is left to run, as a sentence; empty where nothing is."""
-    left = report["cells"]["not_run"]
+    left = tabular_left(report)
     return f"{left} cells are left to run, and nothing is decided before." if left else ""
+
+
+def tabular_left(report: Report) -> int:
+    """Cells of the tabular policy that have not been run."""
+    left: int = report["cells"]["not_run"] - report["cells"]["language_model_not_run"]
+    return left
 
 
 def rows_of(report: Report, arm: str, policy: str = "tabular") -> list[Report]:
@@ -80,7 +86,7 @@ def tax_screen(report: Report) -> Sequence[str]:
 def answer(report: Report) -> str:
     """The answer in one sentence with its numbers; what is left to run where it cannot be given yet."""
     rows = {row["condition"]: row for row in rows_of(report, ARM)}
-    if report["cells"]["not_run"] or "priced/diverse" not in rows or "steep/diverse" not in rows:
+    if tabular_left(report) or "priced/diverse" not in rows or "steep/diverse" not in rows:
         done, left = report["cells"]["done"], report["cells"]["not_run"]
         return (
             f"**Not answered yet: {done} of {done + left} cells of the second grid are there, and no verdict comes "

@@ -17,7 +17,7 @@ __all__ = ["LADDER", "LARGEST_WASTE", "Contrast", "contrast", "differences_of", 
 
 _STOP = {
     "tabular": "all cells of the tabular grid, 24 worlds, no interim look",
-    "language model": "all cells of the language-model grid, 8 worlds, no interim look",
+    "language model": "all cells of language models in the claim's condition, 8 worlds, no interim look",
 }
 _HELD_FIXED = "same world, start, questions, draws, rollouts, steps, learning rate; exact values in the population"
 LADDER = "ladder "
@@ -115,7 +115,7 @@ def gather_evidence(
             continue
         found = _evidence(grid, one)
         if found is not None:
-            out[one.claim.id] = replace(found, unfinished=unfinished_note(grid.num_not_run(one.policy)))
+            out[one.claim.id] = replace(found, unfinished=unfinished_note(grid.num_not_run(one.policy, one.condition)))
     return out
 
 
@@ -132,7 +132,7 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
     missing = {**(other.missing if other else {}), **arm.missing}
     known = sum(not math.isnan(value) for value in differences.values())
     matched = one.against == "matched" or one.against.startswith(LADDER)
-    if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy):
+    if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy, one.condition):
         who = "the control has that pass@8 on its way" if one.against == "matched" else f"{one.against} has that pass@8"
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
     settings = _settings(grid, one) if one.against == "control" else {}

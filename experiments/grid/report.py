@@ -75,6 +75,7 @@ def grid_report(
             "failed": dict(sorted(results.failed.items())),
             "not_run": len(results.not_run),
             "language_model_done": sum(key in results.done for key in language),
+            "language_model_not_run": sum(key in results.not_run for key in language),
             "language_model_cells": len(language),
         },
         "registration": registration,

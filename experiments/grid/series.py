@@ -116,10 +116,11 @@ class Grid:
         """An arm of the tabular policy at the strength that claims are read at."""
         return self.tabular.get((condition, arm, self.arms[arm].middle[0]))
 
-    def num_not_run(self, policy: Policy) -> int:
-        """Cells of a policy that have not been run."""
-        series = self.tabular.values() if policy == "tabular" else self.language.values()
-        return sum(one.num_not_run for one in series)
+    def num_not_run(self, policy: Policy, condition: Condition) -> int:
+        """Cells that have not been run: all of the tabular policy, those of a condition of the language model."""
+        if policy == "tabular":
+            return sum(one.num_not_run for one in self.tabular.values())
+        return sum(one.num_not_run for (where, _), one in self.language.items() if where == condition)
 
 
 def read_grid(results: Results, cells: Sequence[Cell], arms: Mapping[str, Arm]) -> Grid:
