@@ -8,7 +8,7 @@ from ...envs.world.world import PRESETS
 from ..grid.language_report import BROKEN
 from ..grid.page import condition_sections, failures, generated_mark, registration_section, run_line
 from ..grid.tables import strength_table, verdict_table
-from ..report.format import NOTHING, Report, markdown_table, plain, signed
+from ..report.format import NOTHING, Report, markdown_table, number, plain, signed
 from .corrections import CORRECTIONS
 from .headline import answer, rows_of, tabular_left
 from .taxes import ARM
@@ -52,7 +52,7 @@ def findings(report: Report, law: Report | None) -> str:
     parts = [
         "# What training for diversity costs",
         _MARK,
-        answer(report),
+        answer(report, law),
         "\n".join(f"- {line}" for line in lines if line),
         _FIGURE if done else "",
         _table(report) if done else "",
@@ -96,7 +96,18 @@ def _law_lines(law: Report | None) -> list[str]:
         f"{kind}: " + ", ".join(f"{n} {verdict}" for (name, verdict), n in counts.items() if name == kind)
         for kind in dict.fromkeys(row["kind"] for row in law["verdicts"])
     )
-    return [f"Price law over {law['worlds']} random worlds, claims about {len(law['verdicts']) // 3} methods: {said}."]
+    lines = [f"Price law over {law['worlds']} random worlds, claims about {len(law['verdicts']) // 3} methods: {said}."]
+    run = law["runs"].get(f"{ARM}-0.1")
+    if run:
+        r2 = {row["run"]: row["value"] for row in law["verdicts"] if row["kind"] == "explained"}
+        best = max((name for name in r2 if r2[name] is not None), key=lambda name: r2[name])
+        lines.append(
+            "The price alone (tax = price, nothing fitted) explains DARLING's tax with R2 "
+            f"{number(run['no cue']['r2'], 2)} in worlds without a cue and {number(run['cue']['r2'], 2)} with one, and "
+            f"best that of {best} ({number(r2[best], 2)}); DARLING wastes {plain(run['waste'])}, "
+            f"its control {plain(run['control_waste'])}."
+        )
+    return lines
 
 
 def _condition_line(row: Report) -> str:

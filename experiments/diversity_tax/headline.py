@@ -83,8 +83,13 @@ def tax_screen(report: Report) -> Sequence[str]:
     return out
 
 
-def answer(report: Report) -> str:
-    """The answer in one sentence with its numbers; what is left to run where it cannot be given yet."""
+def answer(report: Report, law: Report | None = None) -> str:
+    """The answer in 40 words with its numbers; what is left to run where it cannot be given yet.
+
+    Args:
+        report: of the grid.
+        law: of the price law over random worlds; the conditions of the grid say less than it does.
+    """
     rows = {row["condition"]: row for row in rows_of(report, ARM)}
     if tabular_left(report) or "priced/diverse" not in rows or "steep/diverse" not in rows:
         done, left = report["cells"]["done"], report["cells"]["not_run"]
@@ -92,6 +97,8 @@ def answer(report: Report) -> str:
             f"**Not answered yet: {done} of {done + left} cells of the second grid are there, and no verdict comes "
             "before all are; the first edition's answer is withdrawn (Corrections).**"
         )
+    if law is not None and not law["cells"]["not_run"] and law["runs"].get(_LAW_RUN):
+        return f"**{_answer_of_law(law, rows.get('free/diverse'))}**"
     priced, steep = rows["priced/diverse"], rows["steep/diverse"]
     text = (
         f"Diversity training (DARLING) costs {_lost(priced, 'tax')} of pass@1 where search kinds are unequal, "
@@ -104,6 +111,24 @@ def answer(report: Report) -> str:
     if cue is not None:
         text += f", and with a cue {_lost(cue, 'price')} of {_lost(cue, 'tax')}"
     return f"**{text}.**"
+
+
+_LAW_RUN = f"{ARM}-0.1"
+
+
+def _answer_of_law(law: Report, free: Report | None) -> str:
+    run = law["runs"][_LAW_RUN]
+    without, cued = run["no cue"], run["cue"]
+    text = (
+        f"Over {law['worlds']} random planted worlds, training for diversity (DARLING) costs {_lost(run, 'tax')} of "
+        "pass@1"
+    )
+    if without["tax"] and cued["tax"]:
+        text += (
+            f". Of {_lost(without, 'tax')} without a cue the task asks {_lost(without, 'price')}, of "
+            f"{_lost(cued, 'tax')} with one {_lost(cued, 'price')}; the method wastes the rest"
+        )
+    return text + (f". With equal search kinds it costs {_lost(free, 'tax')}." if free is not None else ".")
 
 
 def _lost(row: Report, name: str) -> str:

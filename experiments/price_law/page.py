@@ -160,6 +160,8 @@ def _runs(report: Report) -> str:
         [
             _marked(name),
             stratum,
+            plain(row[stratum]["tax"], sign="+"),
+            plain(row[stratum]["price"], sign="+"),
             _priced(row, stratum),
             str(row[stratum]["taxed_without_price"]),
             number(row[stratum]["r2"], 2),
@@ -170,14 +172,23 @@ def _runs(report: Report) -> str:
         for name, row in report["runs"].items()
         for stratum in _STRATA
     ]
-    header = ["run", "Worlds", "with a price", "tax without a price", "R2 of the price", "R2, all Worlds"]
+    header = [
+        "run",
+        "Worlds",
+        "tax",
+        "price",
+        "with a price",
+        "tax without a price",
+        "R2 of the price",
+        "R2, all Worlds",
+    ]
     errors = ["waste minus control's", "error, constant balance", "error, regression", "error, no tax"]
     return "\n\n".join(
         [
             f"{_of_worlds(report)}. * marks the runs that claims are about. "
             + _UNITS.format(identity=report["identity"]),
             markdown_table(["run", "control", "tax", f"pass@{k} gained", "price", "waste", "control's waste"], means),
-            "R2, the median absolute difference of wastes and median absolute errors of the tax:",
+            "Mean tax and price, R2, the median absolute difference of wastes and median absolute errors of the tax:",
             markdown_table([*header, *errors], strata),
         ]
     )

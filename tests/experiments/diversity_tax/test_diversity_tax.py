@@ -338,6 +338,32 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
         "where equal; the task itself asks .017 and .009 of that, and with a cue 0 of .020.**"
     )
     assert len(text.split()) <= 40
+    strata = {"no cue": (-0.033, -0.025, 0.84), "cue": (-0.045, -0.01, -4.5)}
+    law = {
+        "worlds": 208,
+        "cells": {"not_run": 0},
+        "verdicts": [
+            {"kind": "explained", "verdict": "contradicted", "run": "darling-0.1", "value": 0.74},
+            {"kind": "explained", "verdict": "supported", "run": "pass_mix-0.5", "value": 0.92},
+            {"kind": "explained", "verdict": "not decidable here", "run": "batch-0.8", "value": None},
+        ],
+        "runs": {
+            "darling-0.1": {
+                name: {"value": value, "low": value, "high": value, "n": 208}
+                for name, value in {"tax": -0.036, "waste": 0.023, "control_waste": 0.009}.items()
+            }
+            | {name: {"tax": {"value": t}, "price": {"value": p}, "r2": r2} for name, (t, p, r2) in strata.items()},
+        },
+    }
+    general = answer(whole, law)
+    assert general == (
+        "**Over 208 random planted worlds, training for diversity (DARLING) costs .036 of pass@1. Of .033 without a "
+        "cue the task asks .025, of .045 with one .010; the method wastes the rest. With equal search kinds it costs "
+        "0.**"
+    )
+    assert len(general.split()) <= 40
+    law_row = next(line for line in findings(whole, law).splitlines() if "R2" in line)
+    assert "R2 0.84" in law_row and "-4.50" in law_row and "that of pass_mix-0.5 (0.92)" in law_row
     page = findings(whole, None)
     body = page.split("-->")[1].strip()
     assert body.startswith(text)
