@@ -77,7 +77,8 @@ class Eval:
     env: str
     """environment id"""
     policy: str
-    """scripted policy, tiny, smollm2, run folder, folder of weights or hub id (each also behind vllm:), or URL#MODEL"""
+    """scripted policy, tiny, smollm2, run folder, folder of weights or hub id (each also behind vllm:), URL#MODEL of a
+    completions endpoint, or chat:URL#MODEL of a chat endpoint"""
     out: Path
     """run folder; receives rollouts.jsonl and report.json"""
     env_arg: EnvArgs = ()
@@ -92,7 +93,9 @@ class Eval:
     """sampling temperature; 0 is greedy"""
     top_p: float = 1.0
     """nucleus sampling: probability mass that tokens are drawn from"""
-    max_new_tokens: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: the preset's, else 32)")] = None
+    max_new_tokens: Annotated[
+        int | None, tyro.conf.arg(help_behavior_hint="(default: the preset's, else 32, or 512 for chat:)")
+    ] = None
     """maximum number of tokens per turn"""
     preset: Annotated[str, _NoneByDefault] = ""
     """search-r1: prompt, tags, top-k, turns and observation limit as published"""
