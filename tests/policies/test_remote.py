@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 from berrypick.__main__ import main
+from berrypick.envs.recording import record_of
 from berrypick.envs.tasks.registry import Task
 from berrypick.policies.language.tiny import tiny_model
 from berrypick.policies.policy import Sampling
@@ -24,41 +21,6 @@ from berrypick.policies.remote import RemotePolicy, open_remote
 from berrypick.policies.rollout import rollout
 from berrypick.retrieval_index.errors import BerrypickError
 from fixtures.machine import patience
-
-Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
-    """Starts a completions server; returns its address and the requests it got."""
-    servers = []
-
-    def start(answer: Answer) -> tuple[str, list[dict[str, Any]]]:
-        got: list[dict[str, Any]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                got.append({**body, "path": self.path, "authorization": self.headers.get("Authorization")})
-                status, reply = answer(body)
-                data = json.dumps(reply).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args: object) -> None:
-                """Quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/v1", got
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def text_of(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -134,6 +96,41 @@ def test_a_server_that_nobody_reaches_is_one_line(
     err = capsys.readouterr().err
     assert err.startswith("berrypick: no answer from http://127.0.0.1:9/v1") and err.count("\n") == 1
     assert not caplog.records
+
+
+def test_a_cut_reply_is_no_complete_search_and_text_after_the_stop_string_is_dropped(serve, world: Task) -> None:
+    texts = [("<search> ledger foun", "length"), ("<answer> vufinka </answer> <information> made up", "stop")]
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        text, reason = texts[min(len(got) - 1, 1)]
+        usage = {"prompt_tokens": 20, "completion_tokens": 3}
+        return 200, {"choices": [{"text": text, "finish_reason": reason}], "usage": usage}
+
+    url, got = serve(answer)
+    (episode,) = play(RemotePolicy(url, "m", workers=1), world)[:1]
+    assert [turn.draft.text for turn in episode.turns] == ["<search> ledger foun", "<answer> vufinka </answer>"]
+    assert [turn.draft.stopped_by for turn in episode.turns] == ["length", "tag"]
+    assert not episode.queries and episode.prediction == "vufinka"
+    assert record_of(episode, sample_index=0, seed=0).policy_tokens == 6
+
+
+def test_a_key_is_neither_shown_nor_taken_from_an_address(serve, world: Task) -> None:
+    assert "secret" not in repr(RemotePolicy("http://h/v1", "m", key="secret"))
+    url, _ = serve(lambda body: (401, {"error": "wrong key: secret"}))
+    with pytest.raises(BerrypickError, match=r"answered 401 \(.*wrong key: \*\*\*.*BERRYPICK_API_KEY"):
+        play(RemotePolicy(url, "m", key="secret"), world)
+    for name in ("http://me:secret@h/v1#m", "http://h/v1?key=secret#m"):
+        with pytest.raises(BerrypickError, match="no user name, password") as error:
+            open_remote(name)
+        assert "secret" not in str(error.value)
+
+
+def test_the_key_of_openai_goes_to_no_other_server(serve, world: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BERRYPICK_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "theirs")
+    url, got = serve(text_of)
+    play(RemotePolicy(url, "m"), world)
+    assert {request["authorization"] for request in got} == {None}
 
 
 def test_a_name_is_an_address_and_a_model() -> None:
