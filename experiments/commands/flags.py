@@ -18,6 +18,10 @@ __all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report", "Run"]
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
 ]
+_OptionalPath = Annotated[
+    tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[ROLLOUTS]", help_behavior_hint="(default: none)")
+]
+_FirstByDefault = tyro.conf.arg(help_behavior_hint="(default: the first)")
 _NoneByDefault = tyro.conf.arg(help_behavior_hint="(default: none)")
 
 
@@ -58,8 +62,19 @@ class List:
 
 @dataclass(frozen=True)
 class Play:
-    """Lets you search by hand, for one question."""
+    """Lets you search by hand, or replays a recorded episode turn by turn.
 
+    With ROLLOUTS, Enter shows the next turn, b goes back, n and p show the next and the previous episode, q quits.
+    """
+
+    rollouts: _OptionalPath = None
+    """rollouts file or run folder to replay an episode of; without it you search yourself"""
+    episode: Annotated[int | None, _FirstByDefault] = None
+    """number of the episode in ROLLOUTS, from 1"""
+    question: Annotated[str, _NoneByDefault] = ""
+    """id of a question in ROLLOUTS: replays its first episode, or its --sample"""
+    sample: Annotated[int | None, _FirstByDefault] = None
+    """sample index of the episode of --question"""
     env: str = "berrypick/World-v0"
     """environment id"""
     env_arg: EnvArgs = ()
@@ -67,7 +82,7 @@ class Play:
     split: str = "train"
     """split that the question comes from"""
     seed: int = 0
-    """chooses the question"""
+    """chooses the question to search by hand"""
 
 
 @dataclass(frozen=True)

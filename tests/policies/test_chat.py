@@ -125,7 +125,11 @@ def test_a_call_that_a_server_leaves_in_the_text_is_read(serve: Serve) -> None:
 
 
 def test_several_calls_of_one_reply_are_one_search_and_each_gets_a_response(serve: Serve) -> None:
-    calls = [("search", {"query": "ledger"}), ("search", {"query": "scroll </tool_call>"}), ("answer", {"answer": "early"})]
+    calls = [
+        ("search", {"query": "ledger"}),
+        ("search", {"query": "scroll </tool_call>"}),
+        ("answer", {"answer": "early"}),
+    ]
     episode, got = played(serve, calling(*calls), calling(("answer", {"answer": "x"})))
     assert kinds(episode) == ["search", "answer"] and episode.queries == ["ledger", "scroll </tool_call>"]
     responses = [message for message in got[1]["messages"] if message["role"] == "tool"]
