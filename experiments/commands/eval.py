@@ -116,7 +116,7 @@ def _check(flags: Eval) -> None:
         raise BerrypickError(f"--top-p must be above 0 and at most 1, got {flags.top_p}")
 
 
-def _chat_voice(env: str, arguments: Mapping[str, EnvArgument]) -> dict[str, EnvArgument]:
+def _chat_voice(env: str, arguments: Mapping[str, EnvArgument]) -> dict[str, str]:
     """The World's English voice, unless the arguments choose one: chat models do not know the closed voice."""
     if "voice" in arguments or task_arguments(env).get("voice") != "closed":
         return {}
