@@ -44,7 +44,7 @@ def pass_at_k_figure(report: ArmsReport, name: str) -> Figure:
         axes.set_xlabel("k rollouts")
         axes.set_ylabel("share of questions")
         if planned:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, loc="lower right")
     return figure
 
 

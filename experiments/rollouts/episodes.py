@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...envs.record import EpisodeRecord, read_records
+from pydantic import ValidationError
+
+from ...envs.record import EpisodeRecord, RecordError
+from ...retrieval_index.corpus import read_jsonl
 from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["EpisodeFinder", "rollouts_file", "stream_episodes"]
@@ -19,7 +22,15 @@ def stream_episodes(path: Path) -> Iterator[EpisodeRecord]:
     Raises:
         BerrypickError: there is no such file, or a line cannot be read.
     """
-    yield from read_records(rollouts_file(path))
+    file = rollouts_file(path)
+    for number, line in read_jsonl(file, cure="give a rollouts file of berrypick"):
+        try:
+            yield EpisodeRecord.model_validate(line)
+        except ValidationError as error:
+            reason = error.errors()[0]
+            where = ".".join(map(str, reason["loc"]))
+            message = f"{file}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick"
+            raise RecordError(message) from error
 
 
 def rollouts_file(path: Path) -> Path:
