@@ -20,7 +20,7 @@ from ..envs.episode import Draft, Tokens
 from ..envs.formats.turn_format import TurnFormat, get_turn_format
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .chat_turns import TOOLS, ChatTurn, observed, tag_turn, tool_prompt, tool_turn
+from .chat_turns import TASK, TOOLS, ChatTurn, observed, tag_turn, tool_prompt, tool_turn
 from .endpoint import Endpoint, Reply, address_and_model, usage_of
 from .policy import Sampling
 from .remote import no_tokens
@@ -41,7 +41,9 @@ _REPLACED: dict[str, str | None] = {"max_tokens": "max_completion_tokens", "stop
 _REFUSAL = re.compile(
     r"unsupported|not supported|unknown|unrecogni[sz]ed|unexpected|extra|not permitted", re.IGNORECASE
 )
-_TOO_LONG = re.compile(r"context[_ ](length|window)|maximum context|too long", re.IGNORECASE)
+_TOO_LONG = re.compile(
+    r"context[_ ](length|window)|maximum context|\b(prompt|input|request)\b.{0,40}\btoo (long|large)", re.IGNORECASE
+)
 
 _NOTHING = np.zeros(0, np.int32), np.zeros(0, np.float32)
 _WINDOW_FULL = Draft("", Tokens(_NOTHING[0], _NOTHING[1], _NOTHING[1], _NOTHING[0]), "length")
@@ -58,8 +60,8 @@ class ChatPolicy(Endpoint):
 
     @property
     def template_hash(self) -> str:
-        """Digest of the function definitions, recorded with each episode."""
-        return hashlib.sha256(json.dumps(TOOLS, sort_keys=True).encode()).hexdigest()[:16]
+        """Digest of the functions and of the words that describe them, recorded with each episode."""
+        return hashlib.sha256(json.dumps([TASK, *TOOLS], sort_keys=True).encode()).hexdigest()[:16]
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling

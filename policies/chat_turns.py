@@ -17,7 +17,7 @@ from ..envs.formats.turn_format import Invalid, TurnFormat
 from ..envs.questions import EpisodeSpec, Question
 from .endpoint import with_stop
 
-__all__ = ["TOOLS", "ChatTurn", "observed", "tag_turn", "tool_prompt", "tool_turn"]
+__all__ = ["TASK", "TOOLS", "ChatTurn", "observed", "tag_turn", "tool_prompt", "tool_turn"]
 
 Message = dict[str, Any]
 
@@ -37,11 +37,13 @@ TOOLS = (
 )
 """The functions that a chat model may call, in OpenAI's form."""
 
-_TASK = (
+TASK = (
     "Answer the question. If you lack knowledge, call the function search; you may search {budget}. When you know "
     "enough, call the function answer, or write the answer as your whole reply, short and without explanation, for "
     "example: Beijing{several}{world}\nQuestion: {question}\n"
 )
+"""The opening message for a model that calls functions."""
+
 _NO_TEXT = "(no text)"  # several servers refuse an empty message
 _TAG = re.compile(r"<(?=/?(?:tool_call|answer)>)")
 _SEE_FIRST = "(see the first result)"
@@ -66,7 +68,7 @@ class ChatTurn:
 
 def tool_prompt(question: Question, spec: EpisodeSpec) -> list[Message]:
     """The opening message for a model that calls functions; the template "bare" sends only the question."""
-    return [dict(message) for message in opening(question, spec, _TASK)]
+    return [dict(message) for message in opening(question, spec, TASK)]
 
 
 def tag_turn(choice: Mapping[str, Any], turn_format: TurnFormat) -> ChatTurn:

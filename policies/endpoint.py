@@ -20,9 +20,10 @@ __all__ = ["KEY", "Endpoint", "Reply", "address_and_model", "usage_of", "with_st
 KEY = "BERRYPICK_API_KEY"
 """Environment variable with the key. It is sent to any address that the user names."""
 
-_BUSY = (429, 500, 502, 503, 504)
+_BUSY = (408, 429, 500, 502, 503, 504, 529)
 _LONGEST_WAIT_S = 120.0
 _SHOWN = 300
+_SHORTEST_SECRET = 6  # shorter keys, such as "none" for a local server, are words that replies may contain
 
 _Row = TypeVar("_Row")
 _Out = TypeVar("_Out")
@@ -100,7 +101,7 @@ class Endpoint:
             ) from error
         # A server may repeat the key, in an error message for example. Nothing may store or show it.
         text = got.data.decode("utf-8", "replace")
-        text = text.replace(key, "***") if key else text
+        text = text.replace(key, "***") if key and len(key) >= _SHORTEST_SECRET else text
         said = safe_text(" ".join(text.split())[:_SHOWN])
         if got.status in (401, 403):
             raise BerrypickError(

@@ -64,7 +64,9 @@ class List:
 class Play:
     """Lets you search by hand, or replays a recorded episode turn by turn.
 
-    With ROLLOUTS, Enter shows the next turn, b goes back, n and p show the next and the previous episode, q quits.
+    With ROLLOUTS: Enter shows the next turn, b goes back, q quits.
+
+    n and p show the next and the previous episode.
     """
 
     rollouts: _OptionalPath = None
