@@ -15,6 +15,7 @@ import urllib3
 from berrypick.__main__ import main
 from berrypick.envs.recording import record_of
 from berrypick.envs.tasks.registry import Task
+from berrypick.policies.chat import ChatPolicy
 from berrypick.policies.language.tiny import tiny_model
 from berrypick.policies.policy import Sampling
 from berrypick.policies.remote import RemotePolicy, open_remote
@@ -146,6 +147,7 @@ def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: T
     folder = tmp_path / "tiny"
     tiny_model(len(tokenizer), 0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] }}\n{% endfor %}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -165,8 +167,10 @@ def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: T
                 time.sleep(0.3)
         policy = RemotePolicy(f"http://127.0.0.1:{port}/v1", str(folder), workers=2)
         episodes = play(policy, world)
+        chatted = play(ChatPolicy(policy.url, policy.model, workers=2), world)
     finally:
         server.terminate()
         server.wait(patience(20))
     assert all(episode.done for episode in episodes)
     assert any(turn.draft.text for episode in episodes for turn in episode.turns)
+    assert all(turn.draft.usage is not None for episode in chatted for turn in episode.turns)
