@@ -144,7 +144,8 @@ class Endpoint:
 
     def _key(self) -> str | None:
         names = [KEY]
-        if urllib3.util.parse_url(self.url).host == "api.openai.com":  # no other server may see that key
+        parts = urllib3.util.parse_url(self.url)
+        if (parts.scheme, parts.host) == ("https", "api.openai.com"):  # no other server may see that key
             names.append("OPENAI_API_KEY")
         key = (self.key or next(filter(None, map(os.environ.get, names)), "")).strip()
         if not key.isascii() or not key.isprintable():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +133,20 @@ def test_the_key_of_openai_goes_to_no_other_server(serve, world: Task, monkeypat
     url, got = serve(text_of)
     play(RemotePolicy(url, "m"), world)
     assert {request["authorization"] for request in got} == {None}
+    sent = {}
+    for address in (
+        "https://api.openai.com/v1",
+        "http://api.openai.com/v1",
+        "https://api.openai.com.evil.example/v1",
+        "https://evil.example/api.openai.com/v1",
+    ):
+        reply = SimpleNamespace(status=200, data=b"{}")
+        pool = SimpleNamespace(request=lambda *_, headers, reply=reply, address=address, **more: (
+            sent.update({address: headers.get("Authorization")}) or reply
+        ))  # fmt: skip
+        RemotePolicy(address, "m").post(pool, "/completions", {})
+    assert sent.pop("https://api.openai.com/v1") == "Bearer theirs"
+    assert set(sent.values()) == {None} and len(sent) == 3
 
 
 def test_a_name_is_an_address_and_a_model() -> None:
