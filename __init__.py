@@ -9,10 +9,23 @@ from .retrieval_index.errors import BerrypickError
 
 if TYPE_CHECKING:
     from .envs.tasks.task import Task
+    from .experiments.rollouts import Rollouts
 
 __version__ = "0.1.0"
 
-__all__ = ["BerrypickError", "__version__", "make_task"]
+__all__ = ["BerrypickError", "Rollouts", "__version__", "make_task"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Rollouts":  # imported at first use, because most programs that import berrypick measure nothing
+        from .experiments.rollouts import Rollouts
+
+        return Rollouts
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def make_task(env_id: str, **arguments: Any) -> Task:

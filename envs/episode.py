@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..retrieval_index.errors import SearchUnavailableError
@@ -111,7 +112,7 @@ def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
     """The part of the draft that counts, its action, and the error of a search over budget."""
     turn_format = get_turn_format(episode.spec.turn_format)
     if len(draft.text) > MAX_TURN_CHARS:
-        beginning = Draft(encodable(draft.text[:MAX_TURN_CHARS]), draft.tokens, draft.stopped_by)
+        beginning = replace(draft, text=encodable(draft.text[:MAX_TURN_CHARS]))
         return beginning, Invalid(f"turn of more than {MAX_TURN_CHARS} characters"), None
     text = encodable(turn_format.cut(draft.text))
     action = turn_format.parse(text)
@@ -119,7 +120,7 @@ def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
     error = None
     if isinstance(action, Search) and budget is not None and len(episode.queries) + len(action.queries) > budget:
         error = OVER_BUDGET
-    return Draft(text, draft.tokens, draft.stopped_by), action, error
+    return replace(draft, text=text), action, error
 
 
 def _take(

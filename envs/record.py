@@ -21,6 +21,7 @@ __all__ = [
     "RecordError",
     "TokenRecord",
     "TurnRecord",
+    "UsageRecord",
     "read_records",
     "write_records",
 ]
@@ -45,6 +46,13 @@ class TokenRecord(_Row):
     char_starts: list[int]
 
 
+class UsageRecord(_Row):
+    """Tokens of one request, as an endpoint counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class HitRecord(_Row):
     """A passage that was shown."""
 
@@ -64,6 +72,7 @@ class TurnRecord(_Row):
     error: str | None = None
     stopped_by: str = "tag"
     tokens: TokenRecord | None = None
+    usage: UsageRecord | None = None
 
 
 class QuestionRecord(_Row):

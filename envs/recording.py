@@ -9,7 +9,7 @@ from typing import Any
 from .answers import exact_match, f1, normalize, sub_exact_match
 from .episode import Episode, Turn
 from .formats.turn_format import Answer, Search
-from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
+from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord, UsageRecord
 from .reward_vectors import candidate_vectors, vector_names
 from .rewards import evidence_recall, hop_hits
 
@@ -29,7 +29,6 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
     prediction = episode.prediction
     shown = episode.shown_ids
     group = hashlib.sha256(f"{question.id}|{seed}".encode()).hexdigest()[:16]
-    tokens = [part for _, part in episode.token_turns]
     names, vectors = None, None
     if episode.spec.num_answers > 1:
         names, vectors = list(vector_names(question)), candidate_vectors(episode)
@@ -57,12 +56,22 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         reward=episode.reward,
         reward_vectors=vectors,
         reward_names=names,
-        policy_tokens=sum(len(part.ids) for part in tokens) if tokens else None,
+        policy_tokens=_policy_tokens(episode),
         observation_limit=_observation_limit(episode),
         terminated=episode.terminated,
         truncated=episode.truncated,
         **run_facts,
     )
+
+
+def _policy_tokens(episode: Episode) -> int | None:
+    """Tokens that the policy wrote: sampled ones, or as the endpoint counted them; None if a turn was not counted."""
+    drafts = [turn.draft for turn in episode.turns]
+    if any(draft.usage is not None for draft in drafts):
+        counts = [draft.usage.completion_tokens for draft in drafts if draft.usage is not None]
+        return sum(counts) if len(counts) == len(drafts) else None
+    tokens = [part for _, part in episode.token_turns]
+    return sum(len(part.ids) for part in tokens) if tokens else None
 
 
 def _observation_limit(episode: Episode) -> str:
@@ -83,6 +92,7 @@ def _turn(turn: Turn) -> TurnRecord:
         observation=turn.observation,
         error=turn.error,
         stopped_by=turn.draft.stopped_by,
+        usage=None if turn.draft.usage is None else UsageRecord(**asdict(turn.draft.usage)),
         tokens=None
         if tokens is None
         else TokenRecord(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..retrieval_index.searcher import Hit
 from .formats.actions import Action
 
-__all__ = ["Draft", "StepResult", "Tokens", "Turn"]
+__all__ = ["Draft", "StepResult", "Tokens", "Turn", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,26 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Numbers of tokens of one request, as an endpoint counts and bills them.
+
+    Attributes:
+        prompt_tokens: tokens of the messages that were sent.
+        completion_tokens: tokens that the model wrote, hidden reasoning included.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A turn as the policy wrote it."""
+    """A turn as the policy wrote it. Policies behind an endpoint know `usage` instead of `tokens`."""
 
     text: str
     tokens: Tokens | None = None
     stopped_by: Literal["tag", "eos", "length"] = "tag"
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

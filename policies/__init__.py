@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .chat import ChatPolicy, open_chat
 from .open_policy import MODELS, open_policy
 from .policy import CompletesEpisodes, Policy, Sampling, Session
 from .remote import RemotePolicy, open_remote
@@ -13,12 +14,14 @@ __all__ = [
     "SCRIPTED",
     "SEARCH_FAILED",
     "WINDOW_FULL",
+    "ChatPolicy",
     "CompletesEpisodes",
     "Policy",
     "RemotePolicy",
     "Sampling",
     "ScriptedPolicy",
     "Session",
+    "open_chat",
     "open_policy",
     "open_remote",
     "rollout",

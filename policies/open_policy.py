@@ -31,7 +31,7 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
     Args:
         name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
             layout, a .gguf file, a hub id (with a slash), "vllm:" followed by any of these weights to sample with vLLM,
-            or URL#MODEL of an OpenAI-compatible endpoint.
+            URL#MODEL of an OpenAI-compatible completions endpoint, or chat:URL#MODEL of a chat endpoint.
         seed: initialises the weights of "tiny".
         dtype: "float32" or "bfloat16".
         device: "cpu", "cuda", "cuda:1", ..., or "auto", see `load_language_model`.
@@ -45,6 +45,10 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
         from .remote import open_remote
 
         return open_remote(name)
+    if name.startswith(("chat:", "chat,")):
+        from .chat import open_chat
+
+        return open_chat(name)
     if name.startswith(("vllm:", "vllm,")):
         return _open_vllm(name, seed, dtype, device)
     path = Path(name)

@@ -257,6 +257,7 @@ HEAVY = (
     "pyserini",
     "faiss",
     "matplotlib",
+    "pandas",
     "ray",
     "fastapi",
     "datasets",

@@ -56,7 +56,7 @@ def test_a_module_exports_what_its_all_says(name: str) -> None:
 def test_importing_berrypick_and_its_environments_loads_no_model_code_and_no_jvm() -> None:
     code = (
         "import sys, berrypick, berrypick.envs.search_env, berrypick.experiments.commands.parser;"
-        "heavy = {'torch', 'transformers', 'jnius', 'pyserini', 'faiss', 'matplotlib'} & set(sys.modules);"
+        "heavy = {'torch', 'transformers', 'jnius', 'pyserini', 'faiss', 'matplotlib', 'pandas'} & set(sys.modules);"
         "print(sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
@@ -119,7 +119,7 @@ def test_what_the_bare_package_offers_needs_nothing_that_only_an_extra_brings(tm
 def test_the_constraints_pin_every_direct_dependency_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"]]
-    for extra in ("lucene", "cpu", "train", "plots", "dev"):
+    for extra in ("lucene", "cpu", "train", "plots", "notebook", "dev"):
         wanted += project["optional-dependencies"][extra]
     names = {_name(requirement) for requirement in wanted}
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]

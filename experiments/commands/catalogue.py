@@ -18,6 +18,10 @@ from .json_output import print_json
 __all__ = ["catalogue", "print_catalogue", "run_list"]
 
 _VLLM = {"vllm:POLICY": "the weights of POLICY, played by vLLM (needs the vllm extra and a CUDA GPU)"}
+_ENDPOINTS = {
+    "URL#MODEL": "a model behind an OpenAI-compatible completions endpoint",
+    "chat:URL#MODEL": "a model behind an OpenAI-compatible chat endpoint, with function calls or tags",
+}
 
 
 def run_list(flags: List) -> int:
@@ -34,7 +38,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     EXPERIMENTS.load_installed()
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
-        "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS, **_VLLM},
+        "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS, **_VLLM, **_ENDPOINTS},
         "experiments": {name: known.summary for name, known in EXPERIMENTS.items()},
     }
     try:

@@ -11,7 +11,8 @@ from ...envs.episode import Episode
 from ...envs.record import RecordError
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.presets import evaluation_preset
-from ...envs.tasks.registry import Task, make_task
+from ...envs.tasks.registry import Task, make_task, task_arguments
+from ...policies.chat import chat_name
 from ...policies.open_policy import open_policy
 from ...policies.policy import Policy, Sampling
 from ...retrieval_index.bounds import at_least, flags_at_least
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 __all__ = ["EvalConfig", "run_eval"]
 
 logger = logging.getLogger(__name__)
+
+CHAT_TOKENS = 512
+"""Maximum number of tokens per turn of a chat model, which thinks in whole sentences."""
+
+CHAT_ROWS = 64
+"""Episodes of a chat model between two savings: an interruption loses at most so many, each of which costs money."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +64,15 @@ class EvalConfig:
 def run_eval(flags: Eval) -> int:
     """Evaluates a policy and prints its measures. Everything is checked before a folder is made."""
     _check(flags)
-    arguments, max_new_tokens = parse_env_args(flags.env_arg), flags.max_new_tokens or 32
+    chat = chat_name(flags.policy)
+    arguments = parse_env_args(flags.env_arg)
+    max_new_tokens = flags.max_new_tokens or (CHAT_TOKENS if chat else 32)
     if flags.preset:
         preset = evaluation_preset(flags.preset)
         arguments = preset.arguments_for(flags.env) | arguments
         max_new_tokens = flags.max_new_tokens or preset.max_new_tokens
+    if chat:
+        arguments |= _chat_voice(flags.env, arguments)
     task = make_task(flags.env, **arguments)
     if flags.control:
         task = controlled(task, flags.control, seed=flags.seed)
@@ -72,7 +83,7 @@ def run_eval(flags: Eval) -> int:
         env_args=arguments,
         preset=flags.preset,
         control=flags.control,
-        policy=flags.policy,
+        policy=chat or flags.policy,  # the options of a chat policy, such as its timeout, may change on resuming
         split=flags.split,
         samples=flags.samples,
         questions=num_questions,
@@ -105,6 +116,14 @@ def _check(flags: Eval) -> None:
         raise BerrypickError(f"--top-p must be above 0 and at most 1, got {flags.top_p}")
 
 
+def _chat_voice(env: str, arguments: Mapping[str, EnvArgument]) -> dict[str, str]:
+    """The World's English voice, unless the arguments choose one: chat models do not know the closed voice."""
+    if "voice" in arguments or task_arguments(env).get("voice") != "closed":
+        return {}
+    logger.info("voice=english, because a chat model does not know the closed voice; --env-arg voice=closed changes it")
+    return {"voice": "english"}
+
+
 def _num_questions(flags: Eval, task: Task) -> int:
     """The number of questions to play: as many as the flags ask for, but not more than the split has."""
     available = len(task.split(flags.split))
@@ -130,7 +149,7 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
             sampling=Sampling(config.temperature, config.top_p, config.max_new_tokens),
             seed=config.seed,
             out=flags.out,
-            max_rows=flags.max_rows,
+            max_rows=min(flags.max_rows, CHAT_ROWS) if chat_name(flags.policy) else flags.max_rows,
             on_resume=view.begin,
             on_progress=progress,
         )

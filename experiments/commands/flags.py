@@ -18,6 +18,10 @@ __all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report", "Run"]
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
 ]
+_OptionalPath = Annotated[
+    tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[ROLLOUTS]", help_behavior_hint="(default: none)")
+]
+_FirstByDefault = tyro.conf.arg(help_behavior_hint="(default: the first)")
 _NoneByDefault = tyro.conf.arg(help_behavior_hint="(default: none)")
 
 
@@ -58,8 +62,21 @@ class List:
 
 @dataclass(frozen=True)
 class Play:
-    """Lets you search by hand, for one question."""
+    """Lets you search by hand, or replays a recorded episode turn by turn.
 
+    With ROLLOUTS: Enter shows the next turn, b goes back, q quits.
+
+    n and p show the next and the previous episode.
+    """
+
+    rollouts: _OptionalPath = None
+    """rollouts file or run folder to replay an episode of; without it you search yourself"""
+    episode: Annotated[int | None, _FirstByDefault] = None
+    """number of the episode in ROLLOUTS, from 1"""
+    question: Annotated[str, _NoneByDefault] = ""
+    """id of a question in ROLLOUTS: replays its first episode, or its --sample"""
+    sample: Annotated[int | None, _FirstByDefault] = None
+    """sample index of the episode of --question"""
     env: str = "berrypick/World-v0"
     """environment id"""
     env_arg: EnvArgs = ()
@@ -67,7 +84,7 @@ class Play:
     split: str = "train"
     """split that the question comes from"""
     seed: int = 0
-    """chooses the question"""
+    """chooses the question to search by hand"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,8 @@ class Eval:
     env: str
     """environment id"""
     policy: str
-    """scripted policy, tiny, smollm2, run folder, folder of weights or hub id (each also behind vllm:), or URL#MODEL"""
+    """scripted policy, tiny, smollm2, run folder, folder of weights or hub id (each also behind vllm:), URL#MODEL of a
+    completions endpoint, or chat:URL#MODEL of a chat endpoint"""
     out: Path
     """run folder; receives rollouts.jsonl and report.json"""
     env_arg: EnvArgs = ()
@@ -92,7 +110,9 @@ class Eval:
     """sampling temperature; 0 is greedy"""
     top_p: float = 1.0
     """nucleus sampling: probability mass that tokens are drawn from"""
-    max_new_tokens: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: the preset's, else 32)")] = None
+    max_new_tokens: Annotated[
+        int | None, tyro.conf.arg(help_behavior_hint="(default: the preset's, else 32, or 512 for chat:)")
+    ] = None
     """maximum number of tokens per turn"""
     preset: Annotated[str, _NoneByDefault] = ""
     """search-r1: prompt, tags, top-k, turns and observation limit as published"""

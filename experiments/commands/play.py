@@ -1,4 +1,4 @@
-"""`berrypick play`: a person searches by hand."""
+"""`berrypick play`: a person searches by hand, or reads a recorded episode."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from rich.console import Console
 from ...envs.episode import Draft, advance, start
 from ...envs.tasks.registry import Task
 from ...envs.world.facts import WorldFacts
+from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
 from .env_arguments import open_task
 from .flags import Play
+from .replay import replay
 
 __all__ = ["play", "run_play"]
 
 
 def run_play(flags: Play) -> int:
-    """Plays one episode at the terminal."""
+    """Plays one episode at the terminal, or replays recorded ones."""
+    if flags.rollouts is not None:
+        replay(flags)
+        return 0
+    if flags.episode is not None or flags.question or flags.sample is not None:
+        raise BerrypickError(
+            "--episode, --question and --sample choose a recorded episode; name its file or run folder"
+        )
     play(open_task(flags.env, flags.env_arg), flags.split, flags.seed)
     return 0
 

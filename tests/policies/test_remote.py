@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import urllib3
 from berrypick.__main__ import main
+from berrypick.envs.recording import record_of
 from berrypick.envs.tasks.registry import Task
+from berrypick.policies.chat import ChatPolicy
 from berrypick.policies.language.tiny import tiny_model
 from berrypick.policies.policy import Sampling
 from berrypick.policies.remote import RemotePolicy, open_remote
 from berrypick.policies.rollout import rollout
 from berrypick.retrieval_index.errors import BerrypickError
 from fixtures.machine import patience
-
-Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
-    """Starts a completions server; returns its address and the requests it got."""
-    servers = []
-
-    def start(answer: Answer) -> tuple[str, list[dict[str, Any]]]:
-        got: list[dict[str, Any]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                got.append({**body, "path": self.path, "authorization": self.headers.get("Authorization")})
-                status, reply = answer(body)
-                data = json.dumps(reply).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args: object) -> None:
-                """Quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/v1", got
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def text_of(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -136,6 +100,55 @@ def test_a_server_that_nobody_reaches_is_one_line(
     assert not caplog.records
 
 
+def test_a_cut_reply_is_no_complete_search_and_text_after_the_stop_string_is_dropped(serve, world: Task) -> None:
+    texts = [("<search> ledger foun", "length"), ("<answer> vufinka </answer> <information> made up", "stop")]
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        text, reason = texts[min(len(got) - 1, 1)]
+        usage = {"prompt_tokens": 20, "completion_tokens": 3}
+        return 200, {"choices": [{"text": text, "finish_reason": reason}], "usage": usage}
+
+    url, got = serve(answer)
+    (episode,) = play(RemotePolicy(url, "m", workers=1), world)[:1]
+    assert [turn.draft.text for turn in episode.turns] == ["<search> ledger foun", "<answer> vufinka </answer>"]
+    assert [turn.draft.stopped_by for turn in episode.turns] == ["length", "tag"]
+    assert not episode.queries and episode.prediction == "vufinka"
+    assert record_of(episode, sample_index=0, seed=0).policy_tokens == 6
+
+
+def test_a_key_is_neither_shown_nor_taken_from_an_address(serve, world: Task) -> None:
+    assert "secret" not in repr(RemotePolicy("http://h/v1", "m", key="secret"))
+    url, _ = serve(lambda body: (401, {"error": "wrong key: secret"}))
+    with pytest.raises(BerrypickError, match=r"answered 401 \(.*wrong key: \*\*\*.*BERRYPICK_API_KEY"):
+        play(RemotePolicy(url, "m", key="secret"), world)
+    for name in ("http://me:secret@h/v1#m", "http://h/v1?key=secret#m"):
+        with pytest.raises(BerrypickError, match="no user name, password") as error:
+            open_remote(name)
+        assert "secret" not in str(error.value)
+
+
+def test_the_key_of_openai_goes_to_no_other_server(serve, world: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BERRYPICK_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "theirs")
+    url, got = serve(text_of)
+    play(RemotePolicy(url, "m"), world)
+    assert {request["authorization"] for request in got} == {None}
+    sent = {}
+    for address in (
+        "https://api.openai.com/v1",
+        "http://api.openai.com/v1",
+        "https://api.openai.com.evil.example/v1",
+        "https://evil.example/api.openai.com/v1",
+    ):
+        reply = SimpleNamespace(status=200, data=b"{}")
+        pool = SimpleNamespace(request=lambda *_, headers, reply=reply, address=address, **more: (
+            sent.update({address: headers.get("Authorization")}) or reply
+        ))  # fmt: skip
+        RemotePolicy(address, "m").post(pool, "/completions", {})
+    assert sent.pop("https://api.openai.com/v1") == "Bearer theirs"
+    assert set(sent.values()) == {None} and len(sent) == 3
+
+
 def test_a_name_is_an_address_and_a_model() -> None:
     assert open_remote("http://h:1/v1#org/model") == RemotePolicy("http://h:1/v1", "org/model")
     with pytest.raises(BerrypickError, match="URL#MODEL"):
@@ -149,6 +162,7 @@ def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: T
     folder = tmp_path / "tiny"
     tiny_model(len(tokenizer), 0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] }}\n{% endfor %}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -168,8 +182,10 @@ def test_transformers_serve_is_such_a_server(tmp_path: Path, tokenizer, world: T
                 time.sleep(0.3)
         policy = RemotePolicy(f"http://127.0.0.1:{port}/v1", str(folder), workers=2)
         episodes = play(policy, world)
+        chatted = play(ChatPolicy(policy.url, policy.model, workers=2), world)
     finally:
         server.terminate()
         server.wait(patience(20))
     assert all(episode.done for episode in episodes)
     assert any(turn.draft.text for episode in episodes for turn in episode.turns)
+    assert all(turn.draft.usage is not None for episode in chatted for turn in episode.turns)

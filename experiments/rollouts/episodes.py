@@ -1,0 +1,87 @@
+"""The episodes of a rollouts file one by one, in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ...envs.record import EpisodeRecord, RecordError
+from ...retrieval_index.corpus import read_jsonl
+from ...retrieval_index.errors import BerrypickError
+
+__all__ = ["EpisodeFinder", "rollouts_file", "stream_episodes"]
+
+_RECENT = 16
+
+
+def stream_episodes(path: Path) -> Iterator[EpisodeRecord]:
+    """Reads the episodes of a rollouts file or of the folder of an evaluation.
+
+    Raises:
+        BerrypickError: there is no such file, or a line cannot be read.
+    """
+    file = rollouts_file(path)
+    for number, line in read_jsonl(file, cure="give a rollouts file of berrypick"):
+        try:
+            yield EpisodeRecord.model_validate(line)
+        except ValidationError as error:
+            reason = error.errors()[0]
+            where = ".".join(map(str, reason["loc"]))
+            message = f"{file}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick"
+            raise RecordError(message) from error
+
+
+def rollouts_file(path: Path) -> Path:
+    """The file itself, or the rollouts file of a run folder."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise BerrypickError(f"no such file or folder: {path}; give a run folder or a rollouts.jsonl")
+    for name in ("rollouts.jsonl", "rollouts.jsonl.gz"):
+        if (path / name).is_file():
+            return path / name
+    inside = sorted(str(file.parent) for file in path.glob("eval/*/rollouts.jsonl"))
+    cure = f"give one of {', '.join(inside)}" if inside else "give a folder of berrypick eval, or a rollouts file"
+    raise BerrypickError(f"{path} holds no rollouts.jsonl; {cure}")
+
+
+class EpisodeFinder:
+    """Finds episodes by number. It reads no further than it must and keeps only the last few."""
+
+    def __init__(self, start: Callable[[], Iterator[EpisodeRecord]]) -> None:
+        """Wraps a file; `start` begins to read it."""
+        self._start = start
+        self._records = start()
+        self._next = 0
+        self._recent: dict[int, EpisodeRecord] = {}
+
+    def at(self, index: int) -> EpisodeRecord | None:
+        """The episode of a number from 0; None if the file has fewer."""
+        if index < 0:
+            return None
+        if index < self._next and index not in self._recent:
+            self._records, self._next, self._recent = self._start(), 0, {}
+        while index not in self._recent:
+            record = next(self._records, None)
+            if record is None:
+                return None
+            self._recent[self._next] = record
+            self._recent.pop(self._next - _RECENT, None)
+            self._next += 1
+        return self._recent[index]
+
+    def of_question(self, question: str, sample: int | None) -> int | None:
+        """The number of the first episode of a question, or of one of its samples; None if there is none."""
+        index = 0
+        while (record := self.at(index)) is not None:
+            if record.question.id == question and sample in (None, record.sample_index):
+                return index
+            index += 1
+        return None
+
+    @property
+    def num_read(self) -> int:
+        """The number of episodes read so far; all of them once `at` has returned None."""
+        return self._next
