@@ -8,7 +8,7 @@ from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, PairedRow, SummaryRow
 from .format import signed
 
-__all__ = ["absent_lines", "difference_lines", "size_lines"]
+__all__ = ["absent_lines", "difference_lines", "frontier_caption", "size_lines"]
 
 
 def size_lines(report: ArmsReport) -> list[str]:
@@ -58,3 +58,11 @@ def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
 
 def _labels(keys: set[str]) -> str:
     return ", ".join(sorted(measure_of(key).label for key in keys))
+
+
+def frontier_caption(num_questions: int) -> str:
+    """Says in two lines what the marks of a frontier figure are; see `frontier_svg` and `draw_frontier`."""
+    return (
+        f"Curve: the best possible trade, exact for these {num_questions} questions. Filled: what a policy did.\n"
+        "Open: planned = a perfect reader replays the policy's choices. Crosses: exact values of fixed policies."
+    )
