@@ -114,7 +114,9 @@ def _arm(axes: Any, rows: ArmRows, across: str, up: str, colour: str) -> tuple[f
             axes.plot([x, to[0]], [y, to[1]], color=colour, linewidth=0.8, alpha=0.5)
             axes.plot(*to, "o", markerfacecolor="white", markeredgecolor=colour, markersize=6, alpha=0.7)
     if len(rows) > 1:
-        axes.plot([r[across]["value"] for r in rows], [r[up]["value"] for r in rows], "o", color=colour, ms=3, alpha=0.6)
+        axes.plot(
+            [r[across]["value"] for r in rows], [r[up]["value"] for r in rows], "o", color=colour, ms=3, alpha=0.6
+        )
     else:
         one, many = rows[0][across], rows[0][up]
         axes.plot([one["low"], one["high"]], [y, y], color=colour, linewidth=0.7, alpha=0.7)

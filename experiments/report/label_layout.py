@@ -26,10 +26,7 @@ class Box:
     def covers(self, other: Box) -> bool:
         """Whether the two rectangles share an area."""
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def inside(self, other: Box) -> bool:

@@ -15,10 +15,13 @@ from .label_layout import Box, place_labels, text_width
 from .palette import arm_colours
 from .svg_plot import Plot, span_of
 
-__all__ = ["curve_svg", "frontier_svg"]
+__all__ = ["Points", "Series", "curve_svg", "frontier_svg"]
 
 Points = Mapping[str, tuple[EstimateRow, EstimateRow]]
 """Name of an arm -> (pass@1, pass@k)."""
+
+Series = Mapping[str, Sequence[tuple[float, EstimateRow]]]
+"""Name of an arm -> (training step, estimate) in order of the steps."""
 
 
 def frontier_svg(
@@ -71,11 +74,11 @@ def frontier_svg(
     return "\n".join([*parts, *_labels(plot, labels, obstacles, lines), "</svg>"])
 
 
-def curve_svg(series: Mapping[str, Sequence[tuple[float, EstimateRow]]], measure: str, *, width: int = 640) -> str:
+def curve_svg(series: Series, measure: str, *, width: int = 640) -> str:
     """Draws a measure over training steps: a line for each arm, with the 95 % interval as a band.
 
     Args:
-        series: name of an arm -> (step, estimate) in order of the steps.
+        series: the lines.
         measure: key of the measure; its label names the vertical axis.
         width: of the picture in pixels.
     """
@@ -180,7 +183,9 @@ def _labels(
         at = box.left if anchor == "start" else box.right
         if box.left < x < box.right:
             anchor, at = "middle", (box.left + box.right) / 2
-        parts.append(f'<text class="name" x="{at:.1f}" y="{box.bottom - 3.5:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
+        parts.append(
+            f'<text class="name" x="{at:.1f}" y="{box.bottom - 3.5:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
     return parts
 
 

@@ -85,7 +85,7 @@ class Plot:
         (x1, y1), (x2, y2) = self.at(*start), self.at(*end)
         return (
             f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="1.2" '
-            'opacity=".55"/>'
+            'opacity=".75"/>'
         )
 
     def disc(self, x: float, y: float, colour: str, radius: float, title: str = "") -> str:
