@@ -123,7 +123,8 @@ class Report:
     json: bool = False
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None
-    """page with the frontier, all measures and the episodes (default, but not with --json: report.html beside the data)"""
+    """place of the page with the frontier, all measures and the episodes; by default report.html beside the first path,
+    and none with --json"""
     no_html: bool = False
     """write no page"""
     skip_bad: bool = False

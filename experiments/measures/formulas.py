@@ -29,8 +29,8 @@ _FORMULAS = {
     "query_sequence_entropy": "-log p(query and closing tag); mean over sampled queries, at temperature 1",
     "semantic_query_entropy": "H of first queries, by the set of passages that each retrieved, + (m - 1) / 2n for m "
     "sets of n queries",
-    "path_entropy": "H of rollouts, by the set of passages that each was shown, + (m - 1) / 2n for m sets of n rollouts",
-    "kind_entropy": "H(record kind tried first | question, hop), Miller-Madow corrected, over the hops that were reached",
+    "path_entropy": "H of rollouts, by the set of passages that each was shown, + (m - 1) / 2n for m sets of n",
+    "kind_entropy": "H(record kind tried first | question, hop), Miller-Madow corrected, over the hops reached",
     "kind_information": "H(kind | hop) - H(kind | question, hop), Miller-Madow corrected",
     "answers_distinct@{k}": "expected number of different normalized answers among k rollouts",
 }

@@ -47,14 +47,15 @@ def draw_frontier(reports: Sequence[ArmsReport], folder: Path, *, title: str) ->
     frontier, references = reports[0]["frontier"], reports[0].get("references", {})
     arms = {name: [report["arms"][name]["measures"] for report in reports] for name in reports[0]["arms"]}
     questions = max(arm["num_questions"] for arm in reports[0]["arms"].values())
-    settings = {"svg.hashsalt": "berrypick", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    caption = frontier_caption(questions).replace("\n", " Small: one seed.\n" if len(reports) > 1 else "\n")
+    settings: Any = {"svg.hashsalt": "berrypick", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(6.4, 4.6))
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.1, 0.2, 0.87, 0.72))
+        axes = figure.add_axes((0.11, 0.2, 0.86, 0.72))
         _draw(axes, arms, frontier, references)
         axes.set_title(title, loc="left", fontsize=10)
-        figure.text(0.02, 0.015, frontier_caption(questions), fontsize=7.5, color=_GREY, linespacing=1.4)
+        figure.text(0.02, 0.015, caption, fontsize=7.5, color=_GREY, linespacing=1.4)
         folder.mkdir(parents=True, exist_ok=True)
         out = [folder / "frontier.svg", folder / "frontier.png"]
         figure.savefig(out[0], metadata={"Date": None})

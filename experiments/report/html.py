@@ -1,7 +1,8 @@
 """The report as one HTML page: the takeaway, the frontier, the measures with their intervals, and episodes to read.
 
-The page loads nothing. Its policy allows one style and one script, by their hashes; without JavaScript it shows all but
-the episodes. All text of policies and passages is escaped, and control and bidirectional characters are shown as escapes.
+The page loads nothing. Its policy allows one style and one script, by their hashes; without JavaScript it shows all
+but the episodes. All text of policies and passages is escaped, and control and bidirectional characters are shown as
+escapes.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ _BROWSER = """<p class="note keys"><kbd>/</kbd> search, <kbd>j</kbd> <kbd>k</kbd
 <kbd>Enter</kbd> read it, <kbd>Esc</kbd> back and clear the search</p>
 <div id="browser" hidden>
 <div id="filters">
-<input id="search" type="search" placeholder="search questions, queries, passages, answers" aria-label="search all texts">
+<input id="search" type="search" placeholder="search questions, queries, passages, answers"
+aria-label="search all texts">
 <input id="question" type="search" placeholder="question" aria-label="question: id or words">
 <select id="policy" aria-label="policy"><option value="">all policies</option></select>
 <select id="result" aria-label="result"><option value="">right and wrong</option><option value="1">right</option>
 <option value="0">wrong</option></select>
-<select id="kind" aria-label="record kinds in the order they were tried"><option value="">all kind paths</option></select>
+<select id="kind" aria-label="record kinds in the order they were tried">
+<option value="">all kind paths</option></select>
 <span id="count" role="status"></span>
 </div>
 <div id="list" role="listbox" tabindex="0" aria-label="episodes"><div id="rows"></div></div>
@@ -140,8 +143,8 @@ def _kept(data: PageData) -> str:
     lines = []
     if data.kept < data.total:
         lines.append(
-            f"To keep this file small, it holds the first {data.kept:,} of {data.total:,} episodes, in the order of the "
-            "questions. The measures are of all of them."
+            f"To keep this file small, it holds the first {data.kept:,} of {data.total:,} episodes, in the order of "
+            "the questions. The measures are of all of them."
         )
     if data.texts_cut:
         lines.append(f"Texts longer than {data.text_limit:,} characters are cut, with a mark.")

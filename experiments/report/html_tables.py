@@ -48,8 +48,8 @@ def verdict_table(found: Sequence[Verdict]) -> str:
         for verdict in found
     ]
     note = (
-        "95 % intervals. No difference can be seen where an interval has 0 in it. Better: more right at once. Narrower: "
-        "fewer questions are solved in several tries."
+        "95 % intervals. No difference can be seen where an interval has 0 in it. Better: more right at once. "
+        "Narrower: fewer questions are solved in several tries."
     )
     heads = ["difference", "right at once", "in several tries", "so it is"]
     return _table(heads, rows, "words") + f'<p class="note">{_text(note)}</p>'
@@ -61,7 +61,8 @@ def _text(value: object) -> str:
 
 def _dot(colour: str) -> str:
     """A small disc; drawn, because the page's policy allows no style attributes."""
-    return f'<svg width="10" height="10" class="dot" aria-hidden="true"><circle cx="5" cy="5" r="5" fill="{colour}"/></svg>'
+    disc = f'<circle cx="5" cy="5" r="5" fill="{colour}"/>'
+    return f'<svg width="10" height="10" class="dot" aria-hidden="true">{disc}</svg>'
 
 
 def _estimate(row: EstimateRow | None) -> str:

@@ -153,7 +153,7 @@ class _Builder:
         return self.questions.value(asked.id, [safe_text(asked.id), self.texts.text(asked.text), answers, supports])
 
     def _turn(self, turn: TurnRecord) -> list[object]:
-        """[text, first letter of the action, queries, passages of each query, parts of the observation, error or -1]."""
+        """[text, first letter of the action, queries, passages of each query, parts of the observation, error]."""
         return [
             self.texts.text(turn.text),
             turn.action[0],

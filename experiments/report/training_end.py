@@ -34,8 +34,8 @@ def training_sentence(file: Path) -> str:
             few = min(_FEW, max(1, len(values) // 2))
             first, last = fmean(values[:few]), fmean(values[-few:])
             return (
-                f"The {words} went from {first:.3f} to {last:.3f} over {len(values)} steps (means of the first and last "
-                f"{few}); whether the policy is better, an evaluation on held-out questions says."
+                f"The {words} went from {first:.3f} to {last:.3f} over {len(values)} steps (means of the first and "
+                f"last {few}); whether the policy is better, an evaluation on held-out questions says."
             )
     return ""
 
