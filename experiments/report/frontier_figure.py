@@ -132,8 +132,6 @@ def _mean(rows: ArmRows, key: str) -> float:
 
 def _write_labels(axes: Any, labels: Mapping[str, tuple[float, ...]], occupied: Sequence[Sequence[float]]) -> None:
     """Writes each name next to its point; places are chosen in points of 1/72 inch, with y downwards."""
-    from matplotlib.patheffects import withStroke
-
     figure = axes.figure
     scale = 72 / figure.dpi
 
@@ -167,5 +165,5 @@ def _write_labels(axes: Any, labels: Mapping[str, tuple[float, ...]], occupied: 
             va="bottom",
             fontsize=_FONT,
             parse_math=False,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.75},
         )

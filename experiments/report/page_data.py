@@ -89,7 +89,7 @@ class _Table:
         if number is None:
             shown = text
             if self._limit is not None and len(text) > self._limit:
-                shown = f"{text[: self._limit]} … [{len(text) - self._limit:,} more characters are not on this page]"
+                shown = f"{text[: self._limit]} … [{len(text) - self._limit:,} more characters]"
                 self.cut = True
             number = self.value(text, safe_text(shown))
         return number
@@ -101,6 +101,12 @@ class _Table:
             self.rows.append(_json(value))
             self.size += len(self.rows[-1]) + 1
         return self._numbers[key]
+
+    def forget_after(self, length: int) -> None:
+        """Removes all values but the first ones."""
+        while len(self.rows) > length:
+            self.size -= len(self.rows.pop()) + 1
+            self._numbers.popitem()  # a dictionary keeps the order in which its keys came
 
     def __contains__(self, key: object) -> bool:
         return key in self._numbers
@@ -115,7 +121,9 @@ class _Builder:
         self._size = 0
 
     def add(self, arm: int, record: EpisodeRecord, most_bytes: int) -> bool:
-        """Adds an episode; False if the page would become too large."""
+        """Adds an episode; False, and nothing is added, if the page would become too large."""
+        tables = (self.texts, self.passages, self.questions, self.kinds)
+        before = [len(table.rows) for table in tables]
         question = self._question(record)
         kinds = self.kinds.text(_kind_path(record))
         answer = -1 if record.answer_raw is None else self.texts.text(record.answer_raw)
@@ -123,8 +131,9 @@ class _Builder:
         turns = [self._turn(turn) for turn in record.turns]
         row = _json([question, arm, record.sample_index, result, answer, kinds, turns])
         size = self._size + len(row) + 1
-        tables = (self.texts, self.passages, self.questions, self.kinds)
         if size + sum(table.size for table in tables) > most_bytes:
+            for table, length in zip(tables, before):
+                table.forget_after(length)
             return False
         self._episodes.append(row)
         self._size = size

@@ -117,7 +117,9 @@ def episode(sample: int, text: str, shown: list[str], answer: str = "fig") -> Ep
         action="search",
         queries=[text],
         hits=[[HitRecord(id=passage, score=1.0) for passage in shown]],
-        observation="\n<information> " + " ".join(f"[{n}] about {p}" for n, p in enumerate(shown, 1)) + " </information>",
+        observation="\n<information> "
+        + " ".join(f"[{n}] about {p}" for n, p in enumerate(shown, 1))
+        + " </information>",
     )
     return EpisodeRecord(
         question=QuestionRecord(id="q", text=f"which fruit ? {text}", answers=["fig"], evidence=[[["p1"]]]),
@@ -178,7 +180,7 @@ def test_a_megabyte_turn_is_cut_with_a_mark_that_the_page_explains(tmp_path: Pat
     assert page.stat().st_size < 300_000
     found, seen = acted(page, "return document.querySelector('#detail pre').textContent.slice(-60);")
     assert seen.console == []
-    assert "more characters are not on this page" in found
+    assert "[980,019 more characters]" in found
     assert "Texts longer than 20,000 characters are cut" in seen.document
 
 
