@@ -18,7 +18,7 @@ from ...envs.record import EpisodeRecord
 from ...retrieval_index.plain_text import safe_text
 from ..measures.rows import ArmsReport, EstimateRow, SummaryRow
 from .columns import is_world
-from .html_tables import difference_table, measure_table, verdict_table
+from .html_tables import difference_table, measure_table, verdict_table, whole_intervals
 from .notes import frontier_caption, size_lines
 from .page_data import PageData, page_data
 from .page_file import PAGE_MARK
@@ -62,7 +62,7 @@ def html_page(
     data = page_data(arms)
     sizes = "<br>".join(map(_text, size_lines(report)))
     parts = [
-        f'<p class="takeaway">{_text(takeaway(report))}</p>',
+        f'<p class="takeaway">{whole_intervals(_text(takeaway(report)))}</p>',
         f'<p class="sizes">{sizes}<br>± is half of the 95 % bootstrap interval over questions.</p>',
     ]
     if "lines_left_out" in report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -12,7 +13,12 @@ from .format import NOTHING, compact, estimate_parts, interval
 from .palette import arm_colours
 from .takeaway import Verdict
 
-__all__ = ["difference_table", "measure_table", "verdict_table"]
+__all__ = ["difference_table", "measure_table", "verdict_table", "whole_intervals"]
+
+
+def whole_intervals(text: str) -> str:
+    """Keeps each value and its interval, such as "+.059 [.020, .100]", on one line of the page."""
+    return re.sub(r"\S+ \[[^\[\]]*\]", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def measure_table(arms: Mapping[str, SummaryRow]) -> str:
@@ -41,8 +47,10 @@ def verdict_table(found: Sequence[Verdict]) -> str:
     rows = [
         [
             _text(f"{verdict.arm} - {verdict.base}"),
-            compact(verdict.at_once),
-            f"{compact(verdict.in_tries)} <small>in {verdict.tries} tries</small>" if verdict.in_tries else NOTHING,
+            whole_intervals(compact(verdict.at_once)),
+            f"{whole_intervals(compact(verdict.in_tries))} <small>in {verdict.tries} tries</small>"
+            if verdict.in_tries
+            else NOTHING,
             _text(verdict.words),
         ]
         for verdict in found

@@ -115,17 +115,13 @@ def _frontier_plot(
     points: Points, planned: Points, frontier: FrontierRow, crosses: Mapping[str, tuple[float, float]], width: int
 ) -> Plot:
     """The scales: around the frontier and the arms near it. Arms far below would squeeze all others into a corner."""
-    exact = [*frontier["points"], *crosses.values(), *((a["value"], b["value"]) for a, b in planned.values())]
-    arms = [(one["value"], many["value"]) for one, many in points.values()]
+    exact = [*frontier["points"], *crosses.values()]
+    arms = {name: (one["value"], many["value"]) for name, (one, many) in points.items()}
     floor = [min(axis) - 1.5 * max(max(axis) - min(axis), 0.1) for axis in zip(*exact)]
-    near = [arm for arm in arms if all(value >= low for value, low in zip(arm, floor))] or arms
-    ends = [
-        (one[end], many[end])  # type: ignore[literal-required]
-        for one, many in points.values()
-        if (one["value"], many["value"]) in near
-        for end in ("low", "high")
-    ]
-    xs, ys = zip(*exact, *near, *ends)
+    near = [name for name, arm in arms.items() if all(value >= low for value, low in zip(arm, floor))] or [*arms]
+    drawn = [pair for name in near for pair in (points[name], planned.get(name)) if pair is not None]
+    ends = [(one[end], many[end]) for one, many in drawn for end in ("low", "value", "high")]
+    xs, ys = zip(*exact, *ends)
     return Plot(width, span_of(xs, least=0.0, most=1.0), span_of(ys, least=0.0, most=1.0))
 
 
@@ -140,7 +136,8 @@ def _arm(
     parts = []
     if planned is not None:
         (x1, y1), (x2, y2) = plot.at(one["value"], many["value"]), plot.at(*(row["value"] for row in planned))
-        if (x1 - x2) ** 2 + (y1 - y2) ** 2 > 9**2:
+        inside = plot.holds(*(row["value"] for row in planned))
+        if inside and (x1 - x2) ** 2 + (y1 - y2) ** 2 > 9**2:
             parts.append(
                 f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" opacity=".45"/>'
                 f'<circle cx="{x2:.1f}" cy="{y2:.1f}" r="4" fill="none" stroke="{colour}" opacity=".7"/>'
