@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ..measures.rows import ArmsReport
 
-__all__ = ["blocks", "column_notes", "is_world"]
+__all__ = ["TEXT_BLOCKS", "WORLD_BLOCKS", "blocks", "column_notes", "is_world"]
 
-_WORLD_BLOCKS: Mapping[str, tuple[str, ...]] = {
+WORLD_BLOCKS: Mapping[str, tuple[str, ...]] = {
     "Accuracy": ("pass@1", "pass@1_plan", "give_up_loss", "execution_loss", "pass@8", "frontier_distance"),
     "Breadth": (
         "breadth",
@@ -27,7 +27,7 @@ _WORLD_BLOCKS: Mapping[str, tuple[str, ...]] = {
         "policy_tokens",
     ),
 }
-_TEXT_BLOCKS: Mapping[str, tuple[str, ...]] = {
+TEXT_BLOCKS: Mapping[str, tuple[str, ...]] = {
     "Accuracy": ("em", "f1", "pass@2", "pass@4", "pass@8", "finished"),
     "Breadth": (
         "breadth",
@@ -75,7 +75,7 @@ def is_world(report: ArmsReport) -> bool:
 
 def blocks(report: ArmsReport) -> Mapping[str, tuple[str, ...]]:
     """Heading of a table -> keys of its columns."""
-    return _WORLD_BLOCKS if is_world(report) else _TEXT_BLOCKS
+    return WORLD_BLOCKS if is_world(report) else TEXT_BLOCKS
 
 
 def column_notes(keys: Sequence[str]) -> str:

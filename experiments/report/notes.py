@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..measures.measures import measure_of
-from ..measures.rows import ArmsReport, PairedRow, SummaryRow
-from .format import signed
+from ..measures.rows import ArmsReport, SummaryRow
 
-__all__ = ["absent_lines", "difference_lines", "frontier_caption", "size_lines"]
+__all__ = ["absent_lines", "frontier_caption", "size_lines"]
 
 
 def size_lines(report: ArmsReport) -> list[str]:
@@ -29,21 +28,6 @@ def _size(arm: SummaryRow) -> str:
     if questions * samples == episodes:
         return f"{questions} questions x {samples} samples"
     return f"{questions} questions, {episodes} episodes, a different number for each question"
-
-
-def difference_lines(differences: Mapping[str, PairedRow], measures: Sequence[str]) -> list[str]:
-    """Writes one line per pair of arms: "grpo - sft: pass@1 +0.041 [+0.020, +0.062]; ...".
-
-    Args:
-        differences: of a report.
-        measures: keys; those that a pair lacks are left out.
-    """
-    lines = []
-    for name, pair in differences.items():
-        found = pair["differences"]
-        parts = [f"{measure_of(key).label} {signed(found[key])}" for key in measures if key in found]
-        lines.append(f"{name}: " + "; ".join(parts))
-    return lines
 
 
 def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ...retrieval_index.plain_text import counted
 from .closing import Closing
 
 __all__ = ["sweep_sentence", "training_closing", "training_sentence"]
@@ -63,7 +64,7 @@ def sweep_sentence(cells: Mapping[str, Mapping[str, Any]]) -> str:
     if not rewards:
         return ""
     means = sorted(((fmean(values), name) for name, values in rewards.items()), reverse=True)
-    text = ", ".join(f"{name} {mean:.3f} ({len(rewards[name])} seeds)" for mean, name in means)
+    text = ", ".join(f"{name} {mean:.3f} ({counted(len(rewards[name]), 'seed')})" for mean, name in means)
     return (
         f"Reward in the last training step: {text}; these are single batches, so no difference is sure: evaluate the "
         "cells on held-out questions."

@@ -9,6 +9,7 @@ import pytest
 from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord
 from berrypick.experiments.measures.arms_report import measure_arms
+from berrypick.experiments.report import html
 from berrypick.experiments.report.html import html_page
 from fixtures.browser import acted, visit
 
@@ -43,11 +44,16 @@ def test_the_page_loads_without_a_word_on_the_console_and_shows_its_takeaway(pag
 
 
 def test_without_javascript_the_takeaway_and_the_measures_are_there(page: Path) -> None:
-    text = page.read_text()
-    static = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    static = re.sub(r"<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
     assert 'class="takeaway"' in static and "planned pass@1" in static
     assert "<noscript><p>Episodes need JavaScript.</p></noscript>" in static
     assert '<div id="browser" hidden>' in static
+
+
+def test_the_script_puts_no_text_into_the_document_as_markup() -> None:
+    script = (Path(html.__file__).with_name("page.js")).read_text()
+    assert "textContent" in script
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\(", script)
 
 
 def test_search_and_filters_leave_the_episodes_that_match(page: Path) -> None:
