@@ -140,7 +140,8 @@ def _arm(
         if inside and (x1 - x2) ** 2 + (y1 - y2) ** 2 > 9**2:
             parts.append(
                 f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" opacity=".45"/>'
-                f'<circle cx="{x2:.1f}" cy="{y2:.1f}" r="4" fill="none" stroke="{colour}" opacity=".7"/>'
+                f'<circle cx="{x2:.1f}" cy="{y2:.1f}" r="4" fill="none" stroke="{colour}" opacity=".7">'
+                f"<title>{escape(safe_text(name))}, planned</title></circle>"
             )
     if plot.holds(one["value"], many["value"]):
         parts += [
