@@ -10,6 +10,8 @@ __all__ = ["counted", "safe_text", "skipped_text"]
 
 def safe_text(text: str) -> str:
     """Replaces control characters, escapes, bidi marks and lone surrogates by visible text, except line breaks."""
+    if text.replace("\n", "").isprintable():
+        return text
     out = []
     for char in text:
         category = unicodedata.category(char)

@@ -34,6 +34,19 @@ def test_every_folder_of_modules_is_a_package() -> None:
             assert (path.parent / "__init__.py").is_file(), f"{path.parent} lacks __init__.py and would not ship"
 
 
+def test_every_file_that_a_module_reads_ships_with_it() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    data = {
+        f"{'.'.join(('berrypick', *path.parent.relative_to(ROOT).parts))}/{path.name}"
+        for top in TOP
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert data == {f"{package}/{name}" for package, names in listed.items() for name in names} - {"berrypick/py.typed"}
+    manifest = (ROOT / "MANIFEST.in").read_text()
+    assert all(name.removeprefix("berrypick.").rpartition("/")[0].replace(".", "/") in manifest for name in data)
+
+
 def _ours() -> set[str]:
     files = [path for top in TOP for path in (ROOT / top).rglob("*.py")]
     names = {".".join(("berrypick", *path.relative_to(ROOT).with_suffix("").parts)) for path in files}

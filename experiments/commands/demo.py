@@ -15,7 +15,7 @@ def run_demo_command(flags: Demo) -> int:
     flags_at_least(1, flags, "steps", "sft_steps", "questions", "samples", "seeds")
     config = DemoConfig(flags.seed, flags.steps, flags.sft_steps, flags.questions, flags.samples, flags.index)
     if flags.seeds > 1:
-        run_demo_seeds(config, flags.seeds, flags.out, resume=flags.resume)
+        run_demo_seeds(config, flags.seeds, flags.out, resume=flags.resume, page=not flags.no_html)
     else:
-        run_demo(config, flags.out, resume=flags.resume)
+        run_demo(config, flags.out, resume=flags.resume, page=not flags.no_html)
     return 0

@@ -17,10 +17,11 @@ from ...policies.open_policy import open_policy
 from ...policies.policy import Policy, Sampling
 from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
-from ..measures.arms_report import measure_arms
+from ..measures.arms_report import Arms, measure_arms
 from ..measures.rows import ArmsReport
 from ..report.arms import load_arms
 from ..report.live import LiveView
+from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
@@ -100,12 +101,13 @@ def run_eval(flags: Eval) -> int:
                 if not was_there:
                     drop_unused_run(flags.out)
                 raise
-        report = _measure(flags)
+        arms, report = _measure(flags)
         write_json(flags.out / "report.json", report)
+        page, why = (None, "") if flags.no_html else write_page([flags.out], arms, report)
     if flags.json:
         print_json(report)
     else:
-        print_report([flags.out], report)
+        print_report([flags.out], report, report_closing([flags.out], page, why))
     return 0
 
 
@@ -155,9 +157,10 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
         )
 
 
-def _measure(flags: Eval) -> ArmsReport:
+def _measure(flags: Eval) -> tuple[Arms, ArmsReport]:
     try:
-        return measure_arms(load_arms([flags.out]))
+        arms = load_arms([flags.out])
+        return arms, measure_arms(arms)
     except RecordError as error:
         file = flags.out / "rollouts.jsonl"
         raise RecordError(f"{error}; or remove {file} and play it again with --resume") from error

@@ -13,7 +13,7 @@ import tyro
 
 from .env_arguments import EnvArgs
 
-__all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report", "Run"]
+__all__ = ["Classifier", "Demo", "Eval", "Explain", "List", "Play", "Report", "Run"]
 
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -50,6 +50,8 @@ class Demo:
     """number of seeds, each a whole run; above 1 also measures the training questions and pools the seeds"""
     resume: bool = False
     """continue an interrupted demo"""
+    no_html: bool = False
+    """do not write report.html into the run folder"""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class Eval:
     """seed of the rollouts"""
     resume: bool = False
     """continue an interrupted evaluation"""
+    no_html: bool = False
+    """do not write report.html into the run folder"""
     json: bool = False
     """print one JSON document"""
 
@@ -139,9 +143,22 @@ class Report:
     json: bool = False
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None
-    """also write a self-contained page with the frontier, all measures and the episodes; replaces an earlier page"""
+    """place of the page with the frontier, all measures and the episodes; by default report.html beside the first path,
+    and none with --json"""
+    no_html: bool = False
+    """write no page"""
     skip_bad: bool = False
     """leave bad lines out and list them"""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Explains a measure: label, unit, meaning and how it is computed."""
+
+    measure: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help_behavior_hint="(default: lists all)")] = ""
+    """key or label of a measure, e.g. pass@8 or "to frontier" """
+    json: bool = False
+    """print one JSON document"""
 
 
 @dataclass(frozen=True)

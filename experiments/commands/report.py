@@ -8,8 +8,8 @@ from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text, skipped_text
 from ..measures.arms_report import measure_arms
 from ..report.arms import load_arms, stored_report
-from ..report.html import html_page
-from ..report.page_file import check_page_file, write_page_file
+from ..report.page import report_closing, write_page
+from ..report.page_file import check_page_file
 from ..report.terminal import print_report
 from .flags import Report
 from .json_output import print_json
@@ -29,6 +29,8 @@ def run_report(flags: Report) -> int:
         else:
             sys.stdout.write(safe_text(stored["text"]).rstrip("\n") + "\n")
         return 0
+    if flags.html is not None and flags.no_html:
+        raise BerrypickError("--html and --no-html contradict each other; give one of them")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
     skipped: list[str] | None = [] if flags.skip_bad else None
@@ -37,10 +39,11 @@ def run_report(flags: Report) -> int:
     if skipped:
         report["lines_left_out"] = len(skipped)
     sys.stderr.write(skipped_text(skipped or []))
-    if flags.html is not None:
-        write_page_file(flags.html, html_page(arms, report))
+    page, why = None, ""
+    if flags.html is not None or not (flags.no_html or flags.json):
+        page, why = write_page(flags.paths, arms, report, flags.html)
     if flags.json:
         print_json(report)
     else:
-        print_report(flags.paths, report)
+        print_report(flags.paths, report, report_closing(flags.paths, page, why))
     return 0

@@ -17,6 +17,8 @@ from rich.table import Table
 
 from ...policies.objectives.registry import get_objective
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ..report.closing import Closing, print_end
+from ..report.training_end import sweep_sentence, training_closing
 from ..runs.run_folder import write_json
 from .json_output import print_json
 from .train import prepare_training
@@ -62,6 +64,7 @@ def run_sweep_command(flags: Sweep) -> int:
         print_json(result)
     else:
         _print(result)
+        print_end(sweep_sentence(result["cells"]), _closing(flags, result))
     return int(bool(result["failures"]))
 
 
@@ -146,6 +149,14 @@ def _reason(error: Exception) -> str:
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines()
     return lines[-1] if lines else type(cause).__name__
+
+
+def _closing(flags: Sweep, result: SweepResult) -> Closing:
+    """Where the runs are, and how the first of them is evaluated."""
+    commands = [
+        training_closing(flags.out / name, flags.env, flags.env_arg).next[0] for name in sorted(result["cells"])
+    ]
+    return Closing([("runs", flags.out), ("results", flags.out / "sweep.json")], commands[:1])
 
 
 def _print(result: SweepResult) -> None:

@@ -11,7 +11,9 @@ from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.bounds import flags_at_least
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from ..report.closing import print_end
 from ..report.live import LiveView
+from ..report.training_end import training_closing, training_sentence
 from ..runs.preparation import Prepared, open_trainee
 from ..runs.recipes import copying_steps, demonstration_args, learning_rates
 from ..runs.training_config import TrainConfig, Validation
@@ -29,6 +31,7 @@ def run_train(flags: Train) -> int:
         return 0
     with LiveView(f"train {flags.out}", flags.sft_steps + flags.steps) as view:
         run.start(flags.out, resume=flags.resume, track=flags.track, view=view)
+    print_end(training_sentence(flags.out / "metrics.jsonl"), training_closing(flags.out, flags.env, flags.env_arg))
     return 0
 
 

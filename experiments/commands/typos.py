@@ -11,7 +11,7 @@ import tyro
 
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["check_command", "check_flags"]
+__all__ = ["check_command", "check_flags", "unknown_name"]
 
 _HIDDEN = get_args(tyro.conf.Suppress[int])[1]
 """What `tyro.conf.Suppress` adds to the type of a field that is no flag."""
@@ -22,7 +22,7 @@ def check_command(name: str, known: Iterable[str], prog: str) -> None:
     if name not in known:
         what = "flag" if name.startswith("-") else "command"
         names = ["--help", *(["--version"] if prog == "berrypick" else [])] if what == "flag" else known
-        raise _unknown(what, name, names, prog)
+        raise unknown_name(what, name, names, prog)
 
 
 def check_flags(flags: type, words: Sequence[str], prog: str) -> None:
@@ -36,10 +36,19 @@ def check_flags(flags: type, words: Sequence[str], prog: str) -> None:
     for word in words:
         name = word.partition("=")[0].replace("_", "-")
         if name.startswith("--") and name not in known:
-            raise _unknown("flag", word.partition("=")[0], known, prog)
+            raise unknown_name("flag", word.partition("=")[0], known, prog)
 
 
-def _unknown(what: str, name: str, known: Iterable[str], prog: str) -> BerrypickError:
+def unknown_name(what: str, name: str, known: Iterable[str], prog: str, *, listed: str = "") -> BerrypickError:
+    """The error for a name that is not known; it offers the nearest one.
+
+    Args:
+        what: such as "flag".
+        name: as it was written.
+        known: all names.
+        prog: the command that it was given to.
+        listed: the command that lists all names; by default the help of `prog`.
+    """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     meant = f"did you mean {near[0]}? All {what}s: " if near else "see "
-    return BerrypickError(f"unknown {what} {name!r} of {prog}; {meant}{prog} --help")
+    return BerrypickError(f"unknown {what} {name!r} of {prog}; {meant}{listed or f'{prog} --help'}")

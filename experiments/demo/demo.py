@@ -15,13 +15,14 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
-from ..measures.arms_report import measure_arms
+from ..measures.arms_report import Arms, measure_arms
 from ..measures.paired import compare
 from ..measures.rows import ArmsReport
+from ..report.closing import print_closing, report_console
 from ..report.frontier_figure import draw_frontier
 from ..report.live import LiveView
-from ..report.notes import difference_lines
-from ..report.terminal import final_screen, report_console
+from ..report.page import report_closing, write_page
+from ..report.terminal import final_screen
 from ..runs.evaluation import evaluate
 from ..runs.recipes import world_rl, world_sft
 from ..runs.run_folder import hold_run_folder, write_json
@@ -64,17 +65,27 @@ class DemoConfig:
         return world_rl(self.env_args, start=str(start), objective=objective, steps=self.steps, seed=self.seed)
 
 
-def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True) -> ArmsReport:
-    """Trains and measures all arms, writes report.json, prints the final screen and returns the report."""
+def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True, page: bool = True) -> ArmsReport:
+    """Trains and measures all arms, writes report.json and report.html, prints the screen and returns the report.
+
+    Args:
+        config: settings.
+        out: run folder.
+        resume: continue an interrupted demo.
+        show: print the final screen.
+        page: write report.html.
+    """
     task = make_task(ENV, **config.env_args)
     with hold_run_folder(out, {"command": "demo", **asdict(config)}, resume=resume):
-        report = _train_and_measure(config, task, out)
+        arms, report = _train_and_measure(config, task, out)
+        written, why = write_page([out], arms, report) if page else (None, "")
     if show:
         print_demo(report, report_console())
+        print_closing(report_console(), report_closing([out], written, why))
     return report
 
 
-def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> ArmsReport:
+def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> tuple[Arms, ArmsReport]:
     base = load_language_model("tiny", seed=config.seed)
     _measure("untrained", base, task, config, out)
     sft = _trained("SFT", config.sft(), base, task, out / "sft")
@@ -92,7 +103,7 @@ def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> ArmsReport:
     write_json(out / "report.json", report)
     if find_spec("matplotlib"):
         draw_frontier([report], out / "figures", title="World, preset priced: held-out questions")
-    return report
+    return arms, report
 
 
 def _trained(name: str, config: TrainConfig, policy: LanguageModelPolicy, task: Task, out: Path) -> LanguageModelPolicy:
@@ -150,6 +161,4 @@ def demo_report(arms: dict[str, list[EpisodeRecord]]) -> ArmsReport:
 
 def print_demo(report: ArmsReport, console: Console) -> None:
     """Prints the final screen."""
-    k = report["frontier"]["k"]
-    notes = difference_lines(report["differences"], ("pass@1_plan", "pass@1", f"pass@{k}", "breadth", "kind_entropy"))
-    final_screen(console, "berrypick demo: berrypick/World-v0, preset priced, held-out questions", report, notes)
+    final_screen(console, "berrypick demo: berrypick/World-v0, preset priced, held-out questions", report)

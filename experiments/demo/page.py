@@ -78,7 +78,7 @@ def demo_page(run: PooledRun, checks: Mapping[str, ArmsReport]) -> str:
         "",
         _differences(run),
         "",
-        "![planned pass@1 against planned pass@8](frontier.png)",
+        "![pass@1 against pass@8 with the exact frontier; open marks: planned](frontier.png)",
     ]
     if checks:
         lines += ["", "## SFT against the exact uniform order", "", _checks(checks)]

@@ -16,9 +16,11 @@ from rich.table import Table
 from ...envs.metrics.statistics import paired_t_interval
 from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, estimate_row
+from ..report.closing import WIDTH, Closing, print_closing, report_console
 from ..report.format import NOTHING, number, signed
 from ..report.frontier_figure import draw_frontier
-from ..report.terminal import report_console
+from ..report.takeaway import takeaway_of, verdicts_of
+from ..report.verdict_table import print_verdicts
 from ..runs.run_folder import environment_facts, write_json
 from .demo import ARMS, DemoConfig, run_demo
 
@@ -60,7 +62,7 @@ class PooledRun(PooledReport):
     environment: JsonObject
 
 
-def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: bool) -> None:
+def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: bool, page: bool = True) -> None:
     """Runs the demo for seeds `config.seed`, `config.seed` + 1, ... and writes their pooled report.json.
 
     Each seed also measures its policies on the fixed training questions. With `resume`, finished seeds are not run
@@ -70,13 +72,17 @@ def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: boo
     for seed in range(config.seed, config.seed + num_seeds):
         folder = out / f"seed-{seed}"
         of_seed = replace(config, seed=seed, measure_training=True)
-        reports[seed] = run_demo(of_seed, folder, resume=resume and folder.exists(), show=False)
+        reports[seed] = run_demo(of_seed, folder, resume=resume and folder.exists(), show=False, page=page)
     pooled = pool_seeds(reports)
     write_json(out / "report.json", {"config": asdict(config), "environment": environment_facts(), **pooled})
     if find_spec("matplotlib"):
         title = f"World, preset priced: held-out questions, {num_seeds} seeds"
         draw_frontier(list(reports.values()), out / "figures", title=title)
     print_pooled(pooled, report_console())
+    files = [("figure", figure) for figure in sorted((out / "figures").glob("*.png"))]
+    files += [("page", out / "seed-*" / "report.html")] if page else []
+    files.append(("rollouts", out / "seed-*" / "eval" / "*" / "rollouts.jsonl"))
+    print_closing(report_console(), Closing(files, [f"berrypick report {out / f'seed-{config.seed}'}"]))
 
 
 def pool_seeds(reports: Mapping[int, ArmsReport]) -> PooledReport:
@@ -137,3 +143,5 @@ def print_pooled(pooled: PooledReport, console: Console) -> None:
     for name, differences in pooled["differences"].items():
         parts = [f"{measure_of(key).label} {signed(differences[key])}" for key in SHOWN if key in differences]
         console.print(f"{name}: " + "; ".join(parts), highlight=False)
+    if found := verdicts_of(pooled["arms"], pooled["differences"]):
+        print_verdicts(console, found, takeaway_of(found), min(WIDTH, console.width))

@@ -5,12 +5,14 @@ from .frontier_figure import draw_frontier
 from .html import html_page
 from .live import LiveView
 from .page_file import check_page_file, write_page_file
-from .svg import frontier_svg
+from .svg import curve_svg, frontier_svg
+from .takeaway import takeaway
 from .terminal import final_screen, print_report
 
 __all__ = [
     "LiveView",
     "check_page_file",
+    "curve_svg",
     "draw_frontier",
     "final_screen",
     "frontier_svg",
@@ -18,5 +20,6 @@ __all__ = [
     "load_arms",
     "print_report",
     "stored_report",
+    "takeaway",
     "write_page_file",
 ]

@@ -19,7 +19,8 @@ and figures. Narrow columns show the short label where there is one.
 
 A *group* is the set of rollouts of one question. `berrypick report` computes a value for each question and prints the
 mean over questions with a 95 % bootstrap interval. A measure without data is left out and listed as absent; it is never
-reported as zero. Measures marked (World) need the questions of `berrypick/World-v0`.
+reported as zero. Measures marked (World) need the questions of `berrypick/World-v0`. `berrypick explain MEASURE` prints
+a measure and how it is computed.
 """
 
 

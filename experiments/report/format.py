@@ -11,6 +11,7 @@ __all__ = [
     "NOTHING",
     "Report",
     "broken_note",
+    "compact",
     "estimate_parts",
     "failure_lines",
     "interval",
@@ -58,6 +59,19 @@ def signed(row: EstimateRow | SeedsRow | None, digits: int = 3, *, of: int | Non
     if of is not None and row["n"] < of:
         return f"{value} ({row['n']} of {of})"
     return value if row["low"] is not None else f"{value} (n = 1)"
+
+
+def compact(row: EstimateRow | None) -> str:
+    """Writes a difference without leading zeros, such as "+.021 [.010, .032]"; a dash for nothing."""
+    if row is None:
+        return NOTHING
+    value, low, high = f"{row['value']:+.3f}", number(row["low"]), number(row["high"])
+    return f"{_bare(value)} [{_bare(low)}, {_bare(high)}]"
+
+
+def _bare(text: str) -> str:
+    """Drops the zero before a decimal point."""
+    return text.replace("0.", ".", 1) if text.lstrip("+-").startswith("0.") else text
 
 
 def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = "") -> str:

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from ...retrieval_index.plain_text import safe_text
 from ..measures.measures import measure_of
+from .palette import arm_colours
 
 __all__ = ["LiveView", "sparkline"]
 
@@ -50,6 +51,7 @@ class LiveView:
 
     def __init__(self, title: str, total: int, *, console: Console | None = None, every_s: float = 5.0) -> None:
         self._console = console or Console(stderr=True)
+        self._colour = arm_colours([title])[title]
         self._title, self._total, self._every_s = title, total, every_s
         self._history: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
         self._episode = ""
@@ -113,7 +115,7 @@ class LiveView:
     def _render(self) -> Group:
         table = Table.grid(padding=(0, 2))
         for name, values in self._history.items():
-            table.add_row(_SHOWN[name], f"{values[-1]:.3f}", Text(sparkline(list(values)), style="cyan"))
+            table.add_row(_SHOWN[name], f"{values[-1]:.3f}", Text(sparkline(list(values)), style=self._colour))
         parts: list[object] = [self._progress, table]
         if self._episode:
             lines = self._episode.splitlines()[:16]

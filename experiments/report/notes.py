@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..measures.measures import measure_of
-from ..measures.rows import ArmsReport, PairedRow, SummaryRow
-from .format import signed
+from ..measures.rows import ArmsReport, SummaryRow
 
-__all__ = ["absent_lines", "difference_lines", "size_lines"]
+__all__ = ["absent_lines", "frontier_caption", "size_lines"]
 
 
 def size_lines(report: ArmsReport) -> list[str]:
@@ -31,21 +30,6 @@ def _size(arm: SummaryRow) -> str:
     return f"{questions} questions, {episodes} episodes, a different number for each question"
 
 
-def difference_lines(differences: Mapping[str, PairedRow], measures: Sequence[str]) -> list[str]:
-    """Writes one line per pair of arms: "grpo - sft: pass@1 +0.041 [+0.020, +0.062]; ...".
-
-    Args:
-        differences: of a report.
-        measures: keys; those that a pair lacks are left out.
-    """
-    lines = []
-    for name, pair in differences.items():
-        found = pair["differences"]
-        parts = [f"{measure_of(key).label} {signed(found[key])}" for key in measures if key in found]
-        lines.append(f"{name}: " + "; ".join(parts))
-    return lines
-
-
 def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
     """Names the measures that no arm has, then those that single arms lack."""
     absent = {name: set(arm["absent"]) for name, arm in arms.items()}
@@ -58,3 +42,11 @@ def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
 
 def _labels(keys: set[str]) -> str:
     return ", ".join(sorted(measure_of(key).label for key in keys))
+
+
+def frontier_caption(num_questions: int) -> str:
+    """Says in two lines what the marks of a frontier figure are; see `frontier_svg` and `draw_frontier`."""
+    return (
+        f"Curve: the best possible trade, exact for these {num_questions} questions. Filled: what a policy did.\n"
+        "Open: planned = a perfect reader replays the policy's choices. Crosses: exact values of fixed policies."
+    )

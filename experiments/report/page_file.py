@@ -10,7 +10,7 @@ from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import writing
 from ..runs.run_folder import write_whole
 
-__all__ = ["PAGE_MARK", "check_page_file", "write_page_file"]
+__all__ = ["PAGE_MARK", "check_page_file", "default_page_file", "write_page_file"]
 
 PAGE_MARK = '<meta name="generator" content="berrypick report">'
 """Is in the head of every page. A file without it was written by something else."""
@@ -38,6 +38,25 @@ def check_page_file(file: Path, inputs: Sequence[Path]) -> None:
             )
     if file.exists() and not _is_page(file):
         raise BerrypickError(f"--html {file}: this is no page of berrypick and is not overwritten; choose another file")
+
+
+def default_page_file(inputs: Sequence[Path]) -> tuple[Path | None, str]:
+    """Chooses where a page is written if nobody says: beside the first input.
+
+    Returns:
+        `report.html` in a run folder, or `FILE.report.html` beside a file of another system. (None, why) if the folder
+        is not writable or another program's file has that name.
+    """
+    first = inputs[0]
+    folder = first if first.is_dir() else first.parent
+    ours = first.is_dir() or (first.name.startswith("rollouts.jsonl") and (folder / "config.json").is_file())
+    page = folder / "report.html" if ours else folder / f"{first.name}.report.html"
+    # root may write anywhere; a folder that its owner made read-only stays as it is
+    if not (os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222):
+        return None, f"{folder} is not writable; choose a place with --html FILE"
+    if os.path.lexists(page) and not _is_page(page):
+        return None, f"{page} is no page of berrypick; choose a place with --html FILE"
+    return page, ""
 
 
 def write_page_file(file: Path, page: str) -> None:

@@ -1,99 +1,192 @@
-"""The frontier picture as SVG text, without a plotting library: the exact frontier, and arms with their intervals."""
+"""Figures as SVG text, without a plotting library: the frontier with its policies, and measures over training steps.
+
+Ink is `currentColor`, so that a page in dark colours draws light lines. Names are written next to what they name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from ...retrieval_index.plain_text import safe_text
 from ..measures.measures import measure_of
-from ..measures.rows import EstimateRow, FrontierRow
+from ..measures.rows import EstimateRow, FrontierRow, ReferenceRows
+from .label_layout import Box, place_labels, text_width
+from .palette import arm_colours
+from .svg_plot import Plot, span_of
 
-__all__ = ["frontier_svg"]
+__all__ = ["Points", "Series", "curve_svg", "frontier_svg"]
 
-_WIDTH, _HEIGHT = 640, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 150, 20, 45
-_COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#7d3c98", "#117a65", "#555555", "#d35400")
+Points = Mapping[str, tuple[EstimateRow, EstimateRow]]
+"""Name of an arm -> (pass@1, pass@k)."""
+
+Series = Mapping[str, Sequence[tuple[float, EstimateRow]]]
+"""Name of an arm -> (training step, estimate) in order of the steps."""
 
 
-def frontier_svg(points: Mapping[str, tuple[EstimateRow, EstimateRow]], frontier: FrontierRow) -> str:
-    """Draws the frontier and a cross for each arm.
+def frontier_svg(
+    points: Points,
+    frontier: FrontierRow,
+    *,
+    planned: Points | None = None,
+    references: ReferenceRows | None = None,
+    width: int = 640,
+) -> str:
+    """Draws the exact frontier and, for each arm, a disc with its intervals.
 
     Args:
-        points: name of an arm -> (planned pass@1, planned pass@k).
+        points: what each arm did: its actual pass@1 and pass@k.
         frontier: the exact frontier of the same questions.
+        planned: what a perfect reader makes of the arm's choices; an open mark, joined to the arm by a thin line. Left
+            out where it would touch the arm's disc.
+        references: exact values of reference policies; small crosses.
+        width: of the picture in pixels.
     """
-    curve, across, up = frontier["points"], measure_of("pass@1_plan"), measure_of(f"pass@{frontier['k']}_plan")
-    xs = [x for x, _ in curve] + [end for x, _ in points.values() for end in _ends(x)]
-    ys = [y for _, y in curve] + [end for _, y in points.values() for end in _ends(y)]
-    scale = _Scale(_range(xs), _range(ys))
-    path = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in curve)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'font-family="sans-serif" font-size="12"><title>{across.label} against {up.label}</title>',
-        *_axes(scale, across.label, up.label),
-        f'<polyline points="{path}" fill="none" stroke="black" stroke-width="1.6"/>',
-        f'<text x="{_WIDTH - _RIGHT + 12}" y="{_TOP + 12}">— exact frontier</text>',
-    ]
-    for at, (arm, (x, y)) in enumerate(points.items()):
-        parts += _arm(scale, arm, x, y, _COLOURS[at % len(_COLOURS)], _TOP + 32 + 18 * at)
-    return "\n".join([*parts, "</svg>"])
+    k, planned = frontier["k"], planned or {}
+    across, up = measure_of("pass@1").label, measure_of(f"pass@{k}").label
+    crosses = _crosses(references or {}, k)
+    plot = _frontier_plot(points, planned, frontier, crosses, width)
+    path = " ".join(f"{plot.x(x):.1f},{plot.y(y):.1f}" for x, y in sorted(frontier["points"]))
+    parts = [plot.open(f"{across} against {up}"), *plot.axes(across, up)]
+    parts.append(f'<polyline points="{path}" fill="none" stroke="currentColor" stroke-width="1.6"/>')
+    labels: list[tuple[str, tuple[float, float]]] = []
+    for name, at in crosses.items():
+        x, y = plot.at(*at)
+        parts.append(
+            f'<path d="M{x - 3.5:.1f} {y - 3.5:.1f}l7 7m0 -7l-7 7" stroke="currentColor" fill="none" opacity=".7"/>'
+        )
+        labels.append((name, (x, y)))
+    obstacles = [plot.around(plot.at(*point), 3) for point in frontier["points"]]
+    obstacles += [plot.around(anchor, 5) for _, anchor in labels]
+    lines: list[Box] = []
+    for name, colour in arm_colours(points).items():
+        parts += _arm(plot, name, points[name], planned.get(name), colour)
+        one, many = points[name]
+        obstacles.append(plot.around(plot.at(one["value"], many["value"]), 6))
+        lines += _intervals(plot, one, many)
+        if name in planned:
+            obstacles.append(plot.around(plot.at(*(row["value"] for row in planned[name])), 5))
+        inside = plot.holds(one["value"], many["value"])
+        far = "" if inside else f" at {one['value']:.3f}, {many['value']:.3f}, outside"
+        labels.append((f"{name}{far}", plot.at(one["value"], many["value"])))
+    middle = sorted(frontier["points"])[len(frontier["points"]) // 2]
+    labels = [*labels[len(crosses) :], *labels[: len(crosses)], ("exact frontier", plot.at(*middle))]
+    return "\n".join([*parts, *_labels(plot, labels, obstacles, lines), "</svg>"])
 
 
-def _ends(row: EstimateRow) -> tuple[float, float, float]:
-    return row["value"], row["low"], row["high"]
+def curve_svg(series: Series, measure: str, *, width: int = 640) -> str:
+    """Draws a measure over training steps: a line for each arm, with the 95 % interval as a band.
+
+    Args:
+        series: the lines.
+        measure: key of the measure; its label names the vertical axis.
+        width: of the picture in pixels.
+    """
+    drawn = {name: points for name, points in series.items() if points}
+    steps = [step for points in drawn.values() for step, _ in points]
+    values = [end for points in drawn.values() for _, row in points for end in (row["low"], row["high"])]
+    plot = Plot(width, span_of(steps or [0, 1]), span_of(values or [0, 1]), steps=True)
+    parts = [plot.open(f"{measure_of(measure).label} over training steps")]
+    parts += plot.axes("training step", measure_of(measure).label)
+    labels = []
+    for name, colour in arm_colours(drawn).items():
+        points = drawn[name]
+        line = " ".join(f"{plot.x(step):.1f},{plot.y(row['value']):.1f}" for step, row in points)
+        band = [(step, row["high"]) for step, row in points] + [(step, row["low"]) for step, row in reversed(points)]
+        outline = " ".join(f"{plot.x(step):.1f},{plot.y(value):.1f}" for step, value in band)
+        parts.append(f'<polygon points="{outline}" fill="{colour}" opacity=".18"/>')
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [plot.disc(step, row["value"], colour, 3) for step, row in points]
+        last, row = points[-1]
+        labels.append((name, plot.at(last, row["value"])))
+    obstacles = [plot.around(plot.at(step, row["value"]), 4) for points in drawn.values() for step, row in points]
+    return "\n".join([*parts, *_labels(plot, labels, obstacles), "</svg>"])
 
 
-def _range(values: list[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    pad = 0.06 * (high - low) or 0.05
-    return max(0.0, low - pad), min(1.0, high + pad)
+def _crosses(references: ReferenceRows, k: int) -> dict[str, tuple[float, float]]:
+    return {
+        name: (row["pass@1"], row[f"pass@{k}"])
+        for name, row in references.items()
+        if "pass@1" in row and f"pass@{k}" in row and not name.startswith("frontier")
+    }
 
 
-class _Scale:
-    """Values to pixels."""
+def _frontier_plot(
+    points: Points, planned: Points, frontier: FrontierRow, crosses: Mapping[str, tuple[float, float]], width: int
+) -> Plot:
+    """The scales: around the frontier and the arms near it. Arms far below would squeeze all others into a corner."""
+    exact = [*frontier["points"], *crosses.values()]
+    arms = {name: (one["value"], many["value"]) for name, (one, many) in points.items()}
+    floor = [min(axis) - 1.5 * max(max(axis) - min(axis), 0.1) for axis in zip(*exact)]
+    near = [name for name, arm in arms.items() if all(value >= low for value, low in zip(arm, floor))] or [*arms]
+    drawn = [pair for name in near for pair in (points[name], planned.get(name)) if pair is not None]
+    ends = [(one[end], many[end]) for one, many in drawn for end in ("low", "value", "high")]
+    xs, ys = zip(*exact, *ends)
+    return Plot(width, span_of(xs, least=0.0, most=1.0), span_of(ys, least=0.0, most=1.0))
 
-    def __init__(self, xs: tuple[float, float], ys: tuple[float, float]) -> None:
-        self.xs, self.ys = xs, ys
 
-    def x(self, value: float) -> float:
-        return _LEFT + (value - self.xs[0]) / (self.xs[1] - self.xs[0]) * (_WIDTH - _LEFT - _RIGHT)
+def _arm(
+    plot: Plot,
+    name: str,
+    actual: tuple[EstimateRow, EstimateRow],
+    planned: tuple[EstimateRow, EstimateRow] | None,
+    colour: str,
+) -> list[str]:
+    one, many = actual
+    parts = []
+    if planned is not None:
+        (x1, y1), (x2, y2) = plot.at(one["value"], many["value"]), plot.at(*(row["value"] for row in planned))
+        inside = plot.holds(*(row["value"] for row in planned))
+        if inside and (x1 - x2) ** 2 + (y1 - y2) ** 2 > 9**2:
+            parts.append(
+                f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" opacity=".45"/>'
+                f'<circle cx="{x2:.1f}" cy="{y2:.1f}" r="4" fill="none" stroke="{colour}" opacity=".7">'
+                f"<title>{escape(safe_text(name))}, planned</title></circle>"
+            )
+    if plot.holds(one["value"], many["value"]):
+        parts += [
+            plot.line((one["low"], many["value"]), (one["high"], many["value"]), colour),
+            plot.line((one["value"], many["low"]), (one["value"], many["high"]), colour),
+        ]
+    return [*parts, plot.disc(one["value"], many["value"], colour, 5, safe_text(name))]
 
-    def y(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - (value - self.ys[0]) / (self.ys[1] - self.ys[0]) * (_HEIGHT - _TOP - _BOTTOM)
+
+def _intervals(plot: Plot, one: EstimateRow, many: EstimateRow) -> list[Box]:
+    """Where the intervals of an arm are drawn."""
+    x, y = plot.at(one["value"], many["value"])
+    wide = Box(plot.x(one["low"]), y - 1, plot.x(one["high"]), y + 1)
+    return [wide, Box(x - 1, plot.y(many["high"]), x + 1, plot.y(many["low"]))]
 
 
-def _axes(scale: _Scale, across: str, up: str) -> list[str]:
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    parts = [
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{right - _LEFT}" height="{bottom - _TOP}" fill="none" stroke="#999"/>'
-    ]
-    for at in range(5):
-        x = scale.xs[0] + at / 4 * (scale.xs[1] - scale.xs[0])
-        y = scale.ys[0] + at / 4 * (scale.ys[1] - scale.ys[0])
-        parts.append(f'<text x="{scale.x(x):.1f}" y="{bottom + 16}" text-anchor="middle">{x:.2f}</text>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{scale.y(y) + 4:.1f}" text-anchor="end">{y:.2f}</text>')
-    middle = (_TOP + bottom) / 2
-    parts.append(f'<text x="{(_LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">{across}</text>')
-    parts.append(f'<text x="16" y="{middle}" text-anchor="middle" transform="rotate(-90 16 {middle})">{up}</text>')
+def _labels(
+    plot: Plot,
+    labels: Sequence[tuple[str, tuple[float, float]]],
+    obstacles: Sequence[Box],
+    lines: Sequence[Box] = (),
+) -> list[str]:
+    """Writes each name next to its point, with a thin line to the point if it is far."""
+    room = int((plot.inner.right - plot.inner.left) / text_width("x", plot.font)) - 2
+    texts = [_short(safe_text(name), min(48, room)) for name, _ in labels]
+    sizes = [(text_width(text, plot.font) + 2, plot.font + 3.0) for text in texts]
+    boxes = place_labels([anchor for _, anchor in labels], sizes, bounds=plot.inner, obstacles=obstacles, lines=lines)
+    parts = []
+    for text, (_, (x, y)), box in zip(texts, labels, boxes):
+        near_x, near_y = min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
+        if (near_x - x) ** 2 + (near_y - y) ** 2 > 20**2:
+            parts.append(
+                f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{near_x:.1f}" y2="{near_y:.1f}" stroke="currentColor" '
+                'stroke-width=".6" opacity=".5"/>'
+            )
+        anchor = "start" if near_x >= x else "end"
+        at = box.left if anchor == "start" else box.right
+        if box.left < x < box.right:
+            anchor, at = "middle", (box.left + box.right) / 2
+        parts.append(
+            f'<text class="name" x="{at:.1f}" y="{box.bottom - 3.5:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
     return parts
 
 
-def _arm(scale: _Scale, arm: str, one: EstimateRow, many: EstimateRow, colour: str, legend_y: int) -> list[str]:
-    x, y = scale.x(one["value"]), scale.y(many["value"])
-    lines = (
-        (scale.x(one["low"]), y, scale.x(one["high"]), y),
-        (x, scale.y(many["low"]), x, scale.y(many["high"])),
-    )
-    crosses = [
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" opacity=".6"/>'
-        for x1, y1, x2, y2 in lines
-    ]
-    name = escape(safe_text(arm))
-    legend = f'<circle cx="{_WIDTH - _RIGHT + 18}" cy="{legend_y - 4}" r="4" fill="{colour}"/>'
-    return [
-        *crosses,
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"><title>{name}</title></circle>',
-        legend,
-        f'<text x="{_WIDTH - _RIGHT + 28}" y="{legend_y}">{name}</text>',
-    ]
+def _short(text: str, most: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"

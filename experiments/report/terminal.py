@@ -13,75 +13,46 @@ from rich.text import Text
 from ...retrieval_index.plain_text import safe_text
 from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
+from .closing import WIDTH, Closing, print_closing, report_console
+from .columns import blocks, column_notes, is_world
 from .format import estimate_parts, number
-from .notes import absent_lines, difference_lines, size_lines
+from .notes import absent_lines, size_lines
+from .palette import arm_colours
+from .takeaway import takeaway, verdicts
+from .verdict_table import print_verdicts
 
-__all__ = ["final_screen", "print_report", "report_console"]
-
-WIDTH = 100
-"""Columns of the output if it is no terminal, and the most that are used of a wider terminal."""
-
-_WORLD_BLOCKS = {
-    "Accuracy": ("pass@1", "pass@1_plan", "give_up_loss", "execution_loss", "pass@8", "frontier_distance"),
-    "Breadth": (
-        "breadth",
-        "evidence_recall",
-        "distinct_passages",
-        "unique_query_ratio",
-        "new_kind_after_miss",
-        "executed_right",
-    ),
-    "Entropy (nats)": (
-        "query_token_entropy",
-        "query_sequence_entropy",
-        "semantic_query_entropy",
-        "kind_entropy",
-        "path_entropy",
-        "policy_tokens",
-    ),
-}
-_TEXT_BLOCKS = {
-    "Accuracy": ("em", "f1", "pass@2", "pass@4", "pass@8", "finished"),
-    "Breadth": (
-        "breadth",
-        "evidence_recall",
-        "distinct_passages",
-        "unique_query_ratio",
-        "searches",
-        "valid_actions",
-    ),
-    "Entropy (nats)": (
-        "query_token_entropy",
-        "query_sequence_entropy",
-        "semantic_query_entropy",
-        "path_entropy",
-        "policy_tokens",
-    ),
-}
+__all__ = ["final_screen", "print_report"]
 
 
-def print_report(paths: Sequence[Path], report: ArmsReport) -> None:
-    """Prints the report on these run folders and rollouts files to standard output."""
-    first = "pass@1" if _is_world(report) else "em"
-    notes = difference_lines(report["differences"], (first, "pass@8", "breadth", "query_token_entropy"))
-    notes += absent_lines(report["arms"])
-    if "no_frontier" in report and _is_world(report):
+def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | None = None) -> None:
+    """Prints the report on these run folders and rollouts files to standard output.
+
+    Args:
+        paths: for the title.
+        report: see `experiments/measures/rows.py`.
+        closing: the last lines.
+    """
+    notes = absent_lines(report["arms"])
+    if "no_frontier" in report and is_world(report):
         notes.append(report["no_frontier"])
     if "lines_left_out" in report:
         notes.append(f"bad lines left out: {report['lines_left_out']}")
-    final_screen(report_console(), "berrypick report: " + ", ".join(map(str, paths)), report, notes)
+    console = report_console()
+    final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report, notes)
+    if closing is not None:
+        print_closing(console, closing)
 
 
 def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequence[str] = ()) -> None:
-    """Prints one table for each block of measures, with the exact reference rows below the arms.
+    """Prints one table for each block of measures, the paired differences, and last the takeaway in one sentence.
 
-    A block that is wider than the console becomes several tables.
+    The exact reference rows are below the arms. A block that is wider than the console becomes several tables.
 
     Args:
         console: prints to its output.
         title: the first line, what was run.
         report: see `experiments/measures/rows.py`.
-        notes: lines below the tables.
+        notes: lines between the tables and the differences.
     """
     width = min(console.width, WIDTH)
     console.print(Text(safe_text(title), style="bold"), width=width)
@@ -90,23 +61,16 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
     foot = [Text(safe_text(last)), interval] if above else [Text(f"{last}; ").append_text(interval)]
     for line in [*(Text(safe_text(line)) for line in above), *foot]:
         console.print(line, width=width)
-    for heading, keys in (_WORLD_BLOCKS if _is_world(report) else _TEXT_BLOCKS).items():
-        for table in _block(heading, keys, report["arms"], report.get("references", {}), width):
+    for heading, keys in blocks(report).items():
+        for part, table in _block(heading, keys, report["arms"], report.get("references", {}), width):
+            console.print()
             console.print(table, width=width)
-    if "references" in report:
-        console.print(Text("rows without ±: exact values for the same questions", style="dim"), width=width)
+            console.print(Text(column_notes(part), style="dim"), width=width)
+    exact = "rows without ±: exact values for the same questions; " if "references" in report else ""
+    console.print(Text(f"{exact}any measure: berrypick explain MEASURE", style="dim"), width=width)
     for note in notes:
         console.print(Text(safe_text(note)), width=width)
-
-
-def _is_world(report: ArmsReport) -> bool:
-    return any("pass@1_plan" in arm["measures"] for arm in report["arms"].values())
-
-
-def report_console() -> Console:
-    """Standard output: as wide as the terminal, or `WIDTH` in a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    print_verdicts(console, verdicts(report), takeaway(report), width)
 
 
 _ESTIMATE = 12
@@ -132,17 +96,17 @@ def _widths(keys: Sequence[str], width: int) -> list[int]:
 
 def _block(
     heading: str, keys: Sequence[str], arms: Mapping[str, SummaryRow], references: ReferenceRows, width: int
-) -> list[Table]:
-    """The block as tables that fit, each with about the same number of columns."""
+) -> list[tuple[Sequence[str], Table]]:
+    """The block as tables that fit, each with the keys of its columns; all have about the same number of columns."""
     shown = [key for key in keys if any(key in arm["measures"] for arm in arms.values())]
     names = max(len(safe_text(name)) for name in (heading, *arms, *references))
     names = min(max(names, 14), width // 3)
     for size in range(len(shown), 0, -1):
         parts = [shown[at : at + size] for at in range(0, len(shown), size)]
-        if size == 1 or all(sum(map(_column_width, part)) <= width - names - 2 for part in parts):
+        if size == 1 or all(sum(map(_column_width, part)) <= width - names for part in parts):
             size = -(-len(shown) // len(parts))
             parts = [shown[at : at + size] for at in range(0, len(shown), size)]
-            return [_table(heading, part, arms, references, names, width) for part in parts]
+            return [(part, _table(heading, part, arms, references, names, width)) for part in parts]
     return []
 
 
@@ -154,12 +118,15 @@ def _table(
     names: int,
     width: int,
 ) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width, show_edge=False)
     table.add_column(heading, style="bold", no_wrap=True, width=names)
-    for key, column in zip(keys, _widths(keys, width - names - 2), strict=True):
+    for key, column in zip(keys, _widths(keys, width - names), strict=True):
         table.add_column(_head(key), justify="right", no_wrap=True, width=column)
+    colours = arm_colours(arms)
     for name, arm in arms.items():
-        table.add_row(safe_text(name), *[_cell(arm["measures"].get(key)) for key in keys])
+        table.add_row(
+            Text(safe_text(name), style=f"bold {colours[name]}"), *[_cell(arm["measures"].get(key)) for key in keys]
+        )
     rows = [(name, row) for name, row in references.items() if any(key in row for key in keys)]
     if rows:
         table.add_section()

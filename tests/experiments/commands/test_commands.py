@@ -121,7 +121,7 @@ def test_a_group_of_commands_lists_each_in_80_columns(group: list[str], capsys: 
     assert all(f"\n  {name} " in text for name in names), names
 
 
-@pytest.mark.parametrize("name", ["demo", "list", "train", "sweep", "eval", "report", "play", "classifier"])
+@pytest.mark.parametrize("name", ["demo", "list", "train", "sweep", "eval", "report", "explain", "play", "classifier"])
 def test_the_help_of_a_command_fits_80_columns(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,7 +227,7 @@ def test_a_stopped_evaluation_says_how_it_goes_on_and_does(
 
 def test_a_folder_in_which_nothing_was_done_takes_another_configuration(tmp_path: Path) -> None:
     assert evaluate(tmp_path / "run") == 0
-    for name in ("rollouts.jsonl", "report.json"):
+    for name in ("rollouts.jsonl", "report.json", "report.html"):
         (tmp_path / "run" / name).unlink()
     assert evaluate(tmp_path / "run", "--seed", "5") == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["seed"] == 5

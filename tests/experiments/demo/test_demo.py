@@ -40,7 +40,7 @@ def test_the_demo_leaves_every_file_of_a_run(demo: Path) -> None:
     wanted = {"config.json", "environment.json", "report.json", "sft/metrics.jsonl", "sft/timings.jsonl"}
     wanted |= {f"{objective}/metrics.jsonl" for objective in ARMS.values()}
     wanted |= {f"eval/{arm}/rollouts.jsonl" for arm in ("untrained", "sft", "grpo", "dr_grpo", "darling")}
-    wanted |= {"figures/frontier.svg", "figures/frontier.png"}
+    wanted |= {"figures/frontier.svg", "figures/frontier.png", "report.html"}
     assert wanted <= names
     assert not [name for name in names if "partial" in name]
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from berrypick.experiments.measures.measures import FAMILIES, MEASURES, measure_of
-from berrypick.experiments.report import terminal
+from berrypick.experiments.report import columns
 from berrypick.experiments.report.documentation import measures_page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,7 +46,7 @@ def test_every_measure_of_a_committed_report_is_in_the_registry() -> None:
 
 
 def test_heads_of_columns_are_as_narrow_as_an_estimate_or_little_wider() -> None:
-    blocks = [*terminal._WORLD_BLOCKS.values(), *terminal._TEXT_BLOCKS.values()]
+    blocks = [*columns.WORLD_BLOCKS.values(), *columns.TEXT_BLOCKS.values()]
     for key in (key for block in blocks for key in block):
         measure = measure_of(key)
         assert measure.meaning and len(measure.short or measure.label) <= 14, key

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -47,7 +51,7 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.seen.append(tag)
         self.attributes += attrs
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -59,6 +63,10 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+
+
+def sha256(text):
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def parsed(page):
@@ -76,12 +84,20 @@ def arms():
     }
 
 
-def test_the_page_nests_loads_nothing_and_runs_nothing(arms):
+def test_the_page_nests_loads_nothing_and_runs_one_script_that_is_its_own(arms):
     page = html_page(arms, {**measure_arms(arms), "frontier": FRONT})
     tags = parsed(page)
-    assert not {"script", "img", "link", "iframe", "i"} & set(tags.seen)
-    assert not [name for name, _ in tags.attributes if name.startswith("on") or name in ("src", "href")]
-    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in tags.attributes
+    assert not {"img", "link", "iframe", "object", "base", "i"} & set(tags.seen)
+    assert not [name for name, _ in tags.attributes if name.startswith("on") or name in ("src", "href", "style")]
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL)
+    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="episodes"', ""]
+    styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert len(styles) == 1
+    (policy,) = [value for name, value in tags.attributes if name == "content" and "default-src" in value]
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{sha256(styles[0])}'; script-src 'sha256-{sha256(scripts[1][1])}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def test_hostile_text_is_shown_as_what_it_is(arms):
@@ -89,9 +105,11 @@ def test_hostile_text_is_shown_as_what_it_is(arms):
     assert "\x1b" not in page
     assert "\u202e" not in page
     shown = "".join(parsed(page).texts)
-    assert "<script>alert(1)</script>" in shown
-    assert "\\u001b[31m \\u202egnihton & <b>" in shown
     assert "second <i>" in shown
+    (data,) = re.findall(r'id="episodes">(.*?)</script>', page, re.DOTALL)
+    assert not set(data) & set("<>&\u2028\u2029") and data.isascii()
+    texts = json.loads(data)["texts"]
+    assert HOSTILE.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e") in texts
 
 
 def test_every_measure_difference_and_episode_stands_on_the_page(arms):
@@ -102,10 +120,14 @@ def test_every_measure_difference_and_episode_stands_on_the_page(arms):
         assert all(measure_of(key).meaning in shown for key in summary["measures"])
         for key, why in summary["absent"].items():
             assert measure_of(key).label in shown.split(f"Not measured ({why}): ")[1].split(".")[0].split(", ")
-    assert shown.count("sample 0:") == 4
-    assert "answer: wrong" in shown
-    assert "2 of 2 right" in shown
-    assert "0 of 2 right" in shown
+    data = json.loads(re.findall(r'id="episodes">(.*?)</script>', html_page(arms, report), re.DOTALL)[0])
+    assert [name for name, _ in data["arms"]] == list(arms)
+    played = [(data["questions"][q][0], arm, sample, right) for q, arm, sample, right, *_ in data["episodes"]]
+    assert played == [
+        ("q1", 0, 0, 1), ("q1", 0, 1, 1), ("q1", 1, 0, 1), ("q1", 1, 1, 1),
+        ("q2", 0, 0, 0), ("q2", 0, 1, 0), ("q2", 1, 0, 1), ("q2", 1, 1, 1),
+    ]  # fmt: skip
+    assert "wrong" in data["texts"]
 
 
 def test_the_picture_puts_better_policies_further_up_and_right():

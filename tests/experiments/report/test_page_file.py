@@ -55,3 +55,48 @@ def test_an_earlier_page_is_replaced_and_a_page_of_others_is_kept(
     assert main(["report", str(run), "--html", str(theirs)]) == 2
     assert "no page of berrypick" in capsys.readouterr().err
     assert theirs.read_text() == "<!doctype html><title>thesis</title>"
+
+
+def test_a_report_writes_its_page_beside_the_rollouts_and_says_where(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (run / "report.html").is_file()  # eval wrote it
+    (run / "report.html").unlink()
+    assert main(["report", str(run), "--no-html"]) == 0
+    assert "page:" not in capsys.readouterr().out and not (run / "report.html").exists()
+    assert main(["report", str(run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"page:     {run / 'report.html'}" in lines and f"rollouts: {run / 'rollouts.jsonl'}" in lines
+    assert (run / "report.html").is_file()
+    foreign = tmp_path / "theirs.jsonl"
+    foreign.write_bytes((run / "rollouts.jsonl").read_bytes())
+    assert main(["report", str(foreign), "--json"]) == 0
+    assert not (tmp_path / "theirs.jsonl.report.html").exists()
+    assert main(["report", str(foreign)]) == 0
+    assert (tmp_path / "theirs.jsonl.report.html").is_file()
+
+
+def test_no_page_is_written_where_it_would_be_in_the_way_and_the_screen_says_why(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    (shut / "theirs.jsonl").write_bytes((run / "rollouts.jsonl").read_bytes())
+    shut.chmod(0o555)
+    try:
+        assert main(["report", str(shut / "theirs.jsonl")]) == 0
+        assert "not writable; choose a place with --html FILE" in capsys.readouterr().out
+    finally:
+        shut.chmod(0o755)
+    assert [file.name for file in shut.iterdir()] == ["theirs.jsonl"]
+    (run / "report.html").write_text("a thesis")
+    assert main(["report", str(run)]) == 0
+    assert "is no page of berrypick" in capsys.readouterr().out
+    assert (run / "report.html").read_text() == "a thesis"
+    assert main(["report", str(run), "--html", str(tmp_path / "x.html"), "--no-html"]) == 2
+
+
+def test_eval_without_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["eval", *WORLD, "--policy", "random_order", "--samples", "2", "--out", str(tmp_path / "e"), "--no-html"]
+    assert main(words) == 0
+    assert not (tmp_path / "e" / "report.html").exists()

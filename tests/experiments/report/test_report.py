@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
+from berrypick.experiments.report.columns import blocks, column_notes
 from berrypick.experiments.report.terminal import final_screen
 from rich.console import Console
 
@@ -113,3 +116,65 @@ def test_no_row_is_wider_than_the_terminal_and_none_is_cut(
     assert "…" not in text
     for label in ("pass@1", "to frontier", "evid. recall", "right search", "semantic", "another policy"):
         assert label in text
+
+
+def test_the_screen_ends_with_the_takeaway_the_places_and_the_next_command(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(tmp_path / "other", policy="best_order")
+    assert "95 % interval" in capsys.readouterr().out
+    assert main(["report", str(run), str(tmp_path / "other")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    places = [line.split(":")[0] for line in lines[-4:]]
+    assert places == ["page", "rollouts", "rollouts", "next"]
+    said = " ".join(" ".join(lines[:-4]).split("\n")).split("several tries")[-1]
+    assert "other" in said and "run" in said and said.rstrip().endswith(".")
+
+
+@pytest.mark.parametrize("variable", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_pipe_gets_no_colour_codes_and_no_cut_columns(
+    variable: dict[str, str], run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["report", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "…" not in out
+    assert "to frontier" in out and "berrypick explain MEASURE" in out
+
+
+def test_no_color_on_a_terminal_leaves_no_colours(run: Path) -> None:
+    report = json.loads((run / "report.json").read_text())
+    codes = {}
+    for name, environment in (("coloured", {}), ("plain", {"NO_COLOR": "1"})):
+        console = Console(
+            width=100, record=True, force_terminal=True, color_system="truecolor", _environ=environment, file=StringIO()
+        )
+        final_screen(console, "title", report)
+        codes[name] = console.file.getvalue()
+    colour = re.compile(r"\x1b\[1;[39]\d")  # rich keeps the codes of the first console that used a style
+    assert colour.search(codes["coloured"]) and not colour.search(codes["plain"])
+
+
+def test_each_table_is_explained_in_one_line_of_100_columns(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads((run / "report.json").read_text())
+    for keys in blocks(report).values():
+        assert 0 < len(column_notes(keys)) <= 100
+    for arm in report["arms"].values():
+        arm["measures"] = {key: row for key, row in arm["measures"].items() if "plan" not in key}
+    for keys in blocks(report).values():
+        assert 0 < len(column_notes(keys)) <= 100
+
+
+def test_names_and_paths_with_escapes_are_shown_as_text(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "a\x1b[31m\u202ered [bold]b"
+    odd.mkdir()
+    (odd / "rollouts.jsonl").write_bytes((run / "rollouts.jsonl").read_bytes())
+    assert main(["report", str(run), str(odd)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\u202e" not in out
+    assert "a\\u001b[31m\\u202ered [bold]b/report.html" not in out  # the page is beside the first path
+    assert "\\u001b[31m\\u202ered [bold]b/rollouts.jsonl" in out

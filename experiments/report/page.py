@@ -1,0 +1,79 @@
+"""Writes a report's page to its place, and says at the end of the screen where everything is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...envs.record import EpisodeRecord
+from ...retrieval_index.errors import BerrypickError
+from ..measures.rows import ArmsReport
+from .closing import Closing
+from .html import html_page
+from .page_file import default_page_file, write_page_file
+
+__all__ = ["report_closing", "write_page"]
+
+
+def write_page(
+    inputs: Sequence[Path],
+    arms: Mapping[str, Sequence[EpisodeRecord]],
+    report: ArmsReport,
+    file: Path | None = None,
+) -> tuple[Path | None, str]:
+    """Writes the page of a report.
+
+    Args:
+        inputs: the run folders and rollouts files.
+        arms: their rollouts by arm.
+        report: their measures.
+        file: chosen by the user; by default see `default_page_file`.
+
+    Returns:
+        The page and "", or None and why there is none. A place that the user chose raises instead.
+
+    Raises:
+        BerrypickError: the chosen file cannot be written.
+    """
+    if file is not None:
+        write_page_file(file, html_page(arms, report))
+        return file, ""
+    target, why = default_page_file(inputs)
+    if target is None:
+        return None, why
+    try:
+        write_page_file(target, html_page(arms, report))
+    except BerrypickError as error:
+        return None, str(error)
+    return target, ""
+
+
+def report_closing(inputs: Sequence[Path], page: Path | None, why: str = "") -> Closing:
+    """Says where the page, the figures and the rollouts of some run folders and files are, and what to run next.
+
+    Args:
+        inputs: the run folders and rollouts files.
+        page: the page that was written.
+        why: the reason if no page was written; "" if none was wanted.
+    """
+    files: list[tuple[str, object]] = []
+    if page is not None:
+        files.append(("page", page))
+    elif why:
+        files.append(("no page", why))
+    for path in inputs:
+        figures = sorted((path / "figures").glob("*.png"))
+        files += [("figure", figure) for figure in figures[:3]]
+        files.append(("rollouts", _rollouts(path)))
+    paths = " ".join(shlex.quote(str(path)) for path in inputs)
+    compare = f"berrypick report {paths} OTHER" if len(inputs) == 1 else f"berrypick report {paths} --json"
+    what = "compares it with another run" if len(inputs) == 1 else "the same numbers for a program"
+    return Closing(files, [f"{compare}    ({what})"])
+
+
+def _rollouts(path: Path) -> Path:
+    if path.is_file():
+        return path
+    direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
+    return direct[0] if direct else path / "eval" / "*" / "rollouts.jsonl"
