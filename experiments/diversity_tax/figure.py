@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from ..grid.condition import Condition
+from ..grid.figures import PICKED
 from ..grid.tables import middle_strength
 from ..report.figure_files import can_draw, save_figure
 from ..report.format import Report
+from ..report.palette import arm_colours
 from .taxes import ARM
 
 __all__ = ["write_findings_figure"]
 
 _PANELS = ("priced/diverse", "steep/diverse", "priced-cue/diverse")
 _LADDER = "pass_mix"
-_ARMS = {"dr_grpo": ("Dr. GRPO (control)", "#000000"), ARM: ("DARLING", "#0072B2"), _LADDER: ("mixture", "#D55E00")}
+_COLOURS = arm_colours(PICKED)
+_ARMS = {
+    name: (label, _COLOURS[name])
+    for name, label in (("dr_grpo", "Dr. GRPO (control)"), (ARM, "DARLING"), (_LADDER, "mixture"))
+}
 _GREY, _TEXT = "#777777", "#222222"
 _GAP = 0.085
 """Least distance of two labels, as a share of the panel's height."""

@@ -8,12 +8,14 @@ from typing import Any
 
 from ..report.figure_files import can_draw, save_figure
 from ..report.format import Report
+from ..report.palette import arm_colours
 from .condition import Condition
 from .tables import middle_strength
 
-__all__ = ["write_grid_figures"]
+__all__ = ["PICKED", "write_grid_figures"]
 
-_PICKED = ("grpo", "dr_grpo", "darling", "lexical", "batch", "pass_mix", "entropy", "pass_at_k", "rejection_sampling")
+PICKED = ("grpo", "dr_grpo", "darling", "pass_mix", "entropy", "pass_at_k", "batch")
+"""The arms that are drawn where there are more: as many as there are colours that everybody can tell apart."""
 
 
 def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Path]:
@@ -50,7 +52,7 @@ def write_grid_figures(report: Report, folder: Path, *, prefix: str) -> list[Pat
 def _shown(conditions: Report) -> list[str]:
     """The arms that are drawn: a selection if there are many, so that colours stay distinct."""
     arms = list(dict.fromkeys(arm for content in conditions.values() for arm in content["arms"]))
-    return [arm for arm in _PICKED if arm in arms] if len(arms) > len(_PICKED) else arms
+    return [arm for arm in PICKED if arm in arms] if len(arms) > len(PICKED) else arms
 
 
 def _without_suffix(conditions: Report) -> dict[str, Report]:
@@ -124,7 +126,7 @@ def _draw_panel(axis: Any, title: str, content: Report, measure: str, shown: Seq
     if measure.startswith("pass@") and content["frontier"]:
         points = content["frontier"]["points"]
         axis.plot([x for x, _ in points], [y for _, y in points], color="black", linewidth=1.2, label="exact frontier")
-    colours = {arm: f"C{at}" for at, arm in enumerate(shown)}
+    colours = arm_colours(shown)
     here = [arm for arm in shown if arm in content["arms"]]
     for arm in here:
         _draw_arm(axis, arm, content["arms"][arm], measure, colours[arm])

@@ -12,13 +12,14 @@ from ...retrieval_index.errors import MissingExtraError
 from ...retrieval_index.plain_text import safe_text
 from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, EstimateRow
+from .palette import OKABE_ITO
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["frontier_figure", "pass_at_k_figure", "searches_figure"]
 
-_COLOUR, _WRONG = "#2471a3", "#c0392b"
+_COLOUR, _WRONG = OKABE_ITO[:2]
 
 
 def pass_at_k_figure(report: ArmsReport, name: str) -> Figure:
