@@ -17,10 +17,13 @@ __all__ = [
     "SCHEMA_VERSION",
     "EpisodeRecord",
     "HitRecord",
+    "NewerSchemaError",
     "QuestionRecord",
     "RecordError",
+    "SampleIndices",
     "TokenRecord",
     "TurnRecord",
+    "parse_record",
     "read_records",
     "write_records",
 ]
@@ -30,6 +33,10 @@ SCHEMA_VERSION = 1
 
 class RecordError(BerrypickError):
     """A line of a rollouts file that cannot be read; the message names file and line."""
+
+
+class NewerSchemaError(RecordError):
+    """A line that a newer berrypick wrote; it is never skipped, because upgrading reads it."""
 
 
 class _Row(BaseModel):
@@ -110,6 +117,11 @@ class EpisodeRecord(_Row):
     observation_limit: str | None = None
     terminated: bool = True
     truncated: bool = False
+    unknown: list[str] | None = None
+
+    def knows(self, part: str) -> bool:
+        """Whether the log told this part of the episode: "queries", "passages" or "turns"."""
+        return part not in (self.unknown or ())
 
     @property
     def queries(self) -> list[str]:
@@ -151,22 +163,14 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
             or a duplicate episode: each rollout of a group needs its own sample index.
     """
     records: list[EpisodeRecord] = []
-    places: dict[tuple[str, int], int] = {}
+    seen = SampleIndices()
     try:
         for number, line in read_jsonl(path, skipped=skipped, cure=_CURE):
-            if _version(line) > SCHEMA_VERSION:
-                raise RecordError(
-                    f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it"
-                )
             try:
-                record = _record(path, number, line)
-                place = places.setdefault((record.group_id, record.sample_index), number)
-                if place != number:
-                    raise RecordError(
-                        f"{path}:{number}: sample {record.sample_index} of group {record.group_id} is a duplicate of "
-                        f"line {place}; give each rollout of a group its own sample_index, or leave those that "
-                        "follow out with berrypick report --skip-bad"
-                    )
+                record = parse_record(f"{path}:{number}", line)
+                seen.add(f"{path}:{number}", number, record)
+            except NewerSchemaError:
+                raise
             except RecordError as error:
                 if skipped is None:
                     raise
@@ -180,27 +184,56 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
     return records
 
 
+class SampleIndices:
+    """The episodes seen so far; each rollout of a group needs its own sample index."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, int], int] = {}
+
+    def add(self, where: str, number: int, record: EpisodeRecord) -> None:
+        """Notes an episode; raises `RecordError` if an earlier line has the same group and sample index."""
+        line = self._lines.setdefault((record.group_id, record.sample_index), number)
+        if line != number:
+            raise RecordError(
+                f"{where}: sample {record.sample_index} of group {record.group_id} is a duplicate of line {line}; give "
+                "each rollout of a group its own sample_index, or leave those that follow out with berrypick report "
+                "--skip-bad"
+            )
+
+
+def parse_record(where: str, line: dict[str, Any]) -> EpisodeRecord:
+    """Checks the JSON object of a line.
+
+    Args:
+        where: file and line, for messages.
+        line: the object.
+
+    Raises:
+        NewerSchemaError: the line was written by a newer berrypick.
+        RecordError: the line has another shape, or a number that is not finite.
+    """
+    if _version(line) > SCHEMA_VERSION:
+        raise NewerSchemaError(f"{where}: schema {line['schema_version']} is newer than this berrypick; upgrade it")
+    try:
+        record = EpisodeRecord.model_validate(line)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        place = ".".join(str(part) for part in reason["loc"])
+        raise RecordError(
+            f"{where}: {place}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
+            "with berrypick report --skip-bad"
+        ) from error
+    for name, values in _numbers(record):
+        if not all(map(math.isfinite, values)):
+            raise RecordError(f"{where}: {name} is not a finite number; {_CURE}")
+    return record
+
+
 def _version(line: dict[str, Any]) -> int:
     try:
         return int(line.get("schema_version", 0))
     except (ValueError, TypeError, OverflowError):
         return 0  # reading the line refuses it, with file and line number
-
-
-def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
-    try:
-        record = EpisodeRecord.model_validate(line)
-    except ValidationError as error:
-        reason = error.errors()[0]
-        where = ".".join(str(part) for part in reason["loc"])
-        raise RecordError(
-            f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
-            "with berrypick report --skip-bad"
-        ) from error
-    for name, values in _numbers(record):
-        if not all(map(math.isfinite, values)):
-            raise RecordError(f"{path}:{number}: {name} is not a finite number; {_CURE}")
-    return record
 
 
 def _numbers(record: EpisodeRecord) -> Iterator[tuple[str, Sequence[float]]]:
