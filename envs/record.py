@@ -56,7 +56,7 @@ class HitRecord(_Row):
     """A passage that was shown."""
 
     id: str
-    score: float
+    score: float | None = None
 
 
 class TurnRecord(_Row):

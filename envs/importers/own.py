@@ -6,11 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..record import EpisodeRecord, RecordError, SampleIndices, parse_record
-from .files import json_objects
+from .files import Row, json_objects
+from .registry import Importer
 
-__all__ = ["NAME", "own_episodes"]
+__all__ = ["OWN", "own_episodes"]
 
-NAME = "berrypick rollouts"
+
+def _read(row: Row) -> EpisodeRecord:
+    return parse_record("a row", row)
+
+
+OWN = Importer(
+    "berrypick",
+    "berrypick rollouts",
+    _read,
+    lambda row: (
+        not str(row.get("schema_version", "")).startswith("ATIF")
+        and len({"group_id", "sample_index", "turns", "schema_version"} & row.keys())
+        + isinstance(row.get("question"), dict)
+        >= 2
+    ),
+    summary="berrypick's own `rollouts.jsonl`",
+    gives="everything, as far as the policy has it",
+    lacks={},
+)
+"""The format of this package; it is no entry of the registry, because it is tried first."""
 
 
 def own_episodes(path: Path) -> Iterator[EpisodeRecord | RecordError]:

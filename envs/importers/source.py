@@ -36,7 +36,7 @@ class RolloutSource:
         episodes: Episodes,
         *,
         skip_bad: bool = True,
-        grouping: str = "",
+        grouping: Callable[[], str] | None = None,
         lacks: Mapping[str, str] | None = None,
     ) -> None:
         """Wraps a reader.
@@ -46,7 +46,7 @@ class RolloutSource:
             format: name of its format.
             episodes: starts reading the file.
             skip_bad: leave bad lines out; otherwise the first one raises.
-            grouping: what makes two rollouts one group, for the summary, e.g. "group from uid".
+            grouping: after an iteration, what makes two rollouts one group, e.g. "group from uid".
             lacks: part of an episode -> why this format does not hold it; see `absent.PARTS`.
         """
         self.path, self.format = path, format
@@ -93,6 +93,6 @@ class RolloutSource:
         """One line after an iteration: "verl validation dump: 512 rollouts of 64 questions; group from uid"."""
         questions = counted(len(self._questions), "question")
         parts = [f"{self.format}: {counted(self.num_rollouts, 'rollout')} of {questions}"]
-        parts += [self._grouping] if self._grouping else []
+        parts += [grouping] if self._grouping and (grouping := self._grouping()) else []
         parts += [f"{counted(self.num_skipped, 'line')} left out"] if self.num_skipped else []
         return "; ".join(parts)
