@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ..retrieval_index.corpus import CorpusError, read_jsonl
 from ..retrieval_index.errors import BerrypickError
+from .record_schema import SCHEMA_VERSION, EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,10 +26,9 @@ __all__ = [
     "TurnRecord",
     "parse_record",
     "read_records",
+    "record_line",
     "write_records",
 ]
-
-SCHEMA_VERSION = 1
 
 
 class RecordError(BerrypickError):
@@ -39,116 +39,18 @@ class NewerSchemaError(RecordError):
     """A line that a newer berrypick wrote; it is never skipped, because upgrading reads it."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class TokenRecord(_Row):
-    """Sampled tokens of a turn, lists of equal length; entropies and log-probabilities are nats at temperature 1."""
-
-    ids: list[int]
-    log_probs: list[float]
-    entropies: list[float]
-    char_starts: list[int]
-
-
-class HitRecord(_Row):
-    """A passage that was shown."""
-
-    id: str
-    score: float | None = None
-
-
-class TurnRecord(_Row):
-    """One turn and the observation that answered it."""
-
-    text: str
-    action: Literal["search", "answer", "invalid"]
-    queries: list[str] = []
-    query_spans: list[tuple[int, int]] = []
-    hits: list[list[HitRecord]] = []
-    observation: str = ""
-    error: str | None = None
-    stopped_by: str = "tag"
-    tokens: TokenRecord | None = None
-
-
-class QuestionRecord(_Row):
-    """The question; `evidence` is [path][hop] -> sorted passage ids."""
-
-    id: str
-    text: str
-    answers: list[str]
-    evidence: list[list[list[str]]] = []
-    split: str = ""
-    metadata: dict[str, Any] = {}
-
-
-class EpisodeRecord(_Row):
-    """One episode. Unknown fields are preserved."""
-
-    schema_version: int = SCHEMA_VERSION
-    run_id: str = ""
-    policy_id: str = ""
-    checkpoint_step: int | None = None
-    template_hash: str = ""
-    index_id: str = ""
-    lexical: bool | None = None
-    spec: dict[str, Any] | None = None
-    env_id: str = ""
-    question: QuestionRecord
-    group_id: str
-    sample_index: int
-    seed: int = 0
-    temperature: float = 1.0
-    turns: list[TurnRecord]
-    answer_raw: str | None = None
-    answer_norm: str | None = None
-    em: float | None = None
-    sub_em: float | None = None
-    f1: float | None = None
-    evidence_recall: float | None = None
-    hop_hits: list[list[bool]] = []
-    reward: float | None = None
-    reward_vectors: list[list[float]] | None = None
-    reward_names: list[str] | None = None
-    policy_tokens: int | None = None
-    env_tokens: int | None = None
-    observation_limit: str | None = None
-    terminated: bool = True
-    truncated: bool = False
-    unknown: list[str] | None = None
-
-    def knows(self, part: str) -> bool:
-        """Whether the log told this part of the episode: "queries", "passages" or "turns"."""
-        return part not in (self.unknown or ())
-
-    @property
-    def queries(self) -> list[str]:
-        """Queries that were searched, in order."""
-        return [
-            query for turn in self.turns if turn.action == "search" and turn.error is None for query in turn.queries
-        ]
-
-    @property
-    def shown_ids(self) -> frozenset[str]:
-        """Ids of all passages shown."""
-        return frozenset(hit.id for turn in self.turns for ranking in turn.hits for hit in ranking)
-
-    @property
-    def evidence_sets(self) -> tuple[tuple[frozenset[str], ...], ...]:
-        """[path][hop] -> ids that satisfy the hop."""
-        return tuple(tuple(frozenset(hop) for hop in path) for path in self.question.evidence)
-
-
 def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
     """Appends records, one line each. The same records always give the same bytes."""
     with path.open("a", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n")
+        file.writelines(map(record_line, records))
 
 
-_CURE = "fix the line, or leave such lines out with berrypick report --skip-bad"
+def record_line(record: EpisodeRecord) -> str:
+    """The line of a record, with its line break."""
+    return json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n"
+
+
+_CURE = "fix the line, or leave such lines out (berrypick report without --strict)"
 
 
 def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
@@ -196,8 +98,8 @@ class SampleIndices:
         if line != number:
             raise RecordError(
                 f"{where}: sample {record.sample_index} of group {record.group_id} is a duplicate of line {line}; give "
-                "each rollout of a group its own sample_index, or leave those that follow out with berrypick report "
-                "--skip-bad"
+                "each rollout of a group its own sample_index, or leave those that follow out (berrypick report "
+                "without --strict)"
             )
 
 
@@ -221,7 +123,7 @@ def parse_record(where: str, line: dict[str, Any]) -> EpisodeRecord:
         place = ".".join(str(part) for part in reason["loc"])
         raise RecordError(
             f"{where}: {place}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
-            "with berrypick report --skip-bad"
+            "(berrypick report without --strict)"
         ) from error
     for name, values in _numbers(record):
         if not all(map(math.isfinite, values)):

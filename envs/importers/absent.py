@@ -16,6 +16,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "queries": ("searches", "unique_query_ratio", "unique_query_ratio_episode"),
     "passages": ("redundancy", "distinct_passages", "distinct_passages_rarefied", "semantic_query_entropy",
                  "path_entropy"),
+    "turns": ("valid_actions",),
     "token probabilities": ("query_token_entropy", "query_entropy", "query_sequence_entropy",
                             "query_token_entropy_first_turn", "query_sequence_entropy_first_turn"),
     "token counts": ("policy_tokens",),
@@ -25,7 +26,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 
 def parts_of(record: EpisodeRecord) -> set[str]:
     """The parts that a record holds."""
-    found = {part for part in ("queries", "passages") if record.knows(part)}
+    found = {part for part in ("queries", "passages", "turns") if record.knows(part)}
     if record.question.answers:
         found.add("right answers")
     if record.question.evidence:

@@ -66,7 +66,7 @@ def _is_chat(value: Any) -> bool:
         and "step" in row
         and ("advantage" in row or any(str(name).endswith("_reward") for name in row))
     ),
-    summary="`log_completions=True` of TRL's GRPO and RLOO trainers: `completions_*.parquet`, or the same rows as JSONL",
+    summary="`log_completions=True` of TRL's GRPO and RLOO trainers, `completions_*.parquet`; the same rows as JSONL",
     gives="queries, passages, step, reward (the sum of the reward functions); right answers only if a column has them",
     lacks={
         "token probabilities": "the completions hold no tokens",

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 """A JSON object: one line, one element of a list, or one row of a table."""
 
 _GZIP = b"\x1f\x8b"
-_CURE = "fix the line, or omit --strict to leave such lines out"
+_CURE = "fix the line, or leave such lines out (berrypick report without --strict)"
 
 
 @contextmanager

@@ -34,7 +34,7 @@ _ITERATION = re.compile(r"retrieval_result_iter_(\d{1,6})\Z")
     },
 )
 def read_flashrag(row: Row) -> Rollout:
-    """Reads an item. Pipelines that write tags, such as Search-R1's, have turns; of others the queries are not logged."""
+    """Reads an item. Outputs with tags, such as Search-R1's, have turns; of others the queries are not logged."""
     output: Mapping[str, Any] = row["output"]
     said = output.get("pred")
     said = said if isinstance(said, str) else None

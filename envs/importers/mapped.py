@@ -71,8 +71,7 @@ def _read(row: Row, mapping: Mapping[str, str]) -> Rollout:
     if known.get("messages") is not None:
         chat = read_chat(parsed(known["messages"]))
         turns, asked, prompt = chat.turns, asked or chat.question, chat.prompt
-    elif isinstance(known.get("output"), str):
-        output = known["output"]
+    elif isinstance(output := known.get("output"), str):
         turns = turns_of_text(output, tagged=bool(TAGGED.search(asked) or TAGGED.search(output)))
     told = bool(known.get("messages") is not None or isinstance(known.get("output"), str))
     unknown = [] if told else [part for part in ("queries", "passages") if known.get(part) is None] + ["turns"]

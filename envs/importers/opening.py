@@ -55,7 +55,7 @@ def open_rollouts(
         has = "text" if container == "text" else container
         raise RecordError(f"{place}: {importer.title} cannot be read from {has}; give another --format, or none")
     if importer is OWN and container == "jsonl":
-        return RolloutSource(place, OWN.title, lambda: own_episodes(place), skip_bad=skip_bad)
+        return RolloutSource(place, OWN.title, lambda: own_episodes(place), skip_bad=skip_bad, own=True)
     groups: list[Groups] = []
 
     def episodes() -> Iterator[EpisodeRecord | RecordError]:

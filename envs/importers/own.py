@@ -16,16 +16,13 @@ def _read(row: Row) -> EpisodeRecord:
     return parse_record("a row", row)
 
 
+_FIELDS = {"group_id", "sample_index", "turns"}
+
 OWN = Importer(
     "berrypick",
     "berrypick rollouts",
     _read,
-    lambda row: (
-        not str(row.get("schema_version", "")).startswith("ATIF")
-        and len({"group_id", "sample_index", "turns", "schema_version"} & row.keys())
-        + isinstance(row.get("question"), dict)
-        >= 2
-    ),
+    lambda row: len(_FIELDS & row.keys()) + isinstance(row.get("question"), dict) >= 2,
     summary="berrypick's own `rollouts.jsonl`",
     gives="everything, as far as the policy has it",
     lacks={},

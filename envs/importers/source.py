@@ -23,7 +23,8 @@ class RolloutSource:
 
     Attributes:
         path: the file.
-        format: name of the format, e.g. "verl validation dump".
+        format: name of the format, e.g. "verl dump".
+        own: whether berrypick wrote the file.
         skipped: after an iteration, "FILE:LINE: reason; cure" of the first `MOST_REASONS` lines that were left out.
         num_skipped: after an iteration, the number of lines that were left out.
         num_rollouts: after an iteration, the number of rollouts.
@@ -38,6 +39,7 @@ class RolloutSource:
         skip_bad: bool = True,
         grouping: Callable[[], str] | None = None,
         lacks: Mapping[str, str] | None = None,
+        own: bool = False,
     ) -> None:
         """Wraps a reader.
 
@@ -48,8 +50,9 @@ class RolloutSource:
             skip_bad: leave bad lines out; otherwise the first one raises.
             grouping: after an iteration, what makes two rollouts one group, e.g. "group from uid".
             lacks: part of an episode -> why this format does not hold it; see `absent.PARTS`.
+            own: whether berrypick wrote the file.
         """
-        self.path, self.format = path, format
+        self.path, self.format, self.own = path, format, own
         self._episodes, self._skip_bad, self._grouping, self._lacks = episodes, skip_bad, grouping, dict(lacks or {})
         self._start()
 
@@ -90,7 +93,7 @@ class RolloutSource:
         return absent_measures(self._parts, self._lacks)
 
     def summary(self) -> str:
-        """One line after an iteration: "verl validation dump: 512 rollouts of 64 questions; group from uid"."""
+        """One line after an iteration: "verl dump: 512 rollouts of 64 questions; group from uid"."""
         questions = counted(len(self._questions), "question")
         parts = [f"{self.format}: {counted(self.num_rollouts, 'rollout')} of {questions}"]
         parts += [grouping] if self._grouping and (grouping := self._grouping()) else []

@@ -25,8 +25,8 @@ def _object(value: Any) -> Mapping[str, Any]:
     title="verifiers traces",
     recognise=lambda row: isinstance(row.get("traces"), list) and isinstance(row.get("task"), Mapping),
     summary="`traces.jsonl` of verifiers 0.3 and later (v1 episodes); every trace with a reply is one rollout",
-    gives="queries, passages, reward, token counts, group (`group.id`), training step; right answers if the task's data "
-    "has them",
+    gives="queries, passages, reward, token counts, group (`group.id`), training step; right answers if the task's "
+    "data has them",
     lacks={
         "token probabilities": "importing the tokens of traces is not supported",
         "evidence": "the traces do not say which passages are relevant",
@@ -50,8 +50,7 @@ def read_verifiers(row: Row) -> Iterator[Rollout]:
         chat = read_chat(messages[:first], messages[first:])
         rewards = {name: _object(reward) for name, reward in _object(trace.get("rewards")).items()}
         weighted = [
-            (number(reward.get("score")) or 0.0)
-            * (1.0 if reward.get("weight") is None else number(reward["weight"]) or 0)
+            (number(reward.get("score")) or 0.0) * (number(reward.get("weight", 1.0)) or 0.0)
             for reward in rewards.values()
             if reward
         ]
@@ -188,25 +187,17 @@ def read_rllm(row: Row) -> Iterator[Rollout]:
     for trajectory in trajectories:
         task = trajectory.get("task") or row.get("task")
         fields = _object(task)
-        asked = next(
-            (
-                fields[name]
-                for name in ("question", "instruction", "problem", "prompt")
-                if isinstance(fields.get(name), str)
-            ),
-            task if isinstance(task, str) else None,
-        )
+        named = (fields.get(name) for name in ("question", "instruction", "problem", "prompt"))
+        asked = next((text for text in named if isinstance(text, str)), task if isinstance(task, str) else None)
         steps = [step for step in trajectory.get("steps") or [] if isinstance(step, Mapping)]
         chat = read_chat(*_conversation(steps, asked))
-        reward = number(trajectory.get("reward"))
+        reward, right = number(trajectory.get("reward")), row.get("is_correct")
         counts = [len(step["response_ids"]) for step in steps if isinstance(step.get("response_ids"), list)]
         yield rollout_of_chat(
             chat,
             question=asked,
             answers=gold_of(fields, fields.get("metadata"), fields.get("extra_info")),
-            reward=reward
-            if reward is not None or not isinstance(row.get("is_correct"), bool)
-            else float(row["is_correct"]),
+            reward=float(right) if reward is None and isinstance(right, bool) else reward,
             group=key or None,
             group_from="task id",
             env=str(fields.get("data_source") or ""),
