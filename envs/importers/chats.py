@@ -102,7 +102,7 @@ def read_trl(row: Row) -> Rollout:
     recognise=lambda row: (
         {"prompt", "completion", "reward"} <= row.keys() and bool({"example_id", "task", "state", "info"} & row.keys())
     ),
-    summary="`results.jsonl` of `vf-eval` before verifiers 0.3, and its data set on a hub",
+    summary="`results.jsonl` of the older `vf-eval`, and the same rows as Parquet",
     gives="right answers (`answer`), queries, passages, reward, group (`example_id`)",
 )
 def read_verifiers_results(row: Row) -> Rollout:

@@ -18,7 +18,7 @@ from .rollout import Groups, Rollout
 from .rows import Container, container_of, rows_of, text_lines
 from .source import RolloutSource
 
-__all__ = ["open_rollouts"]
+__all__ = ["known_importers", "open_rollouts"]
 
 _SEEN_ROWS = 100
 _SEEN_CHARS = 1 << 17
@@ -103,16 +103,20 @@ def _reason(error: Exception) -> str:
     return text[:200] or type(error).__name__
 
 
+def known_importers() -> list[Importer]:
+    """All formats in the order in which they are tried: berrypick's own, registered ones, then generic ones."""
+    return sorted([OWN, *IMPORTERS.values()], key=lambda importer: importer.generic)
+
+
 def _recognise(path: Path, container: Container) -> Importer:
     """The first format that knows one of the first rows; those of installed packages are tried too."""
     rows = list(_first_rows(path, container))
     for load in (False, True):
         if load:
             IMPORTERS.load_installed()
-        known = [OWN, *IMPORTERS.values()]
-        candidates = [i for i in known if (i.split is None) == (container != "text")]
+        candidates = [i for i in known_importers() if (i.split is None) == (container != "text")]
         for row in rows:
-            for importer in sorted(candidates, key=lambda i: i.generic):
+            for importer in candidates:
                 if _knows(importer, row):
                     return importer
     raise RecordError(_unknown(path, container, rows))
@@ -147,7 +151,7 @@ def _unknown(path: Path, container: Container, rows: list[Row]) -> str:
         seen = f"{container} with the fields {names}" if names else f"{container} without fields"
     else:
         seen = f"{container} without a readable row"
-    known = ", ".join(importer.name for importer in (OWN, *IMPORTERS.values()))
+    known = ", ".join(importer.name for importer in known_importers())
     return (
         f"{path}: rollouts of an unknown format ({seen}); known are {known}; for any other rows name the fields: "
         "--map question=FIELD answer=FIELD gold=FIELD"

@@ -24,7 +24,7 @@ def _object(value: Any) -> Mapping[str, Any]:
     "verifiers",
     title="verifiers traces",
     recognise=lambda row: isinstance(row.get("traces"), list) and isinstance(row.get("task"), Mapping),
-    summary="`traces.jsonl` of verifiers 0.3 and later (v1 episodes); every trace with a reply is one rollout",
+    summary="`traces.jsonl` of verifiers (v1 episodes); every trace of a trained agent is one rollout",
     gives="queries, passages, reward, token counts, group (`group.id`), training step; right answers if the task's "
     "data has them",
     lacks={
