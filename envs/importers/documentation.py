@@ -63,15 +63,21 @@ print(right, source.num_skipped, source.summary())  # 2 0 berrypick rollouts: 3 
 A format of yours takes ten lines: [extending.md](extending.md).
 """
 
-_CHECKED = """The readers of NeMo-Gym, Search-R1's logs, LongCat and Inspect were tested on files that these systems wrote. The
-others follow the source code of verl 0.9.1, TRL 1.16, SkyRL 0.3, verifiers 0.4, FlashRAG 0.1.2 and rLLM, and models of
-ATIF 1.7 in public code; their tests use hand-made files. The legacy results of verifiers are no longer in its source."""
+_CHECKED = """
+The readers of NeMo-Gym, Search-R1's logs, LongCat and Inspect were tested on files that these systems wrote. The others
+follow the source code of verl 0.9.1, TRL 1.16, SkyRL 0.3, verifiers 0.4, FlashRAG 0.1.2 and rLLM, and models of ATIF 1.7
+in public code; their tests use hand-made files. The legacy results of verifiers are no longer in its source.
+"""
 
-_MAP = """`--map OURS=THEIRS ...` reads rows of no known format: JSONL, a JSON list or Parquet. THEIRS is a field of theirs;
-dots lead into objects and lists, as in `output.pred` or `choices.0.text`."""
+_MAP = """
+`--map OURS=THEIRS ...` reads rows of no known format: JSONL, a JSON list or Parquet. THEIRS is a field of theirs; dots
+lead into objects and lists, as in `output.pred` or `choices.0.text`.
+"""
 
-_RECORD = """berrypick's own format, `rollouts.jsonl`, is JSONL in UTF-8 with one episode a line. Only the fields marked "yes"
-are required. Fields that are not listed are preserved. A measure whose fields are missing is absent from the report."""
+_RECORD = """
+berrypick's own format, `rollouts.jsonl`, is JSONL in UTF-8 with one episode a line. Only the fields marked "yes" are
+required. Fields that are not listed are preserved. A measure whose fields are missing is absent from the report.
+"""
 
 _EXAMPLE = """## An example
 
