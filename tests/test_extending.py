@@ -125,7 +125,9 @@ def test_names_that_another_module_has_registered_are_refused():
 
 
 def test_the_table_names_the_functions_and_groups_there_are():
-    registries = {table.group: table for table in (REWARD_TERMS, TURN_FORMATS, TASKS, MEASURES, EXPERIMENTS, BACKENDS)}
+    registries = {
+        table.group: table for table in (REWARD_TERMS, TURN_FORMATS, TASKS, MEASURES, IMPORTERS, EXPERIMENTS, BACKENDS)
+    }
     rows = re.findall(r"^\| [a-z ]+ \| `([\w.]+)` \| `([\w.]+)` \|", PAGE, re.MULTILINE)
     assert set(registries) | {"berrypick.objectives"} == {group for _, group in rows}
     assert all(isinstance(table, Registry) for table in registries.values())

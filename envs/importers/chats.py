@@ -196,10 +196,12 @@ def _from_items(items: Iterable[Any]) -> Iterable[dict[str, Any]]:
 )
 def read_openai_chat(row: Row) -> Rollout:
     """Reads a line."""
-    messages = next(row[name] for name in ("messages", "conversation", "trajectory") if _is_chat(row.get(name)))
+    found = [row[name] for name in ("messages", "conversation", "trajectory") if _is_chat(row.get(name))]
+    if not found:
+        raise ValueError("there is no list of messages with roles")
     asked = row.get("question")
     said = row.get("prediction", row.get("predicted"))
-    chat = read_chat(messages)
+    chat = read_chat(found[0])
     if chat.answer is None and isinstance(said, str) and said.strip():
         chat.answer = said.strip()
     uid = next((str(row[name]) for name in ("uid", "group_id", "prompt_id") if row.get(name) is not None), None)

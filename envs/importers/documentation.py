@@ -64,9 +64,10 @@ A format of yours takes ten lines: [extending.md](extending.md).
 """
 
 _CHECKED = """
-The readers of NeMo-Gym, Search-R1's logs, LongCat and Inspect were tested on files that these systems wrote. The others
-follow the source code of verl 0.9.1, TRL 1.16, SkyRL 0.3, verifiers 0.4, FlashRAG 0.1.2 and rLLM, and models of ATIF 1.7
-in public code; their tests use hand-made files. The legacy results of verifiers are no longer in its source.
+The readers of NeMo-Gym, Search-R1's logs and LongCat are tested on files that these systems wrote; those of Inspect
+0.3.285 and verifiers 0.4 were tried on such files. The others follow the source code of verl 0.9.1, TRL 1.16, SkyRL
+0.3, FlashRAG 0.1.2 and rLLM, and models of ATIF 1.7 in public code; their tests use hand-made files. The legacy results
+of verifiers are no longer in its source.
 """
 
 _MAP = """

@@ -18,6 +18,7 @@ Row = dict[str, Any]
 """A JSON object: one line, one element of a list, or one row of a table."""
 
 _GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CURE = "fix the line, or leave such lines out (berrypick report without --strict)"
 
 
@@ -46,8 +47,9 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields the lines that are not blank, with their numbers from 1."""
     with opened(path) as file:
         for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, line
+            body = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+            if body.strip():
+                yield number, body
 
 
 def json_objects(path: Path) -> Iterator[tuple[int, Row | RecordError]]:

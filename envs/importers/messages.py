@@ -11,11 +11,12 @@ from .digests import digest
 from .fields import text_of
 from .final_answer import free_answer
 from .tool_calls import call_in_message
-from .transcript import TAGGED, answer_of, answer_turn, call_turn, observe, question_in, turns_of_text
+from .transcript import TAGGED, answer_of, answer_turn, call_turn, observe, question_in, shown_blocks, turns_of_text
 
 __all__ = ["Chat", "read_chat"]
 
 Message = Mapping[str, Any]
+_TOOLS = ("tool", "function", "ipython")
 
 
 @dataclass(slots=True)
@@ -99,6 +100,9 @@ def _reply(
         said = free_answer(text) if last and not tagged else None
         found = [answer_turn(text, said) if said else TurnRecord(text=text, action="invalid", error="no action in it")]
     turns.extend(found)
+    for stale in [key for key in waiting if key.startswith("text ")]:
+        del waiting[stale]
+    waiting.update((f"text {number}", turn) for number, turn in enumerate(found) if turn.action == "search")
 
 
 def _answer_call(turns: list[TurnRecord], waiting: dict[str, TurnRecord], message: Message) -> None:
@@ -107,6 +111,8 @@ def _answer_call(turns: list[TurnRecord], waiting: dict[str, TurnRecord], messag
     if isinstance(error := message.get("error"), Mapping):
         shown = shown or str(error.get("message", ""))
     key = str(message.get("tool_call_id") or message.get("call_id") or "")
-    if key not in waiting and waiting and message["role"] in ("tool", "function", "ipython"):
-        key = next(iter(waiting))
-    observe(waiting.pop(key, turns[-1]), shown)
+    blocks = shown_blocks(shown)
+    for block in blocks or [shown]:
+        if key not in waiting and waiting and (blocks or message["role"] in _TOOLS):
+            key = next(iter(waiting))
+        observe(waiting.pop(key, turns[-1]), block)

@@ -120,6 +120,8 @@ def _sample(row: Mapping[str, Any]) -> Rollout:
     if not isinstance(log, list):
         raise ValueError("messages is not a list")
     first = next((at for at, message in enumerate(log) if _object(message).get("role") == "assistant"), len(log))
+    if isinstance(failed := row.get("error"), Mapping) and not row.get("scores"):
+        raise ValueError(f"the sample failed: {failed.get('message', '')}"[:150])
     chat = read_chat(log[:first] or opening, log[first:])
     scores = {name: _object(score) for name, score in _object(row.get("scores")).items()}
     values = {name: value for name, score in scores.items() if (value := _grade(score.get("value"))) is not None}

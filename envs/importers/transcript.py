@@ -12,7 +12,7 @@ from .final_answer import free_answer
 from .passages import rankings_of
 from .tool_calls import Call, call_in_text
 
-__all__ = ["TAGGED", "answer_of", "answer_turn", "call_turn", "observe", "question_in", "turns_of_text"]
+__all__ = ["TAGGED", "answer_of", "answer_turn", "call_turn", "observe", "question_in", "shown_blocks", "turns_of_text"]
 
 _SHOWN = ("information", "tool_response", "longcat_tool_response", "observation", "documents")
 """Tags around what the environment shows."""
@@ -167,6 +167,20 @@ def observe(turn: TurnRecord, *shown: str) -> None:
     turn.observation = "\n".join(part for part in (turn.observation, *shown) if part)
     if turn.action == "search" and turn.queries:
         turn.hits = [*turn.hits, *(ranking for body in shown for ranking in rankings_of(body, len(turn.queries)))]
+
+
+def shown_blocks(text: str) -> list[str]:
+    """The bodies of the `<information>`, `<tool_response>` or like blocks of a message; empty without any."""
+    blocks: list[str] = []
+    match = _OPENING.search(text)
+    while match is not None:
+        end = match.end()
+        if (tag := match["tag"]) in _SHOWN:
+            stop = text.find(f"</{tag}>", end)
+            blocks.append(text[end : stop if stop >= 0 else len(text)])
+            end = len(text) if stop < 0 else stop
+        match = _OPENING.search(text, end)
+    return blocks
 
 
 def answer_of(turns: Sequence[TurnRecord]) -> str | None:
