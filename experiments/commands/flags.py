@@ -116,7 +116,7 @@ class Report:
     """Measures run folders or rollouts files and compares them."""
 
     paths: _Paths
-    """folders of eval, demo or run, or rollouts.jsonl files"""
+    """folders of eval, demo or run, or rollouts files of berrypick or another system"""
     json: bool = False
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None
