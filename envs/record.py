@@ -6,146 +6,60 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ..retrieval_index.corpus import CorpusError, read_jsonl
 from ..retrieval_index.errors import BerrypickError
+from .record_schema import (
+    SCHEMA_VERSION,
+    EpisodeRecord,
+    HitRecord,
+    QuestionRecord,
+    TokenRecord,
+    TurnRecord,
+    UsageRecord,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
     "EpisodeRecord",
     "HitRecord",
+    "NewerSchemaError",
     "QuestionRecord",
     "RecordError",
+    "SampleIndices",
     "TokenRecord",
     "TurnRecord",
     "UsageRecord",
+    "parse_record",
     "read_records",
+    "record_line",
     "write_records",
 ]
-
-SCHEMA_VERSION = 1
 
 
 class RecordError(BerrypickError):
     """A line of a rollouts file that cannot be read; the message names file and line."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class TokenRecord(_Row):
-    """Sampled tokens of a turn, lists of equal length; entropies and log-probabilities are nats at temperature 1."""
-
-    ids: list[int]
-    log_probs: list[float]
-    entropies: list[float]
-    char_starts: list[int]
-
-
-class UsageRecord(_Row):
-    """Tokens of one request, as an endpoint counts them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class HitRecord(_Row):
-    """A passage that was shown."""
-
-    id: str
-    score: float
-
-
-class TurnRecord(_Row):
-    """One turn and the observation that answered it."""
-
-    text: str
-    action: Literal["search", "answer", "invalid"]
-    queries: list[str] = []
-    query_spans: list[tuple[int, int]] = []
-    hits: list[list[HitRecord]] = []
-    observation: str = ""
-    error: str | None = None
-    stopped_by: str = "tag"
-    tokens: TokenRecord | None = None
-    usage: UsageRecord | None = None
-
-
-class QuestionRecord(_Row):
-    """The question; `evidence` is [path][hop] -> sorted passage ids."""
-
-    id: str
-    text: str
-    answers: list[str]
-    evidence: list[list[list[str]]] = []
-    split: str = ""
-    metadata: dict[str, Any] = {}
-
-
-class EpisodeRecord(_Row):
-    """One episode. Unknown fields are preserved."""
-
-    schema_version: int = SCHEMA_VERSION
-    run_id: str = ""
-    policy_id: str = ""
-    checkpoint_step: int | None = None
-    template_hash: str = ""
-    index_id: str = ""
-    lexical: bool | None = None
-    spec: dict[str, Any] | None = None
-    env_id: str = ""
-    question: QuestionRecord
-    group_id: str
-    sample_index: int
-    seed: int = 0
-    temperature: float = 1.0
-    turns: list[TurnRecord]
-    answer_raw: str | None = None
-    answer_norm: str | None = None
-    em: float | None = None
-    sub_em: float | None = None
-    f1: float | None = None
-    evidence_recall: float | None = None
-    hop_hits: list[list[bool]] = []
-    reward: float | None = None
-    reward_vectors: list[list[float]] | None = None
-    reward_names: list[str] | None = None
-    policy_tokens: int | None = None
-    env_tokens: int | None = None
-    observation_limit: str | None = None
-    terminated: bool = True
-    truncated: bool = False
-
-    @property
-    def queries(self) -> list[str]:
-        """Queries that were searched, in order."""
-        return [
-            query for turn in self.turns if turn.action == "search" and turn.error is None for query in turn.queries
-        ]
-
-    @property
-    def shown_ids(self) -> frozenset[str]:
-        """Ids of all passages shown."""
-        return frozenset(hit.id for turn in self.turns for ranking in turn.hits for hit in ranking)
-
-    @property
-    def evidence_sets(self) -> tuple[tuple[frozenset[str], ...], ...]:
-        """[path][hop] -> ids that satisfy the hop."""
-        return tuple(tuple(frozenset(hop) for hop in path) for path in self.question.evidence)
+class NewerSchemaError(RecordError):
+    """A line that a newer berrypick wrote; it is never skipped, because upgrading reads it."""
 
 
 def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
     """Appends records, one line each. The same records always give the same bytes."""
     with path.open("a", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n")
+        file.writelines(map(record_line, records))
 
 
-_CURE = "fix the line, or leave such lines out with berrypick report --skip-bad"
+def record_line(record: EpisodeRecord) -> str:
+    """The line of a record, with its line break."""
+    return json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n"
+
+
+_CURE = "fix the line, or leave such lines out (berrypick report without --strict)"
 
 
 def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
@@ -160,22 +74,14 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
             or a duplicate episode: each rollout of a group needs its own sample index.
     """
     records: list[EpisodeRecord] = []
-    places: dict[tuple[str, int], int] = {}
+    seen = SampleIndices()
     try:
         for number, line in read_jsonl(path, skipped=skipped, cure=_CURE):
-            if _version(line) > SCHEMA_VERSION:
-                raise RecordError(
-                    f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it"
-                )
             try:
-                record = _record(path, number, line)
-                place = places.setdefault((record.group_id, record.sample_index), number)
-                if place != number:
-                    raise RecordError(
-                        f"{path}:{number}: sample {record.sample_index} of group {record.group_id} is a duplicate of "
-                        f"line {place}; give each rollout of a group its own sample_index, or leave those that "
-                        "follow out with berrypick report --skip-bad"
-                    )
+                record = parse_record(f"{path}:{number}", line)
+                seen.add(f"{path}:{number}", number, record)
+            except NewerSchemaError:
+                raise
             except RecordError as error:
                 if skipped is None:
                     raise
@@ -189,27 +95,56 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
     return records
 
 
+class SampleIndices:
+    """The episodes seen so far; each rollout of a group needs its own sample index."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, int], int] = {}
+
+    def add(self, where: str, number: int, record: EpisodeRecord) -> None:
+        """Notes an episode; raises `RecordError` if an earlier line has the same group and sample index."""
+        line = self._lines.setdefault((record.group_id, record.sample_index), number)
+        if line != number:
+            raise RecordError(
+                f"{where}: sample {record.sample_index} of group {record.group_id} is a duplicate of line {line}; give "
+                "each rollout of a group its own sample_index, or leave those that follow out (berrypick report "
+                "without --strict)"
+            )
+
+
+def parse_record(where: str, line: dict[str, Any]) -> EpisodeRecord:
+    """Checks the JSON object of a line.
+
+    Args:
+        where: file and line, for messages.
+        line: the object.
+
+    Raises:
+        NewerSchemaError: the line was written by a newer berrypick.
+        RecordError: the line has another shape, or a number that is not finite.
+    """
+    if _version(line) > SCHEMA_VERSION:
+        raise NewerSchemaError(f"{where}: schema {line['schema_version']} is newer than this berrypick; upgrade it")
+    try:
+        record = EpisodeRecord.model_validate(line)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        place = ".".join(str(part) for part in reason["loc"])
+        raise RecordError(
+            f"{where}: {place}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
+            "(berrypick report without --strict)"
+        ) from error
+    for name, values in _numbers(record):
+        if not all(map(math.isfinite, values)):
+            raise RecordError(f"{where}: {name} is not a finite number; {_CURE}")
+    return record
+
+
 def _version(line: dict[str, Any]) -> int:
     try:
         return int(line.get("schema_version", 0))
     except (ValueError, TypeError, OverflowError):
         return 0  # reading the line refuses it, with file and line number
-
-
-def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
-    try:
-        record = EpisodeRecord.model_validate(line)
-    except ValidationError as error:
-        reason = error.errors()[0]
-        where = ".".join(str(part) for part in reason["loc"])
-        raise RecordError(
-            f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
-            "with berrypick report --skip-bad"
-        ) from error
-    for name, values in _numbers(record):
-        if not all(map(math.isfinite, values)):
-            raise RecordError(f"{path}:{number}: {name} is not a finite number; {_CURE}")
-    return record
 
 
 def _numbers(record: EpisodeRecord) -> Iterator[tuple[str, Sequence[float]]]:

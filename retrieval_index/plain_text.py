@@ -29,12 +29,13 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def skipped_text(lines: Sequence[str], most: int = 10) -> str:
+def skipped_text(lines: Sequence[str], most: int = 10, number: int | None = None) -> str:
     """One line for each of the first skipped lines, and their number; "" if none was skipped.
 
     Args:
         lines: "FILE:LINE: reason; cure" each. The cure is dropped: the user chose to skip them.
         most: number of lines to show.
+        number: how many were skipped, if `lines` are only the first of them.
     """
     shown = [f"skipped {safe_text(line.rpartition('; ')[0] or line)}\n" for line in lines[:most]]
-    return "".join([*shown, f"{counted(len(lines), 'line')} skipped\n"] if lines else [])
+    return "".join([*shown, f"{counted(len(lines) if number is None else number, 'line')} skipped\n"] if lines else [])

@@ -12,6 +12,7 @@ import pytest
 from berrypick import make_task
 from berrypick.__main__ import main
 from berrypick.envs.formats.turn_format import TURN_FORMATS, get_turn_format
+from berrypick.envs.importers import IMPORTERS
 from berrypick.envs.record import read_records
 from berrypick.envs.rewards import REWARD_SUMMARIES, REWARD_TERMS, parse_reward
 from berrypick.envs.tasks.registry import TASKS, task_arguments
@@ -30,7 +31,7 @@ BLOCKS = {name: code for name, text in SECTIONS.items() for code in re.findall(r
 @pytest.fixture(autouse=True)
 def registries():
     """What a block registers is gone after its test."""
-    tables = (REWARD_TERMS, REWARD_SUMMARIES, TURN_FORMATS, TASKS, MEASURES, EXPERIMENTS, gym.registry)
+    tables = (REWARD_TERMS, REWARD_SUMMARIES, TURN_FORMATS, TASKS, MEASURES, IMPORTERS, EXPERIMENTS, gym.registry)
     before = [set(table) for table in tables]
     yield
     for table, names in zip(tables, before, strict=True):
@@ -39,7 +40,15 @@ def registries():
 
 
 def test_the_page_has_an_example_of_each_extension():
-    assert list(BLOCKS) == ["reward term", "turn format", "environment", "searcher", "measure", "experiment"]
+    assert list(BLOCKS) == [
+        "reward term",
+        "turn format",
+        "environment",
+        "searcher",
+        "measure",
+        "format of rollouts",
+        "experiment",
+    ]
     assert len(BLOCKS) == PAGE.count("```python")
 
 
@@ -116,7 +125,9 @@ def test_names_that_another_module_has_registered_are_refused():
 
 
 def test_the_table_names_the_functions_and_groups_there_are():
-    registries = {table.group: table for table in (REWARD_TERMS, TURN_FORMATS, TASKS, MEASURES, EXPERIMENTS, BACKENDS)}
+    registries = {
+        table.group: table for table in (REWARD_TERMS, TURN_FORMATS, TASKS, MEASURES, IMPORTERS, EXPERIMENTS, BACKENDS)
+    }
     rows = re.findall(r"^\| [a-z ]+ \| `([\w.]+)` \| `([\w.]+)` \|", PAGE, re.MULTILINE)
     assert set(registries) | {"berrypick.objectives"} == {group for _, group in rows}
     assert all(isinstance(table, Registry) for table in registries.values())

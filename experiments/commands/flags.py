@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 import tyro
 
 from .env_arguments import EnvArgs
+from .row_map import RowMap
 
-__all__ = ["Classifier", "Demo", "Eval", "Explain", "List", "Play", "Report", "Run"]
+__all__ = ["Classifier", "Convert", "Demo", "Eval", "Explain", "List", "Play", "Report", "Run"]
 
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -139,7 +140,7 @@ class Report:
     """Measures run folders or rollouts files and compares them."""
 
     paths: _Paths
-    """folders of eval, demo or run, or rollouts.jsonl files"""
+    """folders of eval, demo or run, or rollouts files of berrypick or another system"""
     json: bool = False
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None
@@ -148,7 +149,33 @@ class Report:
     no_html: bool = False
     """write no page"""
     skip_bad: bool = False
-    """leave bad lines out and list them"""
+    """bad lines are left out and listed also without this flag, which older scripts use"""
+    strict: bool = False
+    """stop at the first bad line"""
+    map: RowMap = ()
+    """fields of rows of an unknown format: question=THEIRS answer=THEIRS gold=THEIRS ...; see docs/rollouts.md"""
+    format: Annotated[str, _NoneByDefault] = ""
+    """format of the files, if it is not recognised: a name from docs/rollouts.md, or FILE.py:NAME"""
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Converts rollouts of another system to berrypick's format or to ATIF."""
+
+    rollouts: tyro.conf.Positional[Path]
+    """the file"""
+    out: Path
+    """new file, JSONL; compressed if its name ends with .gz"""
+    to: Literal["berrypick", "atif"] = "berrypick"
+    """format of the new file"""
+    force: bool = False
+    """replace an earlier file"""
+    strict: bool = False
+    """stop at the first bad line; otherwise bad lines are left out and listed"""
+    map: RowMap = ()
+    """fields of rows of an unknown format: question=THEIRS answer=THEIRS gold=THEIRS ...; see docs/rollouts.md"""
+    format: Annotated[str, _NoneByDefault] = ""
+    """format of the file, if it is not recognised: a name from docs/rollouts.md, or FILE.py:NAME"""
 
 
 @dataclass(frozen=True)

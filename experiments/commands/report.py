@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from ...envs.importers import RolloutSource
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.plain_text import safe_text, skipped_text
+from ...retrieval_index.plain_text import safe_text
 from ..measures.arms_report import measure_arms
 from ..report.arms import load_arms, stored_report
 from ..report.page import report_closing, write_page
@@ -13,6 +14,7 @@ from ..report.page_file import check_page_file
 from ..report.terminal import print_report
 from .flags import Report
 from .json_output import print_json
+from .row_map import parse_row_map, source_text
 
 __all__ = ["run_report"]
 
@@ -33,12 +35,21 @@ def run_report(flags: Report) -> int:
         raise BerrypickError("--html and --no-html contradict each other; give one of them")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
-    skipped: list[str] | None = [] if flags.skip_bad else None
-    arms = load_arms(flags.paths, skipped)
+    sources: dict[str, RolloutSource] = {}
+    arms = load_arms(
+        flags.paths,
+        skip_bad=not flags.strict,
+        format=flags.format or None,
+        mapping=parse_row_map(flags.map),
+        sources=sources,
+    )
     report = measure_arms(arms)
-    if skipped:
-        report["lines_left_out"] = len(skipped)
-    sys.stderr.write(skipped_text(skipped or []))
+    for name, source in sources.items():
+        sys.stderr.write(source_text(source))
+        absent = report["arms"][name]["absent"]
+        absent.update((key, reason) for key, reason in source.absent.items() if key in absent)
+    if left_out := sum(source.num_skipped for source in sources.values()):
+        report["lines_left_out"] = left_out
     page, why = None, ""
     if flags.html is not None or not (flags.no_html or flags.json):
         page, why = write_page(flags.paths, arms, report, flags.html)

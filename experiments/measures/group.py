@@ -43,6 +43,10 @@ def mean(values: Sequence[float | None]) -> float | None:
 class Group(list[EpisodeRecord]):
     """The rollouts of one question. Do not change a group after measuring it: some values are cached."""
 
+    def knows(self, part: str) -> bool:
+        """Whether every rollout's source tells a part of the episode, see `EpisodeRecord.knows`."""
+        return all(record.knows(part) for record in self)
+
     @property
     def queries(self) -> list[str]:
         """All queries, normalized as answers are."""
@@ -96,6 +100,8 @@ class Group(list[EpisodeRecord]):
 
     def path_entropy(self) -> float | None:
         """Entropy of rollouts, where rollouts that were shown the same set of passages are one outcome."""
+        if not self.knows("passages"):
+            return None
         return discrete_entropy(self.shown, miller_madow=True)
 
     def effective(self, name: str) -> float | None:
@@ -109,7 +115,7 @@ class Group(list[EpisodeRecord]):
 
     def _effective_diversity(self) -> EffectiveDiversity | None:
         """A valid rollout is an exact match; its meaning is the set of relevant passages that it was shown."""
-        if any(record.em is None for record in self):
+        if any(record.em is None for record in self) or not self[0].question.evidence:
             return None
         relevant = frozenset(passage for path in self[0].evidence_sets for hop in path for passage in hop)
         return effective_diversity([r.em == 1 for r in self], [r.shown_ids & relevant for r in self])

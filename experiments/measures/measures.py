@@ -61,6 +61,8 @@ def _all_hops(record: EpisodeRecord) -> float | None:
 
 
 def _valid_share(group: Group) -> float | None:
+    if not group.knows("turns"):
+        return None
     shares = [sum(t.action != "invalid" and t.error is None for t in r.turns) / len(r.turns) for r in group if r.turns]
     return mean(shares)
 
@@ -94,12 +96,12 @@ OF_GROUPS = (
     Measure("unique_query_ratio_episode", "distinct queries per episode", "share",
             "distinct queries / queries, in an episode", of_group=_own_unique_queries),
     Measure("distinct_passages", "distinct passages", "count", "distinct passages that the group was shown",
-            "passages", lambda g: float(len(frozenset().union(*g.shown)))),
+            "passages", lambda g: float(len(frozenset().union(*g.shown))) if g.knows("passages") else None),
     Measure("distinct_passages_rarefied", "rarefied distinct passages", "count",
             f"distinct passages expected from {RAREFIED_QUERIES} queries of the group",
             of_group=lambda g: rarefied_union(g.shown_by_query, RAREFIED_QUERIES)),
     Measure("searches", "searches", "count per episode", "searches per episode",
-            of_group=lambda g: mean([float(len(r.queries)) for r in g])),
+            of_group=lambda g: mean([float(len(r.queries)) for r in g]) if g.knows("queries") else None),
     Measure("valid_actions", "valid turns", "share", "share of turns that were valid actions", of_group=_valid_share),
     Measure("finished", "finished", "share", "share of episodes that ended with an answer",
             of_group=lambda g: mean([float(r.terminated) for r in g])),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ...envs.record import EpisodeRecord, read_records
+from ...envs.importers import RolloutSource, open_rollouts
+from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
 from ..measures.same_questions import check_same_questions
 from .format import Report
@@ -18,12 +19,22 @@ __all__ = ["load_arms", "stored_report"]
 JsonObject: TypeAlias = dict[str, Any]
 
 
-def load_arms(paths: Sequence[Path], skipped: list[str] | None = None) -> dict[str, list[EpisodeRecord]]:
+def load_arms(
+    paths: Sequence[Path],
+    *,
+    skip_bad: bool = False,
+    format: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    sources: dict[str, RolloutSource] | None = None,
+) -> dict[str, list[EpisodeRecord]]:
     """Reads rollouts by arm. A file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME in it.
 
     Args:
-        paths: run folders and rollouts files.
-        skipped: if a list, bad lines are left out and their messages appended to it; if None, they raise.
+        paths: run folders and rollouts files, berrypick's or another system's.
+        skip_bad: leave bad lines out; otherwise they raise.
+        format: see `open_rollouts`.
+        mapping: see `open_rollouts`.
+        sources: if given, receives the opened file of each arm, which names the lines that were left out.
 
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
@@ -35,7 +46,10 @@ def load_arms(paths: Sequence[Path], skipped: list[str] | None = None) -> dict[s
             name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
             while name in arms:
                 name += "'"
-            arms[name] = read_records(file, skipped=skipped)
+            source = open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad)
+            arms[name] = list(source.records())
+            if sources is not None:
+                sources[name] = source
             if (arguments := _env_arguments(file)) is not None:
                 settings[name] = arguments
     check_same_questions(arms, settings)

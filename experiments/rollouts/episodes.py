@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from ...envs.record import EpisodeRecord, RecordError
-from ...retrieval_index.corpus import read_jsonl
+from ...envs.importers import open_rollouts
+from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["EpisodeFinder", "rollouts_file", "stream_episodes"]
@@ -22,15 +20,7 @@ def stream_episodes(path: Path) -> Iterator[EpisodeRecord]:
     Raises:
         BerrypickError: there is no such file, or a line cannot be read.
     """
-    file = rollouts_file(path)
-    for number, line in read_jsonl(file, cure="give a rollouts file of berrypick"):
-        try:
-            yield EpisodeRecord.model_validate(line)
-        except ValidationError as error:
-            reason = error.errors()[0]
-            where = ".".join(map(str, reason["loc"]))
-            message = f"{file}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick"
-            raise RecordError(message) from error
+    yield from open_rollouts(rollouts_file(path), skip_bad=False).records()
 
 
 def rollouts_file(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from importlib.util import find_spec
@@ -51,17 +51,26 @@ class Rollouts(Sequence[EpisodeRecord]):
         self._name = name
 
     @classmethod
-    def load(cls, path: str | Path, *, skip_bad: bool = False) -> Rollouts:
-        """Reads a rollouts file, plain or .gz, or the folder of an evaluation.
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        skip_bad: bool = False,
+        format: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+    ) -> Rollouts:
+        """Reads the folder of an evaluation, a rollouts file, or that of another system (docs/rollouts.md).
 
         Args:
             path: the file or folder.
             skip_bad: leave bad lines out instead of raising an error.
+            format: name of the file's format, if it is not recognised.
+            mapping: what berrypick calls a field -> its name in the rows of an unknown format.
 
         Raises:
             BerrypickError: the path holds no rollouts or those of several policies, or a line cannot be read.
         """
-        arms = load_arms([Path(path)], [] if skip_bad else None)
+        arms = load_arms([Path(path)], skip_bad=skip_bad, format=format, mapping=mapping)
         if len(arms) > 1:
             raise BerrypickError(
                 f"{path} holds the rollouts of {len(arms)} policies ({', '.join(arms)}); give the folder of one, "

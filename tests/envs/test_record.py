@@ -107,7 +107,7 @@ def test_a_bad_line_is_named(tmp_path, line, reason):
 def test_an_episode_that_stands_twice_is_named_with_both_lines(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text(GOLDEN.read_text() * 2)
-    with pytest.raises(RecordError, match=rf"{path}:3: sample 0 of group \w+ is a duplicate of line 1; .*--skip-bad"):
+    with pytest.raises(RecordError, match=rf"{path}:3: sample 0 of group \w+ is a duplicate of line 1; .*--strict"):
         read_records(path)
     skipped = []
     assert read_records(path, skipped=skipped) == read_records(GOLDEN)

@@ -28,16 +28,16 @@ def play(out: Path, *more: str, policy: str = "random_order", samples: int = 4) 
     assert main(words) == 0
 
 
-def test_a_line_that_was_cut_off_is_named_and_skip_bad_reports_the_others(
+def test_a_line_that_was_cut_off_is_left_out_and_named_and_strict_stops_there(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = run / "rollouts.jsonl"
     file.write_bytes(file.read_bytes()[:-20])
-    assert main(["report", str(run)]) == 2
+    assert main(["report", str(run), "--strict"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
-    assert "rollouts.jsonl:24: not valid JSON" in err and "report --skip-bad" in err
-    assert main(["report", str(run), "--skip-bad", "--json"]) == 0
+    assert "rollouts.jsonl:24: not valid JSON" in err and "report without --strict" in err
+    assert main(["report", str(run), "--json"]) == 0
     out, err = capsys.readouterr()
     assert err.splitlines()[0].startswith(f"skipped {file}:24: not valid JSON")
     assert err.splitlines()[1:] == ["1 line skipped"]
@@ -62,7 +62,7 @@ def test_eval_resume_says_how_a_damaged_record_is_played_again(run: Path, capsys
 def test_episodes_are_never_counted_twice(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     twice = tmp_path / "twice.jsonl"
     twice.write_bytes((run / "rollouts.jsonl").read_bytes() * 2)
-    assert main(["report", str(twice)]) == 2
+    assert main(["report", str(twice), "--strict"]) == 2
     assert "twice.jsonl:25: sample 0 of group" in capsys.readouterr().err
     assert main(["report", str(twice), "--skip-bad", "--json"]) == 0
     once = json.loads(capsys.readouterr().out)["arms"]["twice.jsonl"]

@@ -1,0 +1,47 @@
+"""berrypick's own rollouts.jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..record import EpisodeRecord, RecordError, SampleIndices, parse_record
+from .files import Row, json_objects
+from .registry import Importer
+
+__all__ = ["OWN", "own_episodes"]
+
+
+def _read(row: Row) -> EpisodeRecord:
+    return parse_record("a row", row)
+
+
+_FIELDS = {"group_id", "sample_index", "turns"}
+
+OWN = Importer(
+    "berrypick",
+    "berrypick rollouts",
+    _read,
+    lambda row: len(_FIELDS & row.keys()) + isinstance(row.get("question"), dict) >= 2,
+    summary="berrypick's own `rollouts.jsonl`",
+    gives="everything, as far as the policy has it",
+    lacks={},
+)
+"""The format of this package; it is no entry of the registry, because it is tried first."""
+
+
+def own_episodes(path: Path) -> Iterator[EpisodeRecord | RecordError]:
+    """Reads the file line by line; a line that cannot be used is an error in its place."""
+    seen = SampleIndices()
+    for number, line in json_objects(path):
+        if isinstance(line, RecordError):
+            yield line
+            continue
+        where = f"{path}:{number}"
+        try:
+            record = parse_record(where, line)
+            seen.add(where, number, record)
+        except RecordError as error:
+            yield error
+        else:
+            yield record
