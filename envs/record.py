@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..retrieval_index.corpus import CorpusError, read_jsonl
+from ..retrieval_index.corpus import CorpusError, jsonl_lines, jsonl_object
 from ..retrieval_index.errors import BerrypickError
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "RecordError",
     "TokenRecord",
     "TurnRecord",
+    "iter_records",
     "read_records",
     "write_records",
 ]
@@ -124,6 +126,13 @@ class EpisodeRecord(_Row):
         return frozenset(hit.id for turn in self.turns for ranking in turn.hits for hit in ranking)
 
     @property
+    def hits_recorded(self) -> bool:
+        """Whether every search that was answered lists its passages; others' rollouts often lack them."""
+        return all(
+            turn.hits for turn in self.turns if turn.action == "search" and turn.error is None and turn.queries
+        )
+
+    @property
     def evidence_sets(self) -> tuple[tuple[frozenset[str], ...], ...]:
         """[path][hop] -> ids that satisfy the hop."""
         return tuple(tuple(frozenset(hop) for hop in path) for path in self.question.evidence)
@@ -140,7 +149,12 @@ _CURE = "fix the line, or leave such lines out with berrypick report --skip-bad"
 
 
 def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
-    """Reads rollouts, plain or .gz.
+    """Reads all rollouts of a file into a list; see `iter_records`."""
+    return list(iter_records(path, skipped=skipped))
+
+
+def iter_records(path: Path, *, skipped: list[str] | None = None) -> Iterator[EpisodeRecord]:
+    """Yields the rollouts of a file, plain or .gz, one at a time; only one line is in memory.
 
     Args:
         path: the file.
@@ -148,36 +162,62 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
 
     Raises:
         RecordError: with file and line, for a line of another shape or of a newer schema, a number that is not finite,
-            or a duplicate episode: each rollout of a group needs its own sample index.
+            or a duplicate episode: each rollout of a group needs its own sample index. Also at the end of a file
+            without rollouts.
     """
-    records: list[EpisodeRecord] = []
     places: dict[tuple[str, int], int] = {}
     try:
-        for number, line in read_jsonl(path, skipped=skipped, cure=_CURE):
-            if _version(line) > SCHEMA_VERSION:
-                raise RecordError(
-                    f"{path}:{number}: schema {line['schema_version']} is newer than this berrypick; upgrade it"
-                )
+        for number, line in jsonl_lines(path):
             try:
-                record = _record(path, number, line)
-                place = places.setdefault((record.group_id, record.sample_index), number)
+                record = _read(path, number, line)
+                place = places.setdefault((sys.intern(record.group_id), record.sample_index), number)
                 if place != number:
                     raise RecordError(
                         f"{path}:{number}: sample {record.sample_index} of group {record.group_id} is a duplicate of "
                         f"line {place}; give each rollout of a group its own sample_index, or leave those that "
                         "follow out with berrypick report --skip-bad"
                     )
-            except RecordError as error:
+            except _NewerSchemaError:
+                raise
+            except (RecordError, CorpusError) as error:
                 if skipped is None:
                     raise
                 skipped.append(str(error))
                 continue
-            records.append(record)
+            yield record
     except CorpusError as error:
         raise RecordError(str(error)) from error
-    if not records:
+    if not places:
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
-    return records
+
+
+class _NewerSchemaError(RecordError):
+    """A line of a newer schema. It is never skipped: an upgrade reads it."""
+
+
+def _read(path: Path, number: int, line: bytes) -> EpisodeRecord:
+    """Parses a line.
+
+    Pydantic reads JSON several times as fast as the standard library and then a validation. What it refuses is read
+    again the slow way, which accepts a little more, such as lone surrogates, and whose messages name the place.
+    """
+    try:
+        record = EpisodeRecord.model_validate_json(line)
+    except ValidationError:
+        value = jsonl_object(path, number, line, _CURE)
+        if _version(value) > SCHEMA_VERSION:
+            raise _newer(path, number, value["schema_version"]) from None
+        record = _record(path, number, value)
+    if record.schema_version > SCHEMA_VERSION:
+        raise _newer(path, number, record.schema_version)
+    for name, values in _numbers(record):
+        if not all(map(math.isfinite, values)):
+            raise RecordError(f"{path}:{number}: {name} is not a finite number; {_CURE}")
+    return record
+
+
+def _newer(path: Path, number: int, version: object) -> _NewerSchemaError:
+    return _NewerSchemaError(f"{path}:{number}: schema {version} is newer than this berrypick; upgrade it")
 
 
 def _version(line: dict[str, Any]) -> int:
@@ -189,7 +229,7 @@ def _version(line: dict[str, Any]) -> int:
 
 def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
     try:
-        record = EpisodeRecord.model_validate(line)
+        return EpisodeRecord.model_validate(line)
     except ValidationError as error:
         reason = error.errors()[0]
         where = ".".join(str(part) for part in reason["loc"])
@@ -197,10 +237,6 @@ def _record(path: Path, number: int, line: dict[str, Any]) -> EpisodeRecord:
             f"{path}:{number}: {where}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
             "with berrypick report --skip-bad"
         ) from error
-    for name, values in _numbers(record):
-        if not all(map(math.isfinite, values)):
-            raise RecordError(f"{path}:{number}: {name} is not a finite number; {_CURE}")
-    return record
 
 
 def _numbers(record: EpisodeRecord) -> Iterator[tuple[str, Sequence[float]]]:

@@ -13,7 +13,7 @@ import tyro
 
 from .env_arguments import EnvArgs
 
-__all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report", "Run"]
+__all__ = ["Classifier", "Demo", "Eval", "List", "Play", "Report", "Rescore", "Run"]
 
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -50,7 +50,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class List:
-    """Lists environments, policies, experiments and objectives."""
+    """Lists environments, policies, experiments, reward terms and objectives."""
 
     json: bool = False
     """print one JSON document"""
@@ -120,6 +120,27 @@ class Report:
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None
     """also write a self-contained page with the frontier, all measures and the episodes; replaces an earlier page"""
+    skip_bad: bool = False
+    """leave bad lines out and list them"""
+
+
+@dataclass(frozen=True)
+class Rescore:
+    """Scores stored rollouts again: another reward, other right answers.
+
+    No model is needed. Prints the old and the new means and the rollouts that flipped.
+    """
+
+    rollouts: tyro.conf.Positional[Path]
+    """rollouts file, or a folder with one"""
+    reward: str
+    """sum of reward terms, e.g. "f1 - 0.01*queries"; berrypick list shows the terms"""
+    out: Path
+    """new rollouts file"""
+    questions: Annotated[Path | None, _NoneByDefault] = None
+    """questions file whose answers and evidence replace those of equal question ids"""
+    json: bool = False
+    """print one JSON document"""
     skip_bad: bool = False
     """leave bad lines out and list them"""
 

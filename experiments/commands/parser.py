@@ -18,7 +18,7 @@ from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
-from .flags import Classifier, Demo, Eval, List, Play, Report, Run
+from .flags import Classifier, Demo, Eval, List, Play, Report, Rescore, Run
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
 
@@ -126,6 +126,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     "sweep": Command(Sweep, "sweep:run_sweep_command", trains=True, after_stop=_RERUN),
     "eval": Command(Eval, "eval:run_eval", after_stop=_RESUME),
     "report": Command(Report, "report:run_report"),
+    "rescore": Command(Rescore, "rescore:run_rescore"),
     "play": Command(Play, "play:run_play"),
     "run": Command(Run, "run:run_named", trains=True, after_stop=_RERUN),
     "index": CommandGroup("Builds, imports, checks, searches and evaluates indexes.", _index_commands),

@@ -77,6 +77,8 @@ OF_GROUPS = (
     Measure("em", "EM", "share", "exact match of the answer, averaged over rollouts; equals pass@1",
             of_group=lambda g: mean([r.em for r in g])),
     Measure("f1", "F1", "share", "token F1 of the answer", of_group=lambda g: mean([r.f1 for r in g])),
+    Measure("sub_em", "substring match", "share", "share of rollouts whose answer contains an accepted answer",
+            "contains", lambda g: mean([r.sub_em for r in g])),
     Measure("evidence_recall", "evidence recall", "share",
             "share of hops for which a rollout was shown a relevant passage", "evid. recall",
             lambda g: mean([r.evidence_recall for r in g])),

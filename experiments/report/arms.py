@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ...envs.record import EpisodeRecord, read_records
+from ...envs.record import EpisodeRecord, iter_records
 from ...retrieval_index.errors import BerrypickError
 from ..measures.same_questions import check_same_questions
 from .format import Report
 
-__all__ = ["load_arms", "stored_report"]
+__all__ = ["load_arms", "records_of", "rollouts_file", "stored_report"]
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -35,11 +35,24 @@ def load_arms(paths: Sequence[Path], skipped: list[str] | None = None) -> dict[s
             name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
             while name in arms:
                 name += "'"
-            arms[name] = read_records(file, skipped=skipped)
+            arms[name] = list(records_of(file, skipped))
             if (arguments := _env_arguments(file)) is not None:
                 settings[name] = arguments
     check_same_questions(arms, settings)
     return arms
+
+
+def records_of(file: Path, skipped: list[str] | None = None) -> Iterator[EpisodeRecord]:
+    """Yields the rollouts of a file one at a time; see `iter_records`."""
+    return iter_records(file, skipped=skipped)
+
+
+def rollouts_file(path: Path) -> Path:
+    """The one rollouts file that a path names; raises `BerrypickError` for a folder with none or with several."""
+    files = _files(path)
+    if len(files) > 1:
+        raise BerrypickError(f"{path} holds {len(files)} rollouts files; give one, for example {files[0]}")
+    return files[0]
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,0 +1,45 @@
+"""`berrypick rescore`: stored rollouts under another reward or other right answers, without a model."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ...envs.data.answer_keys import read_answer_keys
+from ...envs.record import write_records
+from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.files import writing
+from ...retrieval_index.plain_text import skipped_text
+from ..measures.rescored import Rescoring
+from ..report.arms import records_of, rollouts_file
+from ..report.rescored import rescore_lines
+from .flags import Rescore
+from .json_output import print_json
+
+__all__ = ["run_rescore"]
+
+
+def run_rescore(flags: Rescore) -> int:
+    """Writes the rescored rollouts, completely or not at all, and prints what changed."""
+    if flags.out.exists():
+        raise BerrypickError(f"--out {flags.out} exists and is not overwritten; choose another file")
+    keys = None if flags.questions is None else read_answer_keys(flags.questions)
+    rescoring = Rescoring(flags.reward, keys)
+    skipped: list[str] | None = [] if flags.skip_bad else None
+    source = rollouts_file(flags.rollouts)
+    work = flags.out.with_name(f".{flags.out.name}.partial")
+    with writing(flags.out, "choose another --out"):
+        flags.out.parent.mkdir(parents=True, exist_ok=True)
+        work.unlink(missing_ok=True)
+        try:
+            write_records(work, rescoring.records(records_of(source, skipped)))
+            os.replace(work, flags.out)
+        finally:
+            work.unlink(missing_ok=True)
+    sys.stderr.write(skipped_text(skipped or []))
+    report = rescoring.report()
+    if flags.json:
+        print_json(report)
+    else:
+        sys.stdout.write("\n".join(rescore_lines(report)) + "\n")
+    return 0
