@@ -18,6 +18,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "EpisodeRecord",
     "HitRecord",
+    "NewerSchemaError",
     "QuestionRecord",
     "RecordError",
     "TokenRecord",
@@ -32,6 +33,10 @@ SCHEMA_VERSION = 1
 
 class RecordError(BerrypickError):
     """A line of a rollouts file that cannot be read; the message names file and line."""
+
+
+class NewerSchemaError(RecordError):
+    """A line that a newer berrypick wrote; it is never skipped, because upgrading reads it."""
 
 
 class _Row(BaseModel):
@@ -112,6 +117,11 @@ class EpisodeRecord(_Row):
     observation_limit: str | None = None
     terminated: bool = True
     truncated: bool = False
+    unknown: list[str] | None = None
+
+    def knows(self, part: str) -> bool:
+        """Whether the log told this part of the episode: "queries", "passages" or "turns"."""
+        return part not in (self.unknown or ())
 
     @property
     def queries(self) -> list[str]:
@@ -128,7 +138,7 @@ class EpisodeRecord(_Row):
     @property
     def hits_recorded(self) -> bool:
         """Whether every search that was answered lists its passages; others' rollouts often lack them."""
-        return all(
+        return self.knows("passages") and all(
             turn.hits for turn in self.turns if turn.action == "search" and turn.error is None and turn.queries
         )
 
@@ -177,7 +187,7 @@ def iter_records(path: Path, *, skipped: list[str] | None = None) -> Iterator[Ep
                         f"line {place}; give each rollout of a group its own sample_index, or leave those that "
                         "follow out with berrypick report --skip-bad"
                     )
-            except _NewerSchemaError:
+            except NewerSchemaError:
                 raise
             except (RecordError, CorpusError) as error:
                 if skipped is None:
@@ -189,10 +199,6 @@ def iter_records(path: Path, *, skipped: list[str] | None = None) -> Iterator[Ep
         raise RecordError(str(error)) from error
     if not places:
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
-
-
-class _NewerSchemaError(RecordError):
-    """A line of a newer schema. It is never skipped: an upgrade reads it."""
 
 
 def _read(path: Path, number: int, line: bytes) -> EpisodeRecord:
@@ -216,8 +222,8 @@ def _read(path: Path, number: int, line: bytes) -> EpisodeRecord:
     return record
 
 
-def _newer(path: Path, number: int, version: object) -> _NewerSchemaError:
-    return _NewerSchemaError(f"{path}:{number}: schema {version} is newer than this berrypick; upgrade it")
+def _newer(path: Path, number: int, version: object) -> NewerSchemaError:
+    return NewerSchemaError(f"{path}:{number}: schema {version} is newer than this berrypick; upgrade it")
 
 
 def _version(line: dict[str, Any]) -> int:

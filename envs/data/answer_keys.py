@@ -27,8 +27,8 @@ class KeyedQuestion:
 def read_answer_keys(path: Path) -> dict[str, KeyedQuestion]:
     """Reads question id -> right answers.
 
-    The file has any known question format. A shorter line is enough: {"id", "golden_answers"}; `metadata.supporting_ids`
-    and `metadata.supporting_ids_by_annotator` are paths of evidence, `metadata.answers_by_path` conflicting answers.
+    The file has any known question format. A shorter line is enough: {"id", "golden_answers"}. In its metadata,
+    `supporting_ids` and `supporting_ids_by_annotator` are paths of evidence, `answers_by_path` are conflicting answers.
     No corpus is needed.
 
     Raises:

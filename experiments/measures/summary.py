@@ -20,11 +20,12 @@ from ...envs.metrics.planning import (
     replay,
 )
 from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
-from ...envs.record import EpisodeRecord
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
+from .arm_columns import format_columns, specificities
 from .group import Group, mean
 from .measures import MEASURES, load_measures
+from .rollout import Played, Rollout, rollouts_of
 from .rows import SummaryRow, estimate_row
 
 __all__ = ["QuestionTable", "question_table_of", "summarize"]
@@ -47,40 +48,34 @@ class QuestionTable:
     first_kinds: list[list[tuple[int, ...]]] = field(default_factory=list)
 
 
-def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
+def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
     """Groups rollouts by question and computes every measure for which they hold the data."""
     load_measures()
-    groups: dict[str, Group] = defaultdict(Group)
-    for record in records:
-        groups[record.question.id].append(record)
-    ids = tuple(sorted(groups))
+    by_question: dict[str, list[Rollout]] = defaultdict(list)
+    for rollout in rollouts_of(played):
+        by_question[rollout.question.id].append(rollout)
+    ids = tuple(sorted(by_question))
+    groups = [Group(by_question[key]) for key in ids]
     table = QuestionTable(ids)
     for name, measure in MEASURES.items():
         if measure.of_group is not None:
-            _add(table, name, [measure.of_group(groups[key]) for key in ids], "the rollouts lack the data")
-    size = min(len(group) for group in groups.values())
-    graded = all(record.em is not None for record in records)
+            reason = measure.needs or "the rollouts lack the data"
+            _add(table, name, [measure.of_group(group) for group in groups], reason)
+    size = min(map(len, groups))
+    graded = all(rollout.em is not None for group in groups for rollout in group)
     for k in ks:
-        values = [
-            pass_at_k(len(groups[key]), sum(record.em == 1.0 for record in groups[key]), k)
-            if k <= size and graded
-            else None
-            for key in ids
-        ]
-        _add(
-            table,
-            f"pass@{k}",
-            values,
-            f"samples per question: {size}" if k > size else "the rollouts are not graded",
-        )
-    _add(
-        table,
-        f"answers_distinct@{size}",
-        [diff_at_k([r.answer_norm for r in groups[key]], size) for key in ids],
-        "no answers",
-    )
-    if all(WorldFacts.of(group[0].question) is not None for group in groups.values()):
-        _add_planning(table, [groups[key] for key in ids], [k for k in ks if k <= size])
+        fits = graded and k <= size
+        values = [pass_at_k(len(g), sum(r.em == 1.0 for r in g), k) if fits else None for g in groups]
+        _add(table, f"pass@{k}", values, f"samples per question: {size}" if k > size else MEASURES["em"].needs)
+    answered = any(rollout.answer_norm is not None for group in groups for rollout in group)
+    distinct = [diff_at_k([r.answer_norm for r in g], size) if answered else None for g in groups]
+    _add(table, f"answers_distinct@{size}", distinct, "no answers")
+    _add(table, "query_specificity", specificities(groups), "fewer than two questions with two rollouts that searched")
+    formats = format_columns(groups)
+    _add(table, "format_dominant", formats.dominant, "the text of turns is not recorded")
+    _add(table, "format_entropy", formats.entropy, "the text of turns is not recorded")
+    if all(WorldFacts.of(group[0].question) is not None for group in groups):
+        _add_planning(table, groups, [k for k in ks if k <= size])
     return table
 
 
@@ -122,19 +117,14 @@ def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[in
     )
 
 
-def _replay(record: EpisodeRecord) -> PlanReplay:
-    tops = [
-        (ranking[0].id if ranking else None)
-        for turn in record.turns
-        if turn.action == "search" and turn.error is None
-        for ranking in turn.hits
-    ]
-    world = WorldFacts.required(record.question, "the planning replay")
-    return replay(world, record.queries, tops, answered=record.terminated)
+def _replay(rollout: Rollout) -> PlanReplay:
+    tops = [ranking[0] if ranking else None for ranking in rollout.rankings]
+    world = WorldFacts.required(rollout.question, "the planning replay")
+    return replay(world, rollout.queries, tops, answered=rollout.terminated)
 
 
 def summarize(
-    records: Sequence[EpisodeRecord],
+    played: Sequence[Played],
     *,
     ks: Sequence[int] = (1, 2, 4, 8),
     frontier: Frontier | None = None,
@@ -143,11 +133,12 @@ def summarize(
     """Computes all measures of one arm with 95 % intervals over questions.
 
     Args:
-        records: rollouts of one policy.
+        played: rollouts of one policy.
         ks: values of k for pass@k.
         frontier: the exact frontier of the same questions; adds the distance to it.
         seed: seed of the bootstrap.
     """
+    records = rollouts_of(played)
     table = question_table_of(records, ks)
     indices = bootstrap_indices(len(table.question_ids), seed=seed)
     measures = {name: estimate_row(bootstrap_mean(column, indices)) for name, column in table.columns.items()}

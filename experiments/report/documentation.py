@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from ..measures.measures import DERIVED, FAMILIES, OF_GROUPS, Measure
+from ..measures.measure import Measure
+from ..measures.measures import DERIVED, FAMILIES, OF_GROUPS
 from .format import markdown_table
 
 __all__ = ["measures_page"]

@@ -91,9 +91,7 @@ def test_evidence_of_the_questions_file_counts(tmp_path: Path) -> None:
     assert new[0].hop_hits == [[True, False]] and new[0].question.evidence == EVIDENCE
 
 
-def test_a_reward_without_its_data_is_absent_and_never_zero(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_reward_without_its_data_is_absent_and_never_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = rollout("q1", 0, "Ada", evidence=EVIDENCE)
     unseen = rollout("q1", 1, "Ada", evidence=EVIDENCE, hits=[])
     bare = rollout("q2", 0, "Ada")
