@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..retrieval_index.corpus import CorpusError, jsonl_lines, jsonl_object
 from ..retrieval_index.errors import BerrypickError
@@ -64,9 +64,9 @@ class TurnRecord(_Row):
 
     text: str
     action: Literal["search", "answer", "invalid"]
-    queries: list[str] = []
-    query_spans: list[tuple[int, int]] = []
-    hits: list[list[HitRecord]] = []
+    queries: list[str] = Field(default_factory=list)  # pydantic copies a default list, which takes longer
+    query_spans: list[tuple[int, int]] = Field(default_factory=list)
+    hits: list[list[HitRecord]] = Field(default_factory=list)
     observation: str = ""
     error: str | None = None
     stopped_by: str = "tag"

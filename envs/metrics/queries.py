@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,45 +45,52 @@ def word_similarity(first: Sequence[Words], second: Sequence[Words]) -> NDArray[
 
 def _incidence(queries: Sequence[Words], at: dict[str, int]) -> NDArray[np.float64]:
     table = np.zeros((len(queries), len(at)))
-    for row, words in enumerate(queries):
-        table[row, [at[word] for word in words]] = 1
+    rows = np.repeat(np.arange(len(queries)), [len(words) for words in queries])
+    table[rows, [at[word] for words in queries for word in words]] = 1
     return table
 
 
-def query_clusters(queries: Iterable[Words], threshold: float = NEAR_EQUAL) -> int:
+def query_clusters(similarity: NDArray[np.float64], threshold: float = NEAR_EQUAL) -> int:
     """Number of clusters of near-equal queries.
 
     Two queries are linked if their similarity is at least `threshold`; a cluster is a connected component. The number
     does not depend on the order of the queries.
+
+    Args:
+        similarity: float64 [n, n], of the queries to themselves.
+        threshold: of near-equal queries.
     """
-    distinct = list(dict.fromkeys(queries))
-    if len(distinct) < 2:
-        return len(distinct)
-    linked = word_similarity(distinct, distinct) >= threshold - 1e-12
-    unseen, clusters = np.ones(len(distinct), np.bool_), 0
-    while unseen.any():
-        clusters += 1
-        reached = np.zeros(len(distinct), np.bool_)
-        front = np.zeros(len(distinct), np.bool_)
-        front[int(unseen.argmax())] = True
-        while front.any():
-            reached |= front
-            front = linked[front].any(0) & ~reached
-        unseen &= ~reached
-    return clusters
+    count = len(similarity)
+    parent = list(range(count))
+
+    def root(query: int) -> int:
+        while parent[query] != query:
+            query = parent[query]
+        return query
+
+    pairs = np.argwhere(np.triu(similarity >= threshold - 1e-12, 1))
+    for first, second in pairs.tolist():
+        if parent[second] == parent[first]:
+            continue
+        one, other = root(first), root(second)
+        if one != other:
+            parent[other] = one
+            count -= 1
+    return count
 
 
-def mean_similarity(rollouts: Sequence[Sequence[Words]]) -> float | None:
+def mean_similarity(similarity: NDArray[np.float64], owners: Sequence[int]) -> float | None:
     """Mean similarity over all pairs of queries of different rollouts of a group; None if there is no such pair.
 
     Pairs within a rollout are left out: a reformulation is like its predecessor in every policy.
+
+    Args:
+        similarity: float64 [n, n], of the queries to themselves.
+        owners: the rollout of each query.
     """
-    queries = [words for rollout in rollouts for words in rollout]
-    owner = np.repeat(np.arange(len(rollouts)), [len(rollout) for rollout in rollouts])
-    other = owner[:, None] != owner[None, :]
-    if not other.any():
-        return None
-    return float(word_similarity(queries, queries)[other].mean())
+    of = np.asarray(owners)
+    other = of[:, None] != of[None, :]
+    return float(similarity[other].mean()) if other.any() else None
 
 
 def specificity(own: Sequence[Words], others: Sequence[Words]) -> float | None:
@@ -102,7 +109,9 @@ def specificity(own: Sequence[Words], others: Sequence[Words]) -> float | None:
     """
     if len(own) < 2 or not others:
         return None
-    within = word_similarity(own, own)[np.triu_indices(len(own), 1)]
-    across = word_similarity(own, others).ravel()
-    difference = within[:, None] - across[None, :]
-    return float((difference > 1e-12).mean() + (np.abs(difference) <= 1e-12).mean() / 2)
+    table = word_similarity(own, [*own, *others])
+    within = table[:, : len(own)][np.triu_indices(len(own), 1)]
+    across = np.sort(table[:, len(own) :], axis=None)
+    below = np.searchsorted(across, within - 1e-12)
+    not_above = np.searchsorted(across, within + 1e-12, side="right")
+    return float((below + not_above).mean()) / 2 / len(across)

@@ -18,7 +18,7 @@ from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ..measures.arms_report import measure_arms
 from ..measures.rows import ArmsReport
-from ..report.arms import load_arms
+from ..report.arms import load_rollouts
 from ..report.live import LiveView
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
@@ -138,7 +138,7 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
 
 def _measure(flags: Eval) -> ArmsReport:
     try:
-        return measure_arms(load_arms([flags.out]))
+        return measure_arms(load_rollouts([flags.out]).rollouts)
     except RecordError as error:
         file = flags.out / "rollouts.jsonl"
         raise RecordError(f"{error}; or remove {file} and play it again with --resume") from error

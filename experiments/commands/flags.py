@@ -120,6 +120,8 @@ class Report:
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None
     """also write a self-contained page with the frontier, all measures and the episodes; replaces an earlier page"""
+    by: Literal["arm", "step"] = "arm"
+    """step: a row for each checkpoint_step, where narrowing begins, and collapse alarms"""
     skip_bad: bool = False
     """leave bad lines out and list them"""
 

@@ -7,9 +7,11 @@ import sys
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text, skipped_text
 from ..measures.arms_report import measure_arms
-from ..report.arms import load_arms, stored_report
-from ..report.html import html_page
+from ..measures.by_step import series_by_step
+from ..report.arms import LoadedArms, load_rollouts, stored_report
+from ..report.html import QUESTIONS_SHOWN, html_page
 from ..report.page_file import check_page_file, write_page_file
+from ..report.series import print_series
 from ..report.terminal import print_report
 from .flags import Report
 from .json_output import print_json
@@ -29,18 +31,32 @@ def run_report(flags: Report) -> int:
         else:
             sys.stdout.write(safe_text(stored["text"]).rstrip("\n") + "\n")
         return 0
+    if flags.by == "step" and flags.html is not None:
+        raise BerrypickError("a report by step has no page yet; omit --html or --by")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
     skipped: list[str] | None = [] if flags.skip_bad else None
-    arms = load_arms(flags.paths, skipped)
-    report = measure_arms(arms)
+    loaded = load_rollouts(flags.paths, skipped, questions=QUESTIONS_SHOWN if flags.html else 0)
+    if flags.by == "step":
+        return _by_step(flags, loaded, skipped)
+    report = measure_arms(loaded.rollouts)
     if skipped:
         report["lines_left_out"] = len(skipped)
     sys.stderr.write(skipped_text(skipped or []))
     if flags.html is not None:
-        write_page_file(flags.html, html_page(arms, report))
+        write_page_file(flags.html, html_page(loaded.episodes, report))
     if flags.json:
         print_json(report)
     else:
         print_report(flags.paths, report)
+    return 0
+
+
+def _by_step(flags: Report, loaded: LoadedArms, skipped: list[str] | None) -> int:
+    series = series_by_step(loaded.rollouts)
+    sys.stderr.write(skipped_text(skipped or []))
+    if flags.json:
+        print_json({"series": series, "lines_left_out": len(skipped or [])})
+    else:
+        print_series(series)
     return 0

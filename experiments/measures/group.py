@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...envs.answers import normalize
 from ...envs.metrics.collapse import EffectiveDiversity, effective_diversity
 from ...envs.metrics.entropy import discrete_entropy
-from ...envs.metrics.queries import query_words
+from ...envs.metrics.queries import mean_similarity, query_clusters, word_similarity
 from .rollout import Played, QueryTokens, Rollout, rollouts_of
 
 __all__ = ["Group", "mean"]
@@ -32,14 +35,33 @@ class Group(list[Rollout]):
         super().__init__(rollouts_of(played))
 
     @cached_property
+    def queries_by_rollout(self) -> list[list[str]]:
+        """[rollout][query], normalized as answers are."""
+        return [[normalize(query) for query in rollout.queries] for rollout in self]
+
+    @property
     def queries(self) -> list[str]:
         """All queries, normalized as answers are."""
-        return [normalize(query) for rollout in self for query in rollout.queries]
+        return [query for queries in self.queries_by_rollout for query in queries]
 
     @cached_property
     def words(self) -> list[list[frozenset[str]]]:
         """[rollout][query] -> the distinct words of the normalized query."""
-        return [[query_words(query) for query in rollout.queries] for rollout in self]
+        return [[frozenset(query.split()) for query in queries] for queries in self.queries_by_rollout]
+
+    @cached_property
+    def similarity(self) -> NDArray[np.float64]:
+        """Similarity of words of all queries of the group, float64 [queries, queries]."""
+        queries = [words for rollout in self.words for words in rollout]
+        return word_similarity(queries, queries)
+
+    def query_clusters(self) -> float:
+        """Number of clusters of near-equal queries."""
+        return float(query_clusters(self.similarity))
+
+    def query_similarity(self) -> float | None:
+        """Mean similarity of queries of different rollouts."""
+        return mean_similarity(self.similarity, [at for at, rollout in enumerate(self.words) for _ in rollout])
 
     @property
     def knows_queries(self) -> bool:

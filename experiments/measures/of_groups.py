@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 
-from ...envs.answers import normalize
 from ...envs.metrics.breadth import path_coverage, rarefied_union, redundancy, union_coverage, unique_ratio
-from ...envs.metrics.queries import NEAR_EQUAL, mean_similarity, query_clusters
+from ...envs.metrics.queries import NEAR_EQUAL
 from ...envs.metrics.turn_text import COMPRESSION
 from .group import Group, mean
 from .measure import Measure, OfGroup
@@ -40,7 +38,13 @@ def _share(part: Callable[[Rollout], int], of: Callable[[Rollout], int]) -> OfGr
 
 
 def _own_unique_queries(group: Group) -> float | None:
-    return mean([unique_ratio([normalize(query) for query in rollout.queries]) for rollout in group])
+    return mean([unique_ratio(queries) for queries in group.queries_by_rollout])
+
+
+def _equal_rewards(group: Group) -> float | None:
+    """1 if all rewards of a group are equal, so that it has no gradient; exact matches where no reward is recorded."""
+    rewards = [rollout.em if rollout.reward is None else rollout.reward for rollout in group]
+    return None if len(group) < 2 or None in rewards else float(len(set(rewards)) == 1)
 
 
 def _policy_tokens(group: Group) -> float | None:
@@ -81,10 +85,10 @@ OF_GROUPS = (
             "distinct queries / queries, in an episode", of_group=_of_queries(_own_unique_queries), needs=_QUERIES),
     Measure("query_clusters", "query clusters", "count",
             f"clusters of queries of a group that are linked by a Jaccard similarity of words of at least {NEAR_EQUAL}",
-            "clusters", _of_queries(lambda g: float(query_clusters(chain.from_iterable(g.words)))), _QUERIES),
+            "clusters", _of_queries(Group.query_clusters), _QUERIES),
     Measure("query_similarity", "query similarity", "share",
             "mean Jaccard similarity of words over pairs of queries of different rollouts of a group", "query sim.",
-            _of_queries(lambda g: mean_similarity(g.words)), _QUERIES),
+            _of_queries(Group.query_similarity), _QUERIES),
     Measure("retrieval_clusters", "retrieval clusters", "count",
             "distinct result sets of a group's queries; queries with equal results count as one", "result sets",
             _of_shown(lambda g: float(len(set(g.shown_by_query)))), _SHOWN),
@@ -96,6 +100,8 @@ OF_GROUPS = (
             needs=f"no group lists the passages of {RAREFIED_QUERIES} queries"),
     Measure("searches", "searches", "count per episode", "searches per episode",
             of_group=_of_queries(lambda g: mean([float(len(r.queries)) for r in g])), needs=_QUERIES),
+    Measure("zero_variance", "equal rewards", "share", "share of groups whose rollouts all have the same reward",
+            "equal", _equal_rewards, "no rewards and no grades are recorded"),
     Measure("turns", "turns", "count per episode", "turns per episode",
             of_group=lambda g: mean([float(r.num_turns) if r.num_turns else None for r in g]), needs=_TURNS),
     Measure("valid_actions", "valid turns", "share", "share of turns that were valid actions",

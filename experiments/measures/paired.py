@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
+from ...envs.metrics.statistics import bootstrap_means
 from ...retrieval_index.errors import BerrypickError
 from .rollout import Played, Rollout, rollouts_of
 from .rows import PairedRow, estimate_row
@@ -52,24 +52,19 @@ def compare(
     shared = sorted(set(a.question_ids) & set(b.question_ids))
     if not shared:
         raise BerrypickError("these rollouts share no question; compare runs over the same questions")
-    at_a = [a.question_ids.index(key) for key in shared]
-    at_b = [b.question_ids.index(key) for key in shared]
-    indices = bootstrap_indices(len(shared), seed=seed)
+    at_a, at_b = (np.searchsorted(table.question_ids, shared) for table in (a, b))  # both are sorted
     one_retrieval = _one_retrieval(base, arm)
-    differences: Mapping[str, NDArray[np.float64]] = {
+    both: Mapping[str, NDArray[np.float64]] = {
         name: b.columns[name][at_b] - a.columns[name][at_a]
         for name in a.columns
         if name in b.columns and (name not in _BY_RETRIEVAL or one_retrieval)
     }
+    differences = {name: column for name, column in both.items() if not np.isnan(column).all()}
     return {
         "num_shared": len(shared),
         "num_not_shared": len(set(a.question_ids) ^ set(b.question_ids)),
         "samples": samples,
-        "differences": {
-            name: estimate_row(bootstrap_mean(column, indices))
-            for name, column in differences.items()
-            if not np.isnan(column).all()
-        },
+        "differences": {name: estimate_row(row) for name, row in bootstrap_means(differences, seed=seed).items()},
     }
 
 

@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from ...envs.data.answer_keys import KeyedQuestion
-from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
+from ...envs.metrics.statistics import bootstrap_means
 from ...envs.record import EpisodeRecord
 from ...envs.rescoring import NotScoredError, rescore
 from ...envs.rewards import parse_reward
@@ -103,9 +103,7 @@ class _Sums:
             "new": self.new / self.num_new if self.num_new else None,
             "num_old": self.num_old,
             "num_new": self.num_new,
-            "difference": estimate_row(bootstrap_mean(changes, bootstrap_indices(len(changes))))
-            if len(changes)
-            else None,
+            "difference": estimate_row(bootstrap_means({"": changes})[""]) if len(changes) else None,
         }
 
 

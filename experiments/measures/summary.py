@@ -19,7 +19,7 @@ from ...envs.metrics.planning import (
     plan_pass_at_k,
     replay,
 )
-from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
+from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_means
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
 from .arm_columns import format_columns, specificities
@@ -140,11 +140,10 @@ def summarize(
     """
     records = rollouts_of(played)
     table = question_table_of(records, ks)
-    indices = bootstrap_indices(len(table.question_ids), seed=seed)
-    measures = {name: estimate_row(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
+    measures = {name: estimate_row(row) for name, row in bootstrap_means(table.columns, seed=seed).items()}
     if frontier is not None and f"pass@{frontier.k}_plan" in table.columns:
-        measures["frontier_distance"] = estimate_row(_distance(table, frontier, indices))
-    information = _information(table, indices)
+        measures["frontier_distance"] = estimate_row(_distance(table, frontier, seed))
+    information = _information(table, seed)
     if information is not None:
         measures["kind_information"] = estimate_row(information)
     return {
@@ -160,16 +159,17 @@ def summarize(
     }
 
 
-def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int64]) -> Estimate:
+def _distance(table: QuestionTable, frontier: Frontier, seed: int) -> Estimate:
     """F(planned pass@1) - planned pass@k, where F is the frontier; the bootstrap resamples questions and keeps F."""
     one, many = table.columns["pass@1_plan"], table.columns[f"pass@{frontier.k}_plan"]
+    indices = bootstrap_indices(len(one), seed=seed)
     value = frontier.value(float(one.mean())) - float(many.mean())
     ones, manys = one[indices].mean(1), many[indices].mean(1)
     low, high = np.quantile([frontier.value(float(a)) - float(b) for a, b in zip(ones, manys)], [0.025, 0.975])
     return Estimate(value, float(low), float(high), len(one))
 
 
-def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate | None:
+def _information(table: QuestionTable, seed: int) -> Estimate | None:
     """I(kind; question | hop) with Miller-Madow correction.
 
     A resample repeats questions, so its information is biased. The interval has the width of the bootstrap's and is
@@ -178,6 +178,7 @@ def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate |
     found = kind_information(table.first_kinds, miller_madow=True)
     if found is None:
         return None
-    draws = kind_information_draws(table.first_kinds, indices[:200], miller_madow=True)
+    indices = bootstrap_indices(len(table.question_ids), seed=seed)[:200]
+    draws = kind_information_draws(table.first_kinds, indices, miller_madow=True)
     low, high = np.quantile(draws - draws.mean(), [0.025, 0.975]) + found.information
     return Estimate(found.information, float(low), float(high), len(table.question_ids))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ...envs.record import EpisodeRecord, iter_records
 from ...retrieval_index.errors import BerrypickError
-from ..measures.same_questions import check_same_questions
+from ..measures.measures import extended
+from ..measures.rollout import Rollout, SharedFacts, rollout_of
+from ..measures.same_questions import QuestionCheck, check_same_questions
+from .episode_sample import EpisodeSample
 from .format import Report
 
-__all__ = ["load_arms", "records_of", "rollouts_file", "stored_report"]
+__all__ = ["LoadedArms", "load_arms", "load_rollouts", "records_of", "rollouts_file", "stored_report"]
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -28,18 +31,69 @@ def load_arms(paths: Sequence[Path], skipped: list[str] | None = None) -> dict[s
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
     """
-    arms: dict[str, list[EpisodeRecord]] = {}
-    settings: dict[str, JsonObject] = {}
-    for path in paths:
-        for file in _files(path):
-            name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
-            while name in arms:
-                name += "'"
-            arms[name] = list(records_of(file, skipped))
-            if (arguments := _env_arguments(file)) is not None:
-                settings[name] = arguments
-    check_same_questions(arms, settings)
+    arms = {name: list(records_of(file, skipped)) for name, file in _named_files(paths).items()}
+    check_same_questions(arms, _settings(paths))
     return arms
+
+
+class LoadedArms(NamedTuple):
+    """Rollouts for measures, and some whole episodes to read.
+
+    Attributes:
+        rollouts: name of an arm -> all its rollouts, without text.
+        episodes: name of an arm -> the episodes of its first questions; empty unless they were asked for.
+    """
+
+    rollouts: dict[str, list[Rollout]]
+    episodes: dict[str, list[EpisodeRecord]]
+
+
+def load_rollouts(
+    paths: Sequence[Path],
+    skipped: list[str] | None = None,
+    *,
+    questions: int = 0,
+    change: Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]] = iter,
+) -> LoadedArms:
+    """Reads rollouts by arm, as `load_arms` does, one line at a time and without keeping their text.
+
+    Args:
+        paths: run folders and rollouts files.
+        skipped: if a list, bad lines are left out and their messages appended to it; if None, they raise.
+        questions: number of questions of each arm whose episodes are kept whole.
+        change: changes the records of an arm before they are measured, e.g. searches again.
+
+    Raises:
+        BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
+    """
+    keep, check, shared = extended(), QuestionCheck(_settings(paths)), SharedFacts()
+    loaded = LoadedArms({}, {})
+    for name, file in _named_files(paths).items():
+        rollouts, sample = loaded.rollouts.setdefault(name, []), EpisodeSample(questions)
+        for record in change(records_of(file, skipped)):
+            rollouts.append(rollout_of(record, shared, keep=keep))
+            check.add(name, rollouts[-1].question)
+            sample.add(record)
+        if questions:
+            loaded.episodes[name] = sample.episodes
+    return loaded
+
+
+def _named_files(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name of an arm -> its file."""
+    named: dict[str, Path] = {}
+    for file in (file for path in paths for file in _files(path)):
+        name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
+        while name in named:
+            name += "'"
+        named[name] = file
+    return named
+
+
+def _settings(paths: Sequence[Path]) -> dict[str, JsonObject]:
+    """Name of an arm -> arguments of its environment, where they are known."""
+    found = {name: _env_arguments(file) for name, file in _named_files(paths).items()}
+    return {name: arguments for name, arguments in found.items() if arguments is not None}
 
 
 def records_of(file: Path, skipped: list[str] | None = None) -> Iterator[EpisodeRecord]:

@@ -19,9 +19,11 @@ from .notes import size_lines
 from .page_file import PAGE_MARK
 from .svg import frontier_svg
 
-__all__ = ["html_page"]
+__all__ = ["QUESTIONS_SHOWN", "html_page"]
 
 QUESTIONS_SHOWN = 24
+"""Questions of each arm whose episodes a page shows."""
+
 SAMPLES_SHOWN = 4
 
 _STYLE = """
@@ -47,7 +49,7 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -
     """Builds the page.
 
     Args:
-        arms: rollouts by arm, for the episodes.
+        arms: rollouts by arm, for the episodes; those of the first `QUESTIONS_SHOWN` questions are enough.
         report: the measures of the same arms.
     """
     sizes = "<br>".join(map(_text, size_lines(report)))
@@ -62,7 +64,8 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -
     parts += ["<h2>Measures</h2>", _measure_table(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", _difference_table(report["differences"])]
-    parts += ["<h2>Episodes</h2>", *(_arm_episodes(name, records) for name, records in arms.items())]
+    shown = [_arm_episodes(name, records, report["arms"][name]) for name, records in arms.items()]
+    parts += ["<h2>Episodes</h2>", *shown]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"{PAGE_MARK}"
@@ -131,13 +134,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _arm_episodes(name: str, records: Sequence[EpisodeRecord]) -> str:
+def _arm_episodes(name: str, records: Sequence[EpisodeRecord], arm: SummaryRow) -> str:
     groups: dict[str, list[EpisodeRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: (record.question.id, record.sample_index)):
         groups[record.question.id].append(record)
     shown = list(groups.values())[:QUESTIONS_SHOWN]
     body = "\n".join(map(_question, shown))
-    of = f"{len(shown)} of {len(groups)} questions, up to {SAMPLES_SHOWN} episodes each"
+    of = f"{len(shown)} of {arm['num_questions']} questions, up to {SAMPLES_SHOWN} episodes each"
     return f"<details><summary><b>{_text(name)}</b> <small>{of}</small></summary>\n{body}</details>"
 
 
