@@ -7,18 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...envs.metrics.queries import specificity
-from .group import Group
+from ...envs.metrics.queries import query_words, specificity
+from .rollout import Rollout
 
 __all__ = ["FormatColumns", "format_columns", "specificities"]
 
 
-def specificities(groups: Sequence[Group]) -> list[float | None]:
+def specificities(groups: Sequence[Sequence[Rollout]]) -> list[float | None]:
     """The specificity of each question's first queries, against those of the next question; the last meets the first.
 
     At the first query all that differs between rollouts of two questions is the question.
     """
-    first = [[words[0] for words in group.words if words] if group.knows_queries else [] for group in groups]
+    first = [[query_words(rollout.queries[0]) for rollout in group if rollout.queries] for group in groups]
     if len(groups) < 2:
         return [None] * len(groups)
     return [specificity(own, first[(at + 1) % len(first)]) for at, own in enumerate(first)]
@@ -37,7 +37,7 @@ class FormatColumns(NamedTuple):
     entropy: list[float | None]
 
 
-def format_columns(groups: Sequence[Group]) -> FormatColumns:
+def format_columns(groups: Sequence[Sequence[Rollout]]) -> FormatColumns:
     """The formats of all rollouts of an arm, see `markup`, as columns."""
     shares = [_shares([rollout.format for rollout in group if rollout.format is not None]) for group in groups]
     known = [share for share in shares if share]

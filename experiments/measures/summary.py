@@ -55,18 +55,16 @@ def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)
     for rollout in rollouts_of(played):
         by_question[rollout.question.id].append(rollout)
     ids = tuple(sorted(by_question))
-    groups = [Group(by_question[key]) for key in ids]
+    groups = [by_question[key] for key in ids]
     table = QuestionTable(ids)
-    for name, measure in MEASURES.items():
-        if measure.of_group is not None:
-            reason = measure.needs or "the rollouts lack the data"
-            _add(table, name, [measure.of_group(group) for group in groups], reason)
+    for name, values in _values_of_groups(groups).items():
+        _add(table, name, values, MEASURES[name].needs or "the rollouts lack the data")
     size = min(map(len, groups))
     graded = all(rollout.em is not None for group in groups for rollout in group)
     for k in ks:
         fits = graded and k <= size
-        values = [pass_at_k(len(g), sum(r.em == 1.0 for r in g), k) if fits else None for g in groups]
-        _add(table, f"pass@{k}", values, f"samples per question: {size}" if k > size else MEASURES["em"].needs)
+        hits = [pass_at_k(len(g), sum(r.em == 1.0 for r in g), k) if fits else None for g in groups]
+        _add(table, f"pass@{k}", hits, f"samples per question: {size}" if k > size else MEASURES["em"].needs)
     answered = any(rollout.answer_norm is not None for group in groups for rollout in group)
     distinct = [diff_at_k([r.answer_norm for r in g], size) if answered else None for g in groups]
     _add(table, f"answers_distinct@{size}", distinct, "no answers")
@@ -79,6 +77,17 @@ def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)
     return table
 
 
+def _values_of_groups(groups: Sequence[Sequence[Rollout]]) -> dict[str, list[float | None]]:
+    """Key of a measure -> its value for each question. What a group caches is freed before the next one is measured."""
+    measured = {name: measure.of_group for name, measure in MEASURES.items() if measure.of_group is not None}
+    values: dict[str, list[float | None]] = {name: [] for name in measured}
+    for rollouts in groups:
+        group = Group(rollouts)
+        for name, of_group in measured.items():
+            values[name].append(of_group(group))
+    return values
+
+
 def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason: str) -> None:
     column = np.array([np.nan if value is None else value for value in values], np.float64)
     if np.isnan(column).all():
@@ -87,7 +96,7 @@ def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason
         table.columns[name] = column
 
 
-def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[int]) -> None:
+def _add_planning(table: QuestionTable, groups: Sequence[Sequence[Rollout]], ks: Sequence[int]) -> None:
     """Adds the measures of World, from replays of each rollout's searches by a perfect reader."""
     replays = [[_replay(record) for record in group] for group in groups]
     plan = [mean([r.plan for r in rs]) or 0.0 for rs in replays]

@@ -73,25 +73,20 @@ def _cell(key: str, row: StepRow, rows: SeriesRow) -> Text:
     value, half = estimate_parts(row["measures"].get(key))
     onset = rows["onset"].get(key)
     mark = MARK if onset is not None and row["step"] >= onset["step"] else " "
-    return (
-        Text(value).append(f" {half.replace('±0.', '±.')}" if half else "", style="dim").append(mark, style="bold red")
-    )
+    half = f" {half.replace('±0.', '±.')}" if half else ""
+    return Text(value).append(half, style="dim").append(mark, style="bold red")
 
 
 def _print_notes(console: Console, rows: SeriesRow, width: int) -> None:
     total = len(rows["steps"])
     for key, onset in rows["onset"].items():
         if onset is not None:
-            below = f"{onset['steps_below']} of {total} steps"
-            label = measure_of(key).label
-            line = (
-                f"{MARK} narrowing of {label} from step {onset['step']} on: below the first step's interval ({below})"
-            )
+            line = f"{MARK} narrowing of {measure_of(key).label} from step {onset['step']} on: below the first step's "
+            line += f"interval at {onset['steps_below']} of {total} steps, to the end"
             console.print(Text(line), width=width)
     if not any(rows["onset"].values()):
-        console.print(
-            Text("no onset of narrowing: no measure of breadth or entropy stays below its start"), width=width
-        )
+        line = "no onset of narrowing: no measure of breadth or entropy stays below the first step's interval"
+        console.print(Text(line), width=width)
     for alarm in rows["alarms"]:
         console.print(Text(safe_text(f"alarm: {alarm['text']}"), style="bold red"), width=width)
     absent = set.intersection(*({*row["absent"]} for row in rows["steps"]))

@@ -84,9 +84,9 @@ def test_the_screen_marks_the_onset(tmp_path: Path, capsys: pytest.CaptureFixtur
     flat = " ".join(out.split())
     assert "< narrowing of distinct passages from step 20 on: below the first step's interval at 2 of 4 steps" in flat
     assert "alarm: narrowing, since step 20: entropy fell from" in out
-    row = next(line for line in out.split("Breadth")[1].splitlines() if line.startswith("step 20"))
+    row = next(line for line in out.split("Breadth")[1].splitlines() if line.strip().startswith("step 20"))
     assert row.count("<") >= 3
-    assert "<" not in next(line for line in out.splitlines() if line.startswith("step 10"))
+    assert "<" not in next(line for line in out.splitlines() if line.strip().startswith("step 10"))
     assert main(["report", str(file), "--by", "step", "--json"]) == 0
     series = json.loads(capsys.readouterr().out)["series"]["run.jsonl"]
     assert series["onset"]["distinct_passages"]["step"] == 20 and series["left_out"] == 80
