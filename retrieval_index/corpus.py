@@ -133,6 +133,10 @@ def corpus_sha256(passages: Iterable[Passage]) -> str:
     return digest.hexdigest()
 
 
+_BUFFER = 1 << 20
+"""Bytes read at a time; the lines of rollouts are often longer than the default of 8 KiB."""
+
+
 def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields the lines of a file, plain or .gz, that are not blank, with their numbers.
 
@@ -140,9 +144,12 @@ def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         CorpusError: the file cannot be read.
     """
     try:
-        with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file:
+        with (
+            path.open("rb", buffering=_BUFFER) as raw,
+            gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file,
+        ):
             for number, line in enumerate(file, 1):
-                if line.strip():
+                if not line.isspace():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
