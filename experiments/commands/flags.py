@@ -122,6 +122,10 @@ class Report:
     """also write a self-contained page with the frontier, all measures and the episodes; replaces an earlier page"""
     by: Literal["arm", "step"] = "arm"
     """step: a row for each checkpoint_step, where narrowing begins, and collapse alarms"""
+    index: Annotated[Path | None, _NoneByDefault] = None
+    """folder of an index in which the stored queries are searched again: adds what needs the passages shown"""
+    policy: Annotated[str, _NoneByDefault] = ""
+    """weights that score the stored turns, as for berrypick eval: adds token entropies; needs the train extra"""
     skip_bad: bool = False
     """leave bad lines out and list them"""
 

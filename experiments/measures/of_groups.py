@@ -57,7 +57,7 @@ _SHOWN = "the rollouts do not list the passages shown; berrypick report --index 
 _BOTH = "evidence or the passages shown are not recorded"
 _QUERIES = "the rollouts hold no queries"
 _TOKENS = "no token probabilities are recorded; berrypick report --policy POLICY computes them"
-_PLAIN = "no token probabilities are recorded, or they were not sampled at temperature 1 without top-p"
+_PLAIN = "no token probabilities are recorded, or they are not of tokens sampled at temperature 1 without top-p"
 _TEXT = "the text of turns is not recorded"
 _TURNS = "the turns are not recorded"
 

@@ -52,7 +52,7 @@ class Rollout:
         num_degenerate: turns whose text repeats itself.
         format: names of the tags that it wrote; None without recorded text.
         query_tokens: of each query whose tokens were recorded.
-        sampled_plainly: at temperature 1 without top-p.
+        sampled_plainly: at temperature 1 without top-p, by the policy whose probabilities are recorded.
         record: the whole episode; None if it was not kept.
     """
 
@@ -140,7 +140,7 @@ def rollout_of(record: EpisodeRecord, shared: SharedFacts | None = None, *, keep
         keep: keep the record in the rollout.
     """
     same: Callable[[QuestionRecord], QuestionRecord] = shared.question if shared else lambda question: question
-    turns, intern = record.turns, sys.intern
+    turns, intern, extra = record.turns, sys.intern, record.model_extra or {}
     searches = [turn for turn in turns if turn.action == "search"]
     texts = [turn.text for turn in turns if turn.text]
     return Rollout(
@@ -171,7 +171,7 @@ def rollout_of(record: EpisodeRecord, shared: SharedFacts | None = None, *, keep
         num_degenerate=sum(map(is_degenerate, texts)),
         format=intern(markup(texts)) if texts else None,
         query_tokens=tuple(_query_tokens(record)),
-        sampled_plainly=record.temperature == 1 and (record.model_extra or {}).get("top_p", 1) == 1,
+        sampled_plainly=record.temperature == 1 and extra.get("top_p", 1) == 1 and "scored_by" not in extra,
         record=record if keep else None,
     )
 

@@ -73,6 +73,9 @@ def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)
     _add(table, "format_dominant", formats.dominant, "the text of turns is not recorded")
     _add(table, "format_entropy", formats.entropy, "the text of turns is not recorded")
     if all(WorldFacts.of(group[0].question) is not None for group in groups):
+        if not all(len(r.queries) == len(r.rankings) for group in groups for r in group):
+            table.absent["pass@1_plan"] = MEASURES["distinct_passages"].needs
+            return table
         _add_planning(table, groups, [k for k in ks if k <= size])
     return table
 
