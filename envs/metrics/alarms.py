@@ -241,7 +241,7 @@ _SIGNS: Mapping[str, _Look] = {
     ),
     "stopped searching": _stopped_searching,
     "retrieval errors": _rising(
-        "search/failed", 0.05, 0.0, "{:.0%} of the episodes ended because the search failed, at the start {:.0%}",
+        "search/failed", 0.05, 0.0, "the search failed in {:.0%} of the cases, at the start in {:.0%}",
         "Check the search server: its rewards of these episodes are noise.",
     ),
 }  # fmt: skip

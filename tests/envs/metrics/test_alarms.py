@@ -134,7 +134,7 @@ def test_the_step_is_the_first_of_the_stretch() -> None:
 def test_an_alarm_that_ended_says_so() -> None:
     rows = series(search__failed=[0, 0, 0.5, 0.5, 0, 0])
     (alarm,) = collapse_alarms(rows, window=1, patience=2)
-    assert alarm.text.startswith("retrieval errors, from step 3 to 4: 50% of the episodes")
+    assert alarm.text.startswith("retrieval errors, from step 3 to 4: the search failed in 50%")
 
 
 def test_entropy_or_breadth_alone_is_no_narrowing() -> None:

@@ -26,7 +26,7 @@ def episode(question: str, sample: int) -> EpisodeRecord:
 def alive() -> int:
     """Records in memory."""
     gc.collect()
-    return sum(isinstance(thing, EpisodeRecord) for thing in gc.get_objects())
+    return sum(type(thing) is EpisodeRecord for thing in gc.get_objects())
 
 
 def test_a_file_is_read_line_by_line_and_forgotten(tmp_path: Path) -> None:
