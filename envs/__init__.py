@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .episode import Draft, Episode, StepResult, Tokens, Turn, advance, start
     from .question_searcher import QuestionSearcher
     from .questions import EpisodeSpec, Question
-    from .record import EpisodeRecord, RecordError, read_records, write_records
+    from .record import EpisodeRecord, RecordError, iter_records, read_records, write_records
     from .recording import record_of
     from .reward_vectors import candidate_vectors, vector_names, vector_table
     from .rewards import (
@@ -56,6 +56,7 @@ __all__ = [
     "exact_match",
     "f1",
     "hop_hits",
+    "iter_records",
     "normalize",
     "parse_reward",
     "read_records",
@@ -73,7 +74,7 @@ _MODULES = {
     **dict.fromkeys(("Draft", "Episode", "StepResult", "Tokens", "Turn", "advance", "start"), "episode"),
     **dict.fromkeys(("QuestionSearcher",), "question_searcher"),
     **dict.fromkeys(("EpisodeSpec", "Question"), "questions"),
-    **dict.fromkeys(("EpisodeRecord", "RecordError", "read_records", "write_records"), "record"),
+    **dict.fromkeys(("EpisodeRecord", "RecordError", "iter_records", "read_records", "write_records"), "record"),
     **dict.fromkeys(("record_of",), "recording"),
     **dict.fromkeys(("candidate_vectors", "vector_names", "vector_table"), "reward_vectors"),
     **dict.fromkeys(

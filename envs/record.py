@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ..retrieval_index.corpus import CorpusError, read_jsonl
+from ..retrieval_index.corpus import CorpusError, jsonl_lines, jsonl_object
 from ..retrieval_index.errors import BerrypickError
 from .record_schema import (
     SCHEMA_VERSION,
@@ -33,6 +34,8 @@ __all__ = [
     "TokenRecord",
     "TurnRecord",
     "UsageRecord",
+    "iter_records",
+    "parse_line",
     "parse_record",
     "read_records",
     "record_line",
@@ -63,7 +66,12 @@ _CURE = "fix the line, or leave such lines out (berrypick report without --stric
 
 
 def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
-    """Reads rollouts, plain or .gz.
+    """Reads all rollouts of a file into a list; see `iter_records`."""
+    return list(iter_records(path, skipped=skipped))
+
+
+def iter_records(path: Path, *, skipped: list[str] | None = None) -> Iterator[EpisodeRecord]:
+    """Yields the rollouts of a file, plain or .gz, one at a time; only one line is in memory.
 
     Args:
         path: the file.
@@ -71,14 +79,15 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
 
     Raises:
         RecordError: with file and line, for a line of another shape or of a newer schema, a number that is not finite,
-            or a duplicate episode: each rollout of a group needs its own sample index.
+            or a duplicate episode: each rollout of a group needs its own sample index. Also at the end of a file
+            without rollouts.
     """
-    records: list[EpisodeRecord] = []
     seen = SampleIndices()
+    found = False
     try:
-        for number, line in read_jsonl(path, skipped=skipped, cure=_CURE):
+        for number, line in jsonl_lines(path):
             try:
-                record = parse_record(f"{path}:{number}", line)
+                record = parse_line(path, number, line)
                 seen.add(f"{path}:{number}", number, record)
             except NewerSchemaError:
                 raise
@@ -87,12 +96,33 @@ def read_records(path: Path, *, skipped: list[str] | None = None) -> list[Episod
                     raise
                 skipped.append(str(error))
                 continue
-            records.append(record)
+            found = True
+            yield record
     except CorpusError as error:
         raise RecordError(str(error)) from error
-    if not records:
+    if not found:
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
-    return records
+
+
+def parse_line(path: Path, number: int, line: bytes) -> EpisodeRecord:
+    """Reads and checks a line.
+
+    Pydantic reads JSON several times as fast as the standard library and then a validation. What it refuses is read
+    again the slow way, which accepts a little more, such as lone surrogates, and whose messages name the place.
+
+    Raises:
+        NewerSchemaError: the line was written by a newer berrypick.
+        RecordError: the line is no JSON object or has another shape, or a number is not finite.
+    """
+    try:
+        record = EpisodeRecord.model_validate_json(line)
+    except ValidationError:
+        try:
+            value = jsonl_object(path, number, line, _CURE)
+        except CorpusError as error:
+            raise RecordError(str(error)) from error
+        return parse_record(f"{path}:{number}", value)
+    return _checked(f"{path}:{number}", record)
 
 
 class SampleIndices:
@@ -103,7 +133,7 @@ class SampleIndices:
 
     def add(self, where: str, number: int, record: EpisodeRecord) -> None:
         """Notes an episode; raises `RecordError` if an earlier line has the same group and sample index."""
-        line = self._lines.setdefault((record.group_id, record.sample_index), number)
+        line = self._lines.setdefault((sys.intern(record.group_id), record.sample_index), number)
         if line != number:
             raise RecordError(
                 f"{where}: sample {record.sample_index} of group {record.group_id} is a duplicate of line {line}; give "
@@ -134,6 +164,12 @@ def parse_record(where: str, line: dict[str, Any]) -> EpisodeRecord:
             f"{where}: {place}: {reason['msg']}; give a rollouts file of berrypick, or leave such lines out "
             "(berrypick report without --strict)"
         ) from error
+    return _checked(where, record)
+
+
+def _checked(where: str, record: EpisodeRecord) -> EpisodeRecord:
+    if record.schema_version > SCHEMA_VERSION:
+        raise NewerSchemaError(f"{where}: schema {record.schema_version} is newer than this berrypick; upgrade it")
     for name, values in _numbers(record):
         if not all(map(math.isfinite, values)):
             raise RecordError(f"{where}: {name} is not a finite number; {_CURE}")

@@ -12,7 +12,10 @@ SCHEMA_VERSION = 1
 
 
 def _field(meaning: str, **default: Any) -> Any:
-    """A field with its meaning; without a default it is required."""
+    """A field with its meaning; without a default it is required.
+
+    Lists of turns are made by a factory: pydantic copies a default list, which takes longer.
+    """
     return Field(description=meaning, **default)
 
 
@@ -48,9 +51,9 @@ class TurnRecord(_Row):
 
     text: str = _field("what the policy wrote")
     action: Literal["search", "answer", "invalid"] = _field("what the turn did")
-    queries: list[str] = _field("queries of a search", default=[])
-    query_spans: list[tuple[int, int]] = _field("begin and end of each query in the text", default=[])
-    hits: list[list[HitRecord]] = _field("passages shown for each query, best first", default=[])
+    queries: list[str] = _field("queries of a search", default_factory=list)
+    query_spans: list[tuple[int, int]] = _field("begin and end of each query in the text", default_factory=list)
+    hits: list[list[HitRecord]] = _field("passages shown for each query, best first", default_factory=list)
     observation: str = _field("what the environment answered", default="")
     error: str | None = _field("why the turn had no effect, for example a search beyond the budget", default=None)
     stopped_by: str = _field('what ended the text: "tag", "eos" or "length"', default="tag")
@@ -125,6 +128,13 @@ class EpisodeRecord(_Row):
     def shown_ids(self) -> frozenset[str]:
         """Ids of all passages shown."""
         return frozenset(hit.id for turn in self.turns for ranking in turn.hits for hit in ranking)
+
+    @property
+    def hits_recorded(self) -> bool:
+        """Whether every search that was answered lists its passages; others' rollouts often lack them."""
+        return self.knows("passages") and all(
+            turn.hits for turn in self.turns if turn.action == "search" and turn.error is None and turn.queries
+        )
 
     @property
     def evidence_sets(self) -> tuple[tuple[frozenset[str], ...], ...]:

@@ -19,6 +19,8 @@ __all__ = [
     "CorpusError",
     "Passage",
     "corpus_sha256",
+    "jsonl_lines",
+    "jsonl_object",
     "parse_passage",
     "read_corpus",
     "read_jsonl",
@@ -69,9 +71,9 @@ def read_jsonl(
     Raises:
         CorpusError: the file cannot be read, or a line is no JSON object.
     """
-    for number, line in _lines(path):
+    for number, line in jsonl_lines(path):
         try:
-            value = _object(path, number, line, cure)
+            value = jsonl_object(path, number, line, cure)
         except CorpusError as error:
             if skipped is None:
                 raise
@@ -97,9 +99,9 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
     passages: list[Passage] = []
     skipped: list[str] = []
     seen: set[str] = set()
-    for number, line in _lines(path):
+    for number, line in jsonl_lines(path):
         try:
-            passage = parse_passage(path, number, _object(path, number, line))
+            passage = parse_passage(path, number, jsonl_object(path, number, line))
             if passage.id in seen:
                 raise _bad(path, number, f"duplicate id {passage.id!r}", "give each passage a unique id")
         except CorpusError as error:
@@ -131,18 +133,31 @@ def corpus_sha256(passages: Iterable[Passage]) -> str:
     return digest.hexdigest()
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+_BUFFER = 1 << 20
+"""Bytes read at a time; the lines of rollouts are often longer than the default of 8 KiB."""
+
+
+def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields the lines of a file, plain or .gz, that are not blank, with their numbers.
+
+    Raises:
+        CorpusError: the file cannot be read.
+    """
     try:
-        with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file:
+        with (
+            path.open("rb", buffering=_BUFFER) as raw,
+            gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file,
+        ):
             for number, line in enumerate(file, 1):
-                if line.strip():
+                if not line.isspace():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or .gz") from error
 
 
-def _object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dict[str, Any]:
+def jsonl_object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dict[str, Any]:
+    """The JSON object of a line; raises `CorpusError` with file and line if it is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits

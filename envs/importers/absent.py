@@ -9,14 +9,15 @@ from ..record import EpisodeRecord
 __all__ = ["PARTS", "absent_measures", "parts_of"]
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "right answers": ("em", "f1", "pass@1", "effective_diversity", "effective_diversity_pairwise",
+    "right answers": ("em", "f1", "sub_em", "pass@1", "effective_diversity", "effective_diversity_pairwise",
                       "diversity_given_quality"),
     "evidence": ("evidence_recall", "all_hops", "breadth", "path_coverage", "effective_diversity",
                  "effective_diversity_pairwise", "diversity_given_quality"),
-    "queries": ("searches", "unique_query_ratio", "unique_query_ratio_episode"),
+    "queries": ("searches", "unique_query_ratio", "unique_query_ratio_episode", "query_clusters", "query_similarity",
+                "query_specificity"),
     "passages": ("redundancy", "distinct_passages", "distinct_passages_rarefied", "semantic_query_entropy",
-                 "path_entropy"),
-    "turns": ("valid_actions",),
+                 "path_entropy", "retrieval_clusters"),
+    "turns": ("turns", "valid_actions"),
     "token probabilities": ("query_token_entropy", "query_entropy", "query_sequence_entropy",
                             "query_token_entropy_first_turn", "query_sequence_entropy_first_turn"),
     "token counts": ("policy_tokens",),

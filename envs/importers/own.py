@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..record import EpisodeRecord, RecordError, SampleIndices, parse_record
-from .files import Row, json_objects
+from ..record import EpisodeRecord, RecordError, SampleIndices, parse_line, parse_record
+from .files import Row, lines
 from .registry import Importer
 
 __all__ = ["OWN", "own_episodes"]
@@ -33,14 +33,10 @@ OWN = Importer(
 def own_episodes(path: Path) -> Iterator[EpisodeRecord | RecordError]:
     """Reads the file line by line; a line that cannot be used is an error in its place."""
     seen = SampleIndices()
-    for number, line in json_objects(path):
-        if isinstance(line, RecordError):
-            yield line
-            continue
-        where = f"{path}:{number}"
+    for number, line in lines(path):
         try:
-            record = parse_record(where, line)
-            seen.add(where, number, record)
+            record = parse_line(path, number, line)
+            seen.add(f"{path}:{number}", number, record)
         except RecordError as error:
             yield error
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .accuracy import best_at_k, best_of_candidates, pass_at_k
+from .alarms import ALARMS, Alarm, collapse_alarms
 from .breadth import (
     diff_at_k,
     effective_number,
@@ -35,6 +36,7 @@ from .planning import (
     plan_pass_at_k,
     replay,
 )
+from .queries import mean_similarity, query_clusters, query_words, specificity, word_similarity
 from .similarity import (
     cosine_floor,
     expectation_adjusted_distinct,
@@ -47,6 +49,7 @@ from .statistics import (
     Estimate,
     bootstrap_indices,
     bootstrap_mean,
+    bootstrap_means,
     equivalence_p,
     hierarchical_bootstrap,
     holm,
@@ -56,8 +59,11 @@ from .statistics import (
     probability_of_improvement,
     win_tie_loss,
 )
+from .turn_text import is_degenerate, markup
 
 __all__ = [
+    "ALARMS",
+    "Alarm",
     "EffectiveDiversity",
     "Estimate",
     "FormatShares",
@@ -68,7 +74,9 @@ __all__ = [
     "best_of_candidates",
     "bootstrap_indices",
     "bootstrap_mean",
+    "bootstrap_means",
     "cluster_entropy",
+    "collapse_alarms",
     "conditional_kind_entropy",
     "cosine_floor",
     "cross_agent_nll",
@@ -84,17 +92,22 @@ __all__ = [
     "holm",
     "inter_cosine",
     "interquartile_mean",
+    "is_degenerate",
     "kind_information",
     "kind_information_draws",
+    "markup",
     "mean_cosine",
+    "mean_similarity",
     "one_sided_p",
     "paired_t_interval",
     "pass_at_k",
     "path_coverage",
     "plan_pass_at_k",
     "probability_of_improvement",
+    "query_clusters",
     "query_sequence_spans",
     "query_token_mask",
+    "query_words",
     "rank_decay",
     "rarefied_distinct",
     "rarefied_union",
@@ -102,9 +115,11 @@ __all__ = [
     "replay",
     "reward_space_diversity",
     "smallest_cap",
+    "specificity",
     "subsample_visits",
     "union_coverage",
     "unique_ratio",
     "vendi_score",
     "win_tie_loss",
+    "word_similarity",
 ]

@@ -1,4 +1,4 @@
-"""`berrypick list`: environments, policies, experiments and objectives, one line each."""
+"""`berrypick list`: environments, policies, experiments, reward terms and objectives, one line each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from ...envs.rewards import REWARD_SUMMARIES, REWARD_TERMS
 from ...envs.tasks.registry import TASKS
 from ...policies.open_policy import MODELS
 from ...policies.scripted import SCRIPTED
@@ -36,10 +37,12 @@ def run_list(flags: List) -> int:
 def catalogue() -> dict[str, dict[str, str]]:
     """Returns section -> name -> one line; the section "objective_options" has the options of each objective."""
     EXPERIMENTS.load_installed()
+    REWARD_TERMS.load_installed()
     sections = {
         "environments": {name: kind.summary for name, kind in TASKS.items()},
         "policies": {**{name: policy.summary for name, policy in SCRIPTED.items()}, **MODELS, **_VLLM, **_ENDPOINTS},
         "experiments": {name: known.summary for name, known in EXPERIMENTS.items()},
+        "reward terms": dict(REWARD_SUMMARIES),
     }
     try:
         from ...policies.objectives.registry import OBJECTIVES, load_objectives

@@ -17,9 +17,10 @@ from ...policies.open_policy import open_policy
 from ...policies.policy import Policy, Sampling
 from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
-from ..measures.arms_report import Arms, measure_arms
+from ..measures.arms_report import measure_arms
 from ..measures.rows import ArmsReport
-from ..report.arms import load_arms
+from ..report.arms import Episodes, load_rollouts
+from ..report.episode_sample import PAGE_CHARS
 from ..report.live import LiveView
 from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
@@ -157,10 +158,10 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
         )
 
 
-def _measure(flags: Eval) -> tuple[Arms, ArmsReport]:
+def _measure(flags: Eval) -> tuple[Episodes, ArmsReport]:
     try:
-        arms = load_arms([flags.out])
-        return arms, measure_arms(arms)
+        loaded = load_rollouts([flags.out], episode_chars=PAGE_CHARS)
+        return loaded.episodes, measure_arms(loaded.rollouts)
     except RecordError as error:
         file = flags.out / "rollouts.jsonl"
         raise RecordError(f"{error}; or remove {file} and play it again with --resume") from error

@@ -14,7 +14,7 @@ import tyro
 from .env_arguments import EnvArgs
 from .row_map import RowMap
 
-__all__ = ["Classifier", "Convert", "Demo", "Eval", "Explain", "List", "Play", "Report", "Run"]
+__all__ = ["Classifier", "Convert", "Demo", "Eval", "Explain", "List", "Play", "Report", "Rescore", "Run"]
 
 _Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -57,7 +57,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class List:
-    """Lists environments, policies, experiments and objectives."""
+    """Lists environments, policies, experiments, reward terms and objectives."""
 
     json: bool = False
     """print one JSON document"""
@@ -148,6 +148,39 @@ class Report:
     and none with --json"""
     no_html: bool = False
     """write no page"""
+    by: Literal["arm", "step"] = "arm"
+    """step: a row for each checkpoint_step, where narrowing begins, and collapse alarms"""
+    index: Annotated[Path | None, _NoneByDefault] = None
+    """folder of an index in which the stored queries are searched again: adds what needs the passages shown"""
+    policy: Annotated[str, _NoneByDefault] = ""
+    """weights that score the stored turns, as for berrypick eval: adds token entropies; needs the train extra"""
+    skip_bad: bool = False
+    """bad lines are left out and listed also without this flag, which older scripts use"""
+    strict: bool = False
+    """stop at the first bad line"""
+    map: RowMap = ()
+    """fields of rows of an unknown format: question=THEIRS answer=THEIRS gold=THEIRS ...; see docs/rollouts.md"""
+    format: Annotated[str, _NoneByDefault] = ""
+    """format of the files, if it is not recognised: a name from docs/rollouts.md, or FILE.py:NAME"""
+
+
+@dataclass(frozen=True)
+class Rescore:
+    """Scores stored rollouts again: another reward, other right answers.
+
+    No model is needed. Prints the old and the new means and the rollouts that flipped.
+    """
+
+    rollouts: tyro.conf.Positional[Path]
+    """rollouts file of berrypick or another system, or a folder with one"""
+    reward: str
+    """sum of reward terms, e.g. "f1 - 0.01*queries"; berrypick list shows the terms"""
+    out: Path
+    """new rollouts file"""
+    questions: Annotated[Path | None, _NoneByDefault] = None
+    """questions file whose answers and evidence replace those of equal question ids"""
+    json: bool = False
+    """print one JSON document"""
     skip_bad: bool = False
     """bad lines are left out and listed also without this flag, which older scripts use"""
     strict: bool = False

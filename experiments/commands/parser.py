@@ -18,7 +18,7 @@ from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
-from .flags import Classifier, Convert, Demo, Eval, Explain, List, Play, Report, Run
+from .flags import Classifier, Convert, Demo, Eval, Explain, List, Play, Report, Rescore, Run
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
 
@@ -128,6 +128,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     "report": Command(Report, "report:run_report"),
     "explain": Command(Explain, "explain:run_explain"),
     "convert": Command(Convert, "convert:run_convert"),
+    "rescore": Command(Rescore, "rescore:run_rescore"),
     "play": Command(Play, "play:run_play"),
     "run": Command(Run, "run:run_named", trains=True, after_stop=_RERUN),
     "index": CommandGroup("Builds, imports, checks, searches and evaluates indexes.", _index_commands),

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
-from ...envs.importers import RolloutSource
+from ...envs.record import EpisodeRecord
+from ...policies.open_policy import open_policy, require_training
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
+from ...retrieval_index.store import open_searcher
 from ..measures.arms_report import measure_arms
-from ..report.arms import load_arms, stored_report
+from ..measures.by_step import series_by_step
+from ..measures.score_again import score_again
+from ..measures.search_again import search_again
+from ..report.arms import LoadedArms, load_rollouts, stored_report
+from ..report.episode_sample import PAGE_CHARS
 from ..report.page import report_closing, write_page
 from ..report.page_file import check_page_file
+from ..report.series import print_series
 from ..report.terminal import print_report
 from .flags import Report
 from .json_output import print_json
 from .row_map import parse_row_map, source_text
+
+if TYPE_CHECKING:
+    from ...policies.language.model import LanguageModelPolicy
 
 __all__ = ["run_report"]
 
@@ -33,28 +46,79 @@ def run_report(flags: Report) -> int:
         return 0
     if flags.html is not None and flags.no_html:
         raise BerrypickError("--html and --no-html contradict each other; give one of them")
+    if flags.by == "step" and flags.html is not None:
+        raise BerrypickError("a report by step has no page yet; omit --html or --by")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
-    sources: dict[str, RolloutSource] = {}
-    arms = load_arms(
-        flags.paths,
-        skip_bad=not flags.strict,
-        format=flags.format or None,
-        mapping=parse_row_map(flags.map),
-        sources=sources,
-    )
-    report = measure_arms(arms)
-    for name, source in sources.items():
+    with_page = flags.by == "arm" and (flags.html is not None or not (flags.no_html or flags.json))
+    with _changes(flags) as change:
+        loaded = load_rollouts(
+            flags.paths,
+            skip_bad=not flags.strict,
+            format=flags.format or None,
+            mapping=parse_row_map(flags.map),
+            episode_chars=PAGE_CHARS if with_page else 0,
+            change=change,
+        )
+    for source in loaded.sources.values():
         sys.stderr.write(source_text(source))
+    return _by_step(flags, loaded) if flags.by == "step" else _by_arm(flags, loaded, with_page)
+
+
+def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
+    report = measure_arms(loaded.rollouts)
+    for name, source in loaded.sources.items():
+        if source.own:
+            continue  # what a measure needs says more than what the file lacks
         absent = report["arms"][name]["absent"]
         absent.update((key, reason) for key, reason in source.absent.items() if key in absent)
-    if left_out := sum(source.num_skipped for source in sources.values()):
+    if left_out := _left_out(loaded):
         report["lines_left_out"] = left_out
     page, why = None, ""
-    if flags.html is not None or not (flags.no_html or flags.json):
-        page, why = write_page(flags.paths, arms, report, flags.html)
+    if with_page:
+        page, why = write_page(flags.paths, loaded.episodes, report, flags.html)
     if flags.json:
         print_json(report)
     else:
         print_report(flags.paths, report, report_closing(flags.paths, page, why))
     return 0
+
+
+def _by_step(flags: Report, loaded: LoadedArms) -> int:
+    series = series_by_step(loaded.rollouts)
+    if flags.json:
+        print_json({"series": series, "lines_left_out": _left_out(loaded)})
+    else:
+        print_series(series)
+    return 0
+
+
+def _left_out(loaded: LoadedArms) -> int:
+    return sum(source.num_skipped for source in loaded.sources.values())
+
+
+_Change = Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]]
+
+
+@contextmanager
+def _changes(flags: Report) -> Iterator[_Change]:
+    """What --index and --policy do to the records before they are measured."""
+    policy = _open_scorer(flags.policy) if flags.policy else None
+    with closing(open_searcher(flags.index)) if flags.index else nullcontext() as searcher:
+
+        def change(records: Iterator[EpisodeRecord]) -> Iterator[EpisodeRecord]:
+            if searcher is not None:
+                records = search_again(records, searcher)
+            return records if policy is None else score_again(records, policy)
+
+        yield change
+
+
+def _open_scorer(name: str) -> LanguageModelPolicy:
+    require_training("berrypick report --policy")
+    from ...policies.language.model import LanguageModelPolicy
+
+    policy = open_policy(name)
+    if not isinstance(policy, LanguageModelPolicy):
+        raise BerrypickError(f"--policy {name} has no token probabilities; give a run folder or weights")
+    return policy

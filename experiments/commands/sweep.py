@@ -91,7 +91,7 @@ def run_cell(cell: SweepCell) -> CellResult:
     if done.is_file():
         found: CellResult = json.loads(done.read_text())
         return found
-    prepare_training(flags).start(flags.out, resume=flags.resume, track=flags.track)
+    prepare_training(flags).start(flags.out, resume=flags.resume, track=flags.track, on_collapse=flags.on_collapse)
     last = json.loads((flags.out / "metrics.jsonl").read_text().splitlines()[-1])
     result: CellResult = {"cell": cell.name, "objective": flags.objective, "seed": flags.seed, "metrics": last}
     write_json(done, result)

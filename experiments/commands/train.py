@@ -27,10 +27,10 @@ def run_train(flags: Train) -> int:
     """Trains as the flags say. All names are checked before any weights are loaded."""
     run = prepare_training(flags)
     if os.environ.get("RANK", "0") != "0":  # only the first process of a distributed run draws
-        run.start(flags.out, resume=flags.resume, track=flags.track)
+        run.start(flags.out, resume=flags.resume, track=flags.track, on_collapse=flags.on_collapse)
         return 0
     with LiveView(f"train {flags.out}", flags.sft_steps + flags.steps) as view:
-        run.start(flags.out, resume=flags.resume, track=flags.track, view=view)
+        run.start(flags.out, resume=flags.resume, track=flags.track, view=view, on_collapse=flags.on_collapse)
     print_end(training_sentence(flags.out / "metrics.jsonl"), training_closing(flags.out, flags.env, flags.env_arg))
     return 0
 

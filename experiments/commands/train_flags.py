@@ -87,6 +87,8 @@ class Train:
     """train LoRA matrices of this rank instead of all weights; 0 trains all weights"""
     track: tuple[str, ...] = ("tensorboard",)
     """also log metrics to tensorboard, wandb, mlflow or another tracker that accelerate knows"""
+    on_collapse: Literal["warn", "stop"] = "warn"
+    """at a sign of collapse, show an alarm, or also stop after a checkpoint"""
     resume: bool = False
     """continue the run in --out"""
 

@@ -15,9 +15,10 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.policy import Sampling
 from ...policies.training.checkpoint import latest_checkpoint
-from ..measures.arms_report import Arms, measure_arms
+from ..measures.arms_report import measure_arms
 from ..measures.paired import compare
 from ..measures.rows import ArmsReport
+from ..report.arms import Episodes
 from ..report.closing import print_closing, report_console
 from ..report.frontier_figure import draw_frontier
 from ..report.live import LiveView
@@ -85,7 +86,7 @@ def run_demo(config: DemoConfig, out: Path, *, resume: bool, show: bool = True, 
     return report
 
 
-def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> tuple[Arms, ArmsReport]:
+def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> tuple[Episodes, ArmsReport]:
     base = load_language_model("tiny", seed=config.seed)
     _measure("untrained", base, task, config, out)
     sft = _trained("SFT", config.sft(), base, task, out / "sft")

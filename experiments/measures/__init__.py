@@ -3,7 +3,8 @@
 from .arms_report import Arms, measure_arms
 from .exact_rows import ExactRows, exact_rows
 from .group import Group, mean
-from .measures import MEASURES, Measure, measure_of, register_measure
+from .measure import Measure
+from .measures import MEASURES, measure_of, register_measure
 from .paired import compare
 from .rows import ArmsReport, EstimateRow, FrontierRow, PairedRow, ReferenceRows, SummaryRow
 from .same_questions import check_same_questions

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ...envs.record import EpisodeRecord
 from .exact_rows import ExactRows, exact_rows
 from .paired import compare
+from .rollout import Played, Rollout, rollouts_of
 from .rows import ArmsReport
 from .same_questions import check_same_questions
 from .summary import summarize
 
 __all__ = ["Arms", "measure_arms"]
 
-Arms = Mapping[str, list[EpisodeRecord]]
+Arms = Mapping[str, Sequence[Played]]
 """Name of an arm -> its rollouts."""
 
 
@@ -29,12 +29,15 @@ def measure_arms(arms: Arms) -> ArmsReport:
         BerrypickError: one id stands for different questions.
     """
     check_same_questions(arms)
-    exact = _exact(arms)
+    read = {name: rollouts_of(played) for name, played in arms.items()}
+    exact = _exact(read)
     frontier = None if isinstance(exact, str) else exact.frontier
-    base, first = next(iter(arms.items()))
+    base, first = next(iter(read.items()))
     report: ArmsReport = {
-        "arms": {name: summarize(records, frontier=frontier) for name, records in arms.items()},
-        "differences": {f"{name} - {base}": compare(first, records) for name, records in arms.items() if name != base},
+        "arms": {name: summarize(rollouts, frontier=frontier) for name, rollouts in read.items()},
+        "differences": {
+            f"{name} - {base}": compare(first, rollouts) for name, rollouts in read.items() if name != base
+        },
     }
     if isinstance(exact, str):
         report["no_frontier"] = exact
@@ -43,17 +46,17 @@ def measure_arms(arms: Arms) -> ArmsReport:
     return report
 
 
-def _exact(arms: Arms) -> ExactRows | str:
+def _exact(arms: Mapping[str, Sequence[Rollout]]) -> ExactRows | str:
     """The exact values for the questions of all arms, or why there are none."""
-    if len({frozenset(record.question.id for record in records) for records in arms.values()}) > 1:
+    if len({frozenset(rollout.question.id for rollout in rollouts) for rollouts in arms.values()}) > 1:
         return (
             "no exact frontier here: it belongs to one set of questions, and these arms answered different ones; "
             "report them apart"
         )
-    return exact_rows([record for records in arms.values() for record in records], _largest_k(arms))
+    return exact_rows([rollout for rollouts in arms.values() for rollout in rollouts], _largest_k(arms))
 
 
-def _largest_k(arms: Arms) -> int:
+def _largest_k(arms: Mapping[str, Sequence[Rollout]]) -> int:
     """The largest k for which every question of every arm has enough rollouts."""
-    size = min(min(Counter(record.question.id for record in records).values()) for records in arms.values())
+    size = min(min(Counter(rollout.question.id for rollout in rollouts).values()) for rollouts in arms.values())
     return max(k for k in (1, 2, 4, 8) if k <= size)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...envs.questions import EpisodeSpec, Question
-from ...envs.record import EpisodeRecord
 from ...envs.world.config import WorldConfig
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import (
@@ -22,6 +21,7 @@ from ...envs.world.frontier import (
     uniform_orders,
 )
 from ...retrieval_index.errors import BerrypickError
+from .rollout import Played, Rollout, rollouts_of
 from .rows import FrontierRow
 
 __all__ = ["ExactRows", "exact_rows"]
@@ -45,14 +45,15 @@ class ExactRows:
         return {"k": self.frontier.k, "max_gap": self.frontier.max_gap, "points": points}
 
 
-def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
+def exact_rows(played: Sequence[Played], k: int) -> ExactRows | str:
     """Computes the exact values for the questions of World rollouts, or says in one line why there are none.
 
     Args:
-        records: rollouts, of one or several policies.
+        played: rollouts, of one or several policies.
         k: of the frontier's pass@k.
     """
-    questions = {record.question.id: record.question for record in records}
+    rollouts = rollouts_of(played)
+    questions = {rollout.question.id: rollout.question for rollout in rollouts}
     worlds = [facts for question in questions.values() if (facts := WorldFacts.of(question)) is not None]
     if len(worlds) < len(questions):
         return "no exact frontier here: it is defined for berrypick/World-v0"
@@ -60,8 +61,8 @@ def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
         return "no exact frontier here: the questions come from Worlds of different shape; report them apart"
     world = worlds[0]
     try:
-        for record in records:
-            _check(record, world)
+        for rollout in rollouts:
+            _check(rollout, world)
     except BerrypickError as error:
         return str(error)
     asked = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
@@ -69,16 +70,16 @@ def exact_rows(records: Sequence[EpisodeRecord], k: int) -> ExactRows | str:
     return ExactRows(front, _references(asked, worlds, front))
 
 
-def _check(record: EpisodeRecord, world: WorldFacts) -> None:
+def _check(rollout: Rollout, world: WorldFacts) -> None:
     """Raises `BerrypickError` if a rollout was played under rules that the exact values do not describe.
 
     Rollouts of berrypick record their rules and their index. Those of other systems are judged by their hits.
     """
-    if any(len(ranking) > 1 for turn in record.turns for ranking in turn.hits):
+    if any(len(ranking) > 1 for ranking in rollout.rankings):
         raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
-    if record.spec is not None:
+    if rollout.spec is not None:
         config = WorldConfig(availability=world.availability, budget=world.budget, hops=world.hops)
-        check_supported(EpisodeSpec(**record.spec), config, "bm25s" if record.lexical else "no lexical index")
+        check_supported(EpisodeSpec(**rollout.spec), config, "bm25s" if rollout.lexical else "no lexical index")
 
 
 def _references(

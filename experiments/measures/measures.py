@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
-from ...envs.answers import normalize
-from ...envs.metrics.breadth import path_coverage, rarefied_union, redundancy, union_coverage, unique_ratio
-from ...envs.record import EpisodeRecord
 from ...retrieval_index.plugins import Registry
 from .group import Group, mean
+from .measure import Measure, OfGroup
+from .of_groups import OF_GROUPS, RAREFIED_QUERIES
 
 __all__ = [
     "DERIVED",
@@ -21,126 +20,23 @@ __all__ = [
     "RAREFIED_QUERIES",
     "Group",
     "Measure",
+    "extended",
     "load_measures",
     "mean",
     "measure_of",
     "register_measure",
 ]
 
-OfGroup = Callable[[Group], float | None]
-
-RAREFIED_QUERIES = 8
-"""Number of queries at which groups with different numbers of queries are compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What a measure is called and what it says.
-
-    Attributes:
-        key: its name in JSON and CSV.
-        label: its name in tables, figures and pages.
-        unit: "share", "nats", "count", ...
-        meaning: one line.
-        short: the label of narrow columns; the label itself where it is empty.
-        of_group: computes the value of one question from its rollouts, None where there is none. Measures that are
-            computed in another way have no such function.
-    """
-
-    key: str
-    label: str
-    unit: str
-    meaning: str
-    short: str = ""
-    of_group: OfGroup | None = None
-
-
-def _all_hops(record: EpisodeRecord) -> float | None:
-    paths = [path for path in record.evidence_sets if path]
-    return float(any(all(hop & record.shown_ids for hop in path) for path in paths)) if paths else None
-
-
-def _valid_share(group: Group) -> float | None:
-    if not group.knows("turns"):
-        return None
-    shares = [sum(t.action != "invalid" and t.error is None for t in r.turns) / len(r.turns) for r in group if r.turns]
-    return mean(shares)
-
-
-def _own_unique_queries(group: Group) -> float | None:
-    return mean([unique_ratio([normalize(query) for query in record.queries]) for record in group])
-
-
-def _policy_tokens(group: Group) -> float | None:
-    return mean([None if record.policy_tokens is None else float(record.policy_tokens) for record in group])
-
-
-OF_GROUPS = (
-    Measure("em", "EM", "share", "exact match of the answer, averaged over rollouts; equals pass@1",
-            of_group=lambda g: mean([r.em for r in g])),
-    Measure("f1", "F1", "share", "token F1 of the answer", of_group=lambda g: mean([r.f1 for r in g])),
-    Measure("evidence_recall", "evidence recall", "share",
-            "share of hops for which a rollout was shown a relevant passage", "evid. recall",
-            lambda g: mean([r.evidence_recall for r in g])),
-    Measure("all_hops", "all hops", "share", "share of rollouts that were shown a relevant passage for every hop",
-            of_group=lambda g: mean([_all_hops(r) for r in g])),
-    Measure("breadth", "breadth", "share", "share of the relevant passages that some rollout of the group was shown",
-            of_group=lambda g: union_coverage(g[0].evidence_sets, g.shown)),
-    Measure("path_coverage", "path coverage", "share",
-            "share of the evidence paths that some rollout walked to the end",
-            of_group=lambda g: path_coverage(g[0].evidence_sets, g.shown)),
-    Measure("redundancy", "redundancy", "share", "1 - distinct passages / passages, over the rollouts of the group",
-            of_group=lambda g: redundancy(g.shown)),
-    Measure("unique_query_ratio", "distinct queries", "share", "distinct queries / queries, in a group",
-            "dist. query", lambda g: unique_ratio(g.queries)),
-    Measure("unique_query_ratio_episode", "distinct queries per episode", "share",
-            "distinct queries / queries, in an episode", of_group=_own_unique_queries),
-    Measure("distinct_passages", "distinct passages", "count", "distinct passages that the group was shown",
-            "passages", lambda g: float(len(frozenset().union(*g.shown))) if g.knows("passages") else None),
-    Measure("distinct_passages_rarefied", "rarefied distinct passages", "count",
-            f"distinct passages expected from {RAREFIED_QUERIES} queries of the group",
-            of_group=lambda g: rarefied_union(g.shown_by_query, RAREFIED_QUERIES)),
-    Measure("searches", "searches", "count per episode", "searches per episode",
-            of_group=lambda g: mean([float(len(r.queries)) for r in g]) if g.knows("queries") else None),
-    Measure("valid_actions", "valid turns", "share", "share of turns that were valid actions", of_group=_valid_share),
-    Measure("finished", "finished", "share", "share of episodes that ended with an answer",
-            of_group=lambda g: mean([float(r.terminated) for r in g])),
-    Measure("query_token_entropy", "token entropy", "nats per token",
-            "entropy of the policy's next token, averaged over the tokens of queries", of_group=Group.token_entropy),
-    Measure("query_entropy", "query entropy", "nats per query", "token entropy summed over the tokens of a query",
-            of_group=Group.query_entropy),
-    Measure("query_sequence_entropy", "sequence entropy", "nats per query",
-            "mean -log p of sampled queries with their closing tag", "sequence", Group.sequence_entropy),
-    Measure("query_token_entropy_first_turn", "first-turn token entropy", "nats per token",
-            "token entropy in the first turn, whose history all policies share",
-            of_group=lambda g: g.token_entropy(first_turn=True)),
-    Measure("query_sequence_entropy_first_turn", "first-turn sequence entropy", "nats per query",
-            "sequence entropy in the first turn, whose history all policies share",
-            of_group=lambda g: g.sequence_entropy(first_turn=True)),
-    Measure("semantic_query_entropy", "semantic entropy", "nats",
-            "entropy of first queries; queries with equal results count as one (Miller-Madow)",
-            "semantic", Group.semantic_entropy),
-    Measure("path_entropy", "path entropy", "nats",
-            "entropy of rollouts; rollouts shown the same passages count as one (Miller-Madow)",
-            of_group=Group.path_entropy),
-    Measure("effective_diversity", "effective diversity", "share",
-            "distinct sets of evidence among right rollouts / all rollouts",
-            of_group=lambda g: g.effective("fixed_budget")),
-    Measure("effective_diversity_pairwise", "pairwise effective diversity", "share",
-            "share of pairs of rollouts that are both right by different evidence",
-            of_group=lambda g: g.effective("pairwise")),
-    Measure("diversity_given_quality", "diversity given quality", "share",
-            "distinct sets of evidence among right rollouts / right rollouts",
-            of_group=lambda g: g.effective("given_quality")),
-    Measure("policy_tokens", "policy tokens", "count per episode", "tokens that the policy wrote per episode",
-            of_group=_policy_tokens),
-)  # fmt: skip
-"""Measures that are computed from the rollouts of one question."""
-
 _PLANNED = "pass@{k} of a perfect reader that replays the choices of record kind and uses the whole budget (World)"
 
 DERIVED = (
     Measure("pass@1", "pass@1", "share", "share of rollouts whose answer is an exact match"),
+    Measure("query_specificity", "query specificity", "share",
+            "chance that first queries of one question are more alike than those of two questions; 0.5: queries ignore "
+            "the question", "specificity"),
+    Measure("format_dominant", "dominant format", "share",
+            "share of rollouts that write the arm's most frequent set of tags", "format"),
+    Measure("format_entropy", "format entropy", "nats", "entropy of the tags that rollouts write, over the whole arm"),
     Measure("pass@1_plan", "planned pass@1", "share", _PLANNED.replace("{k}", "1"), "planned"),
     Measure("give_up_loss", "give-up loss", "share",
             "planned pass@1 - pass@1 of a perfect reader with only the searches that were made (World)"),
@@ -174,6 +70,8 @@ MEASURES: Registry[Measure] = Registry("measure", "berrypick.metrics", "my_measu
 for _measure in (*OF_GROUPS, *DERIVED):
     MEASURES.register(_measure.key, _measure, __name__)
 
+_BUILT_IN = frozenset(MEASURES)
+
 
 def register_measure(key: str, label: str, unit: str = "", meaning: str = "") -> Callable[[OfGroup], OfGroup]:
     """Decorator that makes a function of a `Group`, the rollouts of one question, a measure of all reports.
@@ -193,6 +91,12 @@ def register_measure(key: str, label: str, unit: str = "", meaning: str = "") ->
         return of_group
 
     return register
+
+
+def extended() -> bool:
+    """Whether a user's measure is registered; such a measure may read anything of an episode."""
+    load_measures()
+    return any(name not in _BUILT_IN for name in MEASURES)
 
 
 @cache

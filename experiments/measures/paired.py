@@ -8,23 +8,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
-from ...envs.record import EpisodeRecord
+from ...envs.metrics.statistics import bootstrap_means
 from ...retrieval_index.errors import BerrypickError
+from .rollout import Played, Rollout, rollouts_of
 from .rows import PairedRow, estimate_row
 from .same_questions import check_same_questions
 from .summary import question_table_of
 
 __all__ = ["compare"]
 
-_BY_RETRIEVAL = frozenset({"semantic_query_entropy", "path_entropy", "distinct_passages", "distinct_passages_rarefied"})
+_BY_RETRIEVAL = frozenset({"semantic_query_entropy", "path_entropy", "distinct_passages", "distinct_passages_rarefied",
+                           "retrieval_clusters"})  # fmt: skip
 
 """Measures defined through retrieval: only arms over the same index and number of passages are compared in them."""
 
 
 def compare(
-    first: Sequence[EpisodeRecord],
-    second: Sequence[EpisodeRecord],
+    first: Sequence[Played],
+    second: Sequence[Played],
     *,
     ks: Sequence[int] = (1, 2, 4, 8),
     seed: int = 0,
@@ -44,52 +45,48 @@ def compare(
     Raises:
         BerrypickError: the arms share no question, or one id stands for different questions.
     """
-    check_same_questions({"the first": first, "the second": second})
-    samples = min(_samples(first), _samples(second))
-    a, b = (question_table_of(_first_samples(records, samples), ks) for records in (first, second))
+    base, arm = rollouts_of(first), rollouts_of(second)
+    check_same_questions({"the first": base, "the second": arm})
+    samples = min(_samples(base), _samples(arm))
+    a, b = (question_table_of(_first_samples(rollouts, samples), ks) for rollouts in (base, arm))
     shared = sorted(set(a.question_ids) & set(b.question_ids))
     if not shared:
         raise BerrypickError("these rollouts share no question; compare runs over the same questions")
-    at_a = [a.question_ids.index(key) for key in shared]
-    at_b = [b.question_ids.index(key) for key in shared]
-    indices = bootstrap_indices(len(shared), seed=seed)
-    one_retrieval = _one_retrieval(first, second)
-    differences: Mapping[str, NDArray[np.float64]] = {
+    at_a, at_b = (np.searchsorted(table.question_ids, shared) for table in (a, b))  # both are sorted
+    one_retrieval = _one_retrieval(base, arm)
+    both: Mapping[str, NDArray[np.float64]] = {
         name: b.columns[name][at_b] - a.columns[name][at_a]
         for name in a.columns
         if name in b.columns and (name not in _BY_RETRIEVAL or one_retrieval)
     }
+    differences = {name: column for name, column in both.items() if not np.isnan(column).all()}
     return {
         "num_shared": len(shared),
         "num_not_shared": len(set(a.question_ids) ^ set(b.question_ids)),
         "samples": samples,
-        "differences": {
-            name: estimate_row(bootstrap_mean(column, indices))
-            for name, column in differences.items()
-            if not np.isnan(column).all()
-        },
+        "differences": {name: estimate_row(row) for name, row in bootstrap_means(differences, seed=seed).items()},
     }
 
 
-def _one_retrieval(*arms: Sequence[EpisodeRecord]) -> bool:
+def _one_retrieval(*arms: Sequence[Rollout]) -> bool:
     """Whether all searched one index for one number of passages; whether two queries are equivalent depends on both."""
-    ids = {record.index_id for records in arms for record in records}
-    return len(ids) == 1 and len({max(_depths(records)) for records in arms}) == 1
+    ids = {rollout.index_id for rollouts in arms for rollout in rollouts}
+    return len(ids) == 1 and len({_depth(rollouts) for rollouts in arms}) == 1
 
 
-def _depths(records: Sequence[EpisodeRecord]) -> list[int]:
-    return [0, *(len(ranking) for record in records for turn in record.turns for ranking in turn.hits)]
+def _depth(rollouts: Sequence[Rollout]) -> int:
+    return max((len(ranking) for rollout in rollouts for ranking in rollout.rankings), default=0)
 
 
-def _samples(records: Sequence[EpisodeRecord]) -> int:
-    return min(Counter(record.question.id for record in records).values())
+def _samples(rollouts: Sequence[Rollout]) -> int:
+    return min(Counter(rollout.question.id for rollout in rollouts).values())
 
 
-def _first_samples(records: Sequence[EpisodeRecord], size: int) -> list[EpisodeRecord]:
+def _first_samples(rollouts: Sequence[Rollout], size: int) -> list[Rollout]:
     seen: Counter[str] = Counter()
     first = []
-    for record in sorted(records, key=lambda r: (r.question.id, r.sample_index)):
-        seen[record.question.id] += 1
-        if seen[record.question.id] <= size:
-            first.append(record)
+    for rollout in sorted(rollouts, key=lambda r: (r.question.id, r.sample_index)):
+        seen[rollout.question.id] += 1
+        if seen[rollout.question.id] <= size:
+            first.append(rollout)
     return first

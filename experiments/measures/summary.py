@@ -19,12 +19,13 @@ from ...envs.metrics.planning import (
     plan_pass_at_k,
     replay,
 )
-from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_mean
-from ...envs.record import EpisodeRecord
+from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_means
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
+from .arm_columns import format_columns, specificities
 from .group import Group, mean
 from .measures import MEASURES, load_measures
+from .rollout import Played, Rollout, rollouts_of
 from .rows import SummaryRow, estimate_row
 
 __all__ = ["QuestionTable", "question_table_of", "summarize"]
@@ -47,41 +48,47 @@ class QuestionTable:
     first_kinds: list[list[tuple[int, ...]]] = field(default_factory=list)
 
 
-def question_table_of(records: Sequence[EpisodeRecord], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
+def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)) -> QuestionTable:
     """Groups rollouts by question and computes every measure for which they hold the data."""
     load_measures()
-    groups: dict[str, Group] = defaultdict(Group)
-    for record in records:
-        groups[record.question.id].append(record)
-    ids = tuple(sorted(groups))
+    by_question: dict[str, list[Rollout]] = defaultdict(list)
+    for rollout in rollouts_of(played):
+        by_question[rollout.question.id].append(rollout)
+    ids = tuple(sorted(by_question))
+    groups = [by_question[key] for key in ids]
     table = QuestionTable(ids)
-    for name, measure in MEASURES.items():
-        if measure.of_group is not None:
-            _add(table, name, [measure.of_group(groups[key]) for key in ids], "the rollouts lack the data")
-    size = min(len(group) for group in groups.values())
-    graded = all(record.em is not None for record in records)
+    for name, values in _values_of_groups(groups).items():
+        _add(table, name, values, MEASURES[name].needs or "the rollouts lack the data")
+    size = min(map(len, groups))
+    graded = all(rollout.em is not None for group in groups for rollout in group)
     for k in ks:
-        values = [
-            pass_at_k(len(groups[key]), sum(record.em == 1.0 for record in groups[key]), k)
-            if k <= size and graded
-            else None
-            for key in ids
-        ]
-        _add(
-            table,
-            f"pass@{k}",
-            values,
-            f"samples per question: {size}" if k > size else "the rollouts are not graded",
-        )
-    _add(
-        table,
-        f"answers_distinct@{size}",
-        [diff_at_k([r.answer_norm for r in groups[key]], size) for key in ids],
-        "no answers",
-    )
-    if all(WorldFacts.of(group[0].question) is not None for group in groups.values()):
-        _add_planning(table, [groups[key] for key in ids], [k for k in ks if k <= size])
+        fits = graded and k <= size
+        hits = [pass_at_k(len(g), sum(r.em == 1.0 for r in g), k) if fits else None for g in groups]
+        _add(table, f"pass@{k}", hits, f"samples per question: {size}" if k > size else MEASURES["em"].needs)
+    answered = any(rollout.answer_norm is not None for group in groups for rollout in group)
+    distinct = [diff_at_k([r.answer_norm for r in g], size) if answered else None for g in groups]
+    _add(table, f"answers_distinct@{size}", distinct, "no answers")
+    _add(table, "query_specificity", specificities(groups), "fewer than two questions with two rollouts that searched")
+    formats = format_columns(groups)
+    _add(table, "format_dominant", formats.dominant, "the text of turns is not recorded")
+    _add(table, "format_entropy", formats.entropy, "the text of turns is not recorded")
+    if all(WorldFacts.of(group[0].question) is not None for group in groups):
+        if not all(len(r.queries) == len(r.rankings) for group in groups for r in group):
+            table.absent["pass@1_plan"] = MEASURES["distinct_passages"].needs
+            return table
+        _add_planning(table, groups, [k for k in ks if k <= size])
     return table
+
+
+def _values_of_groups(groups: Sequence[Sequence[Rollout]]) -> dict[str, list[float | None]]:
+    """Key of a measure -> its value for each question. What a group caches is freed before the next one is measured."""
+    measured = {name: measure.of_group for name, measure in MEASURES.items() if measure.of_group is not None}
+    values: dict[str, list[float | None]] = {name: [] for name in measured}
+    for rollouts in groups:
+        group = Group(rollouts)
+        for name, of_group in measured.items():
+            values[name].append(of_group(group))
+    return values
 
 
 def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason: str) -> None:
@@ -92,7 +99,7 @@ def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason
         table.columns[name] = column
 
 
-def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[int]) -> None:
+def _add_planning(table: QuestionTable, groups: Sequence[Sequence[Rollout]], ks: Sequence[int]) -> None:
     """Adds the measures of World, from replays of each rollout's searches by a perfect reader."""
     replays = [[_replay(record) for record in group] for group in groups]
     plan = [mean([r.plan for r in rs]) or 0.0 for rs in replays]
@@ -122,19 +129,14 @@ def _add_planning(table: QuestionTable, groups: Sequence[Group], ks: Sequence[in
     )
 
 
-def _replay(record: EpisodeRecord) -> PlanReplay:
-    tops = [
-        (ranking[0].id if ranking else None)
-        for turn in record.turns
-        if turn.action == "search" and turn.error is None
-        for ranking in turn.hits
-    ]
-    world = WorldFacts.required(record.question, "the planning replay")
-    return replay(world, record.queries, tops, answered=record.terminated)
+def _replay(rollout: Rollout) -> PlanReplay:
+    tops = [ranking[0] if ranking else None for ranking in rollout.rankings]
+    world = WorldFacts.required(rollout.question, "the planning replay")
+    return replay(world, rollout.queries, tops, answered=rollout.terminated)
 
 
 def summarize(
-    records: Sequence[EpisodeRecord],
+    played: Sequence[Played],
     *,
     ks: Sequence[int] = (1, 2, 4, 8),
     frontier: Frontier | None = None,
@@ -143,17 +145,17 @@ def summarize(
     """Computes all measures of one arm with 95 % intervals over questions.
 
     Args:
-        records: rollouts of one policy.
+        played: rollouts of one policy.
         ks: values of k for pass@k.
         frontier: the exact frontier of the same questions; adds the distance to it.
         seed: seed of the bootstrap.
     """
+    records = rollouts_of(played)
     table = question_table_of(records, ks)
-    indices = bootstrap_indices(len(table.question_ids), seed=seed)
-    measures = {name: estimate_row(bootstrap_mean(column, indices)) for name, column in table.columns.items()}
+    measures = {name: estimate_row(row) for name, row in bootstrap_means(table.columns, seed=seed).items()}
     if frontier is not None and f"pass@{frontier.k}_plan" in table.columns:
-        measures["frontier_distance"] = estimate_row(_distance(table, frontier, indices))
-    information = _information(table, indices)
+        measures["frontier_distance"] = estimate_row(_distance(table, frontier, seed))
+    information = _information(table, seed)
     if information is not None:
         measures["kind_information"] = estimate_row(information)
     return {
@@ -169,16 +171,17 @@ def summarize(
     }
 
 
-def _distance(table: QuestionTable, frontier: Frontier, indices: NDArray[np.int64]) -> Estimate:
+def _distance(table: QuestionTable, frontier: Frontier, seed: int) -> Estimate:
     """F(planned pass@1) - planned pass@k, where F is the frontier; the bootstrap resamples questions and keeps F."""
     one, many = table.columns["pass@1_plan"], table.columns[f"pass@{frontier.k}_plan"]
+    indices = bootstrap_indices(len(one), seed=seed)
     value = frontier.value(float(one.mean())) - float(many.mean())
     ones, manys = one[indices].mean(1), many[indices].mean(1)
     low, high = np.quantile([frontier.value(float(a)) - float(b) for a, b in zip(ones, manys)], [0.025, 0.975])
     return Estimate(value, float(low), float(high), len(one))
 
 
-def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate | None:
+def _information(table: QuestionTable, seed: int) -> Estimate | None:
     """I(kind; question | hop) with Miller-Madow correction.
 
     A resample repeats questions, so its information is biased. The interval has the width of the bootstrap's and is
@@ -187,6 +190,7 @@ def _information(table: QuestionTable, indices: NDArray[np.int64]) -> Estimate |
     found = kind_information(table.first_kinds, miller_madow=True)
     if found is None:
         return None
-    draws = kind_information_draws(table.first_kinds, indices[:200], miller_madow=True)
+    indices = bootstrap_indices(len(table.question_ids), seed=seed)[:200]
+    draws = kind_information_draws(table.first_kinds, indices, miller_madow=True)
     low, high = np.quantile(draws - draws.mean(), [0.025, 0.975]) + found.information
     return Estimate(found.information, float(low), float(high), len(table.question_ids))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ...envs.importers import RolloutSource, open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
-from ..measures.same_questions import check_same_questions
+from ..measures.measures import extended
+from ..measures.rollout import Rollout, SharedFacts, rollout_of
+from ..measures.same_questions import QuestionCheck, check_same_questions
+from .episode_sample import EpisodeSample
 from .format import Report
 
-__all__ = ["load_arms", "stored_report"]
+__all__ = ["Episodes", "LoadedArms", "load_arms", "load_rollouts", "rollouts_file", "stored_report"]
 
 JsonObject: TypeAlias = dict[str, Any]
+
+Episodes: TypeAlias = dict[str, list[EpisodeRecord]]
+"""Name of an arm -> whole episodes."""
 
 
 def load_arms(
@@ -25,8 +31,7 @@ def load_arms(
     skip_bad: bool = False,
     format: str | None = None,
     mapping: Mapping[str, str] | None = None,
-    sources: dict[str, RolloutSource] | None = None,
-) -> dict[str, list[EpisodeRecord]]:
+) -> Episodes:
     """Reads rollouts by arm. A file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME in it.
 
     Args:
@@ -34,26 +39,90 @@ def load_arms(
         skip_bad: leave bad lines out; otherwise they raise.
         format: see `open_rollouts`.
         mapping: see `open_rollouts`.
-        sources: if given, receives the opened file of each arm, which names the lines that were left out.
 
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
     """
-    arms: dict[str, list[EpisodeRecord]] = {}
-    settings: dict[str, JsonObject] = {}
-    for path in paths:
-        for file in _files(path):
-            name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
-            while name in arms:
-                name += "'"
-            source = open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad)
-            arms[name] = list(source.records())
-            if sources is not None:
-                sources[name] = source
-            if (arguments := _env_arguments(file)) is not None:
-                settings[name] = arguments
-    check_same_questions(arms, settings)
+    arms = {
+        name: list(open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad).records())
+        for name, file in _named_files(paths).items()
+    }
+    check_same_questions(arms, _settings(paths))
     return arms
+
+
+class LoadedArms(NamedTuple):
+    """Rollouts for measures, and some whole episodes to read.
+
+    Attributes:
+        rollouts: name of an arm -> all its rollouts, without text.
+        episodes: name of an arm -> the episodes of its first questions; empty unless they were asked for.
+        sources: name of an arm -> its file, which names the lines that were left out.
+    """
+
+    rollouts: dict[str, list[Rollout]]
+    episodes: Episodes
+    sources: dict[str, RolloutSource]
+
+
+def load_rollouts(
+    paths: Sequence[Path],
+    *,
+    skip_bad: bool = False,
+    format: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    episode_chars: int = 0,
+    change: Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]] = iter,
+) -> LoadedArms:
+    """Reads rollouts by arm, as `load_arms` does, one line at a time and without keeping their text.
+
+    Args:
+        paths: run folders and rollouts files, berrypick's or another system's.
+        skip_bad: leave bad lines out; otherwise they raise.
+        format: see `open_rollouts`.
+        mapping: see `open_rollouts`.
+        episode_chars: characters of the episodes that are kept whole, shared by the arms; see `EpisodeSample`.
+        change: changes the records of an arm before they are measured, e.g. searches again.
+
+    Raises:
+        BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
+    """
+    keep, check, shared = extended(), QuestionCheck(_settings(paths)), SharedFacts()
+    loaded, files = LoadedArms({}, {}, {}), _named_files(paths)
+    for name, file in files.items():
+        source = loaded.sources[name] = open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad)
+        rollouts, sample = loaded.rollouts.setdefault(name, []), EpisodeSample(episode_chars // len(files))
+        for record in change(source.records()):
+            rollouts.append(rollout_of(record, shared, keep=keep))
+            check.add(name, rollouts[-1].question)
+            sample.add(record)
+        loaded.episodes[name] = sample.episodes
+    return loaded
+
+
+def _named_files(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name of an arm -> its file."""
+    named: dict[str, Path] = {}
+    for file in (file for path in paths for file in _files(path)):
+        name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
+        while name in named:
+            name += "'"
+        named[name] = file
+    return named
+
+
+def _settings(paths: Sequence[Path]) -> dict[str, JsonObject]:
+    """Name of an arm -> arguments of its environment, where they are known."""
+    found = {name: _env_arguments(file) for name, file in _named_files(paths).items()}
+    return {name: arguments for name, arguments in found.items() if arguments is not None}
+
+
+def rollouts_file(path: Path) -> Path:
+    """The one rollouts file that a path names; raises `BerrypickError` for a folder with none or with several."""
+    files = _files(path)
+    if len(files) > 1:
+        raise BerrypickError(f"{path} holds {len(files)} rollouts files; give one, for example {files[0]}")
+    return files[0]
 
 
 def _files(path: Path) -> list[Path]:

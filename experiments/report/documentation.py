@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from ..measures.measures import DERIVED, FAMILIES, OF_GROUPS, Measure
+from ..measures.measure import Measure
+from ..measures.measures import DERIVED, FAMILIES, OF_GROUPS
 from .format import markdown_table
 
 __all__ = ["measures_page"]
@@ -21,6 +22,43 @@ A *group* is the set of rollouts of one question. `berrypick report` computes a 
 mean over questions with a 95 % bootstrap interval. A measure without data is left out and listed as absent; it is never
 reported as zero. Measures marked (World) need the questions of `berrypick/World-v0`. `berrypick explain MEASURE` prints
 a measure and how it is computed.
+
+## Rollouts from anywhere
+
+    berrypick report runs/eval other_rollouts.jsonl
+    berrypick report other_rollouts.jsonl --index indexes/wiki
+    berrypick report runs/eval --policy runs/grpo
+
+Most measures need no model and no index. Those of passages need the passages that were shown: `--index` searches the
+stored queries again in an index folder, with as many passages per query as the rollouts' rules say, or three. It also
+computes evidence recall again where evidence is known. Entropies need token probabilities: `--policy` scores the stored
+turns with any weights that `berrypick eval` opens. It needs the rules (`spec`) of the rollouts, which give the prompt.
+Sequence entropy stays absent then, because it needs samples of the scoring policy itself.
+
+## Checkpoints
+
+    berrypick report runs/eval --by step
+    berrypick report runs/step-0 runs/step-100 runs/step-200 --by step
+
+shows the measures of each `checkpoint_step`, on the questions that all steps share and on equally many rollouts of
+each. Folders of one step each are one series. The *onset* of narrowing is the first step from which on the mean of a
+measure of breadth or entropy stays below the interval of the first step, to the end of the series. An onset at the last
+step rests on one step. The collapse alarms of [training.md](training.md) are listed below the tables.
+
+## Another reward, other answers
+
+    berrypick rescore runs/eval --reward "f1 - 0.01*queries" --out rescored.jsonl
+    berrypick rescore runs/eval --reward em --questions aliases.jsonl --out rescored.jsonl
+
+computes EM, F1, substring match, evidence recall and reward of stored rollouts again, without a model, and prints what
+changed. `berrypick list` shows the reward terms. A line of the questions file needs {"id", "golden_answers"}; any known
+question format works, and evidence is replaced where the file has it. Rollouts that lack what a term of the reward
+needs are left out and counted.
+
+## Size
+
+Reports read one line at a time and keep no text. 100,000 rollouts (12,500 questions x 8) of 4 KB each took 23 s of
+processor time and 310 MiB of memory; of 50 KB each, a file of 5 GB, 40 s and 310 MiB.
 """
 
 

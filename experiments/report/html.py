@@ -55,11 +55,12 @@ def html_page(
     """Builds the page.
 
     Args:
-        arms: rollouts by arm, for the episodes.
+        arms: whole episodes by arm; those of the first questions are enough.
         report: the measures of the same arms.
         curves: key of a measure -> its values over training steps, see `curve_svg`; a figure for each.
     """
     data = page_data(arms)
+    total = sum(arm["num_episodes"] for arm in report["arms"].values())
     sizes = "<br>".join(map(_text, size_lines(report)))
     parts = [
         f'<p class="takeaway">{whole_intervals(_text(takeaway(report)))}</p>',
@@ -73,7 +74,12 @@ def html_page(
         parts.append(_figure(figures, "Bands are 95 % intervals over questions."))
     if found := verdicts(report):
         parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found)]
-    parts += ["<h2>Episodes</h2>", _kept(data), _BROWSER, "<noscript><p>Episodes need JavaScript.</p></noscript>"]
+    parts += [
+        "<h2>Episodes</h2>",
+        _kept(data, total),
+        _BROWSER,
+        "<noscript><p>Episodes need JavaScript.</p></noscript>",
+    ]
     parts += ["<h2>Measures</h2>", measure_table(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", difference_table(report["differences"])]
@@ -138,12 +144,12 @@ def _points(arms: Mapping[str, SummaryRow], across: str, up: str) -> Points:
     return found
 
 
-def _kept(data: PageData) -> str:
+def _kept(data: PageData, total: int) -> str:
     """Says what the page leaves out; "" if it holds everything."""
     lines = []
-    if data.kept < data.total:
+    if data.kept < total:
         lines.append(
-            f"To keep this file small, it holds the first {data.kept:,} of {data.total:,} episodes, in the order of "
+            f"To keep this file small, it holds the first {data.kept:,} of {total:,} episodes, in the order of "
             "the questions. The measures are of all of them."
         )
     if data.texts_cut:

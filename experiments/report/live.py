@@ -55,6 +55,7 @@ class LiveView:
         self._title, self._total, self._every_s = title, total, every_s
         self._history: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
         self._episode = ""
+        self._alarms: deque[str] = deque(maxlen=6)
         self._started = self._last_line = time.monotonic()
         self._written = -1
         self._first = 0
@@ -103,6 +104,15 @@ class LiveView:
         elif time.monotonic() - self._last_line >= self._every_s:
             self._line(step)
 
+    def alarm(self, text: str) -> None:
+        """Shows an alarm of the run, from now on."""
+        self._alarms.append(safe_text(text))
+        if self._live:
+            self._live.update(self._render())
+        else:
+            sys.stderr.write(f"{self._title}: alarm: {self._alarms[-1]}\n")
+            sys.stderr.flush()
+
     def _line(self, step: int) -> None:
         self._last_line, self._written = time.monotonic(), step
         seconds = self._last_line - self._started
@@ -117,6 +127,7 @@ class LiveView:
         for name, values in self._history.items():
             table.add_row(_SHOWN[name], f"{values[-1]:.3f}", Text(sparkline(list(values)), style=self._colour))
         parts: list[object] = [self._progress, table]
+        parts += [Text(f"alarm: {text}", style="bold red") for text in self._alarms]
         if self._episode:
             lines = self._episode.splitlines()[:16]
             parts.append(

@@ -14,6 +14,7 @@ from ...policies.language.vllm_engine import VllmPolicy
 from ...policies.open_policy import open_policy
 from ...policies.training.players import Player
 from ...retrieval_index.errors import BerrypickError
+from .collapse_watch import OnCollapse
 from .training import train
 from .training_config import TrainConfig, TrainView
 
@@ -29,11 +30,25 @@ class Prepared(NamedTuple):
     player: Player | None
 
     def start(
-        self, out: Path, *, resume: bool = False, view: TrainView | None = None, track: Sequence[str] = ()
+        self,
+        out: Path,
+        *,
+        resume: bool = False,
+        view: TrainView | None = None,
+        track: Sequence[str] = (),
+        on_collapse: OnCollapse = "warn",
     ) -> LanguageModelPolicy:
         """Trains in the folder `out`; see `train`."""
         return train(
-            self.config, self.policy, self.task, out, resume=resume, view=view, track=track, player=self.player
+            self.config,
+            self.policy,
+            self.task,
+            out,
+            resume=resume,
+            view=view,
+            track=track,
+            player=self.player,
+            on_collapse=on_collapse,
         )
 
 

@@ -15,6 +15,7 @@ from ...policies.training.players import OwnWeights, Player
 from ...policies.training.rl import rl_optimizer
 from ...policies.training.sharding import ShardedProcesses, shard
 from ...retrieval_index.errors import BerrypickError
+from .collapse_watch import OnCollapse
 from .run_folder import RunLog, hold_run_folder
 from .trackers import check_trackers, open_trackers
 from .training_config import TrainConfig, TrainView
@@ -33,6 +34,7 @@ def train(
     view: TrainView | None = None,
     track: Sequence[str] = ("tensorboard",),
     player: Player | None = None,
+    on_collapse: OnCollapse = "warn",
 ) -> LanguageModelPolicy:
     """Trains a policy in place with SFT and then RL.
 
@@ -47,12 +49,14 @@ def train(
         view: shows every step.
         track: names of trackers as `accelerate` has them, e.g. "tensorboard".
         player: plays the rollouts of `policy`; by default the policy itself.
+        on_collapse: "warn" shows alarms, see `collapse_alarms`; "stop" also ends the run at the first.
 
     Returns:
         The trained weights: `policy`, or a whole copy of it if its weights are sharded.
 
     Raises:
         MissingExtraError: a tracker is not installed.
+        CollapseError: the run was stopped at an alarm.
         BerrypickError: the folder holds another run, or the configuration does not fit the processes.
     """
     check_trackers(track)
@@ -64,7 +68,17 @@ def train(
         trackers = open_trackers(track, out) if first else []
         found = latest_checkpoint(out / "checkpoints")
         run = TrainRun(
-            config, policy, player, task, out, RunLog(out), found, view if first else None, processes, trackers
+            config,
+            policy,
+            player,
+            task,
+            out,
+            RunLog(out),
+            found,
+            view if first else None,
+            processes,
+            trackers,
+            on_collapse,
         )
         try:
             _run_phases(run)

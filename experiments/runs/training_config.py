@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,7 +19,15 @@ from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["EnvArgument", "TrainConfig", "TrainView", "Validation", "demonstrate", "split_for_validation"]
+__all__ = [
+    "EnvArgument",
+    "ShowsAlarms",
+    "TrainConfig",
+    "TrainView",
+    "Validation",
+    "demonstrate",
+    "split_for_validation",
+]
 
 EnvArgument = str | int | float | bool | None
 """A value of an environment's argument."""
@@ -34,6 +42,15 @@ class TrainView(Protocol):
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
         """Called after each step; `step` counts from 1 over both phases."""
+        ...
+
+
+@runtime_checkable
+class ShowsAlarms(Protocol):
+    """A view that also shows the alarms of a run."""
+
+    def alarm(self, text: str) -> None:
+        """Called with one line when an alarm begins."""
         ...
 
 

@@ -33,9 +33,10 @@ from ...policies.training.rl import questions_of_step, rl_optimizer, rl_rollout,
 from ...policies.training.rl_update import RlState
 from ...policies.training.sft import sft_optimizer
 from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
+from .collapse_watch import CollapseError, CollapseWatch, OnCollapse
 from .run_folder import RunLog
 from .trackers import Tracker
-from .training_config import TrainConfig, TrainView, demonstrate, split_for_validation
+from .training_config import ShowsAlarms, TrainConfig, TrainView, demonstrate, split_for_validation
 
 __all__ = ["Resumed", "TrainRun"]
 
@@ -66,6 +67,7 @@ class TrainRun:
         found: the newest checkpoint of the phase that comes next; None starts the phase from the current weights.
         view: shows the steps; None in all processes but the first.
         trackers: also receive the metrics of each step.
+        on_collapse: what to do at an alarm.
     """
 
     config: TrainConfig
@@ -78,6 +80,7 @@ class TrainRun:
     view: TrainView | None
     processes: Processes
     trackers: Sequence[Tracker]
+    on_collapse: OnCollapse = "warn"
 
     def resume(self, optimizer: torch.optim.Optimizer, memory: RlState | None = None) -> Resumed:
         """Loads the checkpoint `found`, if there is one, and cuts the log back to it.
@@ -193,6 +196,7 @@ class TrainRun:
         if self.view:
             self.view.begin(config.sft.steps + first)
         every = task.split(config.split)
+        watch = CollapseWatch(self.out) if processes.rank == 0 else None
         for step in range(first, config.rl.steps):
             questions = questions_of_step(every, config.rl, step)
             self.player.sync()
@@ -210,9 +214,25 @@ class TrainRun:
                 reference=reference,
                 processes=processes,
             )
-            self.log_step("rl", step + 1, {**group_metrics(groups), **update}, _as_text(groups))
-            if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
+            metrics = {**group_metrics(groups), **update}
+            self.log_step("rl", step + 1, metrics, _as_text(groups))
+            why = self._collapse(watch, step + 1, metrics)
+            if why or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
                 self.save(optimizer, "rl", step + 1, memory=memory.state_dict())
+            if why:
+                raise CollapseError(step + 1, config.rl.steps, why)
+
+    def _collapse(self, watch: CollapseWatch | None, step: int, metrics: dict[str, float]) -> str:
+        """Shows the alarms that begin with a step; returns why the run must stop, to all processes, or ""."""
+        new = watch.step(step, metrics) if watch else []
+        for alarm in new:
+            if isinstance(self.view, ShowsAlarms):
+                self.view.alarm(alarm.text)
+            else:
+                logger.warning("%s", alarm.text)
+        if self.on_collapse == "warn":
+            return ""
+        return str(self.processes.gather(" ".join(alarm.text for alarm in watch.lasting) if watch else "")[0])
 
     def _reference_model(self) -> PreTrainedModel:
         """The frozen model at which RL started. The first process writes it once; then all load the same file."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...envs.answers import normalize
-from ...envs.episode import Episode
+from ...envs.episode import UNAVAILABLE, Episode
 from ...envs.formats.turn_format import Search
 from ...envs.metrics.breadth import union_coverage
 from ...envs.metrics.entropy import query_token_mask
+from ...envs.metrics.turn_text import is_degenerate
 from ..rollout import SEARCH_FAILED, WINDOW_FULL
 
 __all__ = ["group_metrics"]
@@ -35,7 +36,8 @@ def group_metrics(groups: Groups) -> dict[str, float]:
         "env/ratio_of_valid_action": 1 - sum(episode.num_invalid for episode in flat) / turns,
         "env/finish_ratio": float(np.mean([episode.terminated for episode in flat])),
         "env/window_full": float(np.mean([_ended_by(episode, WINDOW_FULL) for episode in flat])),
-        "search/failed": float(np.mean([_ended_by(episode, SEARCH_FAILED) for episode in flat])),
+        "env/degenerate_text": sum(is_degenerate(t.draft.text) for episode in flat for t in episode.turns) / turns,
+        "search/failed": float(np.mean([_ended_by(episode, SEARCH_FAILED, UNAVAILABLE) for episode in flat])),
         "search/retrieval_clusters": float(np.mean([len({e.shown_ids for e in group}) for group in groups])),
     }
     unique = [
@@ -59,8 +61,8 @@ def group_metrics(groups: Groups) -> dict[str, float]:
     return metrics
 
 
-def _ended_by(episode: Episode, error: str) -> bool:
-    return bool(episode.turns) and (episode.turns[-1].error or "").startswith(error)
+def _ended_by(episode: Episode, *errors: str) -> bool:
+    return bool(episode.turns) and (episode.turns[-1].error or "").startswith(errors)
 
 
 def _query_entropies(episodes: Sequence[Episode]) -> list[float]:

@@ -82,6 +82,7 @@ def rl_update(
         "rl/token_entropy_nats": entropy,
         "rl/policy_tokens": float(rows.data.num_policy_tokens),
         "rl/zero_variance_groups": float(silent.sum()),
+        "rl/zero_variance_share": float(silent.double().mean()),
         **{f"rl/coefficient/{name}": value for name, value in state.coefficients.items()},
     }
 

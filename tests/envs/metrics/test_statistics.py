@@ -9,6 +9,7 @@ import pytest
 from berrypick.envs.metrics.statistics import (
     bootstrap_indices,
     bootstrap_mean,
+    bootstrap_means,
     equivalence_p,
     hierarchical_bootstrap,
     holm,
@@ -165,3 +166,19 @@ def test_probability_of_improvement_counts_ties_half():
 
 def test_win_tie_loss_leaves_out_unknown_questions():
     assert win_tie_loss(np.array([0.5, 0.0, -1.0, np.nan, 2.0])) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("num_questions", [40, 3000])
+def test_columns_that_are_resampled_together_have_the_intervals_of_each_alone(num_questions):
+    generator = np.random.default_rng(0)
+    whole, holes = generator.random(num_questions), generator.random(num_questions)
+    holes[::3] = np.nan
+    indices = bootstrap_indices(num_questions, seed=4)
+    found = bootstrap_means({"whole": whole, "holes": holes}, seed=4)
+    for name, column in (("whole", whole), ("holes", holes)):
+        alone = bootstrap_mean(column, indices)
+        assert found[name].n == alone.n
+        assert (found[name].value, found[name].low, found[name].high) == pytest.approx(
+            (alone.value, alone.low, alone.high), abs=1e-12
+        )
+    assert bootstrap_means({}) == {}

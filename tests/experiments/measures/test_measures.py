@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
+import pytest
+from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.measures.measures import FAMILIES, MEASURES, measure_of
 from berrypick.experiments.report import columns
 from berrypick.experiments.report.documentation import measures_page
@@ -15,6 +19,11 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_docs_measures_is_generated_from_the_registry() -> None:
     page = (ROOT / "docs" / "measures.md").read_text()
     assert page == measures_page(), "run: python -m berrypick.experiments.report.documentation > docs/measures.md"
+
+
+@pytest.mark.parametrize("command", re.findall(r"^    berrypick (.*)$", measures_page(), re.MULTILINE))
+def test_a_command_of_the_page_parses(command: str) -> None:
+    parse_command(shlex.split(command))
 
 
 def test_no_two_measures_share_a_label_and_each_says_what_it_means() -> None:

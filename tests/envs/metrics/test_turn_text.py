@@ -1,0 +1,56 @@
+"""Markup and repetition of turns."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from berrypick.envs.metrics.turn_text import is_degenerate, markup
+
+
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [
+        (["<think> a </think> <search> b </search>", "<search> c </search>"], "think+search"),
+        (["<search> b </search>", "<answer> d </answer>"], "search+answer"),
+        (['<tool_call>{"name": "search"}</tool_call>'], "tool_call"),
+        (["<|im_start|>", "[TOOL_CALLS] x [/TOOL_CALLS]"], "im_start+tool_calls"),
+        (["no tags, 1 < 2 and 3 > 2, [1]"], "text"),
+        ([], "text"),
+    ],
+)
+def test_markup(texts: list[str], name: str) -> None:
+    assert markup(texts) == name
+
+
+ENGLISH = (
+    "The founder of the company was born in the north of the country, and her first work was printed two years before "
+    "the war began. To find the year I need the passage about the printer, because the passage that I was shown names "
+    "the town and not the date. I will search for the printer of the first edition and then for the year. "
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "bad"),
+    [
+        ("<search> who was the founder of the company </search>", False),
+        (ENGLISH, False),
+        ("find it find it find it", True),  # a phrase of two words, three times at the end
+        ("find it find it", False),
+        ("go on go on go on and stop", False),  # not at the end
+        ("<search> ledger of ledger of ledger of </search>", True),  # tags are no words
+        ("a" * 200, True),  # no words to repeat, but 200 letters compress to a few bytes
+        (ENGLISH * 12, True),
+        ("", False),
+    ],
+)
+def test_degenerate_text(text: str, bad: bool) -> None:
+    assert is_degenerate(text) is bad
+
+
+def test_a_loop_at_the_end_of_a_long_turn_is_seen_and_length_alone_is_none() -> None:
+    rng = random.Random(0)
+    words = ["".join(rng.choice("abcdefghijklmnop") for _ in range(rng.randint(2, 9))) for _ in range(3000)]
+    text = " ".join(rng.choice(words) for _ in range(9000))
+    assert not is_degenerate(text)
+    assert is_degenerate(text + " and so on" * 30)

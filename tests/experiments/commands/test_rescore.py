@@ -1,0 +1,158 @@
+"""`berrypick rescore`: values worked out by hand, what is absent, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, read_records, write_records
+
+EVIDENCE = [[["p1"], ["p2"]]]
+WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=6"]
+
+
+def rollout(question: str, sample: int, said: str | None, **facts: Any) -> EpisodeRecord:
+    """One search that showed p1, then the answer, graded against "Ada Lovelace"."""
+    hits = facts.pop("hits", [[HitRecord(id="p1", score=1.0)]])
+    asked = QuestionRecord(
+        id=question, text="who?", answers=facts.pop("answers", ["Ada Lovelace"]), evidence=facts.pop("evidence", [])
+    )
+    turns = [TurnRecord(text="<search> x </search>", action="search", queries=["x"], hits=hits)]
+    turns += [TurnRecord(text="hm", action="invalid")] * facts.pop("invalid", 0)
+    turns += [] if said is None else [TurnRecord(text=f"<answer> {said} </answer>", action="answer")]
+    return EpisodeRecord(
+        question=asked,
+        group_id=question,
+        sample_index=sample,
+        turns=turns,
+        answer_raw=said,
+        **{"em": float(said == "Ada Lovelace"), "f1": 0.25, "reward": 0.5, **facts},
+    )
+
+
+ROLLOUTS = [
+    rollout("q1", 0, "Ada Lovelace"),
+    rollout("q1", 1, "Ada"),
+    rollout("q2", 0, None),
+    rollout("q2", 1, "Lovelace", invalid=1),
+]
+
+
+def run(
+    tmp_path: Path, records: list[EpisodeRecord], *words: str, key: list[object] | None = None
+) -> tuple[int, list[EpisodeRecord]]:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.unlink(missing_ok=True)
+    write_records(source, records)
+    more: list[str] = []
+    if key is not None:
+        questions = tmp_path / "key.jsonl"
+        questions.write_text("".join(json.dumps(line) + "\n" for line in key))
+        more = ["--questions", str(questions)]
+    status = main(["rescore", str(source), "--out", str(out), *more, *words])
+    return status, read_records(out) if out.exists() else []
+
+
+def test_another_reward_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, new = run(tmp_path, ROLLOUTS, "--reward", "f1 + 0.5*format - 0.1*queries", "--json")
+    assert status == 0
+    # F1 of "Ada" and of "Lovelace" with "Ada Lovelace": precision 1, recall 1/2, so 2/3
+    assert [record.f1 for record in new] == pytest.approx([1, 2 / 3, 0, 2 / 3])
+    assert [record.reward for record in new] == pytest.approx([1 + 0.5 - 0.1, 2 / 3 + 0.5 - 0.1, -0.1, 2 / 3 - 0.1])
+    assert [record.em for record in new] == [1, 0, 0, 0] and [record.sub_em for record in new] == [1, 0, 0, 0]
+    report = json.loads(capsys.readouterr().out)
+    assert report["scores"]["reward"]["old"] == 0.5
+    assert report["scores"]["reward"]["new"] == pytest.approx((1.4 + 2 / 3 + 0.4 - 0.1 + 2 / 3 - 0.1) / 4)
+    assert report["scores"]["reward"]["difference"]["n"] == 2
+    assert (report["to_right"], report["to_wrong"], report["examples"]) == (0, 0, [])
+    assert report["scores"]["evidence_recall"]["new"] is None
+
+
+def test_other_answers_flip_rollouts_and_say_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key: list[object] = [{"id": "q1", "golden_answers": ["ada"]}, {"id": "q9", "golden_answers": ["nobody"]}]
+    status, new = run(tmp_path, ROLLOUTS, "--reward", "em", key=key)
+    assert status == 0 and [record.em for record in new] == [0, 1, 0, 0]
+    assert [record.question.answers for record in new] == [["ada"]] * 2 + [["Ada Lovelace"]] * 2
+    assert new[0].f1 == pytest.approx(2 / 3)
+    out = capsys.readouterr().out
+    assert "answers replaced for 1 question, of 2 in the file" in out and "now right: 1; now wrong: 1" in out
+    assert "now wrong: question q1, sample 0: 'Ada Lovelace'; accepted: ada" in out
+
+
+def test_evidence_of_the_questions_file_counts(tmp_path: Path) -> None:
+    key: list[object] = [
+        {"id": name, "golden_answers": ["Ada"], "metadata": {"supporting_ids": ["p1", "p2"]}} for name in ("q1", "q2")
+    ]
+    status, new = run(tmp_path, ROLLOUTS, "--reward", "evidence_recall + all_hops", key=key)
+    assert status == 0 and [record.reward for record in new] == [0.5] * 4
+    assert new[0].hop_hits == [[True, False]] and new[0].question.evidence == EVIDENCE
+
+
+def test_a_reward_without_its_data_is_absent_and_never_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = rollout("q1", 0, "Ada", evidence=EVIDENCE)
+    unseen = rollout("q1", 1, "Ada", evidence=EVIDENCE, hits=[])
+    bare = rollout("q2", 0, "Ada")
+    status, new = run(tmp_path, [known, unseen, bare], "--reward", "evidence_recall")
+    assert status == 0 and [record.reward for record in new] == [0.5]
+    out = capsys.readouterr().out
+    assert "left out: 1 rollout: evidence_recall needs the passages shown, which are not recorded" in out
+    assert "left out: 1 rollout: evidence_recall needs evidence, which is not recorded; give it with --questions" in out
+
+
+def test_rollouts_without_right_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = rollout("q1", 0, "Ada", answers=[], em=None, f1=None)
+    assert run(tmp_path, [bare], "--reward", "em") == (2, [])
+    assert "no rollout can be scored: em needs right answers" in capsys.readouterr().err
+    status, new = run(tmp_path, [bare], "--reward", "format")
+    assert status == 0 and (new[0].reward, new[0].em, new[0].f1) == (1, None, None)
+
+
+def test_the_reward_of_play_is_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Independent of this module: what the environment paid while it was played."""
+    reward = "em + 0.3*all_hops - 0.05*queries + 0.1*format"
+    words = ["--policy", "random_order", "--samples", "4", "--out", str(tmp_path / "run")]
+    assert main(["eval", *WORLD, f"reward={reward}", *words]) == 0
+    out = tmp_path / "again.jsonl"
+    assert main(["rescore", str(tmp_path / "run"), "--reward", reward, "--out", str(out)]) == 0
+    assert out.read_bytes() == (tmp_path / "run" / "rollouts.jsonl").read_bytes()
+
+
+def test_several_candidates_are_read_from_the_answer_block(tmp_path: Path) -> None:
+    words = ["--policy", "oracle", "--samples", "1", "--out", str(tmp_path / "run")]
+    assert main(["eval", *WORLD, "num_answers=2", "reward=answer_recall", *words]) == 0
+    out = tmp_path / "again.jsonl"
+    assert main(["rescore", str(tmp_path / "run"), "--reward", "answer_recall", "--out", str(out)]) == 0
+    old = [record.reward for record in read_records(tmp_path / "run" / "rollouts.jsonl")]
+    assert [record.reward for record in read_records(out)] == old
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "message"),
+    [
+        (["--reward", "emm"], None, "unknown reward term 'emm'; did you mean em"),
+        (["--reward", "em"], [{"id": "q7", "golden_answers": ["a"]}], "no question of --questions is in these"),
+        (["--reward", "em"], [{"id": "q1", "golden_answers": []}], "key.jsonl:1: golden_answers must be a list"),
+        (["--reward", "em"], [{"id": "q1"}], "key.jsonl:1: no question"),
+        (["--reward", "em"], [{"id": "q1", "golden_answers": ["a"], "question": "when?"}], "is another question in"),
+        (["--reward", "em"], [{"id": "q1", "golden_answers": ["a"]}] * 2, "duplicate question id 'q1'"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_leaves_no_file(
+    words: list[str], key: list[object] | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, ROLLOUTS, *words, key=key) == (2, [])
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
+    assert {path.name for path in tmp_path.iterdir()} <= {"in.jsonl", "key.jsonl"}
+
+
+def test_an_existing_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out.jsonl").write_text("mine")
+    write_records(tmp_path / "in.jsonl", ROLLOUTS)
+    words = ["rescore", str(tmp_path / "in.jsonl"), "--reward", "em", "--out", str(tmp_path / "out.jsonl")]
+    assert main(words) == 2
+    assert "exists and is not overwritten" in capsys.readouterr().err
+    assert (tmp_path / "out.jsonl").read_text() == "mine"

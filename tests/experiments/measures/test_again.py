@@ -1,0 +1,101 @@
+"""`berrypick report --index` and `--policy`: stored queries searched again, stored turns scored by a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord, read_records, write_records
+from berrypick.envs.recording import record_of
+from berrypick.envs.tasks.registry import make_task
+from berrypick.experiments.measures.score_again import score_again
+from berrypick.experiments.measures.search_again import search_again
+from berrypick.experiments.measures.summary import summarize
+from fixtures.demonstrations import demonstrate
+
+WORLD = {"num_train": 4, "num_validation": 0, "num_test": 4, "index": "bm25s"}
+
+
+@pytest.fixture(scope="module")
+def task():
+    return make_task("berrypick/World-v0", **WORLD)
+
+
+@pytest.fixture(scope="module")
+def played(task) -> list[EpisodeRecord]:
+    groups = demonstrate(task, samples=4)
+    return [record_of(episode, sample_index=n, seed=0) for group in groups for n, episode in enumerate(group)]
+
+
+def without_hits(record: EpisodeRecord) -> EpisodeRecord:
+    turns = [turn.model_copy(update={"hits": []}) for turn in record.turns]
+    update = {"turns": turns, "evidence_recall": None, "hop_hits": [], "unknown": ["passages"]}
+    return record.model_copy(update=update)
+
+
+def test_the_same_index_brings_the_same_passages_back(task, played: list[EpisodeRecord]) -> None:
+    again = list(search_again(map(without_hits, played), task.searcher))
+    assert [record.turns for record in again] == [record.turns for record in played]
+    assert [record.evidence_recall for record in again] == [record.evidence_recall for record in played]
+    assert {record.index_id for record in again} == {task.searcher.index_id}
+    assert "distinct_passages" in summarize([without_hits(record) for record in played], ks=(1,))["absent"]
+    found, before = (summarize(records, ks=(1,))["measures"] for records in (again, played))
+    for key in ("distinct_passages", "breadth", "retrieval_clusters", "path_entropy"):
+        assert found[key] == before[key]
+
+
+def test_report_searches_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus, index, file = tmp_path / "corpus.jsonl", tmp_path / "index", tmp_path / "r.jsonl"
+    corpus.write_text("".join(json.dumps({"id": f"p{n}", "title": "", "text": f"word{n} body"}) + "\n" for n in (1, 2)))
+    assert main(["index", "build", "--corpus", str(corpus), "--backend", "bm25s", "--out", str(index)]) == 0
+    base = {"question": {"id": "q", "text": "?", "answers": ["x"], "evidence": [[["p1"], ["p2"]]]}, "group_id": "g"}
+    rows = [
+        EpisodeRecord.model_validate(
+            base | {"sample_index": n, "turns": [{"text": "s", "action": "search", "queries": [query]}]}
+        )
+        for n, query in enumerate(["word1", "word1", "word2"])
+    ]
+    write_records(file, rows)
+    capsys.readouterr()
+    assert main(["report", str(file), "--json"]) == 0
+    assert "breadth" in json.loads(capsys.readouterr().out)["arms"]["r.jsonl"]["absent"]
+    assert main(["report", str(file), "--json", "--index", str(index)]) == 0
+    measures = json.loads(capsys.readouterr().out)["arms"]["r.jsonl"]["measures"]
+    assert measures["retrieval_clusters"]["value"] == 2 and measures["breadth"]["value"] == 1
+    assert measures["evidence_recall"]["value"] == 0.5
+
+
+def test_a_model_scores_stored_turns_as_training_would(played: list[EpisodeRecord], task) -> None:
+    """Independently: the rows of the played episodes themselves."""
+    from berrypick.policies.language import load_language_model, rows_of
+    from berrypick.policies.language.batches import log_probs_of_rows
+
+    policy = load_language_model("tiny")
+    scored = list(score_again(played, policy))
+    episodes = [episode for group in demonstrate(task, samples=4) for episode in group]
+    direct = log_probs_of_rows(policy.model, rows_of(policy, episodes), 4096)
+    for record, (log_probs, entropies) in zip(scored, direct, strict=True):
+        tokens = [turn.tokens for turn in record.turns]
+        assert [value for part in tokens for value in part.log_probs] == pytest.approx(log_probs.tolist(), abs=1e-5)
+        assert [value for part in tokens for value in part.entropies] == pytest.approx(entropies.tolist(), abs=1e-5)
+        first = record.turns[0]
+        assert all(0 <= start < len(first.text) for start in first.tokens.char_starts)
+    report = summarize(scored, ks=(1,))
+    assert report["measures"]["query_token_entropy"]["value"] > 0
+    assert "query_sequence_entropy" in report["absent"], "the tokens were not sampled from this policy"
+
+
+def test_what_cannot_be_scored_is_one_line(
+    played: list[EpisodeRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "r.jsonl"
+    write_records(file, [record.model_copy(update={"spec": None}) for record in played])
+    assert main(["report", str(file), "--policy", "tiny"]) == 2
+    assert "does not hold the rules it was played by (spec)" in capsys.readouterr().err
+    assert main(["report", str(file), "--policy", "oracle"]) == 2
+    assert "--policy oracle has no token probabilities" in capsys.readouterr().err
+    assert main(["report", str(file), "--index", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert len(read_records(file)) == len(played)

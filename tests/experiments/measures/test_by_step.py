@@ -1,0 +1,104 @@
+"""`berrypick report --by step`: the table, the onset of narrowing and the alarms, on planted series."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, write_records
+from berrypick.experiments.measures.by_step import series_by_step
+
+QUESTIONS, SAMPLES = 20, 4
+
+
+def step_records(step: int | None, width: int, *, questions: int = QUESTIONS) -> list[EpisodeRecord]:
+    """Rollouts of a checkpoint whose groups search for `width` different things; every second answer is right."""
+    return [
+        EpisodeRecord(
+            question=QuestionRecord(id=f"q{number:02d}", text="?", answers=["x"]),
+            checkpoint_step=step,
+            group_id=f"{number}-{step}",
+            sample_index=sample,
+            em=float(sample % 2),
+            turns=[
+                TurnRecord(
+                    text="<search> x </search>",
+                    action="search",
+                    queries=[f"word{(sample + number) % width} thing{(sample + number) % width}"],
+                    hits=[[HitRecord(id=f"p{number}-{sample % width}", score=1.0)]],
+                )
+            ],
+        )
+        for number in range(questions)
+        for sample in range(SAMPLES)
+    ]
+
+
+def file_of(path: Path, widths: dict[int | None, int]) -> Path:
+    write_records(path, [record for step, width in widths.items() for record in step_records(step, width)])
+    return path
+
+
+def test_the_onset_is_the_first_step_from_which_all_are_below() -> None:
+    widths = {0: 4, 10: 3, 20: 4, 30: 2, 40: 1}
+    records = [record for step, width in widths.items() for record in step_records(step, width)]
+    (series,) = series_by_step({"run": records}).values()
+    assert [row["step"] for row in series["steps"]] == [0, 10, 20, 30, 40]
+    assert [row["measures"]["distinct_passages"]["value"] for row in series["steps"]] == [4, 3, 4, 2, 1]
+    # step 10 is below too, but step 20 is not
+    assert series["onset"]["distinct_passages"] == {"step": 30, "steps_below": 2}
+    assert series["onset"]["path_entropy"] == {"step": 30, "steps_below": 2}
+    assert "breadth" not in series["onset"], "no evidence is known"
+    (alarm,) = series["alarms"]
+    assert alarm["name"] == "narrowing" and alarm["step"] == 30 and alarm["lasts"]
+
+
+def test_a_stationary_series_has_no_onset() -> None:
+    records = [record for step in range(5) for record in step_records(step, 3)]
+    (series,) = series_by_step({"run": records}).values()
+    assert set(series["onset"].values()) == {None} and series["alarms"] == []
+
+
+def test_steps_are_compared_on_shared_questions_and_equally_many_rollouts() -> None:
+    first, second = step_records(0, 4), step_records(10, 4, questions=5)
+    second = [record for record in second if record.sample_index < 2]
+    (series,) = series_by_step({"run": [*first, *second]}).values()
+    assert [(row["num_questions"], row["samples"]) for row in series["steps"]] == [(5, 2), (5, 2)]
+    assert series["shared"] and set(series["onset"].values()) == {None}
+
+
+def test_arms_of_one_step_each_are_one_series() -> None:
+    arms = {"a": step_records(0, 4), "b": step_records(10, 1)}
+    assert list(series_by_step(arms)) == ["a, b"]
+    both = {"a": [*step_records(0, 4), *step_records(10, 4)], "b": [*step_records(0, 4), *step_records(10, 1)]}
+    assert list(series_by_step(both)) == ["a", "b"]
+
+
+def test_the_screen_marks_the_onset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = file_of(tmp_path / "run.jsonl", {0: 4, 10: 4, 20: 1, 30: 1, None: 2})
+    assert main(["report", str(file), "--by", "step"]) == 0
+    out = capsys.readouterr().out
+    assert "left out: 80 rollouts without a step" in out
+    flat = " ".join(out.split())
+    assert "< narrowing of distinct passages from step 20 on: below the first step's interval at 2 of 4 steps" in flat
+    assert "alarm: narrowing, since step 20: entropy fell from" in out
+    row = next(line for line in out.split("Breadth")[1].splitlines() if line.strip().startswith("step 20"))
+    assert row.count("<") >= 3
+    assert "<" not in next(line for line in out.splitlines() if line.strip().startswith("step 10"))
+    assert main(["report", str(file), "--by", "step", "--json"]) == 0
+    series = json.loads(capsys.readouterr().out)["series"]["run.jsonl"]
+    assert series["onset"]["distinct_passages"]["step"] == 20 and series["left_out"] == 80
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [({None: 4}, "has no checkpoint_step"), ({7: 4}, "has rollouts of step 7 only; a series needs two steps")],
+)
+def test_what_is_no_series_is_one_line(
+    widths: dict[int | None, int], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(file_of(tmp_path / "r.jsonl", widths)), "--by", "step"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
