@@ -80,6 +80,13 @@ def test_local_links_lead_somewhere() -> None:
             assert (ROOT / target).exists(), target
 
 
+def test_the_answer_is_that_of_the_findings() -> None:
+    page = (ROOT / "docs" / "findings.md").read_text().split("-->")[1].strip()
+    answer = page.splitlines()[0].strip("*")
+    quoted = " ".join(line[2:] for line in README.splitlines() if line.startswith("> "))
+    assert quoted == answer
+
+
 RESULTS = ROOT / "results" / "demo"
 
 

@@ -8,7 +8,7 @@ from ..grid.screen import filled
 from ..report.format import Report, plain, signed, text_columns
 from .taxes import ARM
 
-__all__ = ["answer", "headline", "rows_of", "tabular_left", "tax_screen"]
+__all__ = ["answer", "headline", "lost", "rows_of", "tabular_left", "tax_screen"]
 
 
 def headline(report: Report) -> str:
@@ -101,15 +101,15 @@ def answer(report: Report, law: Report | None = None) -> str:
         return f"**{_answer_of_law(law, rows.get('free/diverse'))}**"
     priced, steep = rows["priced/diverse"], rows["steep/diverse"]
     text = (
-        f"Diversity training (DARLING) costs {_lost(priced, 'tax')} of pass@1 where search kinds are unequal, "
-        f"{_lost(steep, 'tax')} where steeply so"
+        f"Diversity training (DARLING) costs {lost(priced, 'tax')} of pass@1 where search kinds are unequal, "
+        f"{lost(steep, 'tax')} where steeply so"
     )
     if "free/diverse" in rows:
-        text += f", {_lost(rows['free/diverse'], 'tax')} where equal"
-    text += f"; the task itself asks {_lost(priced, 'price')} and {_lost(steep, 'price')} of that"
+        text += f", {lost(rows['free/diverse'], 'tax')} where equal"
+    text += f"; the task itself asks {lost(priced, 'price')} and {lost(steep, 'price')} of that"
     cue = rows.get("priced-cue/diverse")
     if cue is not None:
-        text += f", and with a cue {_lost(cue, 'price')} of {_lost(cue, 'tax')}"
+        text += f", and with a cue {lost(cue, 'price')} of {lost(cue, 'tax')}"
     return f"**{text}.**"
 
 
@@ -120,18 +120,18 @@ def _answer_of_law(law: Report, free: Report | None) -> str:
     run = law["runs"][_LAW_RUN]
     without, cued = run["no cue"], run["cue"]
     text = (
-        f"Over {law['worlds']} random planted worlds, training for diversity (DARLING) costs {_lost(run, 'tax')} of "
+        f"Over {law['worlds']} random planted worlds, training for diversity (DARLING) costs {lost(run, 'tax')} of "
         "pass@1"
     )
     if without["tax"] and cued["tax"]:
         text += (
-            f". Of {_lost(without, 'tax')} without a cue the task asks {_lost(without, 'price')}, of "
-            f"{_lost(cued, 'tax')} with one {_lost(cued, 'price')}; the method wastes the rest"
+            f". Of {lost(without, 'tax')} without a cue the task asks {lost(without, 'price')}, of "
+            f"{lost(cued, 'tax')} with one {lost(cued, 'price')}; the method wastes the rest"
         )
-    return text + (f". With equal search kinds it costs {_lost(free, 'tax')}." if free is not None else ".")
+    return text + (f". With equal search kinds it costs {lost(free, 'tax')}." if free is not None else ".")
 
 
-def _lost(row: Report, name: str) -> str:
+def lost(row: Report, name: str) -> str:
     """How much pass@1 a difference takes away: .023 for -.023."""
     value = -row[name]["value"]
     return "0" if abs(value) < _SMALLEST else f"{value:.3f}".replace("0.", ".", 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import lzma
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -38,7 +38,7 @@ class CellDocument(TypedDict):
     result: CellResult
 
 
-CELLS_PATTERN = "*_cells.jsonl.gz"
+CELLS_PATTERN = "*_cells.jsonl.xz"
 """Pattern of the files of cells that are published next to a report."""
 
 
@@ -92,11 +92,11 @@ def cell_document(experiment: Experiment, cell: Cell, result: CellResult) -> Cel
 
 
 def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path) -> None:
-    """Writes finished cells as gzipped JSON lines, so that another run need not compute them again."""
+    """Writes finished cells as JSON lines, compressed by xz, so that another run need not compute them again."""
     done = [cell for cell in cells if cell.key in results.done]
     rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal cells give equal bytes
+    path.write_bytes(lzma.compress(text.encode()))  # equal cells give equal bytes
 
 
 def kept_cells(given: Path) -> Path:
@@ -113,13 +113,13 @@ def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> di
     """Key -> document, of a file that `write_cells` wrote; cells that the experiment does not have are left out."""
     if not given.is_file():
         raise BerrypickError(
-            f"{given} is no file of cells; give the .jsonl.gz that an earlier run left beside its report"
+            f"{given} is no file of cells; give the .jsonl.xz that an earlier run left beside its report"
         )
     known = {cell.key: cell for cell in cells}
     try:
-        text = gzip.decompress(given.read_bytes()).decode()
-    except (OSError, EOFError, ValueError) as error:
-        raise BerrypickError(f"{given} cannot be read ({error}); give a .jsonl.gz that an earlier run left") from error
+        text = lzma.decompress(given.read_bytes()).decode()
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise BerrypickError(f"{given} cannot be read ({error}); give a .jsonl.xz that an earlier run left") from error
     found = {}
     for number, line in enumerate(text.splitlines(), 1):
         try:

@@ -175,7 +175,7 @@ class GridExperiment(Experiment):
             (out / "per_world_answers.csv").write_text(per_world_csv(grid, answers=True))
         if report["language_model"]:
             (out / "per_world_language.csv").write_text(language_csv(grid))
-        write_cells(self, results, cells, out / "grid_cells.jsonl.gz")
+        write_cells(self, results, cells, out / "grid_cells.jsonl.xz")
         write_grid_figures(report, out / "figures", prefix=self.figure_prefix or self.name)
 
     def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:

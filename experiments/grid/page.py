@@ -59,8 +59,8 @@ def run_line(report: Report) -> str:
     return (
         f"Command: `{report['command']}`. {cells['done']} cells done, {len(cells['failed'])} failed, "
         f"{cells['not_run']} not run; {report['seeds']} worlds of each arm of the tabular policy, valued exactly in "
-        f"the population. Values are in results/{name}/report.json, by world in per_world.csv, cells in "
-        "grid_cells.jsonl.gz."
+        f"the population. Values are in results/{name}/report.json, by world in per_world.csv.gz, cells in "
+        "grid_cells.jsonl.xz."
     )
 
 

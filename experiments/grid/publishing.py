@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import shutil
@@ -46,15 +47,14 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
         page = project / "docs" / name
         if page.is_file() and _OURS not in page.read_text():
             raise BerrypickError(f"{page} was not written by a report and is not overwritten; move it away")
-    files = [run / name for name in PUBLISHED]
-    for pattern in ("*.csv", CELLS_PATTERN, "figures/*.png"):
+    (results / "figures").mkdir(parents=True, exist_ok=True)
+    files = [run / name for name in PUBLISHED if (run / name).is_file()]
+    for pattern in (CELLS_PATTERN, "figures/*.png"):
         files += sorted(run.glob(pattern))
-    written = []
-    for file in files:
-        if file.is_file():
-            to = results / file.relative_to(run)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            written.append(Path(shutil.copyfile(file, to)))
+    written = [Path(shutil.copyfile(file, results / file.relative_to(run))) for file in files]
+    for table in sorted(run.glob("*.csv")):
+        written.append(results / f"{table.name}.gz")
+        written[-1].write_bytes(gzip.compress(table.read_bytes(), mtime=0))  # equal tables give equal bytes
     docs = project / "docs"
     docs.mkdir(exist_ok=True)
     for name, text in pages.items():

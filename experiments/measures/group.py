@@ -111,11 +111,11 @@ class Group(list[Rollout]):
     def semantic_entropy(self) -> float | None:
         """Entropy of first queries, where queries that retrieved the same set of passages are one outcome."""
         first = [frozenset(rollout.rankings[0]) for rollout in self if rollout.rankings]
-        return discrete_entropy(first, miller_madow=True) if first and self.knows_passages else None
+        return discrete_entropy(first, miller_madow=True) if len(first) > 1 and self.knows_passages else None
 
     def path_entropy(self) -> float | None:
         """Entropy of rollouts, where rollouts that were shown the same set of passages are one outcome."""
-        return discrete_entropy(self.shown, miller_madow=True) if self.knows_passages else None
+        return discrete_entropy(self.shown, miller_madow=True) if len(self) > 1 and self.knows_passages else None
 
     def effective(self, name: str) -> float | None:
         """A field of the group's `EffectiveDiversity`; None if it is undefined."""

@@ -54,6 +54,7 @@ def _policy_tokens(group: Group) -> float | None:
 _GRADES = "the rollouts are not graded; berrypick rescore --questions FILE grades them"
 _EVIDENCE = "no evidence is known; berrypick rescore --questions FILE adds it"
 _SHOWN = "the rollouts do not list the passages shown; berrypick report --index FOLDER searches again"
+_SEVERAL = f"{_SHOWN}, if there are several rollouts per question"
 _BOTH = "evidence or the passages shown are not recorded"
 _QUERIES = "the rollouts hold no queries"
 _TOKENS = "no token probabilities are recorded; berrypick report --policy POLICY computes them"
@@ -130,10 +131,10 @@ OF_GROUPS = (
             of_group=lambda g: g.sequence_entropy(first_turn=True), needs=_PLAIN),
     Measure("semantic_query_entropy", "semantic entropy", "nats",
             "entropy of first queries; queries with equal results count as one (Miller-Madow)",
-            "semantic", Group.semantic_entropy, _SHOWN),
+            "semantic", Group.semantic_entropy, _SEVERAL),
     Measure("path_entropy", "path entropy", "nats",
             "entropy of rollouts; rollouts shown the same passages count as one (Miller-Madow)",
-            of_group=Group.path_entropy, needs=_SHOWN),
+            of_group=Group.path_entropy, needs=_SEVERAL),
     Measure("effective_diversity", "effective diversity", "share",
             "distinct sets of evidence among right rollouts / all rollouts",
             of_group=lambda g: g.effective("fixed_budget"), needs=_BOTH),

@@ -143,7 +143,7 @@ class PriceLaw(Experiment):
         from .figure import write_figure
         from .law import law_csv
 
-        write_cells(self, results, self.cells(report["scale"], report["seeds"]), out / "law_cells.jsonl.gz")
+        write_cells(self, results, self.cells(report["scale"], report["seeds"]), out / "law_cells.jsonl.xz")
         (out / "per_world.csv").write_text(law_csv(results, self.runs, self.arms))
         write_figure(report, out / "figures")
 

@@ -120,7 +120,7 @@ def page(report: Report) -> str:
         generated_mark("price_law/page.py", "price_law"),
         " ".join(headline(report)),
         f"Command: `berrypick run price_law --scale {report['scale']}`. {_state(report)} Values are in "
-        "results/price_law/report.json, one line for each World and run in per_world.csv.",
+        "results/price_law/report.json, one line for each World and run in per_world.csv.gz.",
         f"![tax against price, a dot for each World]({_FIGURE})" if report["runs"] else "",
         "## Runs",
         _runs(report),

@@ -66,6 +66,8 @@ def compact(row: EstimateRow | None) -> str:
     if row is None:
         return NOTHING
     value, low, high = f"{row['value']:+.3f}", number(row["low"]), number(row["high"])
+    if row["n"] < 2:
+        return f"{_bare(value)} (1 question)"
     return f"{_bare(value)} [{_bare(low)}, {_bare(high)}]"
 
 
@@ -93,11 +95,14 @@ def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = ""
 def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:
     """Writes a value and half its interval apart, such as ("0.521", "±0.004"), for a reader who styles them apart.
 
-    Values from 10 on have one digit after the decimal point. Nothing is a dash and an empty text.
+    Values from 10 on have one digit after the decimal point. Nothing is a dash and an empty text. A single question has
+    no interval.
     """
     if row is None:
         return NOTHING, ""
     digits = 3 if abs(row["value"]) < 10 else 1
+    if row["n"] < 2:
+        return number(row["value"], digits), ""
     return number(row["value"], digits), f"±{(row['high'] - row['low']) / 2:.{digits}f}"
 
 

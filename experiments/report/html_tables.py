@@ -87,7 +87,8 @@ def _label(key: str) -> str:
 def _difference(row: EstimateRow | None) -> str:
     if row is None:
         return NOTHING
-    return f"{row['value']:+.3f} <small>{interval(row['low'], row['high'])}</small>"
+    shown = interval(row["low"], row["high"]) if row["n"] > 1 else "1 question"
+    return f"{row['value']:+.3f} <small>{shown}</small>"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:

@@ -163,11 +163,14 @@ def _alone(report: ArmsReport) -> str:
 
 
 def _between(row: EstimateRow) -> str:
+    if row["n"] < 2:
+        return "a single question, so there is no interval"
     return f"95 % interval {100 * row['low']:.1f} to {100 * row['high']:.1f}"
 
 
 def _sign(row: EstimateRow | None) -> int:
-    return 0 if row is None else int(row["low"] > 0) - int(row["high"] < 0)
+    """What an interval says; that of a single question says nothing."""
+    return 0 if row is None or row["n"] < 2 else int(row["low"] > 0) - int(row["high"] < 0)
 
 
 def _points(row: EstimateRow) -> str:

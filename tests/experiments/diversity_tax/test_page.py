@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -59,9 +60,13 @@ def test_every_number_of_the_page_changes_with_the_report(report):
     assert set(found) <= margins
 
 
+def _published_lines():
+    file = RESULTS / "per_world.csv.gz"
+    return gzip.decompress(file.read_bytes()).decode().splitlines() if file.is_file() else []
+
+
 def _rows():
-    file = RESULTS / "per_world.csv"
-    lines = file.read_text().splitlines()[1:] if file.is_file() else []
+    lines = _published_lines()[1:]
     return [lines[round(share * (len(lines) - 1))] for share in (0.1, 0.5, 0.9)] if len(lines) > 2 else [""]
 
 
@@ -69,7 +74,7 @@ def _rows():
 def test_a_published_row_is_reproduced_from_its_cell(row, report, tmp_path):
     if not row:
         pytest.skip("no committed rows")
-    header = (RESULTS / "per_world.csv").read_text().splitlines()[0]
+    header = _published_lines()[0]
     condition, arm, strength, world, *values = row.split(",")
     published = dict(zip(header.split(",")[4:], map(float, values)))
     key = f"tabular/{Condition.of(condition).slug}/{arm}-{strength}/world-{1000 + int(world)}"
@@ -84,7 +89,7 @@ def test_published_cells_are_taken_over_and_give_the_same_report(report, tmp_pat
     with pytest.raises(BerrypickError, match="no cell matches"):
         run_experiment(EXPERIMENT, tmp_path / "a", **settings)
     cells = EXPERIMENT.cells(report["scale"], report["seeds"])
-    done = read_cells(EXPERIMENT, cells, RESULTS / "grid_cells.jsonl.gz")
+    done = read_cells(EXPERIMENT, cells, RESULTS / "grid_cells.jsonl.xz")
     assert len(done) == report["cells"]["done"]
     results = Results(done={key: found["result"] for key, found in done.items()})
     results.not_run = [cell.key for cell in cells if cell.key not in done]

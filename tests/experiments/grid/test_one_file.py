@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import lzma
 import sys
 from pathlib import Path
 
@@ -60,8 +60,8 @@ def test_one_file_yields_cells_verdicts_a_page_figures_and_csv(tmp_path, capsys)
     for figure in ("toy_pass.png", "toy_breadth.png"):
         assert (project / "results" / "toy" / "figures" / figure).stat().st_size > 5_000
     assert "figures/toy_pass.png" in page and "over worlds" in page and "seeds" not in page.replace("--seeds", "")
-    kept = project / "results" / "toy" / "grid_cells.jsonl.gz"
-    rows = [json.loads(line) for line in gzip.decompress(kept.read_bytes()).splitlines()]
+    kept = project / "results" / "toy" / "grid_cells.jsonl.xz"
+    rows = [json.loads(line) for line in lzma.decompress(kept.read_bytes()).splitlines()]
     assert [row["config"]["world"] for row in rows] == [1000, 1000, 1001, 1001]
     again = tmp_path / "again"
     assert main(["run", f"{FILE}:toy", "--out", str(again), "--given", str(kept.parent), "--json"]) == 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
+import lzma
 import os
 import time
 from dataclasses import dataclass, field
@@ -220,7 +220,7 @@ def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
     first = Toy()
     run(first, tmp_path / "a", seeds=2)
     cells = first.cells("smoke", 2)
-    kept = tmp_path / "cells.jsonl.gz"
+    kept = tmp_path / "cells.jsonl.xz"
     write_cells(first, load_results(first, tmp_path / "a", cells), cells, kept)
     toy = Toy()
     report = run_experiment(toy, tmp_path / "b", scale="smoke", num_seeds=3, given=kept)
@@ -228,8 +228,8 @@ def test_a_run_goes_on_from_cells_that_were_computed_elsewhere(tmp_path):
     assert report["values"] == {"arm/seed-0": 0, "arm/seed-1": 1, "arm/seed-2": 4}
     with pytest.raises(BerrypickError, match="other settings"):
         run_experiment(Toy(factor=2), tmp_path / "c", scale="smoke", num_seeds=3, given=kept)
-    kept.write_bytes(gzip.compress(b"[1]\n"))
-    with pytest.raises(BerrypickError, match=r"cells.jsonl.gz:1 is no cell"):
+    kept.write_bytes(lzma.compress(b"[1]\n"))
+    with pytest.raises(BerrypickError, match=r"cells.jsonl.xz:1 is no cell"):
         run_experiment(Toy(), tmp_path / "d", scale="smoke", num_seeds=3, given=kept)
     kept.write_text("[1]")
     with pytest.raises(BerrypickError, match="cannot be read"):
@@ -244,14 +244,14 @@ def test_a_folder_of_published_results_stands_for_its_one_file_of_cells(tmp_path
     cells = first.cells("smoke", 2)
     published = tmp_path / "results"
     published.mkdir()
-    with pytest.raises(BerrypickError, match=r"results holds 0 files of cells \(\*_cells.jsonl.gz\); give the file"):
+    with pytest.raises(BerrypickError, match=r"results holds 0 files of cells \(\*_cells.jsonl.xz\); give the file"):
         run(Toy(), tmp_path / "b", given=published)
     assert not (tmp_path / "b").exists()
-    write_cells(first, load_results(first, tmp_path / "a", cells), cells, published / "grid_cells.jsonl.gz")
+    write_cells(first, load_results(first, tmp_path / "a", cells), cells, published / "grid_cells.jsonl.xz")
     toy = Toy()
     assert len(run(toy, tmp_path / "b", given=published)["values"]) == 3
     assert toy.ran == [2]
-    (published / "old_cells.jsonl.gz").touch()
+    (published / "old_cells.jsonl.xz").touch()
     with pytest.raises(BerrypickError, match="holds 2 files of cells"):
         run(Toy(), tmp_path / "c", given=published)
 

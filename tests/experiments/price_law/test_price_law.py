@@ -306,7 +306,7 @@ def test_a_small_run_gives_report_csv_figure_and_page_and_is_not_computed_again(
     assert len((out / "per_world.csv").read_text().splitlines()) == 1 + 2 * 2
     assert (project / "docs" / "price_law.md").read_text() == page(report)
     assert (project / "results" / "price_law" / "figures" / "law.png").is_file()
-    assert (project / "results" / "price_law" / "law_cells.jsonl.gz").is_file()
+    assert (project / "results" / "price_law" / "law_cells.jsonl.xz").is_file()
     drawn = (out / "figures" / "law.svg").read_bytes()
 
     monkeypatch.setattr(PriceLaw, "run_cell", lambda *_: pytest.fail("a stored World was computed again"))
