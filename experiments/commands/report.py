@@ -66,6 +66,11 @@ def run_report(flags: Report) -> int:
 
 
 def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
+    for name, rollouts in loaded.rollouts.items():
+        if (steps := len({rollout.checkpoint_step for rollout in rollouts})) > 1:
+            sys.stderr.write(
+                safe_text(f"{name}: {steps} checkpoint steps are measured together; --by step keeps them apart\n")
+            )
     report = measure_arms(loaded.rollouts)
     for name, source in loaded.sources.items():
         if source.own:

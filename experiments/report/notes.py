@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...retrieval_index.plain_text import counted
 from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, SummaryRow
 
@@ -26,7 +27,7 @@ def size_lines(report: ArmsReport) -> list[str]:
 def _size(arm: SummaryRow) -> str:
     questions, samples, episodes = arm["num_questions"], arm["samples"], arm["num_episodes"]
     if questions * samples == episodes:
-        return f"{questions} questions x {samples} samples"
+        return f"{counted(questions, 'question')} x {counted(samples, 'sample')}"
     return f"{questions} questions, {episodes} episodes, a different number for each question"
 
 

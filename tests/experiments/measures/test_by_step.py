@@ -90,6 +90,8 @@ def test_the_screen_marks_the_onset(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["report", str(file), "--by", "step", "--json"]) == 0
     series = json.loads(capsys.readouterr().out)["series"]["run.jsonl"]
     assert series["onset"]["distinct_passages"]["step"] == 20 and series["left_out"] == 80
+    assert main(["report", str(file), "--json"]) == 0  # all steps at once, which is said
+    assert "run.jsonl: 5 checkpoint steps are measured together; --by step keeps them apart" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
