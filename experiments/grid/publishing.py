@@ -15,7 +15,7 @@ from .experiment import Experiment, Report
 __all__ = ["check_project", "publish"]
 
 _OURS = "<!-- written by experiments/"
-PUBLISHED = ("report.json", "environment.json", "config.json")
+PUBLISHED = ("environment.json", "config.json")
 
 
 def check_project(project: Path) -> None:
@@ -51,7 +51,9 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
     files = [run / name for name in PUBLISHED if (run / name).is_file()]
     for pattern in (CELLS_PATTERN, "figures/*.png"):
         files += sorted(run.glob(pattern))
-    written = [Path(shutil.copyfile(file, results / file.relative_to(run))) for file in files]
+    written = [results / "report.json"]
+    written[0].write_text(json.dumps(report, separators=(",", ":")) + "\n")  # a fourth smaller than with spaces
+    written += [Path(shutil.copyfile(file, results / file.relative_to(run))) for file in files]
     for table in sorted(run.glob("*.csv")):
         written.append(results / f"{table.name}.gz")
         written[-1].write_bytes(gzip.compress(table.read_bytes(), mtime=0))  # equal tables give equal bytes

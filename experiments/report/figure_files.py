@@ -30,5 +30,5 @@ def save_figure(figure: Any, folder: Path, name: str) -> list[Path]:
     with mpl.rc_context({"svg.hashsalt": "berrypick"}):
         for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
             out.append(folder / f"{name}.{suffix}")
-            figure.savefig(out[-1], dpi=110, metadata=metadata)
+            figure.savefig(out[-1], dpi=90, metadata=metadata)
     return out

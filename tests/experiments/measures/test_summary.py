@@ -155,10 +155,16 @@ def test_comparisons_are_paired_and_at_equal_numbers_of_samples():
 
 
 def test_retrieval_clusters_of_different_indexes_are_not_compared():
-    first = [episode(BOTH, 0, RIGHT, index_id="one")]
-    second = [episode(BOTH, 0, RIGHT, index_id="two")]
+    first = [episode(BOTH, n, RIGHT, index_id="one") for n in range(2)]
+    second = [episode(BOTH, n, RIGHT, index_id="two") for n in range(2)]
     assert "semantic_query_entropy" in compare(first, first, ks=(1,))["differences"]
     assert "semantic_query_entropy" not in compare(first, second, ks=(1,))["differences"]
+
+
+def test_a_single_rollout_per_question_has_no_entropy():
+    report = summarize([episode(BOTH, 0, RIGHT)], ks=(1,))
+    for key in ("semantic_query_entropy", "path_entropy"):
+        assert key not in report["measures"] and "several rollouts per question" in report["absent"][key]
 
 
 def test_first_queries_with_equal_results_are_one_semantic_cluster_in_any_order_of_hits():

@@ -30,7 +30,7 @@ def alive() -> int:
 
 
 def test_a_file_is_read_line_by_line_and_forgotten(tmp_path: Path) -> None:
-    write_records(tmp_path / "r.jsonl", [episode("q", n) for n in range(50)])
+    write_records(tmp_path / "r.jsonl", [episode("q", n) for n in range(6)])
     before, most = alive(), 0
     for _ in iter_records(tmp_path / "r.jsonl"):
         most = max(most, alive() - before)

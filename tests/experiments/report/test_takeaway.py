@@ -118,3 +118,11 @@ def test_the_verdicts_fit_and_the_takeaway_is_last(width: int) -> None:
 def test_compact_differences_have_no_leading_zeros() -> None:
     assert compact(row(-0.0004, -1.5, 0.25)) == "-.000 [-1.500, .250]"
     assert compact(None) == "–"
+
+
+def test_a_single_question_is_never_a_difference() -> None:
+    single = {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}
+    assert said(single, single) == (
+        "No difference can be seen between GRPO and SFT: right at once +1.000 (1 question), in 8 tries +1.000 "
+        "(1 question)."
+    )
