@@ -60,10 +60,12 @@ def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)
     for name, values in _values_of_groups(groups).items():
         _add(table, name, values, MEASURES[name].needs or "the rollouts lack the data")
     size = min(map(len, groups))
-    graded = all(rollout.em is not None for group in groups for rollout in group)
+    graded = [all(rollout.em is not None for rollout in group) for group in groups]
     for k in ks:
-        fits = graded and k <= size
-        hits = [pass_at_k(len(g), sum(r.em == 1.0 for r in g), k) if fits else None for g in groups]
+        hits = [
+            pass_at_k(len(g), sum(r.em == 1.0 for r in g), k) if is_graded and k <= size else None
+            for g, is_graded in zip(groups, graded)
+        ]
         _add(table, f"pass@{k}", hits, f"samples per question: {size}" if k > size else MEASURES["em"].needs)
     answered = any(rollout.answer_norm is not None for group in groups for rollout in group)
     distinct = [diff_at_k([r.answer_norm for r in g], size) if answered else None for g in groups]

@@ -115,3 +115,12 @@ def test_a_measure_of_a_user_sees_whole_episodes() -> None:
     assert slim.queries == ("rome founder", "rome founder city", "paris")
     with pytest.raises(AttributeError, match="keep the episode"):
         _ = slim.turns
+
+
+def test_questions_without_a_grade_are_left_out_and_the_others_count() -> None:
+    graded = [episode("q1", n, ("rome", None)).model_copy(update={"em": float(n)}) for n in range(2)]
+    ungraded = [episode("q2", n, ("rome", None)) for n in range(2)]
+    report = summarize([*graded, *ungraded], ks=(1, 2))
+    assert report["measures"]["pass@1"]["value"] == 0.5
+    assert report["measures"]["pass@2"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}
+    assert report["left_out"]["pass@2"] == 1
