@@ -110,7 +110,7 @@ def _draw_labels(axis: Any, labels: Mapping[str, tuple[float, float]]) -> None:
     """One column of words right of the points, in their order from above, each joined to its point by a thin line."""
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
-    axis.set_xlim(left, right + 0.62 * (right - left))
+    axis.set_xlim(left, right + 0.85 * (right - left))
     axis.set_ylim(bottom, top)
     column, height = right + 0.06 * (right - left), top - bottom
     names = sorted(labels, key=lambda name: -labels[name][1])

@@ -18,7 +18,6 @@ __all__ = ["details", "findings"]
 _MARK = generated_mark("diversity_tax/findings.py", "diversity_tax")
 
 _SHOWN = ("priced/diverse", "steep/diverse", "free/diverse", "priced-cue/diverse")
-_FIGURE = "![pass@1 against pass@8 with the exact frontier](../results/diversity_tax/figures/tax_findings.png)"
 
 
 def findings(report: Report, law: Report | None) -> str:
@@ -34,7 +33,7 @@ def findings(report: Report, law: Report | None) -> str:
         _MARK,
         answer(report, law),
         "\n".join(f"- {line}" for line in lines(report, law)),
-        _FIGURE if done else "",
+        _picture("tax_findings", "pass@1 against pass@8 with the exact frontier") if done else "",
         _table(report) if done else "",
         _rerun(report),
         "## Corrections",
@@ -71,6 +70,20 @@ def _rerun(report: Report) -> str:
     )
 
 
+_PICTURES = (
+    ("tax_pass", "pass@1 against pass@8"),
+    ("tax_pass_cue", "pass@1 against pass@8, with a cue"),
+    ("tax_breadth", "pass@1 against breadth"),
+    ("tax_breadth_cue", "pass@1 against breadth, with a cue"),
+    ("tax_language_pass", "pass@1 against pass@8, language model"),
+    ("tax_language_breadth", "pass@1 against breadth, language model"),
+)
+
+
+def _picture(name: str, text: str) -> str:
+    return f"![{text}](../results/diversity_tax/figures/{name}.png)"
+
+
 def _counts(report: Report) -> str:
     cells = report["cells"]
     return f"{cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run"
@@ -104,6 +117,8 @@ def details(report: Report, names: Mapping[str, str]) -> str:
         "contradiction. Other settings: the range over learning rates and lengths.",
         verdict_table(report),
         *registration_section(report),
+        "## Figures",
+        *(_picture(name, text) for name, text in _PICTURES if report["language_model"] or "language" not in name),
         "## Distinct first queries, without training",
         "Of 8 rollouts of a control, first queries spread evenly over the kinds: how often one finds the answer, and "
         "how much more often than 8 independent rollouts do.",

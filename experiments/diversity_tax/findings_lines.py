@@ -68,8 +68,7 @@ def _law_lines(law: Report | None) -> list[str]:
         out.append(
             "The price alone (tax = price, nothing fitted) explains DARLING's tax with R2 "
             f"{number(run['no cue']['r2'], 2)} without a cue and {number(run['cue']['r2'], 2)} with one, and best that "
-            f"of {best} ({number(r2[best], 2)}). A cue rules kinds out; a bonus that pays for them all the same buys "
-            "nothing."
+            f"of {best} ({number(r2[best], 2)})."
         )
     return out
 
