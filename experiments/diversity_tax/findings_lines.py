@@ -11,6 +11,7 @@ from .taxes import ARM
 
 __all__ = ["lines"]
 
+_ALL_WORLDS = 8
 _CLAIMED = ("priced/diverse", "steep/diverse")
 _LAW_RUN = f"{ARM}-0.1"
 
@@ -18,7 +19,19 @@ _LAW_RUN = f"{ARM}-0.1"
 def lines(report: Report, law: Report | None) -> list[str]:
     """About twelve lines; those about results are there once all cells of the tabular policy are."""
     found = [] if tabular_left(report) else _found(report)
-    return [line for line in [_setting(), _terms(), *_law_lines(law), *found, _language_left(report), _SCOPE] if line]
+    return [
+        line
+        for line in [
+            _setting(),
+            _terms(),
+            *_law_lines(law),
+            *found,
+            _language_matched(report),
+            _language_left(report),
+            _SCOPE,
+        ]
+        if line
+    ]
 
 
 def _setting() -> str:
@@ -162,6 +175,26 @@ def _settings(report: Report) -> str:
     ]
     return (
         f"Over learning rates .3 and 1 and lengths of 40 and 80 steps: {'; '.join(found)} of pass@1." if found else ""
+    )
+
+
+_FREE_WAYS = ("matched", "matched_by_temperature", "matched_by_mixing")
+
+
+def _language_matched(report: Report) -> str:
+    """The language model's arms against what its control has for free; empty before all its worlds are there."""
+    rows = report["language_model"].get("priced/diverse", {})
+    parts = [
+        f"{name} " + ", ".join(f"{row[way]['value']:+.3f}" for way in _FREE_WAYS)
+        for name, row in ((name, rows.get(name, {})) for name in (ARM, "pass_mix"))
+        if len(row.get("worlds", ())) >= _ALL_WORLDS
+        and all((row.get(way) or {}).get("n") == len(row["worlds"]) for way in _FREE_WAYS)
+    ]
+    if not parts:
+        return ""
+    return (
+        "Language model, pass@1 at equal pass@8 against its control stopped early, sampled hotter, or mixed with its "
+        f"start (not registered): {'; '.join(parts)}."
     )
 
 

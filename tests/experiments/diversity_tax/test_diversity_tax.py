@@ -11,6 +11,7 @@ from berrypick.__main__ import main
 from berrypick.experiments.diversity_tax.claims import CONTRASTS, OWN
 from berrypick.experiments.diversity_tax.experiment import EXPERIMENT, DiversityTax
 from berrypick.experiments.diversity_tax.findings import findings
+from berrypick.experiments.diversity_tax.findings_lines import lines
 from berrypick.experiments.diversity_tax.headline import answer, headline
 from berrypick.experiments.grid.arms import ARMS
 from berrypick.experiments.grid.cell_store import load_results
@@ -389,3 +390,21 @@ def test_controls_are_evaluated_closely_and_end_where_the_others_do():
         arm.control for arm in EXPERIMENT.arms.values() if arm.control
     }
     assert all(ARMS[name].control in ("", *ARMS) for name in ARMS)
+
+
+def test_the_language_model_is_held_against_what_its_control_has_for_free():
+    ways = ("matched", "matched_by_temperature", "matched_by_mixing")
+
+    def row(value, worlds=8, n=8):
+        return {"worlds": list(range(worlds)), **{way: {"value": value, "n": n} for way in ways}}
+
+    def said(**rows):
+        cells = {"not_run": 1, "language_model_not_run": 0, "language_model_cells": 9}
+        report = {"cells": cells, "taxes": [], "language_model": {"priced/diverse": rows}}
+        return [line for line in lines(report, None) if line.startswith("Language model")]
+
+    (line,) = said(darling=row(-0.006), pass_mix=row(0.007), batch=row(0.5))
+    assert line.endswith(": darling -0.006, -0.006, -0.006; pass_mix +0.007, +0.007, +0.007.")
+    assert (
+        said(darling=row(-0.006, worlds=7, n=7), pass_mix=row(0.007, n=7)) == []
+    )  # not all worlds, or not all matched
