@@ -95,6 +95,7 @@ def load_rollouts(
         for record in change(source.records()):
             rollouts.append(rollout_of(record, shared, keep=keep))
             check.add(name, rollouts[-1].question)
+            record.question, record.spec = rollouts[-1].question, rollouts[-1].spec  # one object for equal ones
             sample.add(record)
         loaded.episodes[name] = sample.episodes
     return loaded

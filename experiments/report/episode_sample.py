@@ -8,10 +8,10 @@ from ...envs.record import EpisodeRecord
 
 __all__ = ["PAGE_CHARS", "EpisodeSample"]
 
-PAGE_CHARS = 60_000_000
+PAGE_CHARS = 40_000_000
 """Characters of the episodes that are kept for a page: several times what it shows, as equal texts are shown once."""
 
-_CHARS_OF_AN_EPISODE = 500
+_CHARS_OF_AN_EPISODE = 1000
 _MOST_OF_A_QUESTION = 64
 
 
