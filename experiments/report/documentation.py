@@ -58,8 +58,8 @@ needs are left out and counted.
 ## Size
 
 Reports read one line at a time. For the page they keep whole episodes of the first questions, up to 40 million
-characters. 100,000 rollouts (12,500 questions x 8) of 2.5 KB each took 33 s of processor time and 0.93 GiB of memory, or
-24 s and 0.62 GiB with `--no-html`; of 50 KB each, a file of 5 GB, 30 s and 0.67 GiB.
+characters. 100,000 rollouts (12,500 questions x 8) of 2.5 KB each took 33 s of processor time and 0.93 GiB of memory,
+or 24 s and 0.62 GiB with `--no-html`; of 50 KB each, a file of 5 GB, 30 s and 0.67 GiB.
 """
 
 
