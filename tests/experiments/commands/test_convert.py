@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
-from berrypick.envs.importers import open_rollouts
+from berrypick.envs.importers import IMPORTERS, open_rollouts
 from berrypick.envs.record import read_records
 from fixtures.foreign_rollouts import ROWS, TEXTS
 
@@ -78,7 +78,10 @@ def test_report_takes_the_format_of_a_users_file(tmp_path: Path, capsys: pytest.
         "    return Rollout(row['line'], ['a'], answer='a')\n"
     )
     (tmp_path / "x.jsonl").write_text('{"line": "which letter?"}\n')
-    status, out, err = run(capsys, "report", tmp_path / "x.jsonl", "--format", f"{tmp_path}/my_importer.py:lines")
+    try:
+        status, out, err = run(capsys, "report", tmp_path / "x.jsonl", "--format", f"{tmp_path}/my_importer.py:lines")
+    finally:
+        IMPORTERS.pop("lines", None)  # other tests read the registry
     assert status == 0 and "my lines: 1 rollout of 1 question" in err and "EM" in out
 
 
