@@ -37,6 +37,7 @@ __all__ = [
     "iter_records",
     "parse_line",
     "parse_record",
+    "read_lines",
     "read_records",
     "record_line",
     "write_records",
@@ -82,26 +83,33 @@ def iter_records(path: Path, *, skipped: list[str] | None = None) -> Iterator[Ep
             or a duplicate episode: each rollout of a group needs its own sample index. Also at the end of a file
             without rollouts.
     """
-    seen = SampleIndices()
     found = False
     try:
-        for number, line in jsonl_lines(path):
-            try:
-                record = parse_line(path, number, line)
-                seen.add(f"{path}:{number}", number, record)
-            except NewerSchemaError:
-                raise
-            except RecordError as error:
-                if skipped is None:
-                    raise
-                skipped.append(str(error))
-                continue
-            found = True
-            yield record
+        for record in read_lines(path, jsonl_lines(path)):
+            if not isinstance(record, RecordError):
+                found = True
+                yield record
+            elif skipped is None or isinstance(record, NewerSchemaError):
+                raise record
+            else:
+                skipped.append(str(record))
     except CorpusError as error:
         raise RecordError(str(error)) from error
     if not found:
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
+
+
+def read_lines(path: Path, lines: Iterable[tuple[int, bytes]]) -> Iterator[EpisodeRecord | RecordError]:
+    """Reads numbered lines of a file; a line that cannot be used is an error in its place."""
+    seen = SampleIndices()
+    for number, line in lines:
+        try:
+            record = parse_line(path, number, line)
+            seen.add(f"{path}:{number}", number, record)
+        except RecordError as error:
+            yield error
+        else:
+            yield record
 
 
 def parse_line(path: Path, number: int, line: bytes) -> EpisodeRecord:

@@ -21,6 +21,7 @@ __all__ = [
     "fsync",
     "scratch_folder",
     "sweep",
+    "whole_file",
     "whole_folder",
     "writing",
 ]
@@ -54,6 +55,23 @@ def writing(what: object, cure: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise BerrypickError(f"cannot write {what}: {error.strerror or error}; {cure}") from error
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Yields a path next to `target` and renames that file to `target` when the block succeeds.
+
+    Readers see the old file or the new one, never a part. If the block fails, nothing is left. Parent folders are
+    created.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    work.unlink(missing_ok=True)
+    try:
+        yield work
+        os.replace(work, target)
+    finally:
+        work.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -98,8 +98,10 @@ def _ours(row: Row, whole_record: Mapping[str, Any]) -> EpisodeRecord:
 
 
 def atif_of(record: EpisodeRecord) -> dict[str, Any]:
-    """The trajectory of a record. What ATIF has no field for stands in `extra.berrypick` of the trajectory and of each
-    step, so that reading it gives the same record.
+    """The trajectory of a record.
+
+    ATIF lacks fields for some of the record. These go into `extra.berrypick` of the trajectory and of each step, so
+    that reading the trajectory gives the same record.
 
     Raises:
         RecordError: the record is of a newer schema.

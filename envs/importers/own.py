@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..record import EpisodeRecord, RecordError, SampleIndices, parse_line, parse_record
+from ..record import EpisodeRecord, RecordError, parse_record, read_lines
 from .files import Row, lines
 from .registry import Importer
 
@@ -32,12 +32,4 @@ OWN = Importer(
 
 def own_episodes(path: Path) -> Iterator[EpisodeRecord | RecordError]:
     """Reads the file line by line; a line that cannot be used is an error in its place."""
-    seen = SampleIndices()
-    for number, line in lines(path):
-        try:
-            record = parse_line(path, number, line)
-            seen.add(f"{path}:{number}", number, record)
-        except RecordError as error:
-            yield error
-        else:
-            yield record
+    return read_lines(path, lines(path))

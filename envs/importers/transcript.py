@@ -21,7 +21,7 @@ _ACTIONS = ("search", "answer", "tool_call", "longcat_tool_call", "final_summary
 """Tags around the policy's actions."""
 
 TAGGED = re.compile(r"<(?:search|answer)>")
-"""Found in a prompt or transcript whose answers stand in tags; elsewhere the last message is the answer."""
+"""Matches a prompt or transcript that puts its answers in tags. Elsewhere, the last message is the answer."""
 
 _OPENING = re.compile(
     rf"<(?P<tag>{'|'.join((*_SHOWN, *_ACTIONS))})>|{re.escape(INVALID_HINT[:60])}"

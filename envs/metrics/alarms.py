@@ -71,7 +71,8 @@ def collapse_alarms(rows: Sequence[Row], *, window: int = 5, patience: int = 3) 
     """
     if len(rows) < 2 * window:
         return []
-    found = [alarm for name, look in _SIGNS.items() if (alarm := _alarm(name, look(_Series(rows, window)), patience))]
+    series = _Series(rows, window)
+    found = [alarm for name, look in _SIGNS.items() if (alarm := _alarm(name, look(series), series, patience))]
     return sorted(found, key=lambda alarm: alarm.step)
 
 
@@ -121,23 +122,21 @@ class _Sign:
     there: NDArray[np.bool_]
     saw: Callable[[int], str]
     helps: str
-    steps: Sequence[int]
-    first: int
 
 
-def _alarm(name: str, sign: _Sign | None, patience: int) -> Alarm | None:
+def _alarm(name: str, sign: _Sign | None, series: _Series, patience: int) -> Alarm | None:
     """The first stretch of at least `patience` rows; a later one that lasts to the end is preferred."""
     if sign is None:
         return None
     there = sign.there.copy()
-    there[: sign.first] = False
+    there[: series.first] = False
     edges = np.flatnonzero(np.diff(np.concatenate([[0], there.astype(np.int8), [0]])))
     stretches = [(a, b - 1) for a, b in zip(edges[::2].tolist(), edges[1::2].tolist()) if b - a >= patience]
     if not stretches:
         return None
     start, end = stretches[-1] if stretches[-1][1] == len(there) - 1 else stretches[0]
     lasts = end == len(there) - 1
-    return Alarm(name, sign.steps[start], sign.steps[end], lasts, sign.saw(end), sign.helps)
+    return Alarm(name, series.steps[start], series.steps[end], lasts, sign.saw(end), sign.helps)
 
 
 def _fell(column: _Column, what: str) -> Callable[[int], str]:
@@ -159,8 +158,6 @@ def _narrowing(series: _Series) -> _Sign | None:
         entropy.fell(FALL) & fallen.any(0),
         saw,
         "A diversity objective (darling, a batch bonus) or an entropy or KL term keeps several ways open.",
-        series.steps,
-        series.first,
     )
 
 
@@ -177,8 +174,6 @@ def _zero_variance(series: _Series) -> _Sign | None:
         share.means >= 0.9,
         saw,
         "Easier or harder questions, larger groups or --dynamic-sampling bring groups that differ.",
-        series.steps,
-        series.first,
     )
 
 
@@ -194,8 +189,6 @@ def _ratio_drift(series: _Series) -> _Sign | None:
             f"{part[at]:.0%} of the importance ratios are clipped"
         ),
         "Fewer epochs or mini-batches, a lower learning rate, or a check of the engine that samples helps.",
-        series.steps,
-        series.first,
     )
 
 
@@ -207,7 +200,7 @@ def _rising(key: str, least: float, by: float, say: str, helps: str, *, one_minu
         if one_minus:
             column = _Column(key, 1 - column.means, 1 - column.start, column.noise)
         there = column.rose(least, by)
-        return _Sign(there, lambda at: say.format(column.means[at], column.start), helps, series.steps, series.first)
+        return _Sign(there, lambda at: say.format(column.means[at], column.start), helps)
 
     return look
 
@@ -220,8 +213,6 @@ def _stopped_searching(series: _Series) -> _Sign | None:
         searches.fell(0.3),
         _fell(searches, "searches per episode"),
         "A smaller price per query, a reward for evidence, or questions that cannot be answered from memory help.",
-        series.steps,
-        series.first,
     )
 
 

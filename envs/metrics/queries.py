@@ -82,7 +82,7 @@ def query_clusters(similarity: NDArray[np.float64], threshold: float = NEAR_EQUA
 def mean_similarity(similarity: NDArray[np.float64], owners: Sequence[int]) -> float | None:
     """Mean similarity over all pairs of queries of different rollouts of a group; None if there is no such pair.
 
-    Pairs within a rollout are left out: a reformulation is like its predecessor in every policy.
+    Pairs within a rollout are left out, because every policy's reformulations resemble the query before them.
 
     Args:
         similarity: float64 [n, n], of the queries to themselves.
@@ -97,8 +97,8 @@ def specificity(own: Sequence[Words], others: Sequence[Words]) -> float | None:
     """Chance that two queries of one question are more alike than one of them and a query of another question.
 
     1: queries follow their question. 0.5: they ignore it, as in template collapse (RAGEN-2, arXiv 2604.06268), which
-    the entropy of a question's queries does not show. Ties count half (Mann-Whitney). It needs no model and stands in
-    for the mutual information of question and query, of which it is no estimate.
+    the entropy of a question's queries does not show. Ties count half (Mann-Whitney). This needs no model. It
+    replaces the mutual information of question and query where there is none, and does not estimate it.
 
     Args:
         own: one query of each rollout of a question, e.g. the first.

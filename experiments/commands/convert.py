@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import IO
 from ...envs.importers import RolloutSource, atif_of, open_rollouts
 from ...envs.record import EpisodeRecord, record_line
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import writing
+from ...retrieval_index.files import whole_file, writing
 from ...retrieval_index.plain_text import counted, safe_text
 from .flags import Convert
 from .row_map import parse_row_map, source_text
@@ -41,17 +40,10 @@ def run_convert(flags: Convert) -> int:
 
 def _write(out: Path, source: RolloutSource, to: str) -> int:
     number = 0
-    with writing(out, _CURE):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = out.with_name(f".{out.name}.{os.getpid()}.partial")
-        try:
-            with _opened(work, compressed=out.suffix == ".gz") as file:
-                for record in source.records():
-                    file.write(_line(record, to))
-                    number += 1
-            os.replace(work, out)
-        finally:
-            work.unlink(missing_ok=True)
+    with writing(out, _CURE), whole_file(out) as work, _opened(work, compressed=out.suffix == ".gz") as file:
+        for record in source.records():
+            file.write(_line(record, to))
+            number += 1
     return number
 
 

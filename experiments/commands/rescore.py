@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ...envs.data.answer_keys import read_answer_keys
 from ...envs.importers import open_rollouts
 from ...envs.record import write_records
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import writing
+from ...retrieval_index.files import whole_file, writing
 from ..measures.rescored import Rescoring
 from ..report.arms import rollouts_file
 from ..report.rescored import rescore_lines
@@ -32,15 +31,8 @@ def run_rescore(flags: Rescore) -> int:
         mapping=parse_row_map(flags.map),
         skip_bad=not flags.strict,
     )
-    work = flags.out.with_name(f".{flags.out.name}.partial")
-    with writing(flags.out, "choose another --out"):
-        flags.out.parent.mkdir(parents=True, exist_ok=True)
-        work.unlink(missing_ok=True)
-        try:
-            write_records(work, rescoring.records(source.records()))
-            os.replace(work, flags.out)
-        finally:
-            work.unlink(missing_ok=True)
+    with writing(flags.out, "choose another --out"), whole_file(flags.out) as work:
+        write_records(work, rescoring.records(source.records()))
     sys.stderr.write(source_text(source))
     report = rescoring.report()
     if flags.json:

@@ -6,14 +6,13 @@ from collections import Counter
 
 from ...envs.world.world import PRESETS
 from ..report.format import Report, number, plain, signed
-from .headline import rows_of, tabular_left
+from .headline import LAW_RUN, rows_of, tabular_left
 from .taxes import ARM
 
 __all__ = ["lines"]
 
 _ALL_WORLDS = 8
 _CLAIMED = ("priced/diverse", "steep/diverse")
-_LAW_RUN = f"{ARM}-0.1"
 
 
 def lines(report: Report, law: Report | None) -> list[str]:
@@ -72,7 +71,7 @@ def _law_lines(law: Report | None) -> list[str]:
         f"{kind}: " + ", ".join(f"{n} {verdict}" for verdict, n in found.items()) for kind, found in counts.items()
     )
     out = [f"Price law over {law['worlds']} random worlds, claims about {len(law['verdicts']) // 3} methods: {said}."]
-    run = law["runs"].get(_LAW_RUN)
+    run = law["runs"].get(LAW_RUN)
     r2 = {
         row["run"]: row["value"] for row in law["verdicts"] if row["kind"] == "explained" and row["value"] is not None
     }

@@ -8,7 +8,7 @@ from ..grid.screen import filled
 from ..report.format import Report, plain, signed, text_columns
 from .taxes import ARM
 
-__all__ = ["answer", "headline", "lost", "rows_of", "tabular_left", "tax_screen"]
+__all__ = ["LAW_RUN", "answer", "headline", "lost", "rows_of", "tabular_left", "tax_screen"]
 
 
 def headline(report: Report) -> str:
@@ -97,7 +97,7 @@ def answer(report: Report, law: Report | None = None) -> str:
             f"**Not answered yet: {done} of {done + left} cells of the second grid are there, and no verdict comes "
             "before all are; the first edition's answer is withdrawn (Corrections).**"
         )
-    if law is not None and not law["cells"]["not_run"] and law["runs"].get(_LAW_RUN):
+    if law is not None and not law["cells"]["not_run"] and law["runs"].get(LAW_RUN):
         return f"**{_answer_of_law(law, rows.get('free/diverse'))}**"
     priced, steep = rows["priced/diverse"], rows["steep/diverse"]
     text = (
@@ -113,11 +113,11 @@ def answer(report: Report, law: Report | None = None) -> str:
     return f"**{text}.**"
 
 
-_LAW_RUN = f"{ARM}-0.1"
+LAW_RUN = f"{ARM}-0.1"
 
 
 def _answer_of_law(law: Report, free: Report | None) -> str:
-    run = law["runs"][_LAW_RUN]
+    run = law["runs"][LAW_RUN]
     without, cued = run["no cue"], run["cue"]
     text = (
         f"Over {law['worlds']} random planted worlds, training for diversity (DARLING) costs {lost(run, 'tax')} of "

@@ -43,11 +43,12 @@ def load_arms(
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
     """
+    files = _named_files(paths)
     arms = {
         name: list(open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad).records())
-        for name, file in _named_files(paths).items()
+        for name, file in files.items()
     }
-    check_same_questions(arms, _settings(paths))
+    check_same_questions(arms, _settings(files))
     return arms
 
 
@@ -87,8 +88,8 @@ def load_rollouts(
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
     """
-    keep, check, shared = extended(), QuestionCheck(_settings(paths)), SharedFacts()
-    loaded, files = LoadedArms({}, {}, {}), _named_files(paths)
+    files, loaded = _named_files(paths), LoadedArms({}, {}, {})
+    keep, check, shared = extended(), QuestionCheck(_settings(files)), SharedFacts()
     for name, file in files.items():
         source = loaded.sources[name] = open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad)
         rollouts, sample = loaded.rollouts.setdefault(name, []), EpisodeSample(episode_chars // len(files))
@@ -112,9 +113,9 @@ def _named_files(paths: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _settings(paths: Sequence[Path]) -> dict[str, JsonObject]:
+def _settings(files: Mapping[str, Path]) -> dict[str, JsonObject]:
     """Name of an arm -> arguments of its environment, where they are known."""
-    found = {name: _env_arguments(file) for name, file in _named_files(paths).items()}
+    found = {name: _env_arguments(file) for name, file in files.items()}
     return {name: arguments for name, arguments in found.items() if arguments is not None}
 
 
