@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from .answers import exact_match, f1, normalize, sub_exact_match
 from .episode import Episode, Turn
 from .formats.turn_format import Answer, Search
+from .questions import Question
 from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord, UsageRecord
 from .reward_vectors import candidate_vectors, vector_names
 from .rewards import evidence_recall, hop_hits
@@ -48,9 +50,9 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         turns=[_turn(turn) for turn in episode.turns],
         answer_raw=prediction,
         answer_norm=None if prediction is None else normalize(prediction),
-        em=0.0 if prediction is None else exact_match(prediction, question.answers),
-        sub_em=0.0 if prediction is None else sub_exact_match(prediction, question.answers),
-        f1=0.0 if prediction is None else f1(prediction, question.answers),
+        em=_graded(exact_match, question, prediction),
+        sub_em=_graded(sub_exact_match, question, prediction),
+        f1=_graded(f1, question, prediction),
         evidence_recall=evidence_recall(question.evidence, shown) if question.evidence else None,
         hop_hits=hop_hits(question.evidence, shown),
         reward=episode.reward,
@@ -62,6 +64,13 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
         truncated=episode.truncated,
         **run_facts,
     )
+
+
+def _graded(grade: Callable[[str, Sequence[str]], float], question: Question, prediction: str | None) -> float | None:
+    """The grade of an answer: 0 if there is none, None if no right answer is known."""
+    if not question.answers:
+        return None
+    return 0.0 if prediction is None else grade(prediction, question.answers)
 
 
 def _policy_tokens(episode: Episode) -> int | None:

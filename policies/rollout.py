@@ -38,6 +38,7 @@ def rollout(
     seed: int,
     max_rows: int = 512,
     on_progress: Callable[[int, Sequence[Episode]], None] | None = None,
+    on_turn: Callable[[Sequence[Episode]], None] | None = None,
 ) -> list[list[Episode]]:
     """Plays every question `num_samples` times.
 
@@ -54,6 +55,7 @@ def rollout(
         seed: of the whole call.
         max_rows: most episodes played at a time.
         on_progress: called after each batch with the number of episodes played so far and the batch.
+        on_turn: called with the episodes that have just taken a turn, after each turn of a batch.
 
     Returns:
         Ended episodes, [question][sample].
@@ -70,7 +72,7 @@ def rollout(
     for first in range(0, len(jobs), max_rows):
         batch = jobs[first : first + max_rows]
         seeds = [row_seed(seed, question.id, sample) for question, sample in batch]
-        episodes = _play(policy, [question for question, _ in batch], spec, searcher, seeds, sampling)
+        episodes = _play(policy, [question for question, _ in batch], spec, searcher, seeds, sampling, on_turn)
         done += episodes
         if on_progress:
             on_progress(len(done), episodes)
@@ -84,6 +86,7 @@ def _play(
     searcher: Searcher,
     seeds: Sequence[int],
     sampling: Sampling,
+    on_turn: Callable[[Sequence[Episode]], None] | None,
 ) -> list[Episode]:
     session = policy.start(questions, spec, seeds, sampling)
     episodes = [start(question, spec) for question in questions]
@@ -92,6 +95,8 @@ def _play(
     while live:
         drafts = session.act(live)
         answers = _advance([episodes[row] for row in live], drafts, searcher, leading)
+        if on_turn:
+            on_turn([episodes[row] for row in live])
         session.finish([row for row in live if episodes[row].done])
         going = [(row, text) for row, text in zip(live, answers) if not episodes[row].done]
         session.observe([row for row, _ in going], [text for _, text in going])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import tyro
 
-from ...envs.tasks.registry import Task, make_task
+from ...envs.tasks.registry import Task, make_task, task_arguments
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["EnvArgs", "open_task", "parse_env_args"]
+__all__ = ["EnvArgs", "chat_voice", "open_task", "parse_env_args"]
+
+logger = logging.getLogger(__name__)
 
 EnvArgs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="K=V ...", help_behavior_hint="(default: none)")]
 
@@ -33,3 +36,11 @@ def parse_env_args(pairs: Sequence[str]) -> dict[str, str | int | float]:
         except json.JSONDecodeError:  # "01" or "1-2" consists of digits but is no JSON number
             arguments[key] = value
     return arguments
+
+
+def chat_voice(env: str, arguments: Mapping[str, str | int | float]) -> dict[str, str]:
+    """The World's English voice, unless the arguments choose one: chat models do not know the closed voice."""
+    if "voice" in arguments or task_arguments(env).get("voice") != "closed":
+        return {}
+    logger.info("voice=english, because a chat model does not know the closed voice; --env-arg voice=closed changes it")
+    return {"voice": "english"}

@@ -11,7 +11,7 @@ from ...envs.episode import Episode
 from ...envs.record import RecordError
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.presets import evaluation_preset
-from ...envs.tasks.registry import Task, make_task, task_arguments
+from ...envs.tasks.registry import Task, make_task
 from ...policies.chat import chat_name
 from ...policies.open_policy import open_policy
 from ...policies.policy import Policy, Sampling
@@ -26,7 +26,7 @@ from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
-from .env_arguments import parse_env_args
+from .env_arguments import chat_voice, parse_env_args
 from .flags import Eval
 from .json_output import print_json
 
@@ -74,7 +74,7 @@ def run_eval(flags: Eval) -> int:
         arguments = preset.arguments_for(flags.env) | arguments
         max_new_tokens = flags.max_new_tokens or preset.max_new_tokens
     if chat:
-        arguments |= _chat_voice(flags.env, arguments)
+        arguments |= chat_voice(flags.env, arguments)
     task = make_task(flags.env, **arguments)
     if flags.control:
         task = controlled(task, flags.control, seed=flags.seed)
@@ -117,14 +117,6 @@ def _check(flags: Eval) -> None:
     at_least(0, {"--temperature": flags.temperature})
     if not 0 < flags.top_p <= 1:
         raise BerrypickError(f"--top-p must be above 0 and at most 1, got {flags.top_p}")
-
-
-def _chat_voice(env: str, arguments: Mapping[str, EnvArgument]) -> dict[str, str]:
-    """The World's English voice, unless the arguments choose one: chat models do not know the closed voice."""
-    if "voice" in arguments or task_arguments(env).get("voice") != "closed":
-        return {}
-    logger.info("voice=english, because a chat model does not know the closed voice; --env-arg voice=closed changes it")
-    return {"voice": "english"}
 
 
 def _num_questions(flags: Eval, task: Task) -> int:

@@ -65,7 +65,9 @@ class List:
 
 @dataclass(frozen=True)
 class Play:
-    """Lets you search by hand, or replays a recorded episode turn by turn.
+    """Lets you search by hand, shows a policy at work, or replays an episode.
+
+    With --policy: each turn is shown when it has been played.
 
     With ROLLOUTS: Enter shows the next turn, b goes back, q quits.
 
@@ -73,7 +75,7 @@ class Play:
     """
 
     rollouts: _OptionalPath = None
-    """rollouts file or run folder to replay an episode of; without it you search yourself"""
+    """rollouts file or run folder to replay an episode of"""
     episode: Annotated[int | None, _FirstByDefault] = None
     """number of the episode in ROLLOUTS, from 1"""
     question: Annotated[str, _NoneByDefault] = ""
@@ -87,7 +89,17 @@ class Play:
     split: str = "train"
     """split that the question comes from"""
     seed: int = 0
-    """chooses the question to search by hand"""
+    """chooses the question, and seeds the policy's draws"""
+    policy: Annotated[str, _NoneByDefault] = ""
+    """policy to watch, named as for berrypick eval"""
+    ask: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: one of the split)")] = ""
+    """question of yours that the policy is asked"""
+    temperature: float = 0.0
+    """sampling temperature of the policy; 0 is greedy"""
+    max_new_tokens: int = 64
+    """maximum number of tokens per turn of the policy"""
+    device: str = "auto"
+    """device of the weights, as for berrypick eval"""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""`berrypick play`: a person searches by hand, or reads a recorded episode."""
+"""`berrypick play`: a person searches by hand, watches a policy, or reads a recorded episode."""
 
 from __future__ import annotations
 
 import sys
 
-import numpy as np
 from rich.console import Console
 
 from ...envs.episode import Draft, advance, start
@@ -15,6 +14,7 @@ from ...retrieval_index.plain_text import safe_text
 from .env_arguments import open_task
 from .flags import Play
 from .replay import replay
+from .watch import random_question, watch
 
 __all__ = ["play", "run_play"]
 
@@ -22,12 +22,19 @@ __all__ = ["play", "run_play"]
 def run_play(flags: Play) -> int:
     """Plays one episode at the terminal, or replays recorded ones."""
     if flags.rollouts is not None:
+        if flags.policy or flags.ask:
+            raise BerrypickError("--policy and --ask play a new episode; leave out the file to replay")
         replay(flags)
         return 0
     if flags.episode is not None or flags.question or flags.sample is not None:
         raise BerrypickError(
             "--episode, --question and --sample choose a recorded episode; name its file or run folder"
         )
+    if flags.policy:
+        watch(flags)
+        return 0
+    if flags.ask:
+        raise BerrypickError("--ask needs a --policy that answers; berrypick list shows the policies")
     play(open_task(flags.env, flags.env_arg), flags.split, flags.seed)
     return 0
 
@@ -38,8 +45,7 @@ def play(task: Task, split: str, seed: int) -> None:
     A line is a query; `= WORDS` is the answer.
     """
     console = Console(highlight=False, markup=False)
-    questions = task.split(split)
-    episode = start(questions[int(np.random.default_rng(seed).integers(len(questions)))], task.spec)
+    episode = start(random_question(task, split, seed), task.spec)
     console.print(safe_text(episode.question.text))
     world = WorldFacts.of(episode.question)
     if world is not None:

@@ -12,7 +12,7 @@ from ...envs.record import EpisodeRecord, HitRecord, TurnRecord
 from ...retrieval_index.plain_text import counted, safe_text
 from .format import number
 
-__all__ = ["episode_pages"]
+__all__ = ["episode_pages", "question_page", "turn_page", "verdict"]
 
 _SUPPORTS = "✓"
 _TAIL = re.compile(r"\s*</(?:information|tool_response)>\s*$")
@@ -25,23 +25,21 @@ def episode_pages(record: EpisodeRecord, place: str) -> list[Text]:
         record: the episode.
         place: where it stands, e.g. "episode 3 of rollouts.jsonl".
     """
-    pages = [_question_page(record, place)]
-    first_number = 1
-    for at, turn in enumerate(record.turns):
-        pages.append(_turn_page(record, at, first_number))
-        first_number += sum(map(len, turn.hits))
-    pages[-1].append("\n").append_text(_verdict(record))
+    pages = [question_page(record, place), *(turn_page(record, at) for at in range(len(record.turns)))]
+    pages[-1].append("\n").append_text(verdict(record))
     return pages
 
 
-def _question_page(record: EpisodeRecord, place: str) -> Text:
+def question_page(record: EpisodeRecord, place: str, *, live: bool = False) -> Text:
+    """The question, and what is known about its evidence; of a live episode the number of turns is not known."""
     facts = [f"question {record.question.id}", f"sample {record.sample_index}", record.env_id, record.policy_id]
     page = Text(safe_text(place), style="bold")
     page.append(safe_text("; " + "; ".join(filter(None, facts))) + "\n", style="dim")
     page.append(safe_text(record.question.text.strip()) + "\n")
     hops = _hop_counts(record)
     known = f"{hops} to find" if hops else "the passages that support the answer are not known"
-    page.append(f"{counted(len(record.turns), 'turn')}; {known}", style="dim")
+    turns = "" if live else f"{counted(len(record.turns), 'turn')}; "
+    page.append(turns + known, style="dim")
     return page
 
 
@@ -50,9 +48,12 @@ def _hop_counts(record: EpisodeRecord) -> str:
     return " or ".join(counted(count, "hop") for count in counts)
 
 
-def _turn_page(record: EpisodeRecord, at: int, first_number: int) -> Text:
+def turn_page(record: EpisodeRecord, at: int, *, live: bool = False) -> Text:
+    """A turn, counted from 0, with what it brought."""
     turn = record.turns[at]
-    page = Text(f"turn {at + 1} of {len(record.turns)}: {turn.action}", style="bold")
+    first_number = 1 + sum(len(ranking) for earlier in record.turns[:at] for ranking in earlier.hits)
+    place = f"turn {at + 1}" if live else f"turn {at + 1} of {len(record.turns)}"
+    page = Text(f"{place}: {turn.action}", style="bold")
     if turn.stopped_by == "length":
         page.append(" (cut at the token limit)", style="yellow")
     page.append("\n" + _indented(turn.text.strip() or "(no text)"))
@@ -136,7 +137,8 @@ def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in safe_text(text).split("\n"))
 
 
-def _verdict(record: EpisodeRecord) -> Text:
+def verdict(record: EpisodeRecord) -> Text:
+    """How the episode ended."""
     if record.answer_raw is None:
         out = Text("no answer", style="bold red")
     else:
