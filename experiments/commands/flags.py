@@ -96,7 +96,9 @@ class Play:
     """question of yours that the policy is asked"""
     temperature: float = 0.0
     """sampling temperature of the policy; 0 is greedy"""
-    max_new_tokens: int = 64
+    max_new_tokens: Annotated[
+        int | None, tyro.conf.arg(help_behavior_hint="(default: as trained, where the policy says so, else 64)")
+    ] = None
     """maximum number of tokens per turn of the policy"""
     device: str = "auto"
     """device of the weights, as for berrypick eval"""

@@ -19,7 +19,7 @@ from ...policies.rollout import rollout
 from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ..report.replay import question_page, turn_page, verdict
-from .env_arguments import chat_voice, parse_env_args
+from .env_arguments import chat_voice, parse_env_args, with_rules
 from .flags import Play
 
 __all__ = ["random_question", "watch"]
@@ -35,7 +35,9 @@ def watch(flags: Play) -> None:
     """Asks the policy one question and shows each turn when it has been played."""
     flags_at_least(1, flags, "max_new_tokens")
     at_least(0, {"--temperature": flags.temperature})
-    arguments = parse_env_args(flags.env_arg)
+    arguments, max_new_tokens = with_rules(
+        flags.policy, flags.env, parse_env_args(flags.env_arg), flags.max_new_tokens, 64
+    )
     if chat_name(flags.policy):
         arguments |= chat_voice(flags.env, arguments)
     task = make_task(flags.env, **arguments)
@@ -52,7 +54,7 @@ def watch(flags: Play) -> None:
         seen = record(episodes[0])
         console.print(turn_page(seen, len(seen.turns) - 1, live=True))
 
-    sampling = Sampling(flags.temperature, max_new_tokens=flags.max_new_tokens)
+    sampling = Sampling(flags.temperature, max_new_tokens=max_new_tokens)
     ((episode,),) = rollout(
         policy, [question], task.spec, task.searcher, num_samples=1, sampling=sampling, seed=flags.seed, on_turn=on_turn
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ...envs.tasks.registry import Task
+from ...policies.language.adapter import save_adapter
 from ...policies.language.model import LanguageModelPolicy
 from ...policies.training.checkpoint import latest_checkpoint, load_checkpoint
 from ...policies.training.distributed import Processes, join_processes
@@ -18,7 +19,7 @@ from ...retrieval_index.errors import BerrypickError
 from .collapse_watch import OnCollapse
 from .run_folder import RunLog, hold_run_folder
 from .trackers import check_trackers, open_trackers
-from .training_config import TrainConfig, TrainView
+from .training_config import TrainConfig, TrainView, episode_rules
 from .training_run import TrainRun
 
 __all__ = ["train"]
@@ -50,6 +51,8 @@ def train(
         track: names of trackers as `accelerate` has them, e.g. "tensorboard".
         player: plays the rollouts of `policy`; by default the policy itself.
         on_collapse: "warn" shows alarms, see `collapse_alarms`; "stop" also ends the run at the first.
+
+    A run with LoRA ends with its matrices in `out/adapter`, see `save_adapter`.
 
     Returns:
         The trained weights: `policy`, or a whole copy of it if its weights are sharded.
@@ -85,7 +88,10 @@ def train(
         finally:
             for tracker in trackers:
                 tracker.finish()
-    player.sync()
+        player.sync()
+        if first and player.weights.has_lora:
+            rules = {**episode_rules(config, task), "max_new_tokens": config.rl.max_new_tokens}
+            save_adapter(player.weights, out / "adapter", base=config.policy, rules=rules)
     return player.weights
 
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ...envs.tasks.corpus import RULES
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.batches import TokenRows
 from ...policies.language.episode_rows import rows_of
@@ -26,6 +27,7 @@ __all__ = [
     "TrainView",
     "Validation",
     "demonstrate",
+    "episode_rules",
     "split_for_validation",
 ]
 
@@ -122,6 +124,13 @@ class TrainConfig:
                 raise BerrypickError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         if self.lora_rank < 0:
             raise BerrypickError(f"training: lora_rank must be at least 0, got {self.lora_rank}")
+
+
+def episode_rules(config: TrainConfig, task: Task) -> dict[str, EnvArgument]:
+    """The arguments that decide how an episode on a corpus is played; none on the World, where a preset decides."""
+    if task.world:
+        return {}
+    return {name: config.env_args.get(name, default) for name, default in RULES.items()}
 
 
 def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) -> TokenRows:

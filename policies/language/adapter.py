@@ -1,0 +1,90 @@
+"""A trained LoRA as a small folder of its own, in the layout of `peft`: the weights it belongs to stay where they are.
+
+Beside `adapter_config.json` and `adapter_model.safetensors` the folder has `rules.json`: the rules of the episodes that
+the policy was trained on, which it should also be played under.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.files import whole_folder
+from ..policy_rules import ADAPTER, RULES, is_adapter
+from .model import LanguageModelPolicy, load_language_model
+
+__all__ = ["load_adapter", "save_adapter"]
+
+_WEIGHTS = "adapter_model.safetensors"
+
+
+def save_adapter(policy: LanguageModelPolicy, folder: Path, *, base: str, rules: Mapping[str, Any]) -> None:
+    """Writes the LoRA matrices of a policy as bfloat16, atomically; replaces an earlier adapter there.
+
+    Args:
+        policy: made by `with_lora`.
+        folder: receives three files; a model card is the caller's.
+        base: name of the weights that the matrices were trained on, as `open_policy` takes it.
+        rules: arguments of the environment, and `max_new_tokens`.
+
+    Raises:
+        BerrypickError: the policy has no LoRA matrices, or the folder cannot be written.
+    """
+    if not policy.has_lora:
+        raise BerrypickError(f"{policy.policy_id} has no LoRA matrices to save; train it with --lora-rank")
+    from peft import get_peft_model_state_dict
+
+    model: Any = policy.model
+    matrices = get_peft_model_state_dict(model)
+    config = copy.deepcopy(model.peft_config["default"])
+    config.base_model_name_or_path = base
+    config.inference_mode = True
+    with whole_folder(folder, "free some space or choose another folder", replaces=True) as work:
+        save_file({name: value.detach().to("cpu", torch.bfloat16) for name, value in matrices.items()}, work / _WEIGHTS)
+        config.save_pretrained(work)
+        (work / RULES).write_text(json.dumps(dict(rules), indent=1, sort_keys=True) + "\n")
+
+
+def load_adapter(folder: Path, *, dtype: str = "float32", device: str = "auto") -> LanguageModelPolicy:
+    """The policy of an adapter's folder: its base weights with the LoRA matrices merged in.
+
+    Args:
+        folder: written by `save_adapter`, or by `peft` for weights that `open_policy` can name.
+        dtype: "float32" or "bfloat16", of the merged weights.
+        device: as for `load_language_model`.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        BerrypickError: a file is missing or damaged, or the adapter belongs to other weights.
+    """
+    if not is_adapter(folder):
+        raise BerrypickError(f"{folder} has no {ADAPTER}; give a folder that berrypick train --lora-rank wrote")
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise MissingExtraError(f"the adapter {folder}", "train", error) from error
+    try:
+        base = json.loads((folder / ADAPTER).read_text())["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error
+    policy = load_language_model(base, device=device)
+    bare: Any = policy.model
+    try:
+        with warnings.catch_warnings():  # peft still uses a name that transformers has deprecated
+            warnings.simplefilter("ignore", FutureWarning)
+            merged: Any = PeftModel.from_pretrained(bare, str(folder)).merge_and_unload()
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BerrypickError(
+            f"the adapter {folder} is damaged or does not fit {base} ({reason}); copy the adapter again"
+        ) from error
+    return LanguageModelPolicy(merged.to(getattr(torch, dtype)), policy.tokenizer, folder.name)

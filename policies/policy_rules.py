@@ -1,0 +1,45 @@
+"""The rules of episodes that a trained adapter brings with it; read without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..retrieval_index.errors import BerrypickError
+
+__all__ = ["ADAPTER", "AGENT", "RULES", "is_adapter", "rules_of_policy"]
+
+ADAPTER = "adapter_config.json"
+"""The file by which `peft` knows an adapter's folder."""
+
+RULES = "rules.json"
+
+AGENT = Path(__file__).parent / "agent"
+"""The trained agent that comes with berrypick; "agent" names it."""
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds LoRA matrices that belong to other weights."""
+    return (folder / ADAPTER).is_file()
+
+
+def rules_of_policy(name: str) -> dict[str, Any]:
+    """Arguments of the environment under which a policy was trained, and `max_new_tokens`; {} if it names none.
+
+    Args:
+        name: of the policy, as `open_policy` takes it.
+
+    Raises:
+        BerrypickError: its file of rules is damaged.
+    """
+    path = (AGENT if name == "agent" else Path(name)) / RULES
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BerrypickError(f"{path} is damaged ({error}); copy the adapter again") from error
+    if not isinstance(found, dict):
+        raise BerrypickError(f"{path} must hold one JSON object; copy the adapter again")
+    return found
