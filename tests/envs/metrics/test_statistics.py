@@ -10,6 +10,7 @@ from berrypick.envs.metrics.statistics import (
     bootstrap_indices,
     bootstrap_mean,
     bootstrap_means,
+    crossed_mean,
     equivalence_p,
     hierarchical_bootstrap,
     holm,
@@ -182,3 +183,30 @@ def test_columns_that_are_resampled_together_have_the_intervals_of_each_alone(nu
             (alone.value, alone.low, alone.high), abs=1e-12
         )
     assert bootstrap_means({}) == {}
+
+
+def test_the_mean_of_seeds_and_questions_by_hand():
+    # rows 1 and 3, columns 1.5 and 2.5, no residual: mean squares 4, 1, 0 on 1, 1, 1 degrees of freedom
+    found = crossed_mean(np.array([[0.5, 1.5], [2.5, 3.5]]))
+    assert found.value == 2.0 and found.n == 2
+    half = 12.706205 * math.sqrt((4 + 1 - 0) / 4)  # Satterthwaite: 25 / (16 + 1) = 1.47, rounded down to 1
+    assert found.high == pytest.approx(2 + half, rel=1e-6) and found.low == pytest.approx(2 - half, rel=1e-6)
+
+
+def test_intervals_over_seeds_and_questions_cover_the_truth_where_those_over_questions_do_not():
+    generator = np.random.default_rng(0)
+    crossed = questions_only = 0
+    for _ in range(400):
+        seeds, questions = generator.normal(0, 0.05, (3, 1)), generator.normal(0, 0.3, (1, 200))
+        values = seeds + questions + generator.normal(0, 0.3, (3, 200))
+        found, naive = crossed_mean(values), bootstrap_mean(values.mean(0), bootstrap_indices(200, num_resamples=200))
+        crossed += found.low <= 0 <= found.high
+        questions_only += naive.low <= 0 <= naive.high
+    assert crossed / 400 > 0.9 and questions_only / 400 < 0.85
+
+
+def test_a_table_without_spread_has_an_interval_of_no_width_and_one_seed_has_none():
+    found = crossed_mean(np.full((3, 4), 0.25))
+    assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
+    with pytest.raises(ValueError, match="at least 2 seeds"):
+        crossed_mean(np.zeros((1, 4)))
