@@ -19,8 +19,8 @@ _FORMULAS = {
     "the budget (envs/metrics/planning.py)",
     "give_up_loss": "planned pass@1 - pass@1 of the perfect reader with only the searches that were made",
     "execution_loss": "pass@1 of the perfect reader with only the searches that were made - pass@1",
-    "frontier_distance": "F(planned pass@1) - planned pass@k, where F is the exact frontier of the same questions "
-    "(envs/world/frontier.py)",
+    "frontier_distance": "F(pass@1) - pass@k of the rollouts as they were scored, where F is the exact frontier of the "
+    "same questions (envs/world/frontier.py)",
     "breadth": "relevant passages that some rollout was shown / relevant passages",
     "redundancy": "1 - |union of the passages of all rollouts| / sum of the passages of each rollout",
     "unique_query_ratio": "different queries / queries, over all rollouts of a question",
