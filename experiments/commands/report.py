@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...envs.record import EpisodeRecord
 from ...policies.open_policy import open_policy, require_training
@@ -14,6 +14,7 @@ from ...retrieval_index.plain_text import safe_text
 from ...retrieval_index.store import open_searcher
 from ..measures.arms_report import measure_arms
 from ..measures.by_step import series_by_step
+from ..measures.cross_scores import FirstTurns, add_question_information
 from ..measures.score_again import score_again
 from ..measures.search_again import search_again
 from ..report.arms import LoadedArms, load_rollouts, stored_report
@@ -51,15 +52,17 @@ def run_report(flags: Report) -> int:
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
     with_page = flags.by == "arm" and (flags.html is not None or not (flags.no_html or flags.json))
-    with _changes(flags) as change:
+    with _changes(flags) as changes:
         loaded = load_rollouts(
             flags.paths,
             skip_bad=not flags.strict,
             format=flags.format or None,
             mapping=parse_row_map(flags.map),
             episode_chars=PAGE_CHARS if with_page else 0,
-            change=change,
+            change=changes.change,
         )
+        if changes.policy is not None:
+            add_question_information([*zip(loaded.rollouts.values(), changes.first_turns)], changes.policy)
     for source in loaded.sources.values():
         sys.stderr.write(source_text(source))
     return _by_step(flags, loaded) if flags.by == "step" else _by_arm(flags, loaded, with_page)
@@ -102,21 +105,35 @@ def _left_out(loaded: LoadedArms) -> int:
     return sum(source.num_skipped for source in loaded.sources.values())
 
 
-_Change = Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]]
+class _Changes(NamedTuple):
+    """What --index and --policy do to the records of an arm before they are measured.
+
+    Attributes:
+        change: changes the records of the next arm.
+        policy: the policy of --policy.
+        first_turns: for each arm that was read, the turns to score under other questions; empty without a policy.
+    """
+
+    change: Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]]
+    policy: LanguageModelPolicy | None
+    first_turns: list[FirstTurns]
 
 
 @contextmanager
-def _changes(flags: Report) -> Iterator[_Change]:
-    """What --index and --policy do to the records before they are measured."""
+def _changes(flags: Report) -> Iterator[_Changes]:
     policy = _open_scorer(flags.policy) if flags.policy else None
+    first_turns: list[FirstTurns] = []
     with closing(open_searcher(flags.index)) if flags.index else nullcontext() as searcher:
 
         def change(records: Iterator[EpisodeRecord]) -> Iterator[EpisodeRecord]:
             if searcher is not None:
                 records = search_again(records, searcher)
-            return records if policy is None else score_again(records, policy)
+            if policy is None:
+                return records
+            first_turns.append(FirstTurns())
+            return score_again(first_turns[-1].watch(records), policy)
 
-        yield change
+        yield _Changes(change, policy, first_turns)
 
 
 def _open_scorer(name: str) -> LanguageModelPolicy:

@@ -19,7 +19,7 @@ from ...retrieval_index.plain_text import safe_text
 from ..measures.rows import ArmsReport, EstimateRow, SummaryRow
 from .columns import is_world
 from .html_tables import difference_table, measure_table, verdict_table, whole_intervals
-from .notes import frontier_caption, size_lines
+from .notes import frontier_caption, information_lines, size_lines
 from .page_data import PageData, page_data
 from .page_file import PAGE_MARK
 from .svg import Points, Series, curve_svg, frontier_svg
@@ -81,6 +81,7 @@ def html_page(
         "<noscript><p>Episodes need JavaScript.</p></noscript>",
     ]
     parts += ["<h2>Measures</h2>", measure_table(report["arms"])]
+    parts += [f'<p class="note">{_text(line)}</p>' for line in information_lines(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", difference_table(report["differences"])]
     style, script = _asset("page.css"), _asset("page.js")
