@@ -19,7 +19,7 @@ from ..measures.score_again import score_again
 from ..measures.search_again import search_again
 from ..report.arms import LoadedArms, load_rollouts, stored_report
 from ..report.episode_sample import PAGE_CHARS
-from ..report.page import report_closing, write_page
+from ..report.page import report_closing, write_page, write_series_page
 from ..report.page_file import check_page_file
 from ..report.series import print_series
 from ..report.terminal import print_report
@@ -47,11 +47,9 @@ def run_report(flags: Report) -> int:
         return 0
     if flags.html is not None and flags.no_html:
         raise BerrypickError("--html and --no-html contradict each other; give one of them")
-    if flags.by == "step" and flags.html is not None:
-        raise BerrypickError("a report by step has no page yet; omit --html or --by")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
-    with_page = flags.by == "arm" and (flags.html is not None or not (flags.no_html or flags.json))
+    with_page = flags.html is not None or not (flags.no_html or flags.json)
     with _changes(flags) as changes:
         loaded = load_rollouts(
             flags.paths,
@@ -65,7 +63,7 @@ def run_report(flags: Report) -> int:
             add_question_information([*zip(loaded.rollouts.values(), changes.first_turns)], changes.policy)
     for source in loaded.sources.values():
         sys.stderr.write(source_text(source))
-    return _by_step(flags, loaded) if flags.by == "step" else _by_arm(flags, loaded, with_page)
+    return _by_step(flags, loaded, with_page) if flags.by == "step" else _by_arm(flags, loaded, with_page)
 
 
 def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
@@ -92,12 +90,16 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
     return 0
 
 
-def _by_step(flags: Report, loaded: LoadedArms) -> int:
-    series = series_by_step(loaded.rollouts)
+def _by_step(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
+    series, left_out = series_by_step(loaded.rollouts), _left_out(loaded)
+    page, why = None, ""
+    if with_page:
+        total = sum(map(len, loaded.rollouts.values()))
+        page, why = write_series_page(flags.paths, loaded.episodes, series, total, flags.html, left_out=left_out)
     if flags.json:
-        print_json({"series": series, "lines_left_out": _left_out(loaded)})
+        print_json({"series": series, "lines_left_out": left_out})
     else:
-        print_series(series)
+        print_series(series, report_closing(flags.paths, page, why))
     return 0
 
 

@@ -51,6 +51,7 @@ shows the measures of each `checkpoint_step`, on the questions that all steps sh
 each. Folders of one step each are one series. The *onset* of narrowing is the first step from which on the mean of a
 measure of breadth or entropy stays below the interval of the first step, to the end of the series. An onset at the last
 step rests on one step. The collapse alarms of [training.md](training.md) are listed below the tables.
+`report_by_step.html` has the curves of all measures, with the onsets marked, and the episodes of each step.
 
 ## Another reward, other answers
 
