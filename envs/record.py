@@ -134,14 +134,15 @@ def parse_line(path: Path, number: int, line: bytes) -> EpisodeRecord:
 
 
 class SampleIndices:
-    """The episodes seen so far; each rollout of a group needs its own sample index."""
+    """The episodes seen so far; each rollout of a group and checkpoint needs its own sample index."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, int], int] = {}
+        self._lines: dict[tuple[str, int, int | None], int] = {}
 
     def add(self, where: str, number: int, record: EpisodeRecord) -> None:
-        """Notes an episode; raises `RecordError` if an earlier line has the same group and sample index."""
-        line = self._lines.setdefault((sys.intern(record.group_id), record.sample_index), number)
+        """Notes an episode; raises `RecordError` if an earlier line has the same group, sample index and step."""
+        key = sys.intern(record.group_id), record.sample_index, record.checkpoint_step
+        line = self._lines.setdefault(key, number)
         if line != number:
             raise RecordError(
                 f"{where}: sample {record.sample_index} of group {record.group_id} is a duplicate of line {line}; give "

@@ -27,6 +27,7 @@ from .collapse import (
     subsample_visits,
 )
 from .entropy import cluster_entropy, discrete_entropy, query_sequence_spans, query_token_mask
+from .information import QuestionInformation, question_information
 from .planning import (
     KindInformation,
     PlanReplay,
@@ -69,6 +70,7 @@ __all__ = [
     "FormatShares",
     "KindInformation",
     "PlanReplay",
+    "QuestionInformation",
     "RankDecay",
     "best_at_k",
     "best_of_candidates",
@@ -108,6 +110,7 @@ __all__ = [
     "query_sequence_spans",
     "query_token_mask",
     "query_words",
+    "question_information",
     "rank_decay",
     "rarefied_distinct",
     "rarefied_union",

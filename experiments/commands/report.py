@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...envs.record import EpisodeRecord
 from ...policies.open_policy import open_policy, require_training
@@ -14,11 +14,12 @@ from ...retrieval_index.plain_text import safe_text
 from ...retrieval_index.store import open_searcher
 from ..measures.arms_report import measure_arms
 from ..measures.by_step import series_by_step
+from ..measures.cross_scores import FirstTurns, add_question_information
 from ..measures.score_again import score_again
 from ..measures.search_again import search_again
 from ..report.arms import LoadedArms, load_rollouts, stored_report
 from ..report.episode_sample import PAGE_CHARS
-from ..report.page import report_closing, write_page
+from ..report.page import report_closing, write_page, write_series_page
 from ..report.page_file import check_page_file
 from ..report.series import print_series
 from ..report.terminal import print_report
@@ -46,23 +47,23 @@ def run_report(flags: Report) -> int:
         return 0
     if flags.html is not None and flags.no_html:
         raise BerrypickError("--html and --no-html contradict each other; give one of them")
-    if flags.by == "step" and flags.html is not None:
-        raise BerrypickError("a report by step has no page yet; omit --html or --by")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
-    with_page = flags.by == "arm" and (flags.html is not None or not (flags.no_html or flags.json))
-    with _changes(flags) as change:
+    with_page = flags.html is not None or not (flags.no_html or flags.json)
+    with _changes(flags) as changes:
         loaded = load_rollouts(
             flags.paths,
             skip_bad=not flags.strict,
             format=flags.format or None,
             mapping=parse_row_map(flags.map),
             episode_chars=PAGE_CHARS if with_page else 0,
-            change=change,
+            change=changes.change,
         )
+        if changes.policy is not None:
+            add_question_information([*zip(loaded.rollouts.values(), changes.first_turns)], changes.policy)
     for source in loaded.sources.values():
         sys.stderr.write(source_text(source))
-    return _by_step(flags, loaded) if flags.by == "step" else _by_arm(flags, loaded, with_page)
+    return _by_step(flags, loaded, with_page) if flags.by == "step" else _by_arm(flags, loaded, with_page)
 
 
 def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
@@ -89,12 +90,16 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
     return 0
 
 
-def _by_step(flags: Report, loaded: LoadedArms) -> int:
-    series = series_by_step(loaded.rollouts)
+def _by_step(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
+    series, left_out = series_by_step(loaded.rollouts), _left_out(loaded)
+    page, why = None, ""
+    if with_page:
+        total = sum(map(len, loaded.rollouts.values()))
+        page, why = write_series_page(flags.paths, loaded.episodes, series, total, flags.html, left_out=left_out)
     if flags.json:
-        print_json({"series": series, "lines_left_out": _left_out(loaded)})
+        print_json({"series": series, "lines_left_out": left_out})
     else:
-        print_series(series)
+        print_series(series, report_closing(flags.paths, page, why))
     return 0
 
 
@@ -102,21 +107,35 @@ def _left_out(loaded: LoadedArms) -> int:
     return sum(source.num_skipped for source in loaded.sources.values())
 
 
-_Change = Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]]
+class _Changes(NamedTuple):
+    """What --index and --policy do to the records of an arm before they are measured.
+
+    Attributes:
+        change: changes the records of the next arm.
+        policy: the policy of --policy.
+        first_turns: for each arm that was read, the turns to score under other questions; empty without a policy.
+    """
+
+    change: Callable[[Iterator[EpisodeRecord]], Iterator[EpisodeRecord]]
+    policy: LanguageModelPolicy | None
+    first_turns: list[FirstTurns]
 
 
 @contextmanager
-def _changes(flags: Report) -> Iterator[_Change]:
-    """What --index and --policy do to the records before they are measured."""
+def _changes(flags: Report) -> Iterator[_Changes]:
     policy = _open_scorer(flags.policy) if flags.policy else None
+    first_turns: list[FirstTurns] = []
     with closing(open_searcher(flags.index)) if flags.index else nullcontext() as searcher:
 
         def change(records: Iterator[EpisodeRecord]) -> Iterator[EpisodeRecord]:
             if searcher is not None:
                 records = search_again(records, searcher)
-            return records if policy is None else score_again(records, policy)
+            if policy is None:
+                return records
+            first_turns.append(FirstTurns())
+            return score_again(first_turns[-1].watch(records), policy)
 
-        yield change
+        yield _Changes(change, policy, first_turns)
 
 
 def _open_scorer(name: str) -> LanguageModelPolicy:

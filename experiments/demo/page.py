@@ -1,20 +1,27 @@
-"""Writes results/demo/README.md from its JSON: means over seeds, and SFT against exact values."""
+"""Publishes the demo over several seeds: README.md and the frontier figure of results/demo, from its JSON.
+
+`python -m berrypick.experiments.demo.page results/demo` writes them anew. With the run folder as a second argument it
+first copies the run's JSON.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..measures.measures import measure_of
-from ..measures.rows import ArmsReport
+from ..measures.rows import ArmsReport, EstimateRow
+from ..report.figure_files import can_draw
 from ..report.format import markdown_table, number, signed
+from ..report.frontier_figure import draw_frontier
 
 if TYPE_CHECKING:
     from .seeds import PooledRun
 
-__all__ = ["demo_page", "write_demo_page"]
+__all__ = ["demo_page", "seeds_title", "write_demo_page"]
 
 _SHOWN = (
     "training_reward",
@@ -31,15 +38,45 @@ _SHOWN = (
 )
 
 
-def write_demo_page(folder: Path) -> Path:
-    """Writes README.md from the report.json and the sft-check-*.json of a folder."""
+def seeds_title(num_seeds: int) -> str:
+    """The title of the frontier figure of several seeds."""
+    return f"World, preset priced: held-out questions, {num_seeds} seeds"
+
+
+def write_demo_page(folder: Path, run_folder: Path | None = None) -> Path:
+    """Writes README.md, frontier.svg and frontier.png from the JSON of a folder, and returns README.md.
+
+    Args:
+        folder: holds report.json, the report of the first seed as seed-N.json, and sft-check-*.json.
+        run_folder: of `berrypick demo --seeds N`; its report.json and the report of its first seed are copied first.
+    """
+    if run_folder is not None:
+        shutil.copy(run_folder / "report.json", folder / "report.json")
     run: PooledRun = json.loads((folder / "report.json").read_text())
+    first = folder / f"seed-{run['seeds'][0]}.json"
+    if run_folder is not None:
+        shutil.copy(run_folder / first.stem / "report.json", first)
+    if can_draw():
+        draw_frontier(_reports(run, json.loads(first.read_text())), folder, title=seeds_title(len(run["seeds"])))
     checks = {
         path.stem.removeprefix("sft-check-"): json.loads(path.read_text()) for path in folder.glob("sft-check-*.json")
     }
     page = folder / "README.md"
     page.write_text(demo_page(run, dict(sorted(checks.items()))))
     return page
+
+
+def _reports(run: PooledRun, first: ArmsReport) -> list[ArmsReport]:
+    """One report for each seed, as the figure reads them; the exact values are those of the first seed's questions."""
+
+    def measures(arm: str, at: int) -> dict[str, EstimateRow]:
+        values = {key: row["per_seed"][at] for key, row in run["arms"][arm].items()}
+        return {key: {"value": value, "low": value, "high": value, "n": 1} for key, value in values.items()}
+
+    return [
+        {**first, "arms": {name: {**first["arms"][name], "measures": measures(name, at)} for name in run["arms"]}}
+        for at in range(len(run["seeds"]))
+    ]
 
 
 def demo_page(run: PooledRun, checks: Mapping[str, ArmsReport]) -> str:
@@ -140,4 +177,4 @@ def _checks(checks: Mapping[str, ArmsReport]) -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(f"{write_demo_page(Path(sys.argv[1]))}\n")
+    sys.stdout.write(f"{write_demo_page(*map(Path, sys.argv[1:3]))}\n")

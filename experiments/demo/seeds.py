@@ -23,6 +23,7 @@ from ..report.takeaway import takeaway_of, verdicts_of
 from ..report.verdict_table import print_verdicts
 from ..runs.run_folder import environment_facts, write_json
 from .demo import ARMS, DemoConfig, run_demo
+from .page import seeds_title
 
 __all__ = ["PooledReport", "PooledRun", "pool_seeds", "print_pooled", "run_demo_seeds"]
 
@@ -76,8 +77,7 @@ def run_demo_seeds(config: DemoConfig, num_seeds: int, out: Path, *, resume: boo
     pooled = pool_seeds(reports)
     write_json(out / "report.json", {"config": asdict(config), "environment": environment_facts(), **pooled})
     if find_spec("matplotlib"):
-        title = f"World, preset priced: held-out questions, {num_seeds} seeds"
-        draw_frontier(list(reports.values()), out / "figures", title=title)
+        draw_frontier(list(reports.values()), out / "figures", title=seeds_title(num_seeds))
     print_pooled(pooled, report_console())
     files = [("figure", figure) for figure in sorted((out / "figures").glob("*.png"))]
     files += [("page", out / "seed-*" / "report.html")] if page else []

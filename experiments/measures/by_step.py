@@ -9,8 +9,9 @@ from typing import Any, TypedDict
 
 from ...envs.metrics.alarms import collapse_alarms
 from ...retrieval_index.errors import BerrypickError
+from .paired import compare
 from .rollout import Played, Rollout, rollouts_of
-from .rows import EstimateRow
+from .rows import EstimateRow, PairedRow
 from .summary import summarize
 
 __all__ = ["NARROWING", "OnsetRow", "SeriesRow", "StepRow", "series_by_step"]
@@ -65,6 +66,7 @@ class SeriesRow(TypedDict):
     Attributes:
         steps: in order.
         onset: key of a measure of `NARROWING` -> where it begins to fall; None if it does not.
+        change: the last step minus the first, paired; None if they share no question.
         alarms: see `Alarm`.
         shared: whether all steps were measured on the same questions.
         left_out: rollouts without a step.
@@ -72,6 +74,7 @@ class SeriesRow(TypedDict):
 
     steps: list[StepRow]
     onset: dict[str, OnsetRow | None]
+    change: PairedRow | None
     alarms: list[dict[str, Any]]
     shared: bool
     left_out: int
@@ -133,6 +136,7 @@ def _series(name: str, steps: Mapping[int, Sequence[Rollout]], left_out: int) ->
     return {
         "steps": rows,
         "onset": {key: _onset(rows, key) for key in NARROWING if all(key in row["measures"] for row in rows)},
+        "change": compare(compared[rows[0]["step"]], compared[rows[-1]["step"]]) if shared else None,
         "alarms": [{**asdict(alarm), "text": alarm.text} for alarm in alarms],
         "shared": shared,
         "left_out": left_out,

@@ -19,8 +19,8 @@ _FORMULAS = {
     "the budget (envs/metrics/planning.py)",
     "give_up_loss": "planned pass@1 - pass@1 of the perfect reader with only the searches that were made",
     "execution_loss": "pass@1 of the perfect reader with only the searches that were made - pass@1",
-    "frontier_distance": "F(planned pass@1) - planned pass@k, where F is the exact frontier of the same questions "
-    "(envs/world/frontier.py)",
+    "frontier_distance": "F(pass@1) - pass@k of the rollouts as they were scored, where F is the exact frontier of the "
+    "same questions (envs/world/frontier.py)",
     "breadth": "relevant passages that some rollout was shown / relevant passages",
     "redundancy": "1 - |union of the passages of all rollouts| / sum of the passages of each rollout",
     "unique_query_ratio": "different queries / queries, over all rollouts of a question",
@@ -32,6 +32,10 @@ _FORMULAS = {
     "path_entropy": "H of rollouts, by the set of passages that each was shown, + (m - 1) / 2n for m sets of n",
     "kind_entropy": "H(record kind tried first | question, hop), Miller-Madow corrected, over the hops reached",
     "kind_information": "H(kind | hop) - H(kind | question, hop), Miller-Madow corrected",
+    "query_information": "log p(t | own question) - log of the mean of p(t | x) over N questions x, for the first turn "
+    "t; mean over the turns of a question, then over the N questions (RAGEN-2, arXiv 2604.06268)",
+    "question_identified": "first turns t whose own question has the largest p(t | x) of N questions x / first turns; "
+    "a tie of n questions counts 1 / n",
     "answers_distinct@{k}": "expected number of different normalized answers among k rollouts",
 }
 

@@ -52,7 +52,7 @@ DERIVED = (
     Measure("kind_information", "kind information", "nats",
             "mutual information of question and first record kind, given the hop (World, Miller-Madow)"),
     Measure("frontier_distance", "distance to frontier", "share",
-            "best planned pass@k at this planned pass@1 - planned pass@k (World)", "to frontier"),
+            "most pass@k possible at this pass@1 - pass@k, both as they were scored (World)", "to frontier"),
     Measure("price", "price", "share",
             "most pass@1 possible at this pass@k - the same at the control's pass@k; on the exact frontier of the "
             "population (World)"),

@@ -59,6 +59,7 @@ _BOTH = "evidence or the passages shown are not recorded"
 _QUERIES = "the rollouts hold no queries"
 _TOKENS = "no token probabilities are recorded; berrypick report --policy POLICY computes them"
 _PLAIN = "no token probabilities are recorded, or they are not of tokens sampled at temperature 1 without top-p"
+_SCORED = "no model scored first queries of two or more questions; berrypick report --policy POLICY does"
 _TEXT = "the text of turns is not recorded"
 _TURNS = "the turns are not recorded"
 
@@ -135,6 +136,14 @@ OF_GROUPS = (
     Measure("path_entropy", "path entropy", "nats",
             "entropy of rollouts; rollouts shown the same passages count as one (Miller-Madow)",
             of_group=Group.path_entropy, needs=_SEVERAL),
+    Measure("query_information", "query information", "nats",
+            "mutual information of the question and the first turn, which searches; a lower bound, at most log N for N "
+            "questions (report --policy)", "information",
+            of_group=lambda g: mean([r.query_information for r in g]), needs=_SCORED),
+    Measure("question_identified", "question identified", "share",
+            "share of first turns that are likelier after their own question than after any of N - 1 others "
+            "(report --policy); chance: 1 / N", "identified",
+            of_group=lambda g: mean([r.question_identified for r in g]), needs=_SCORED),
     Measure("effective_diversity", "effective diversity", "share",
             "distinct sets of evidence among right rollouts / all rollouts",
             of_group=lambda g: g.effective("fixed_budget"), needs=_BOTH),

@@ -54,6 +54,8 @@ class Rollout:
         query_tokens: of each query whose tokens were recorded.
         sampled_plainly: at temperature 1 without top-p, by the policy whose probabilities are recorded.
         record: the whole episode; None if it was not kept.
+        query_information: what its first search turn tells of its question, in nats; None if no model scored it.
+        question_identified: whether that turn is likeliest after its own question; see `QuestionInformation`.
     """
 
     question: QuestionRecord
@@ -85,6 +87,8 @@ class Rollout:
     query_tokens: tuple[QueryTokens, ...]
     sampled_plainly: bool
     record: EpisodeRecord | None = None
+    query_information: float | None = None
+    question_identified: float | None = None
 
     @property
     def shown_ids(self) -> frozenset[str]:

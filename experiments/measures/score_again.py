@@ -15,7 +15,7 @@ from ...retrieval_index.errors import BerrypickError
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
 
-__all__ = ["score_again"]
+__all__ = ["episode_to_score", "score_again"]
 
 _BATCH = 64
 _MAX_TOKENS = 4096
@@ -40,7 +40,7 @@ def score_again(records: Iterable[EpisodeRecord], policy: LanguageModelPolicy) -
 
     stream = iter(records)
     while batch := list(islice(stream, _BATCH)):
-        rows = rows_of(policy, [_episode(record) for record in batch])
+        rows = rows_of(policy, [episode_to_score(record) for record in batch])
         fits = [at for at, mask in enumerate(rows.masks) if used_length(mask) <= policy.window]
         scored = dict(zip(fits, log_probs_of_rows(policy.model, rows.select(fits), _MAX_TOKENS)))
         for at, record in enumerate(batch):
@@ -49,7 +49,8 @@ def score_again(records: Iterable[EpisodeRecord], policy: LanguageModelPolicy) -
             yield _with_tokens(record, policy, parts)
 
 
-def _episode(record: EpisodeRecord) -> Episode:
+def episode_to_score(record: EpisodeRecord) -> Episode:
+    """The episode of a record for an encoder; raises `BerrypickError` if the record has no rules."""
     if record.spec is None:
         raise BerrypickError(
             f"question {record.question.id}: this rollout does not hold the rules it was played by (spec), so its "

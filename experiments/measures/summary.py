@@ -155,8 +155,11 @@ def summarize(
     records = rollouts_of(played)
     table = question_table_of(records, ks)
     measures = {name: estimate_row(row) for name, row in bootstrap_means(table.columns, seed=seed).items()}
-    if frontier is not None and f"pass@{frontier.k}_plan" in table.columns:
-        measures["frontier_distance"] = estimate_row(_distance(table, frontier, seed))
+    if frontier is not None:
+        if _graded(table, frontier.k):
+            measures["frontier_distance"] = estimate_row(_distance(table, frontier, seed))
+        else:
+            table.absent["frontier_distance"] = f"pass@{frontier.k} is not known for every question"
     information = _information(table, seed)
     if information is not None:
         measures["kind_information"] = estimate_row(information)
@@ -173,9 +176,18 @@ def summarize(
     }
 
 
+def _graded(table: QuestionTable, k: int) -> bool:
+    """Whether every question has pass@k; the frontier is that of all questions together."""
+    column = table.columns.get(f"pass@{k}")
+    return column is not None and not np.isnan(column).any()
+
+
 def _distance(table: QuestionTable, frontier: Frontier, seed: int) -> Estimate:
-    """F(planned pass@1) - planned pass@k, where F is the frontier; the bootstrap resamples questions and keeps F."""
-    one, many = table.columns["pass@1_plan"], table.columns[f"pass@{frontier.k}_plan"]
+    """F(pass@1) - pass@k, where F is the frontier; the bootstrap resamples questions and keeps F.
+
+    Both are actual results, not planned ones: a policy that never searched did not reach the frontier.
+    """
+    one, many = table.columns["pass@1"], table.columns[f"pass@{frontier.k}"]
     indices = bootstrap_indices(len(one), seed=seed)
     value = frontier.value(float(one.mean())) - float(many.mean())
     ones, manys = one[indices].mean(1), many[indices].mean(1)

@@ -50,7 +50,7 @@ _NOTES = {
     "pass@1": "pass@k: in k tries",
     "pass@1_plan": "planned: a perfect reader's",
     "give_up_loss": "losses: planned - actual",
-    "frontier_distance": "to frontier: of planned",
+    "frontier_distance": "to frontier: in pass@k",
     "em": "EM: right at once",
     "f1": "F1: shared words",
     "pass@2": "pass@k: right in k tries",

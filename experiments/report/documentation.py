@@ -35,6 +35,13 @@ computes evidence recall again where evidence is known. Entropies need token pro
 turns with any weights that `berrypick eval` opens. It needs the rules (`spec`) of the rollouts, which give the prompt.
 Sequence entropy stays absent then, because it needs samples of the scoring policy itself.
 
+`--policy` also measures the *query information*: how much a rollout's first turn, if it searches, tells of its
+question. The policy scores first turns after their own question and after the other ones of up to 32 questions, which a
+fixed seed chooses. At most 200,000 tokens per arm are scored, so that long prompts use fewer questions; the report says
+how many. The information falls to 0 when a policy writes the same queries whatever the question is, which the entropy
+of queries does not show. The estimate is biased: in expectation it is a lower bound of the mutual information, and it
+is never above the logarithm of the number of questions. Compare only values of equally many questions.
+
 ## Checkpoints
 
     berrypick report runs/eval --by step
@@ -44,6 +51,7 @@ shows the measures of each `checkpoint_step`, on the questions that all steps sh
 each. Folders of one step each are one series. The *onset* of narrowing is the first step from which on the mean of a
 measure of breadth or entropy stays below the interval of the first step, to the end of the series. An onset at the last
 step rests on one step. The collapse alarms of [training.md](training.md) are listed below the tables.
+`report_by_step.html` has the curves of all measures, with the onsets marked, and the episodes of each step.
 
 ## Another reward, other answers
 

@@ -13,6 +13,7 @@ PAGE_CHARS = 40_000_000
 
 _CHARS_OF_AN_EPISODE = 1000
 _MOST_OF_A_QUESTION = 64
+"""Episodes of one question and one checkpoint step."""
 
 
 class EpisodeSample:
@@ -40,7 +41,8 @@ class EpisodeSample:
         if name not in self._kept:
             self._kept[name] = []
             insort(self._names, name)
-        if len(self._kept[name]) < _MOST_OF_A_QUESTION:
+        same = sum(other.checkpoint_step == record.checkpoint_step for other in self._kept[name])
+        if same < _MOST_OF_A_QUESTION:
             self._kept[name].append(record)
             self.chars += _length(record)
         while self.chars > self._most and len(self._names) > 1:

@@ -13,7 +13,7 @@ from .format import NOTHING, compact, estimate_parts, interval
 from .palette import arm_colours
 from .takeaway import Verdict
 
-__all__ = ["difference_table", "measure_table", "verdict_table", "whole_intervals"]
+__all__ = ["difference_table", "html_table", "measure_table", "verdict_table", "whole_intervals"]
 
 
 def whole_intervals(text: str) -> str:
@@ -29,7 +29,7 @@ def measure_table(arms: Mapping[str, SummaryRow]) -> str:
     reasons = {why: [measure_of(key).label for key in sorted(absent) if absent[key] == why] for why in absent.values()}
     notes = [f"<p>{_text(f'Not measured ({why}): ' + ', '.join(labels))}.</p>" for why, labels in reasons.items()]
     heads = [f"{_dot(colour)}{_text(name)}" for name, colour in arm_colours(arms).items()]
-    return _table(["measure", *heads], rows, "measures") + "".join(notes)
+    return html_table(["measure", *heads], rows, "measures") + "".join(notes)
 
 
 def difference_table(differences: Mapping[str, PairedRow]) -> str:
@@ -39,7 +39,7 @@ def difference_table(differences: Mapping[str, PairedRow]) -> str:
     for key in keys:
         cells = [pair["differences"].get(key) for pair in differences.values()]
         rows.append([_text(measure_of(key).label), *map(_difference, cells)])
-    return _table(["measure", *map(_text, differences)], rows)
+    return html_table(["measure", *map(_text, differences)], rows)
 
 
 def verdict_table(found: Sequence[Verdict]) -> str:
@@ -60,7 +60,7 @@ def verdict_table(found: Sequence[Verdict]) -> str:
         "Narrower: fewer questions are solved in several tries."
     )
     heads = ["difference", "right at once", "in several tries", "so it is"]
-    return _table(heads, rows, "words") + f'<p class="note">{_text(note)}</p>'
+    return html_table(heads, rows, "words") + f'<p class="note">{_text(note)}</p>'
 
 
 def _text(value: object) -> str:
@@ -91,7 +91,7 @@ def _difference(row: EstimateRow | None) -> str:
     return f"{row['value']:+.3f} <small>{shown}</small>"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
     """Builds a table of cells that are HTML already."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ...retrieval_index.plain_text import counted
 from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, SummaryRow
 
-__all__ = ["absent_lines", "frontier_caption", "size_lines"]
+__all__ = ["absent_lines", "frontier_caption", "information_lines", "size_lines"]
 
 
 def size_lines(report: ArmsReport) -> list[str]:
@@ -39,6 +40,16 @@ def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
     return lines + [
         f"not measured in {name}: {_labels(keys - everywhere)}" for name, keys in absent.items() if keys - everywhere
     ]
+
+
+def information_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
+    """Says how many questions query information was measured with, and thus how large it can be; [] without it."""
+    used = [row["n"] for arm in arms.values() if (row := arm["measures"].get("query_information")) is not None]
+    if not used:
+        return []
+    least, most = min(used), max(used)
+    size = str(most) if least == most else f"{least} to {most}"
+    return [f"query information: a lower bound from {size} questions, at most log {most} = {math.log(most):.2f} nats"]
 
 
 def _labels(keys: set[str]) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
+from ..measures.by_step import SeriesRow
 from ..measures.rows import ArmsReport
 from .closing import Closing
 from .html import html_page
-from .page_file import default_page_file, write_page_file
+from .html_series import series_page
+from .page_file import PAGE, SERIES_PAGE, default_page_file, write_page_file
 
-__all__ = ["report_closing", "write_page"]
+__all__ = ["report_closing", "write_page", "write_series_page"]
 
 
 def write_page(
@@ -36,14 +38,31 @@ def write_page(
     Raises:
         BerrypickError: the chosen file cannot be written.
     """
+    return _write(inputs, lambda: html_page(arms, report), file, PAGE)
+
+
+def write_series_page(
+    inputs: Sequence[Path],
+    arms: Mapping[str, Sequence[EpisodeRecord]],
+    series: Mapping[str, SeriesRow],
+    total: int,
+    file: Path | None = None,
+    *,
+    left_out: int = 0,
+) -> tuple[Path | None, str]:
+    """Writes the page of a report by step; see `write_page` and `series_page`."""
+    return _write(inputs, lambda: series_page(arms, series, total, left_out=left_out), file, SERIES_PAGE)
+
+
+def _write(inputs: Sequence[Path], page: Callable[[], str], file: Path | None, name: str) -> tuple[Path | None, str]:
     if file is not None:
-        write_page_file(file, html_page(arms, report))
+        write_page_file(file, page())
         return file, ""
-    target, why = default_page_file(inputs)
+    target, why = default_page_file(inputs, name)
     if target is None:
         return None, why
     try:
-        write_page_file(target, html_page(arms, report))
+        write_page_file(target, page())
     except BerrypickError as error:
         return None, str(error)
     return target, ""

@@ -10,10 +10,13 @@ from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import writing
 from ..runs.run_folder import write_whole
 
-__all__ = ["PAGE_MARK", "check_page_file", "default_page_file", "write_page_file"]
+__all__ = ["PAGE", "PAGE_MARK", "SERIES_PAGE", "check_page_file", "default_page_file", "write_page_file"]
 
 PAGE_MARK = '<meta name="generator" content="berrypick report">'
 """Is in the head of every page. A file without it was written by something else."""
+
+PAGE, SERIES_PAGE = "report.html", "report_by_step.html"
+"""Names of pages in run folders."""
 
 _HEAD_BYTES = 4096
 
@@ -23,7 +26,7 @@ def check_page_file(file: Path, inputs: Sequence[Path]) -> None:
 
     Args:
         file: the page.
-        inputs: files and run folders that the page reports on. Inside these folders only report.html may be written.
+        inputs: files and run folders that the page reports on. Inside these folders a page has one of our two names.
     """
     if file.suffix.lower() not in (".html", ".htm"):
         raise BerrypickError(f"--html {file}: the name of a page ends in .html; choose for example report.html")
@@ -32,7 +35,7 @@ def check_page_file(file: Path, inputs: Sequence[Path]) -> None:
         source = path.resolve()
         if target == source or (file.exists() and path.exists() and os.path.samefile(file, path)):
             raise BerrypickError(f"--html {file}: this is an input of the report; choose another file")
-        if source in target.parents and target != source / "report.html":
+        if source in target.parents and target not in (source / PAGE, source / SERIES_PAGE):
             raise BerrypickError(
                 f"--html {file}: inside {path} a page must be named report.html; choose that name or another folder"
             )
@@ -40,8 +43,12 @@ def check_page_file(file: Path, inputs: Sequence[Path]) -> None:
         raise BerrypickError(f"--html {file}: this is no page of berrypick and is not overwritten; choose another file")
 
 
-def default_page_file(inputs: Sequence[Path]) -> tuple[Path | None, str]:
+def default_page_file(inputs: Sequence[Path], name: str = PAGE) -> tuple[Path | None, str]:
     """Chooses where a page is written if nobody says: beside the first input.
+
+    Args:
+        inputs: files and run folders.
+        name: of the page in a run folder.
 
     Returns:
         `report.html` in a run folder, or `FILE.report.html` beside a file of another system. (None, why) if the folder
@@ -50,7 +57,7 @@ def default_page_file(inputs: Sequence[Path]) -> tuple[Path | None, str]:
     first = inputs[0]
     folder = first if first.is_dir() else first.parent
     ours = first.is_dir() or (first.name.startswith("rollouts.jsonl") and (folder / "config.json").is_file())
-    page = folder / "report.html" if ours else folder / f"{first.name}.report.html"
+    page = folder / name if ours else folder / f"{first.name}.{name}"
     # root may write anywhere; a folder that its owner made read-only stays as it is
     if not (os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222):
         return None, f"{folder} is not writable; choose a place with --html FILE"

@@ -9,64 +9,106 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...retrieval_index.plain_text import counted, safe_text
+from ...retrieval_index.plain_text import safe_text
 from ..measures.by_step import SeriesRow, StepRow
 from ..measures.measures import measure_of
-from .closing import WIDTH, report_console
-from .format import estimate_parts
+from .closing import WIDTH, Closing, print_closing, report_console
+from .format import estimate_parts, number
+from .series_notes import SERIES_BLOCKS, changing_keys, series_sentence, series_words, shown_keys
 
 __all__ = ["print_series"]
 
-_BLOCKS = {
-    "Accuracy": ("em", "pass@8", "pass@4", "pass@2", "f1", "zero_variance", "finished"),
-    "Breadth": (
-        "breadth",
-        "distinct_passages",
-        "retrieval_clusters",
-        "query_clusters",
-        "unique_query_ratio",
-        "query_similarity",
-    ),
-    "Entropy (nats)": ("query_token_entropy", "semantic_query_entropy", "path_entropy", "query_specificity"),
-    "Text": ("format_dominant", "format_entropy", "degenerate_text", "valid_actions", "searches"),
-}
-_COLUMNS = 5
 MARK = "<"
 """Marks the values from the onset of narrowing on."""
 
 
-def print_series(series: Mapping[str, SeriesRow]) -> None:
-    """Prints every series to standard output."""
+def print_series(series: Mapping[str, SeriesRow], closing: Closing | None = None) -> None:
+    """Prints every series to standard output, the sentence on each last, and then the closing lines."""
     console = report_console()
     width = min(console.width, WIDTH)
     for name, rows in series.items():
         console.print(Text(safe_text(f"berrypick report by step: {name}"), style="bold"), width=width)
-        for line in _size_lines(rows):
-            console.print(Text(line), width=width)
-        for heading, keys in _BLOCKS.items():
-            shown = [key for key in keys if any(key in row["measures"] for row in rows["steps"])][:_COLUMNS]
-            if shown:
-                console.print(_table(heading, shown, rows), width=width)
-        _print_notes(console, rows, width)
+        words = series_words(rows)
+        shown, total = len(_steps(rows)), len(rows["steps"])
+        few = [f"{shown} of {total} steps are shown; the page and --json have all"] if shown < total else []
+        _print_lines(console, [*words.sizes, *few], width)
+        still: list[str] = []
+        for heading, keys in SERIES_BLOCKS.items():
+            shown = shown_keys(keys, rows)
+            changing = changing_keys(shown, rows) if heading == "Text" else shown
+            still += [key for key in shown if key not in changing]
+            for table in _tables(heading, changing, rows, width):
+                console.print()
+                console.print(table, width=width)
+        console.print()
+        if still:
+            _print_lines(
+                console, [f"the same at every step: {', '.join(_constant(key, rows) for key in still)}"], width
+            )
+        narrows = any(rows["onset"].values())
+        _print_lines(console, [f"{MARK} {line}" if narrows else line for line in words.onsets], width)
+        for alarm in words.alarms:
+            console.print(Text(safe_text(f"alarm: {alarm}"), style="bold red"), width=width)
+        absent = sorted(set.intersection(*({*row["absent"]} for row in rows["steps"])))
+        if absent:
+            _print_lines(console, [f"not measured: {', '.join(measure_of(key).label for key in absent)}"], width, "dim")
+        console.print(Text("\n" + safe_text(series_sentence(rows)), style="bold"), width=width)
+    if closing is not None:
+        print_closing(console, closing)
 
 
-def _size_lines(rows: SeriesRow) -> list[str]:
+def _print_lines(console: Console, lines: Sequence[str], width: int, style: str = "") -> None:
+    for line in lines:
+        console.print(Text(safe_text(line), style=style), width=width)
+
+
+_ROWS = 12
+"""Steps that a table shows at most; the page shows all."""
+
+
+def _steps(rows: SeriesRow) -> list[StepRow]:
+    """The steps that are shown: all, or the first, the last and some between them at equal distances."""
     steps = rows["steps"]
-    asked = {row["num_questions"] for row in steps}
-    same = "the same questions at every step" if rows["shared"] else "different questions at different steps"
-    size = f"{min(asked)} questions" if len(asked) == 1 else f"{min(asked)} to {max(asked)} questions"
-    lines = [f"{size} x {steps[0]['samples']} samples, {same}; ± half the 95 % bootstrap interval over questions"]
-    return lines + ([f"left out: {counted(rows['left_out'], 'rollout')} without a step"] if rows["left_out"] else [])
+    if len(steps) <= _ROWS:
+        return steps
+    return [steps[round(at * (len(steps) - 1) / (_ROWS - 1))] for at in range(_ROWS)]
 
 
-def _table(heading: str, keys: Sequence[str], rows: SeriesRow) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _tables(heading: str, keys: Sequence[str], rows: SeriesRow, width: int) -> list[Table]:
+    """The block as tables that fit."""
+    steps = _steps(rows)
+    names = max(len(heading), *(len(f"step {row['step']}") for row in steps)) + 1
+    widths = {key: max(len(_head(key)), *(len(_cell(key, row, rows).plain) for row in steps)) + 1 for key in keys}
+    parts: list[list[str]] = []
+    room = 0
+    for key in keys:
+        if widths[key] > room:
+            parts.append([])
+            room = width - names
+        parts[-1].append(key)
+        room -= widths[key]
+    return [_table(heading, part, steps, rows) for part in parts]
+
+
+def _table(heading: str, keys: Sequence[str], steps: Sequence[StepRow], rows: SeriesRow) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(heading, style="bold", no_wrap=True)
     for key in keys:
-        table.add_column(measure_of(key).short or measure_of(key).label, justify="right", no_wrap=True)
-    for row in rows["steps"]:
+        table.add_column(_head(key), justify="right", no_wrap=True)
+    for row in steps:
         table.add_row(f"step {row['step']}", *[_cell(key, row, rows) for key in keys])
     return table
+
+
+def _constant(key: str, rows: SeriesRow) -> str:
+    """Such as "valid turns 1.000"; a step without the measure is passed over."""
+    found = next(row["measures"][key] for row in rows["steps"] if key in row["measures"])
+    return f"{measure_of(key).label} {number(found['value'])}"
+
+
+def _head(key: str) -> str:
+    measure = measure_of(key)
+    return measure.short or measure.label
 
 
 def _cell(key: str, row: StepRow, rows: SeriesRow) -> Text:
@@ -75,23 +117,3 @@ def _cell(key: str, row: StepRow, rows: SeriesRow) -> Text:
     mark = MARK if onset is not None and row["step"] >= onset["step"] else " "
     half = f" {half.replace('±0.', '±.')}" if half else ""
     return Text(value).append(half, style="dim").append(mark, style="bold red")
-
-
-def _print_notes(console: Console, rows: SeriesRow, width: int) -> None:
-    total = len(rows["steps"])
-    for key, onset in rows["onset"].items():
-        if onset is not None:
-            line = f"{MARK} narrowing of {measure_of(key).label} from step {onset['step']} on: below the first step's "
-            line += f"interval at {onset['steps_below']} of {total} steps, to the end"
-            console.print(Text(line), width=width)
-    if not any(rows["onset"].values()):
-        line = "no onset of narrowing: no measure of breadth or entropy stays below the first step's interval"
-        console.print(Text(line), width=width)
-    for alarm in rows["alarms"]:
-        console.print(Text(safe_text(f"alarm: {alarm['text']}"), style="bold red"), width=width)
-    absent = set.intersection(*({*row["absent"]} for row in rows["steps"]))
-    reasons: dict[str, list[str]] = {}
-    for key in sorted(absent):
-        reasons.setdefault(rows["steps"][0]["absent"][key], []).append(measure_of(key).label)
-    for why, labels in reasons.items():
-        console.print(Text(safe_text(f"not measured ({why}): {', '.join(labels)}")), width=width)

@@ -74,12 +74,13 @@ def frontier_svg(
     return "\n".join([*parts, *_labels(plot, labels, obstacles, lines), "</svg>"])
 
 
-def curve_svg(series: Series, measure: str, *, width: int = 640) -> str:
+def curve_svg(series: Series, measure: str, *, onsets: Mapping[str, float] | None = None, width: int = 640) -> str:
     """Draws a measure over training steps: a line for each arm, with the 95 % interval as a band.
 
     Args:
         series: the lines.
         measure: key of the measure; its label names the vertical axis.
+        onsets: name of an arm -> the step from which on it is narrower; a dashed line.
         width: of the picture in pixels.
     """
     drawn = {name: points for name, points in series.items() if points}
@@ -98,7 +99,12 @@ def curve_svg(series: Series, measure: str, *, width: int = 640) -> str:
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [plot.disc(step, row["value"], colour, 3) for step, row in points]
         last, row = points[-1]
-        labels.append((name, plot.at(last, row["value"])))
+        if len(drawn) > 1:  # the line of a figure with one line needs no name
+            labels.append((name, plot.at(last, row["value"])))
+        if onsets is not None and name in onsets:
+            x = plot.x(onsets[name])
+            parts.append(plot.dashed(onsets[name], colour))
+            labels.append((f"narrower from step {onsets[name]:g}", (x, plot.inner.top + 8)))
     obstacles = [plot.around(plot.at(step, row["value"]), 4) for points in drawn.values() for step, row in points]
     return "\n".join([*parts, *_labels(plot, labels, obstacles), "</svg>"])
 

@@ -88,6 +88,11 @@ class Plot:
             'opacity=".75"/>'
         )
 
+    def dashed(self, x: float, colour: str) -> str:
+        """A dashed vertical line."""
+        at, height = self.x(x), self.height - _BOTTOM
+        return f'<path d="M{at:.1f} {_TOP}V{height}" stroke="{colour}" stroke-dasharray="5 4" stroke-width="1.3"/>'
+
     def disc(self, x: float, y: float, colour: str, radius: float, title: str = "") -> str:
         """A filled disc; its title is shown by a pointer that rests on it."""
         named = f"<title>{escape(title)}</title>" if title else ""

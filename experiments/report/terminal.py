@@ -16,7 +16,7 @@ from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
 from .closing import WIDTH, Closing, print_closing, report_console
 from .columns import blocks, column_notes, is_world
 from .format import estimate_parts, number
-from .notes import absent_lines, size_lines
+from .notes import absent_lines, information_lines, size_lines
 from .palette import arm_colours
 from .takeaway import takeaway, verdicts
 from .verdict_table import print_verdicts
@@ -32,7 +32,7 @@ def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | N
         report: see `experiments/measures/rows.py`.
         closing: the last lines.
     """
-    notes = absent_lines(report["arms"])
+    notes = [*information_lines(report["arms"]), *absent_lines(report["arms"])]
     if "no_frontier" in report and is_world(report):
         notes.append(report["no_frontier"])
     if "lines_left_out" in report:

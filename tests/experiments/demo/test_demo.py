@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,8 +113,30 @@ def test_demo_report_of_scripted_arms_puts_the_exact_rows_beside_them(tmp_path: 
     assert report["arms"]["GRPO"]["measures"]["pass@1_plan"]["value"] == pytest.approx(best["pass@1"])
     assert report["arms"]["GRPO"]["measures"]["pass@8"]["value"] == pytest.approx(best["pass@8"])
     assert report["frontier"]["max_gap"] < 1e-3
+    distance = {name: arm["measures"]["frontier_distance"]["value"] for name, arm in report["arms"].items()}
+    assert distance["GRPO"] == pytest.approx(best["frontier_distance"])
+    assert distance["untrained"] > 0.5  # its planned values lie near the frontier, its results do not
     assert "GRPO - SFT" in report["differences"] and "DARLING - Dr. GRPO" not in report["differences"]
     assert "best order" in rendered(report)
+
+
+def test_the_page_and_the_figure_of_several_seeds_come_from_their_json(tmp_path: Path) -> None:
+    from berrypick.experiments.demo.page import write_demo_page
+
+    pytest.importorskip("matplotlib")
+    run, out = tmp_path / "run", tmp_path / "out"
+    (run / "seed-0").mkdir(parents=True)
+    out.mkdir()
+    shutil.copy(RESULTS / "report.json", run)
+    shutil.copy(RESULTS / "seed-0.json", run / "seed-0" / "report.json")
+    for check in RESULTS.glob("sft-check-*.json"):
+        shutil.copy(check, out)
+    page = write_demo_page(out, run)
+    assert page.read_text() == (RESULTS / "README.md").read_text()
+    assert {file.name for file in out.iterdir()} == {file.name for file in RESULTS.iterdir()}
+    before = (out / "frontier.svg").read_bytes()
+    write_demo_page(out)
+    assert (out / "frontier.svg").read_bytes() == before
 
 
 def heed_interrupts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,10 @@ def test_the_screen_marks_the_onset(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert "left out: 80 rollouts without a step" in out
     flat = " ".join(out.split())
-    assert "< narrowing of distinct passages from step 20 on: below the first step's interval at 2 of 4 steps" in flat
+    assert re.search(
+        r"< narrowing from step 20 on: distinct passages, .* \(below the first step's interval at 2 of 4", flat
+    )
+    assert "narrower from step 20 on (distinct passages, " in flat and "1 alarm: narrowing." in flat
     assert "alarm: narrowing, since step 20: entropy fell from" in out
     row = next(line for line in out.split("Breadth")[1].splitlines() if line.strip().startswith("step 20"))
     assert row.count("<") >= 3

@@ -144,6 +144,23 @@ def test_distance_to_the_frontier_is_vertical():
     assert report["measures"]["frontier_distance"]["value"] == pytest.approx(0.7 - 1.0)
 
 
+def test_the_distance_is_that_of_what_was_scored_and_not_of_what_was_planned():
+    front = Frontier(1, (FrontierPoint(0.0, 0.9, 0.0, {}), FrontierPoint(1.0, 0.7, 0.0, {})))
+    answer_only = [episode(BOTH, 0, [], answer="guess"), episode(LOST, 0, [], answer="guess")]
+    measures = summarize(answer_only, ks=(1,), frontier=front)["measures"]
+    # a perfect reader would still have found answers with the unused searches, but these rollouts found none
+    assert measures["pass@1_plan"]["value"] > 0 and measures["pass@1"]["value"] == 0
+    assert measures["frontier_distance"] == {"value": 0.9, "low": 0.9, "high": 0.9, "n": 2}
+
+
+def test_the_distance_is_absent_where_a_question_is_not_graded():
+    front = Frontier(1, (FrontierPoint(0.0, 0.9, 0.0, {}), FrontierPoint(1.0, 0.7, 0.0, {})))
+    ungraded = episode(LOST, 0, RIGHT).model_copy(update={"em": None})
+    report = summarize([episode(BOTH, 0, RIGHT), ungraded], ks=(1,), frontier=front)
+    assert report["absent"]["frontier_distance"] == "pass@1 is not known for every question"
+    assert "frontier_distance" not in report["measures"]
+
+
 def test_comparisons_are_paired_and_at_equal_numbers_of_samples():
     first = [episode(BOTH, s, RIGHT) for s in range(2)]
     second = [episode(BOTH, s, RIGHT, answer="miravo" if s < 2 else "wrong") for s in range(8)]

@@ -1,0 +1,102 @@
+"""`berrypick report --policy`: what first turns tell of their question."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord, write_records
+from berrypick.envs.recording import record_of
+from berrypick.envs.tasks.registry import make_task
+from berrypick.experiments.measures.cross_scores import FirstTurns, add_question_information
+from berrypick.experiments.measures.rollout import Rollout, rollouts_of
+from berrypick.experiments.measures.summary import summarize
+from fixtures.demonstrations import demonstrate
+
+WORLD = {"num_train": 6, "num_validation": 0, "num_test": 0, "index": "bm25s"}
+
+
+@pytest.fixture(scope="module")
+def played() -> list[EpisodeRecord]:
+    groups = demonstrate(make_task("berrypick/World-v0", **WORLD), samples=3)
+    return [record_of(episode, sample_index=n, seed=0) for group in groups for n, episode in enumerate(group)]
+
+
+@pytest.fixture(scope="module")
+def policy():
+    from berrypick.policies.language import load_language_model
+
+    return load_language_model("tiny")
+
+
+def scored(records: list[EpisodeRecord], policy, **options) -> list[Rollout]:
+    turns, rollouts = FirstTurns(), rollouts_of(records)
+    assert list(turns.watch(records)) == records
+    add_question_information([(rollouts, turns)], policy, **options)
+    return rollouts
+
+
+def test_the_values_are_those_of_the_training_forward(played: list[EpisodeRecord], policy) -> None:
+    """Independently: whole episodes whose question is exchanged, through `score_again`."""
+    from berrypick.experiments.measures.score_again import score_again
+
+    rollouts = scored(played, policy)
+    questions = list({record.question.id: record.question for record in played}.values())
+    for record, rollout in zip(played, rollouts, strict=True):
+        if record.sample_index >= 2:
+            assert rollout.query_information is None  # two turns of a question are scored
+            continue
+        others = [record.model_copy(update={"question": question}) for question in questions]
+        sums = [sum(other.turns[0].tokens.log_probs) for other in score_again(others, policy)]
+        own = questions.index(record.question)
+        assert rollout.query_information == pytest.approx(sums[own] - np.log(np.mean(np.exp(sums))), abs=1e-4)
+        assert rollout.question_identified == float(sums[own] == max(sums))
+
+
+def test_the_same_turn_for_every_question_tells_nothing(played, policy) -> None:
+    one = played[0].turns
+    collapsed = [record.model_copy(update={"turns": one}) for record in played]
+    value = summarize(scored(collapsed, policy))["measures"]["query_information"]
+    assert value["value"] <= 1e-9  # the mean of logarithms is at most the logarithm of the mean
+    assert value["n"] == 6
+
+
+def test_questions_are_chosen_alike_in_any_order_and_bounded(played: list[EpisodeRecord]) -> None:
+    def chosen(records: list[EpisodeRecord]) -> set[str]:
+        turns = FirstTurns(most=3)
+        list(turns.watch(records))
+        return {group[0].question.id for group in turns.groups()}
+
+    assert len(chosen(played)) == 3
+    assert chosen(played) == chosen(played[::-1])
+    twins = [r.model_copy(update={"question": r.question.model_copy(update={"text": "?"})}) for r in played]
+    assert len(chosen(twins)) == 1, "questions with equal texts have equal prompts"
+
+
+def test_few_tokens_use_fewer_questions(played: list[EpisodeRecord], policy) -> None:
+    known = [rollout for rollout in scored(played, policy, most_tokens=1) if rollout.query_information is not None]
+    assert len({rollout.question.id for rollout in known}) == 2
+
+
+def test_report_shows_it_and_says_how_large_it_can_be(
+    played: list[EpisodeRecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "r.jsonl"
+    write_records(file, played)
+    assert main(["report", str(file), "--json"]) == 0
+    arm = json.loads(capsys.readouterr().out)["arms"]["r.jsonl"]
+    for key in ("query_information", "question_identified"):
+        assert "berrypick report --policy" in arm["absent"][key] and key not in arm["measures"]
+    assert main(["report", str(file), "--json", "--policy", "tiny"]) == 0
+    arm = json.loads(capsys.readouterr().out)["arms"]["r.jsonl"]
+    assert arm["measures"]["query_information"]["n"] == arm["measures"]["question_identified"]["n"] == 6
+    assert main(["report", str(file), "--policy", "tiny"]) == 0
+    assert "from 6 questions, at most log 6 = 1.79 nats" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_single_question_tells_nothing(played: list[EpisodeRecord], policy) -> None:
+    alone = [record for record in played if record.question.id == played[0].question.id]
+    assert "query_information" in summarize(scored(alone, policy))["absent"]
