@@ -20,7 +20,7 @@ from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError
 from ..policy import Sampling
 from .contexts import Contexts
-from .precision import choose_dtype, compute_in, computed_in
+from .precision import choose_dtype, compute_in, computed_in, store_in
 from .tiny import tiny_model, tiny_tokenizer
 from .turn_writer import TurnEnds
 
@@ -167,8 +167,9 @@ def load_language_model(
     if name == "tiny":
         fresh = tiny_tokenizer()
         untrained: Any = tiny_model(len(fresh), seed)
+        store_in(untrained, stored)
         compute_in(untrained, computed)
-        return LanguageModelPolicy(untrained.to(place, stored), fresh, "tiny")
+        return LanguageModelPolicy(untrained.to(place), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path, options = _resolve(name)
@@ -176,7 +177,7 @@ def load_language_model(
         with _no_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
             model: Any = AutoModelForCausalLM.from_pretrained(
-                path, dtype=stored, use_safetensors=None if options else True, **options
+                path, dtype=torch.float32 if options else stored, use_safetensors=None if options else True, **options
             )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -188,6 +189,7 @@ def load_language_model(
         tokenizer.pad_token = tokenizer.eos_token
     if options:
         _forget_quantization(model)
+    store_in(model, stored)  # GGUF is read in float32: in another format `transformers` warns of packed weights
     compute_in(model, computed)
     return LanguageModelPolicy(model.to(place), tokenizer, Path(name).name if Path(name).exists() else name)
 

@@ -18,7 +18,7 @@ from .attention import below_lora
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["DTYPES", "autocast", "choose_dtype", "compute_in", "computed_in", "multiplies_bfloat16", "trainable"]
+__all__ = ["DTYPES", "autocast", "choose_dtype", "compute_in", "computed_in", "multiplies_bfloat16", "store_in", "trainable"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,13 @@ def multiplies_bfloat16(device: torch.device) -> bool:
         getattr(torch.cpu, "_is_amx_tile_supported", None),
     )
     return any(check is not None and check() for check in checks)
+
+
+def store_in(model: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Converts the weights in place. Buffers keep their format: rounded frequencies of rotary positions would be wrong."""
+    for parameter in model.parameters():
+        if parameter.dtype != dtype:
+            parameter.data = parameter.data.to(dtype)
 
 
 def compute_in(model: PreTrainedModel, dtype: torch.dtype) -> None:
