@@ -27,7 +27,9 @@ def require_training(feature: str) -> None:
             raise MissingExtraError(feature, "train", f"{name} is not installed")
 
 
-def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto") -> Policy:
+def open_policy(
+    name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto", trains: bool = False
+) -> Policy:
     """Opens a policy.
 
     Args:
@@ -36,8 +38,9 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
             of these weights to sample with vLLM, URL#MODEL of an OpenAI-compatible completions endpoint, or
             chat:URL#MODEL of a chat endpoint.
         seed: initialises the weights of "tiny".
-        dtype: "float32" or "bfloat16".
+        dtype: "float32", "bfloat16" or "auto", see `load_language_model`.
         device: "cpu", "cuda", "cuda:1", ..., or "auto", see `load_language_model`.
+        trains: keep the weights in float32 whatever they are computed in.
 
     Raises:
         BerrypickError: there is no such policy, or it cannot be loaded.
@@ -53,7 +56,7 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
 
         return open_chat(name)
     if name.startswith(("vllm:", "vllm,")):
-        return _open_vllm(name, seed, dtype, device)
+        return _open_vllm(name, seed, dtype, device, trains)
     path = AGENT if name == "agent" else Path(name)
     if name not in MODELS and path.suffix != ".gguf":
         _check_path(name, path)
@@ -65,14 +68,14 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
         found = latest_checkpoint(path / "checkpoints")
         if found is None:
             raise BerrypickError(f"{path} has no checkpoint yet; train it first, or give another --policy")
-        policy = load_language_model(str(found), dtype=dtype, device=device)
+        policy = load_language_model(str(found), dtype=dtype, device=device, trains=trains)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
     if is_adapter(path):
         from .language.adapter import load_adapter
 
-        return load_adapter(path, dtype=dtype, device=device)
-    return load_language_model(name, seed=seed, dtype=dtype, device=device)
+        return load_adapter(path, dtype=dtype, device=device, trains=trains)
+    return load_language_model(name, seed=seed, dtype=dtype, device=device, trains=trains)
 
 
 def _check_path(name: str, path: Path) -> None:
@@ -94,7 +97,7 @@ def _check_path(name: str, path: Path) -> None:
         )
 
 
-def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:
+def _open_vllm(name: str, seed: int, dtype: str, device: str, trains: bool) -> Policy:
     require_training(f"policy {name}")
     from .language.model import LanguageModelPolicy
     from .language.vllm_engine import VllmPolicy, require_vllm, split_name
@@ -103,7 +106,7 @@ def _open_vllm(name: str, seed: int, dtype: str, device: str) -> Policy:
     if options is None:
         raise BerrypickError(f"policy {name!r} names no weights; put them after a colon, for example vllm:tiny")
     require_vllm(f"policy {name}")
-    weights = open_policy(inner, seed=seed, dtype=dtype, device=device)
+    weights = open_policy(inner, seed=seed, dtype=dtype, device=device, trains=trains)
     if not isinstance(weights, LanguageModelPolicy):
         raise BerrypickError(f"policy {inner!r} has no weights for vLLM; give vllm:FOLDER, vllm:RUN or vllm:HUB/ID")
     return VllmPolicy(weights, options)

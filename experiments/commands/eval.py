@@ -60,6 +60,7 @@ class EvalConfig:
     temperature: float
     top_p: float
     max_new_tokens: int
+    dtype: str
     seed: int
 
 
@@ -82,7 +83,7 @@ def run_eval(flags: Eval) -> int:
     if flags.control:
         task = controlled(task, flags.control, seed=flags.seed)
     num_questions = _num_questions(flags, task)
-    policy = open_policy(flags.policy, device=flags.device)
+    policy = open_policy(flags.policy, dtype=flags.dtype, device=flags.device)
     config = EvalConfig(
         env=flags.env,
         env_args=arguments,
@@ -95,6 +96,7 @@ def run_eval(flags: Eval) -> int:
         temperature=flags.temperature,
         top_p=flags.top_p,
         max_new_tokens=max_new_tokens,
+        dtype=getattr(policy, "dtype", ""),
         seed=flags.seed,
     )
     with hold_run_folder(flags.out, asdict(config), resume=flags.resume) as was_there:

@@ -137,6 +137,8 @@ class Eval:
     """replaces retrieval: empty, random, oracle (the question's evidence) or closed_book"""
     max_rows: int = 512
     """maximum number of episodes played at a time"""
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    """format to compute in; auto: bfloat16 where the processor has instructions for it"""
     device: str = "auto"
     """device of the weights: auto (the GPU, if there is one), cpu, cuda, cuda:1, ..."""
     seed: int = 0

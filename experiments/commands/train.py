@@ -48,7 +48,7 @@ def prepare_training(flags: Train) -> Prepared:
         env=flags.env,
         env_args=arguments,
         policy=flags.policy,
-        dtype=flags.dtype,
+        dtype=trainee.policy.dtype,
         lora_rank=flags.lora_rank,
         split=flags.split,
         demonstrator=flags.demonstrator,

@@ -77,8 +77,8 @@ class Train:
     """average the loss over all policy tokens, or first over those of each rollout"""
     dynamic_sampling: int = 0
     """maximum number of extra rounds of questions that replace groups of equal rewards"""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """data type of the weights"""
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    """format to compute in; the weights stay float32; auto: bfloat16 where the processor has instructions for it"""
     device: str = "auto"
     """device of the weights: auto (this process's GPU, if there is one), cpu, cuda, cuda:1, ..."""
     fsdp: bool = False

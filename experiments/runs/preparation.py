@@ -74,14 +74,14 @@ def open_trainee(name: str, *, seed: int, dtype: str, device: str, lora_rank: in
     Args:
         name: names weights as `open_policy` does; with "vllm:" in front, vLLM plays the rollouts.
         seed: of fresh weights and fresh LoRA matrices.
-        dtype: of the weights, "float32" or "bfloat16".
+        dtype: format to compute in: "float32", "bfloat16" or "auto". The weights are float32.
         device: where the weights go, e.g. "auto".
         lora_rank: rank of the LoRA matrices that train instead of all weights; 0 trains all weights.
 
     Raises:
         BerrypickError: the policy has no weights, or cannot be opened.
     """
-    opened = open_policy(name, seed=seed, dtype=dtype, device=device)
+    opened = open_policy(name, seed=seed, dtype=dtype, device=device, trains=True)
     policy = opened.weights if isinstance(opened, VllmPolicy) else opened
     if not isinstance(policy, LanguageModelPolicy):
         raise BerrypickError(

@@ -89,7 +89,7 @@ class TrainConfig:
         env: environment id.
         env_args: arguments of the environment.
         policy: initial weights: "tiny", a folder or a hub id; with "vllm:" in front, vLLM plays the rollouts.
-        dtype: data type of the weights, "float32" or "bfloat16".
+        dtype: format that the model computes in, "float32" or "bfloat16"; the weights are float32.
         lora_rank: rank of the LoRA matrices that train instead of all weights; 0 trains all weights.
         split: split of the training questions.
         demonstrator: the scripted policy that SFT imitates.

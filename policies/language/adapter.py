@@ -21,6 +21,7 @@ from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from ...retrieval_index.files import whole_folder
 from ..policy_rules import ADAPTER, RULES, is_adapter
 from .model import LanguageModelPolicy, load_language_model
+from .precision import compute_in, computed_in, store_in
 
 __all__ = ["load_adapter", "save_adapter"]
 
@@ -54,13 +55,16 @@ def save_adapter(policy: LanguageModelPolicy, folder: Path, *, base: str, rules:
         (work / RULES).write_text(json.dumps(dict(rules), indent=1, sort_keys=True) + "\n")
 
 
-def load_adapter(folder: Path, *, dtype: str = "float32", device: str = "auto") -> LanguageModelPolicy:
+def load_adapter(
+    folder: Path, *, dtype: str = "float32", device: str = "auto", trains: bool = False
+) -> LanguageModelPolicy:
     """The policy of an adapter's folder: its base weights with the LoRA matrices merged in.
 
     Args:
         folder: written by `save_adapter`, or by `peft` for weights that `open_policy` can name.
-        dtype: "float32" or "bfloat16", of the merged weights.
+        dtype: as for `load_language_model`; the matrices are merged in float32.
         device: as for `load_language_model`.
+        trains: as for `load_language_model`.
 
     Raises:
         MissingExtraError: peft is not installed.
@@ -76,7 +80,7 @@ def load_adapter(folder: Path, *, dtype: str = "float32", device: str = "auto") 
         base = json.loads((folder / ADAPTER).read_text())["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error
-    policy = load_language_model(base, device=device)
+    policy = load_language_model(base, dtype=dtype, device=device, trains=True)  # in float32, see `precision.py`
     bare: Any = policy.model
     try:
         with warnings.catch_warnings():  # peft still uses a name that transformers has deprecated
@@ -87,4 +91,8 @@ def load_adapter(folder: Path, *, dtype: str = "float32", device: str = "auto") 
         raise BerrypickError(
             f"the adapter {folder} is damaged or does not fit {base} ({reason}); copy the adapter again"
         ) from error
-    return LanguageModelPolicy(merged.to(getattr(torch, dtype)), policy.tokenizer, folder.name)
+    computed = computed_in(bare)
+    if not trains:
+        store_in(merged, computed)
+    compute_in(merged, computed)
+    return LanguageModelPolicy(merged, policy.tokenizer, folder.name)

@@ -44,10 +44,13 @@ def attention_mask(causal: Any, visible: Tensor, queries: Tensor, keys: Tensor) 
     config = causal.config.get_text_config()
     _check(config, type(causal).forward)
     kinds, window = getattr(config, "layer_types", None), getattr(config, "sliding_window", None)
-    full = additive_mask(visible[:, None], causal.dtype)
+    dtype = causal.dtype
+    if torch.is_autocast_enabled(visible.device.type):  # the lowest float32 would become -inf
+        dtype = torch.get_autocast_dtype(visible.device.type)
+    full = additive_mask(visible[:, None], dtype)
     if window is None or (kinds is not None and _SLIDING not in kinds):
         return full
-    sliding = additive_mask((visible & (keys > queries - window))[:, None], causal.dtype)
+    sliding = additive_mask((visible & (keys > queries - window))[:, None], dtype)
     return sliding if kinds is None else {_FULL: full, _SLIDING: sliding}
 
 

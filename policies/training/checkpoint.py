@@ -83,8 +83,7 @@ def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedMode
         sweep(folder.parent, folder.name)
         with whole_folder(folder, "free some space or choose another --out") as work:
             policy.save(work)
-    dtype = str(policy.model.dtype).removeprefix("torch.")
-    model: Any = load_language_model(str(folder), dtype=dtype).model
+    model: Any = load_language_model(str(folder), dtype=policy.dtype, trains=policy.model.dtype == torch.float32).model
     fixed: PreTrainedModel = model.to(policy.model.device).requires_grad_(False)
     return fixed
 

@@ -12,6 +12,7 @@ from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.searcher import Searcher
 from ..language.model import LanguageModelPolicy
+from ..language.precision import trainable
 from ..policy import Policy, Sampling
 from ..rollout import rollout
 from .distributed import ONE_PROCESS, Processes, share
@@ -23,8 +24,7 @@ __all__ = ["RlConfig", "questions_of_step", "rl_optimizer", "rl_rollout", "rl_up
 
 def rl_optimizer(policy: LanguageModelPolicy, config: RlConfig) -> torch.optim.Optimizer:
     """AdamW over all trainable weights, with a constant learning rate."""
-    trainable = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(trainable(policy.model), lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def questions_of_step(questions: Sequence[Question], config: RlConfig, step: int) -> list[Question]:

@@ -11,6 +11,7 @@ import torch
 from ...retrieval_index.errors import BerrypickError
 from ..language.batches import TokenRows, log_probs_of, micro_batches, used_length
 from ..language.model import LanguageModelPolicy
+from ..language.precision import trainable
 from ..language.tiny import copying_rows
 from .distributed import ONE_PROCESS, Processes, share
 from .packing import packed_micro_batches
@@ -60,7 +61,7 @@ class SftConfig:
 def sft_optimizer(policy: LanguageModelPolicy, config: SftConfig) -> torch.optim.Optimizer:
     """AdamW over all trainable weights."""
     return torch.optim.AdamW(
-        [parameter for parameter in policy.model.parameters() if parameter.requires_grad],
+        trainable(policy.model),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),
