@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from .policy import Policy
-from .scripted import SCRIPTED
+from .scripted import SCRIPTED, is_scripted, scripted_policy
 
 __all__ = ["MODELS", "open_policy", "require_training"]
 
@@ -39,8 +39,8 @@ def open_policy(name: str, *, seed: int = 0, dtype: str = "float32", device: str
     Raises:
         BerrypickError: there is no such policy, or it cannot be loaded.
     """
-    if name in SCRIPTED:
-        return SCRIPTED[name]
+    if is_scripted(name):
+        return scripted_policy(name)
     if name.startswith(("http://", "https://")):
         from .remote import open_remote
 

@@ -1,4 +1,4 @@
-"""What a training run is: its configuration and its demonstrations."""
+"""What a training run is: its configuration."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ...envs.tasks.registry import Task, make_task
 from ...policies.language.batches import TokenRows
-from ...policies.language.episode_rows import rows_of
-from ...policies.language.model import LanguageModelPolicy
-from ...policies.policy import Sampling
-from ...policies.rollout import rollout
-from ...policies.scripted import scripted_policy
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
@@ -25,7 +19,6 @@ __all__ = [
     "TrainConfig",
     "TrainView",
     "Validation",
-    "demonstrate",
     "split_for_validation",
 ]
 
@@ -91,7 +84,7 @@ class TrainConfig:
         lora_rank: rank of the LoRA matrices that train instead of all weights; 0 trains all weights.
         split: split of the training questions.
         demonstrator: the scripted policy that SFT imitates.
-        demonstrations: episodes that it plays per training question.
+        demonstrations: episodes to imitate per training question.
         demonstration_args: arguments of the environment to change while demonstrating. The World recipe plays another
             world, so that SFT shows many names and never a question of RL or of the test.
         sft: supervised fine-tuning; 0 steps skip it.
@@ -122,27 +115,6 @@ class TrainConfig:
                 raise BerrypickError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         if self.lora_rank < 0:
             raise BerrypickError(f"training: lora_rank must be at least 0, got {self.lora_rank}")
-
-
-def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) -> TokenRows:
-    """Plays the demonstrator on the training questions and encodes its episodes as a session would.
-
-    Returns:
-        `config.demonstrations` rows for each question, in the order of the questions.
-    """
-    if config.demonstration_args:
-        task = make_task(config.env, **{**config.env_args, **config.demonstration_args})
-    groups = rollout(
-        scripted_policy(config.demonstrator),
-        task.split(config.split),
-        task.spec,
-        task.searcher,
-        num_samples=config.demonstrations,
-        sampling=Sampling(),
-        seed=config.sft.seed,
-        max_rows=4096,
-    )
-    return rows_of(policy, [episode for group in groups for episode in group])
 
 
 def split_for_validation(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:
