@@ -12,7 +12,7 @@ from ..retrieval_index.searcher import Hit, Searcher
 from .episode_state import OVER_BUDGET, UNAVAILABLE, Episode
 from .formats.actions import encodable
 from .formats.control_text import plain_hits
-from .formats.observation_limit import LeadingChars, render_within
+from .formats.observation_limit import LeadingChars, first_words, render_within
 from .formats.tags import BUDGET_HINT, INVALID_HINT
 from .formats.turn_format import Action, Answer, Invalid, Search, get_turn_format
 from .question_searcher import QuestionSearcher
@@ -142,7 +142,9 @@ def _take(
         note = turn_format.invalid_hint if isinstance(action, Invalid) else None
         if error is not None:
             note = turn_format.budget_hint if error == OVER_BUDGET else error
-        shown = plain_hits(hits) if spec.escape_special_tokens else hits
+        shown = first_words(hits, spec.max_passage_words)
+        if spec.escape_special_tokens:
+            shown = plain_hits(shown)
         observation = render_within(turn_format, action, shown, first_number, note, spec, leading)
         if leading is not None and spec.max_observation_tokens is not None:
             episode.observation_unit = "tokens"

@@ -57,9 +57,11 @@ class EpisodeSpec:
         search_budget: number of queries an episode may make; None is unlimited.
         num_answers: number of candidates in the answer block that count.
         reward: a sum of reward terms, see `parse_reward`.
-        max_observation_chars: an observation longer than this is cut.
+        max_observation_chars: an observation longer than this is cut, at whole words and its longest passages first;
+            the format search_r1 cuts its end, as published.
         max_observation_tokens: if set, policies with a tokenizer cut observations to this many tokens instead of to
             characters. The field `observation_limit` of a record says which limit applied.
+        max_passage_words: if set, only so many words of each passage are shown.
         escape_special_tokens: puts a space into spellings of control tokens (`<|im_end|>`, `<tool_call>`, `[INST]`) in
             questions and passages. Trainers that encode observations with special tokens enabled need it.
 
@@ -77,6 +79,7 @@ class EpisodeSpec:
     max_observation_chars: int = 4000
     max_observation_tokens: int | None = None
     escape_special_tokens: bool = False
+    max_passage_words: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -86,9 +89,10 @@ class EpisodeSpec:
             ("num_answers", 1),
             ("max_observation_chars", MIN_OBSERVATION_CHARS),
             ("max_observation_tokens", MIN_OBSERVATION_TOKENS),
+            ("max_passage_words", 1),
         ):
             value = getattr(self, name)
-            if name in ("search_budget", "max_observation_tokens") and value is None:
+            if name in ("search_budget", "max_observation_tokens", "max_passage_words") and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise BerrypickError(f"{name} must be a whole number of at least {least}, got {value!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from .policy import Policy
 from .policy_rules import AGENT, is_adapter
-from .scripted import SCRIPTED
+from .scripted import SCRIPTED, is_scripted, scripted_policy
 
 __all__ = ["MODELS", "open_policy", "require_training"]
 
@@ -45,8 +45,8 @@ def open_policy(
     Raises:
         BerrypickError: there is no such policy, or it cannot be loaded.
     """
-    if name in SCRIPTED:
-        return SCRIPTED[name]
+    if is_scripted(name):
+        return scripted_policy(name)
     if name.startswith(("http://", "https://")):
         from .remote import open_remote
 

@@ -18,9 +18,10 @@ from ..envs.questions import EpisodeSpec, Question
 from ..envs.world import closed_voice, english_voice
 from ..envs.world.facts import WorldFacts
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
+from .bridge import BridgePolicy, bridge_policy
 from .policy import Sampling
 
-__all__ = ["SCRIPTED", "ScriptedPolicy", "scripted_policy"]
+__all__ = ["SCRIPTED", "ScriptedPolicy", "is_scripted", "scripted_policy"]
 
 UNKNOWN = "unknown"
 
@@ -199,7 +200,7 @@ class ScriptedPolicy:
         if self.policy_id == "oracle":
             return _search_titles
         raise BerrypickError(
-            f"policy {self.policy_id} works only on berrypick/World-v0; use oracle or {', '.join(_ANYWHERE)}"
+            f"policy {self.policy_id} works only on berrypick/World-v0; use bridge, oracle or {', '.join(_ANYWHERE)}"
         )
 
 
@@ -227,7 +228,7 @@ class _ScriptedSession:
         raise BerrypickError("a scripted policy has no tokens, so it cannot be trained; use a language model")
 
 
-SCRIPTED: dict[str, ScriptedPolicy] = {
+SCRIPTED: dict[str, ScriptedPolicy | BridgePolicy] = {
     policy.policy_id: policy
     for policy in (
         ScriptedPolicy(
@@ -238,13 +239,25 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
         ScriptedPolicy("question", "searches once, for the question, answers the first title"),
         ScriptedPolicy("follow_titles", "searches for the question, then for titles it was shown, at random"),
         ScriptedPolicy("random_words", "queries random words of the question, answers a random word"),
+        BridgePolicy(),
     )
 }
 """Scripted policies by name."""
 
 
-def scripted_policy(name: str) -> ScriptedPolicy:
-    """The scripted policy with that name; raises `UnknownNameError` if there is none."""
+def is_scripted(name: str) -> bool:
+    """Whether a name, with or without options, is that of a scripted policy."""
+    return name in SCRIPTED or name.startswith("bridge:")
+
+
+def scripted_policy(name: str) -> ScriptedPolicy | BridgePolicy:
+    """The scripted policy with that name, for example "oracle" or "bridge:ways=4,thoughts=true".
+
+    Raises:
+        UnknownNameError: no such policy or option.
+    """
+    if name.startswith("bridge:"):
+        return bridge_policy(name)
     if name not in SCRIPTED:
         raise UnknownNameError("scripted policy", name, SCRIPTED)
     return SCRIPTED[name]

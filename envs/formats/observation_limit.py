@@ -8,12 +8,27 @@ from typing import Any
 from ...retrieval_index.searcher import Hit
 from ..questions import EpisodeSpec
 from .actions import Invalid, Search
+from .prompt_words import CUT_MARK
 from .turn_format import TurnFormat
 
-__all__ = ["LeadingChars", "leading_chars", "render_within"]
+__all__ = ["LeadingChars", "first_words", "leading_chars", "render_within"]
 
 LeadingChars = Callable[[str, int], int]
 """(text, number of tokens) -> how many leading characters of the text fit into so many tokens."""
+
+
+def first_words(hits: Sequence[Sequence[Hit]], max_words: int | None) -> tuple[tuple[Hit, ...], ...]:
+    """The same hits with the first `max_words` words of each text, and " ..." after a text that is longer."""
+    if max_words is None:
+        return tuple(map(tuple, hits))
+    return tuple(tuple(_shortened(hit, max_words) for hit in ranking) for ranking in hits)
+
+
+def _shortened(hit: Hit, max_words: int) -> Hit:
+    words = hit.text.split(maxsplit=max_words)
+    if len(words) <= max_words:
+        return hit
+    return Hit(hit.id, hit.title, " ".join(words[:max_words]) + CUT_MARK, hit.score)
 
 
 def leading_chars(tokenizer: Any, text: str, max_tokens: int) -> int:

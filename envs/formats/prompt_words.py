@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+from collections.abc import Callable, Sequence
 
 from ...retrieval_index.searcher import Hit
 from ..questions import EpisodeSpec, Question
@@ -10,7 +11,13 @@ from ..world.english_voice import archive_words
 from ..world.facts import WorldFacts
 from .control_text import break_control_text
 
-__all__ = ["opening", "passage_lines", "question_words"]
+__all__ = ["CUT_MARK", "fitted_lines", "opening", "passage_lines", "question_words"]
+
+CUT_MARK = " ..."
+"""Ends a text that was cut."""
+
+_LEAST_CHARS = 24
+"""A passage cut to fewer characters says nothing."""
 
 
 def question_words(question: Question, spec: EpisodeSpec) -> str:
@@ -44,6 +51,37 @@ def passage_lines(hits: Sequence[Sequence[Hit]], first_number: int) -> list[str]
         f"[{number}] {f'(Title: {hit.title}) ' if hit.title else ''}{hit.text}"
         for number, hit in enumerate(flat, first_number)
     ]
+
+
+def fitted_lines(lines: Sequence[str], fits: Callable[[Sequence[str]], bool]) -> list[str] | None:
+    """The lines, the longest ones cut at whole words until all of them fit; None if only scraps would.
+
+    Args:
+        lines: one for each passage.
+        fits: whether so many lines are short enough; shorter lines must not be refused.
+    """
+
+    def longest_that_fits(cut: Callable[[int], list[str]], most: int) -> int:
+        return bisect.bisect(range(most), 0, key=lambda limit: not fits(cut(limit))) - 1
+
+    limit = longest_that_fits(lambda limit: [_cut(line, limit) for line in lines], max(map(len, lines), default=0))
+    if limit < _LEAST_CHARS:
+        return None
+    out = [_cut(line, limit) for line in lines]
+    for at, line in enumerate(lines):  # whole words leave some room: the first passages get it
+        before, after = out[:at], out[at + 1 :]
+        own = longest_that_fits(lambda limit: [*before, _cut(line, limit), *after], len(line) + 1)  # noqa: B023
+        out[at] = _cut(line, max(limit, own))
+    return out
+
+
+def _cut(line: str, max_chars: int) -> str:
+    """The whole words of a line that fit into so many characters together with the mark of the cut."""
+    if len(line) <= max_chars:
+        return line
+    part = line[: max(0, max_chars - len(CUT_MARK)) + 1]  # one more, to see whether a word ends there
+    whole = part.rsplit(None, 1)[0] if not part[-1:].isspace() and len(part.split()) > 1 else part[:-1]
+    return whole.rstrip() + CUT_MARK
 
 
 def _world(question: Question) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...retrieval_index.searcher import Hit
 from ..questions import EpisodeSpec, Question
 from .actions import Action, Invalid, Search, cut_turn, first_block, read_answer, read_query
-from .prompt_words import opening, passage_lines
+from .prompt_words import fitted_lines, opening, passage_lines
 
 __all__ = ["BUDGET_HINT", "INVALID_HINT", "TagsFormat"]
 
@@ -66,17 +66,22 @@ class TagsFormat:
         note: str | None,
         max_chars: int | None = None,
     ) -> str:
-        """`<information>` with the numbered passages, or only the hint; a text that is too long is cut at its end."""
+        """`<information>` with the numbered passages, or only the hint; passages that are too long are cut."""
         if isinstance(action, Invalid):
             return f"\n<information> {note or action.reason} </information>\n"
         lines = passage_lines(hits, first_number)
-        body = "\n".join(lines) if lines or note else "no passage found"
-        tail = f"\n{note}" if note and lines else (note or "")
-        text = f"\n<information> {body}{tail} </information>\n"
+        text = _block(lines, note)
         if max_chars is None or len(text) <= max_chars:
             return text
-        return text[: max(0, max_chars - len(_CUT))] + _CUT
+        fitting = fitted_lines(lines, lambda shorter: len(_block(shorter, note)) <= max_chars)
+        return text[: max(0, max_chars - len(_CUT))] + _CUT if fitting is None else _block(fitting, note)
 
     def message(self, observation: str) -> dict[str, str]:
         """The observation as a chat message."""
         return {"role": self.observation_role, "content": observation}
+
+
+def _block(lines: Sequence[str], note: str | None) -> str:
+    body = "\n".join(lines) if lines or note else "no passage found"
+    tail = f"\n{note}" if note and lines else (note or "")
+    return f"\n<information> {body}{tail} </information>\n"

@@ -12,7 +12,7 @@ from typing import Any
 from ...retrieval_index.searcher import Hit
 from ..questions import EpisodeSpec, Question
 from .actions import Action, Invalid, Search, cut_turn, encodable, first_block, read_answer
-from .prompt_words import opening, passage_lines
+from .prompt_words import fitted_lines, opening, passage_lines
 
 __all__ = ["SEARCH_TOOL", "ToolCallFormat"]
 
@@ -105,6 +105,9 @@ class ToolCallFormat:
         text = "\n".join(lines) if lines else "no passage found"
         if max_chars is None or len(_respond("result", text)) <= max_chars:
             return _respond("result", text)
+        fitting = fitted_lines(lines, lambda shorter: len(_respond("result", "\n".join(shorter))) <= max_chars)
+        if fitting is not None:
+            return _respond("result", "\n".join(fitting))
         # JSON escapes lengthen the text, so the longest prefix that fits is found by bisection on the rendered length.
         fits = bisect.bisect(range(len(text)), max_chars, key=lambda n: len(_respond("result", text[:n] + " ...")))
         return _respond("result", text[: max(0, fits - 1)] + " ...")

@@ -155,6 +155,7 @@ def _corpus_task(
     max_observation_chars: int = 2000,
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
+    max_passage_words: int = UNLIMITED,
 ) -> Task:
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -167,6 +168,7 @@ def _corpus_task(
         max_observation_chars=max_observation_chars,
         max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
         escape_special_tokens=flag(escape_special_tokens),
+        max_passage_words=None if max_passage_words == UNLIMITED else max_passage_words,
     )
     searcher = open_index(dataset.passages, index)
     return Task(env_id, dataset.questions, spec, searcher, passages=dataset.passages)

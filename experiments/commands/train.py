@@ -6,11 +6,11 @@ import os
 
 from ...envs.tasks.registry import make_task
 from ...policies.objectives.registry import get_objective
-from ...policies.scripted import SCRIPTED
+from ...policies.scripted import scripted_policy
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.bounds import flags_at_least
-from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from ...retrieval_index.errors import BerrypickError
 from ..report.closing import print_end
 from ..report.live import LiveView
 from ..report.training_end import training_closing, training_sentence
@@ -66,8 +66,7 @@ def prepare_training(flags: Train) -> Prepared:
 def _check(flags: Train) -> None:
     """Refuses what is wrong whatever the policy is."""
     get_objective(flags.objective)
-    if flags.demonstrator not in SCRIPTED:
-        raise UnknownNameError("demonstrator", flags.demonstrator, SCRIPTED)
+    scripted_policy(flags.demonstrator)  # raises if there is no such demonstrator
     if flags.steps < 0 or flags.sft_steps < 0 or flags.steps + flags.sft_steps == 0:
         raise BerrypickError("nothing to train: give --steps or --sft-steps above 0")
     if flags.steps and flags.group_size < 2:

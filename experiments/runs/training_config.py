@@ -1,4 +1,4 @@
-"""What a training run is: its configuration and its demonstrations."""
+"""What a training run is: its configuration."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...envs.tasks.corpus import RULES
-from ...envs.tasks.registry import Task, make_task
+from ...envs.tasks.task import Task
 from ...policies.language.batches import TokenRows
-from ...policies.language.episode_rows import rows_of
-from ...policies.language.model import LanguageModelPolicy
-from ...policies.policy import Sampling
-from ...policies.rollout import rollout
-from ...policies.scripted import scripted_policy
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
@@ -26,7 +21,6 @@ __all__ = [
     "TrainConfig",
     "TrainView",
     "Validation",
-    "demonstrate",
     "episode_rules",
     "split_for_validation",
 ]
@@ -93,7 +87,7 @@ class TrainConfig:
         lora_rank: rank of the LoRA matrices that train instead of all weights; 0 trains all weights.
         split: split of the training questions.
         demonstrator: the scripted policy that SFT imitates.
-        demonstrations: episodes that it plays per training question.
+        demonstrations: episodes to imitate per training question.
         demonstration_args: arguments of the environment to change while demonstrating. The World recipe plays another
             world, so that SFT shows many names and never a question of RL or of the test.
         sft: supervised fine-tuning; 0 steps skip it.
@@ -131,27 +125,6 @@ def episode_rules(config: TrainConfig, task: Task) -> dict[str, EnvArgument]:
     if task.world:
         return {}
     return {name: config.env_args.get(name, default) for name, default in RULES.items()}
-
-
-def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig) -> TokenRows:
-    """Plays the demonstrator on the training questions and encodes its episodes as a session would.
-
-    Returns:
-        `config.demonstrations` rows for each question, in the order of the questions.
-    """
-    if config.demonstration_args:
-        task = make_task(config.env, **{**config.env_args, **config.demonstration_args})
-    groups = rollout(
-        scripted_policy(config.demonstrator),
-        task.split(config.split),
-        task.spec,
-        task.searcher,
-        num_samples=config.demonstrations,
-        sampling=Sampling(),
-        seed=config.sft.seed,
-        max_rows=4096,
-    )
-    return rows_of(policy, [episode for group in groups for episode in group])
 
 
 def split_for_validation(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:

@@ -34,9 +34,10 @@ from ...policies.training.rl_update import RlState
 from ...policies.training.sft import sft_optimizer
 from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
 from .collapse_watch import CollapseError, CollapseWatch, OnCollapse
+from .demonstrations import demonstrate
 from .run_folder import RunLog
 from .trackers import Tracker
-from .training_config import ShowsAlarms, TrainConfig, TrainView, demonstrate, split_for_validation
+from .training_config import ShowsAlarms, TrainConfig, TrainView, split_for_validation
 
 __all__ = ["Resumed", "TrainRun"]
 
@@ -138,9 +139,8 @@ class TrainRun:
             return
         if self.view:
             self.view.begin(resumed.step)
-        training, validation = (
-            within_window(policy, rows) for rows in split_for_validation(demonstrate(policy, self.task, config), config)
-        )
+        played = demonstrate(policy, self.task, config, out=None if self.processes.rank else self.out)
+        training, validation = (within_window(policy, rows) for rows in split_for_validation(played, config))
         stop = EarlyStop(config.validation.patience, resumed.validation)
         for done in sft_steps(
             policy,

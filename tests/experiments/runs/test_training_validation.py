@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from berrypick.__main__ import main
 from berrypick.envs.tasks.registry import Task
+from berrypick.experiments.runs.demonstrations import demonstrate
 from berrypick.experiments.runs.training import train
-from berrypick.experiments.runs.training_config import TrainConfig, Validation, demonstrate, split_for_validation
+from berrypick.experiments.runs.training_config import TrainConfig, Validation, split_for_validation
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.training.rl import RlConfig
 from berrypick.policies.training.sft import SftConfig
