@@ -12,7 +12,7 @@ from .objective import Objective
 from .pass_at_k import PassAtK, PassMix
 from .ranges import choice
 from .registry import register_objective
-from .shapes import MaxAtK, MultiRlvr, Plain, Shape, Vpo
+from .shapes import MaxAtK, MultiRlvr, Plain, Shape, ShuffledRewards, Vpo
 from .terms import AdaptiveEntropy, ClipCov, Entropy, KlCov, KlK1, KlK3, TokenTerm
 
 __all__: list[str] = []
@@ -33,6 +33,11 @@ def _terms(*terms: TokenTerm, clip: tuple[float, float] = (0.2, 0.2), min_update
 @register_objective("grpo", "GRPO: reward centred and divided by the group's spread")
 def _grpo(epsilon: float = 1e-6, population: bool = False) -> Objective:
     return _of(Plain(), Grpo(epsilon, population))
+
+
+@register_objective("grpo_shuffled", "control of grpo: the rewards of each group, dealt to its rollouts at random")
+def _grpo_shuffled() -> Objective:
+    return _of(ShuffledRewards(), Grpo())
 
 
 @register_objective("dr_grpo", "Dr. GRPO: reward centred only")

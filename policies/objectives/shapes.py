@@ -14,7 +14,7 @@ from ...retrieval_index.errors import BerrypickError
 from .groups import Groups
 from .ranges import at_least, positive
 
-__all__ = ["MaxAtK", "MultiRlvr", "Plain", "Shape", "Vpo"]
+__all__ = ["MaxAtK", "MultiRlvr", "Plain", "Shape", "ShuffledRewards", "Vpo"]
 
 
 class Shape(Protocol):
@@ -32,6 +32,19 @@ class Plain:
     def __call__(self, g: Groups) -> Tensor:
         """Returns the rewards, [Q, G]."""
         return g.rewards
+
+
+@dataclass(frozen=True)
+class ShuffledRewards:
+    """Control: the rewards of a group, dealt to its rollouts at random.
+
+    Updates are as long as with the rewards themselves, and say nothing about which rollout was good.
+    """
+
+    def __call__(self, g: Groups) -> Tensor:
+        """Permuted rewards, [Q, G]."""
+        order = [g.generator(q, 17).permutation(g.size) for q in range(len(g.question_ids))]
+        return g.rewards.gather(1, torch.from_numpy(np.stack(order)))
 
 
 @dataclass(frozen=True)

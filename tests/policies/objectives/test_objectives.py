@@ -33,7 +33,7 @@ from berrypick.policies.objectives.estimates import (
     UnsolvedOnly,
 )
 from berrypick.policies.objectives.pass_at_k import PassAtK, PassMix
-from berrypick.policies.objectives.shapes import MaxAtK, MultiRlvr, Plain, Shape, Vpo
+from berrypick.policies.objectives.shapes import MaxAtK, MultiRlvr, Plain, Shape, ShuffledRewards, Vpo
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,6 +127,15 @@ def test_vpo_scores_a_set_of_all_unit_vectors_with_the_harmonic_mean(dims: int, 
     assert full == pytest.approx(expected, abs=0.005)
     assert copies == pytest.approx(1 / dims, abs=1e-9)
     assert one == pytest.approx(1 / dims, abs=0.005)
+
+
+def test_shuffled_rewards_are_the_group_s_own_and_favour_no_rollout() -> None:
+    g = group(REWARDS)
+    dealt = [dataclasses.replace(g, seed=seed) for seed in range(400)]
+    rows = torch.cat([ShuffledRewards()(one) for one in dealt])
+    assert bool((rows.sort(dim=1).values == torch.tensor(sorted(REWARDS), dtype=torch.float64)).all())
+    assert rows.mean(0).tolist() == pytest.approx([0.25] * 8, abs=0.09)  # 4 standard errors
+    assert torch.equal(ShuffledRewards()(dealt[7]), rows[7:8])
 
 
 # ---- definitions against brute force
