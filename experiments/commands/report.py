@@ -17,11 +17,14 @@ from ..measures.by_step import series_by_step
 from ..measures.cross_scores import FirstTurns, add_question_information
 from ..measures.score_again import score_again
 from ..measures.search_again import search_again
+from ..measures.sweep import measure_sweep
 from ..report.arms import LoadedArms, load_rollouts, stored_report
 from ..report.episode_sample import PAGE_CHARS
-from ..report.page import report_closing, write_page, write_series_page
+from ..report.page import report_closing, sweep_closing, write_page, write_series_page, write_sweep_page
 from ..report.page_file import check_page_file
 from ..report.series import print_series
+from ..report.sweep import print_sweep
+from ..report.sweep_folder import SweepFolder, evaluated_cells, sweep_folder
 from ..report.terminal import print_report
 from .flags import Report
 from .json_output import print_json
@@ -49,7 +52,10 @@ def run_report(flags: Report) -> int:
         raise BerrypickError("--html and --no-html contradict each other; give one of them")
     if flags.html is not None:
         check_page_file(flags.html, flags.paths)  # before the measures, which can take minutes
+    sweep = sweep_folder(flags.paths[0]) if len(flags.paths) == 1 else None
     with_page = flags.html is not None or not (flags.no_html or flags.json)
+    if sweep is not None and not (flags.by == "step" or evaluated_cells(flags.paths[0])):
+        return _sweep(flags, sweep, LoadedArms({}, {}, {}), with_page)
     with _changes(flags) as changes:
         loaded = load_rollouts(
             flags.paths,
@@ -63,7 +69,22 @@ def run_report(flags: Report) -> int:
             add_question_information([*zip(loaded.rollouts.values(), changes.first_turns)], changes.policy)
     for source in loaded.sources.values():
         sys.stderr.write(source_text(source))
-    return _by_step(flags, loaded, with_page) if flags.by == "step" else _by_arm(flags, loaded, with_page)
+    if flags.by == "step":
+        return _by_step(flags, loaded, with_page)
+    return _by_arm(flags, loaded, with_page) if sweep is None else _sweep(flags, sweep, loaded, with_page)
+
+
+def _sweep(flags: Report, sweep: SweepFolder, loaded: LoadedArms, with_page: bool) -> int:
+    folder = flags.paths[0]
+    report = measure_sweep(sweep.cells, sweep.failures, loaded.rollouts)
+    page, why = None, ""
+    if with_page:
+        page, why = write_sweep_page(folder, loaded.episodes, report, flags.html)
+    if flags.json:
+        print_json(report)
+    else:
+        print_sweep(folder, report, sweep_closing(folder, sweep, page, why))
+    return 0
 
 
 def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:

@@ -14,7 +14,7 @@ from .rollout import Played, Rollout, rollouts_of
 from .rows import EstimateRow, PairedRow
 from .summary import summarize
 
-__all__ = ["NARROWING", "OnsetRow", "SeriesRow", "StepRow", "series_by_step"]
+__all__ = ["NARROWING", "TRAINING_KEYS", "OnsetRow", "SeriesRow", "StepRow", "series_by_step"]
 
 NARROWING = (
     "breadth", "distinct_passages", "retrieval_clusters", "query_clusters", "unique_query_ratio",
@@ -36,6 +36,9 @@ _AS_LOGGED = {
     "search/failed": "search_errors",
 }
 """Names of training rows -> the measures that say the same of stored rollouts."""
+
+TRAINING_KEYS = {"reward": "training_reward", **_AS_LOGGED}
+"""Names of training rows -> keys of measures, for curves of a training run."""
 
 
 class StepRow(TypedDict):

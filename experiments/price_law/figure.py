@@ -8,12 +8,13 @@ from typing import Any
 
 from ..report.figure_files import can_draw, save_figure
 from ..report.format import Report, number
+from ..report.palette import arm_colours
 from .headline import claimed_runs
 
 __all__ = ["write_figure"]
 
 _COLUMNS = 4
-_NO_CUE, _CUE, _TEXT = "#1f5fa8", "#d1600a", "#222222"
+_TEXT = "#222222"
 
 
 def write_figure(report: Report, folder: Path) -> list[Path]:
@@ -35,8 +36,9 @@ def _figure(rows: Report, report: Report) -> Any:
     axes = [axis for row in figure.subplots(height, width, squeeze=False) for axis in row]
     for axis in axes[len(rows) :]:
         axis.set_axis_off()
+    colours = arm_colours(rows)
     for at, (axis, (name, row)) in enumerate(zip(axes, rows.items())):
-        _draw_panel(axis, name, row)
+        _draw_panel(axis, name, row, colours[name])
         if at % width == 0:
             axis.set_ylabel("tax: pass@1 minus control's", fontsize=8, color=_TEXT)
         if at + width >= len(rows):
@@ -45,7 +47,7 @@ def _figure(rows: Report, report: Report) -> Any:
     return figure
 
 
-def _draw_panel(axis: Any, name: str, row: Report) -> None:
+def _draw_panel(axis: Any, name: str, row: Report, colour: str) -> None:
     axis.set_facecolor("white")
     axis.set_title(name, fontsize=9, color=_TEXT)
     axis.tick_params(labelsize=7, colors=_TEXT)
@@ -55,9 +57,12 @@ def _draw_panel(axis: Any, name: str, row: Report) -> None:
     margin = 0.05 * (max(0.0, *ends) - min(0.0, *ends)) or 0.01
     low, high = min(0.0, *ends) - margin, max(0.0, *ends) + margin
     axis.plot([low, high], [low, high], color="#888888", linewidth=0.8, zorder=1)
-    for has_cue, colour in ((False, _NO_CUE), (True, _CUE)):
+    for has_cue, inside in ((False, colour), (True, "none")):
         points = [point for point in row["points"] if point[3] == has_cue]
-        axis.plot([point[0] for point in points], [point[1] for point in points], ".", color=colour, markersize=4)
+        axis.plot(
+            [point[0] for point in points], [point[1] for point in points], "o", markersize=3, markeredgewidth=0.7,
+            markeredgecolor=colour, markerfacecolor=inside,
+        )  # fmt: skip
     axis.set_xlim(low, high)
     axis.set_ylim(low, high)
     axis.set_aspect("equal")
@@ -67,13 +72,13 @@ def _draw_panel(axis: Any, name: str, row: Report) -> None:
 
 def _draw_sentence(axis: Any, report: Report) -> None:
     lines = (
-        (f"A dot is a World, {report['worlds']} in all:", _TEXT),
-        (f"{report['worlds'] - report['worlds_with_cue']} without a cue", _NO_CUE),
-        (f"{report['worlds_with_cue']} with a cue.", _CUE),
-        ("On the line the tax is the price;", _TEXT),
-        ("below it the arm wastes more", _TEXT),
-        ("than its control. R2 counts Worlds", _TEXT),
-        (f"with a price of at least {report['identity']:g}.", _TEXT),
+        f"A dot is a World, {report['worlds']} in all:",
+        f"filled: {report['worlds'] - report['worlds_with_cue']} without a cue,",
+        f"open: {report['worlds_with_cue']} with a cue.",
+        "On the line the tax is the price;",
+        "below it the arm wastes more",
+        "than its control. R2 counts Worlds",
+        f"with a price of at least {report['identity']:g}.",
     )
-    for at, (text, colour) in enumerate(lines):
-        axis.text(0.0, 0.9 - 0.11 * at, text, transform=axis.transAxes, va="top", fontsize=8, color=colour)
+    for at, text in enumerate(lines):
+        axis.text(0.0, 0.9 - 0.11 * at, text, transform=axis.transAxes, va="top", fontsize=8, color=_TEXT)

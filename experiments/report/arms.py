@@ -16,6 +16,7 @@ from ..measures.rollout import Rollout, SharedFacts, rollout_of
 from ..measures.same_questions import QuestionCheck, check_same_questions
 from .episode_sample import EpisodeSample
 from .format import Report
+from .sweep_folder import evaluated_cells, sweep_folder
 
 __all__ = ["Episodes", "LoadedArms", "load_arms", "load_rollouts", "rollouts_file", "stored_report"]
 
@@ -105,7 +106,17 @@ def load_rollouts(
 def _named_files(paths: Sequence[Path]) -> dict[str, Path]:
     """Name of an arm -> its file."""
     named: dict[str, Path] = {}
-    for file in (file for path in paths for file in _files(path)):
+    for path in paths:
+        for name, file in (evaluated_cells(path) or _by_name(_files(path))).items():
+            while name in named:
+                name += "'"
+            named[name] = file
+    return named
+
+
+def _by_name(files: Sequence[Path]) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for file in files:
         name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
         while name in named:
             name += "'"
@@ -157,6 +168,10 @@ def _next_step(folder: Path) -> str:
     if stored_report(folder) is not None:
         command = f"berrypick report {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment and has a report; show it alone: {command}"
+    if (sweep := sweep_folder(folder)) is not None:
+        cell = next(iter(sweep.folders.values()), folder / "OBJECTIVE" / "seed0")
+        command = f"berrypick eval --policy {shlex.quote(str(cell))} --env ID --out {shlex.quote(f'{cell}-test')}"
+        return f"{folder} is a sweep without evaluated cells; evaluate each: {command}; or report it alone"
     if config.get("command") == "run":
         command = f"berrypick run {config.get('experiment', 'NAME')} --out {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment without a report yet; continue it: {command}"

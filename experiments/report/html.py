@@ -14,7 +14,7 @@ from .page_data import page_data
 from .svg import Points, frontier_svg
 from .takeaway import takeaway, verdicts
 
-__all__ = ["html_page"]
+__all__ = ["frontier_parts", "html_page"]
 
 
 def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -> str:
@@ -33,7 +33,7 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -
     ]
     if "lines_left_out" in report:
         parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
-    parts += _frontier(report)
+    parts += frontier_parts(report)
     if found := verdicts(report):
         parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found)]
     parts += episode_parts(data, total)
@@ -44,7 +44,8 @@ def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -
     return document(parts, data)
 
 
-def _frontier(report: ArmsReport) -> list[str]:
+def frontier_parts(report: ArmsReport) -> list[str]:
+    """The frontier figure, or why there is none."""
     if "frontier" not in report:
         shown = "no_frontier" in report and is_world(report)
         return [f"<p>{escaped(report['no_frontier'])}.</p>"] if shown else []

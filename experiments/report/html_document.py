@@ -42,14 +42,15 @@ aria-label="search all texts">
 </div>"""
 
 
-def document(parts: Sequence[str], data: PageData) -> str:
+def document(parts: Sequence[str], data: PageData, *, browser: bool = True) -> str:
     """Builds the page.
 
     Args:
         parts: HTML, one after the other.
         data: the episodes; `episode_parts` shows them.
+        browser: whether the parts have a browser of episodes, which needs the script.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css"), _asset("page.js") if browser else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"{PAGE_MARK}"
@@ -59,8 +60,12 @@ def document(parts: Sequence[str], data: PageData) -> str:
         f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'\">"
         f"<title>berrypick report</title><style>{style}</style></head><body>\n<h1>berrypick report</h1>\n"
         + "\n".join(parts)
-        + f'\n<script type="application/json" id="episodes">{data.json}</script>\n<script>{script}</script>\n'
-        "</body></html>\n"
+        + (
+            f'\n<script type="application/json" id="episodes">{data.json}</script>\n<script>{script}</script>'
+            if browser
+            else ""
+        )
+        + "\n</body></html>\n"
     )
 
 

@@ -34,9 +34,9 @@ def print_series(series: Mapping[str, SeriesRow], closing: Closing | None = None
         _print_lines(console, [*words.sizes, *few], width)
         still: list[str] = []
         for heading, keys in SERIES_BLOCKS.items():
-            shown = shown_keys(keys, rows)
-            changing = changing_keys(shown, rows) if heading == "Text" else shown
-            still += [key for key in shown if key not in changing]
+            known = shown_keys(keys, rows)
+            changing = changing_keys(known, rows) if heading == "Text" else known
+            still += [key for key in known if key not in changing]
             for table in _tables(heading, changing, rows, width):
                 console.print()
                 console.print(table, width=width)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.experiments.demo.demo import ARMS, DemoConfig, demo_report, print_demo, run_demo
-from berrypick.experiments.demo.seeds import pool_seeds, print_pooled
+from berrypick.experiments.demo.seeds import PAIRS, pool_seeds, print_pooled
 from fixtures.machine import patience
 from rich.console import Console
 
@@ -73,7 +73,7 @@ def test_a_finished_demo_resumes_to_the_same_report_without_playing_again(demo: 
 @pytest.mark.slow
 def test_pooling_a_seed_with_itself_keeps_its_means_and_has_differences_of_zero_width(demo: Path) -> None:
     report = json.loads((demo / "report.json").read_text())
-    pooled = pool_seeds({0: report, 1: report})
+    pooled = pool_seeds({0: report, 1: report}, PAIRS)
     value = report["arms"]["GRPO"]["measures"]["breadth"]["value"]
     assert pooled["arms"]["GRPO"]["breadth"] == {"mean": pytest.approx(value), "per_seed": [value, value]}
     difference = pooled["differences"]["GRPO - SFT"]["breadth"]

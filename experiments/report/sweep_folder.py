@@ -1,0 +1,79 @@
+"""The folder of `berrypick sweep`: its cells, and where their evaluations are."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..measures.sweep import TrainedCell
+
+__all__ = ["SweepFolder", "evaluated_cells", "run_env", "sweep_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFolder:
+    """What sweep.json and the folders of its cells hold; a cell is named OBJECTIVE-seedN.
+
+    Attributes:
+        cells: name of a finished cell -> its training run.
+        failures: name of a failed cell, as sweep.json has it -> why.
+        folders: name of a finished cell -> its run folder.
+    """
+
+    cells: dict[str, TrainedCell]
+    failures: dict[str, str]
+    folders: dict[str, Path]
+
+
+def sweep_folder(folder: Path) -> SweepFolder | None:
+    """Reads a sweep's folder; None for any other path."""
+    found = _json(folder / "sweep.json")
+    if not isinstance(found, dict) or not isinstance(found.get("cells"), dict):
+        return None
+    cells, folders = {}, {}
+    for place, cell in found["cells"].items():
+        name = f"{cell['objective']}-seed{cell['seed']}"
+        folders[name] = folder / place
+        cells[name] = TrainedCell(str(cell["objective"]), int(cell["seed"]), _rows(folder / place / "metrics.jsonl"))
+    return SweepFolder(cells, {str(name): str(why) for name, why in found.get("failures", {}).items()}, folders)
+
+
+def evaluated_cells(folder: Path) -> dict[str, Path]:
+    """Name of a cell -> the rollouts of its evaluation: of CELL-test, or else the newest in CELL/eval; {} elsewhere."""
+    sweep = sweep_folder(folder)
+    found = {}
+    for name, place in ({} if sweep is None else sweep.folders).items():
+        beside = [place.with_name(f"{place.name}-test") / file for file in ("rollouts.jsonl", "rollouts.jsonl.gz")]
+        inside = sorted(place.glob("eval/*/rollouts.jsonl"), key=lambda file: -file.stat().st_mtime)
+        if files := [file for file in (*beside, *inside) if file.is_file()]:
+            found[name] = files[0]
+    return found
+
+
+def run_env(folder: Path) -> str:
+    """The environment of a training run, with its arguments, as words of a command line."""
+    config = _json(folder / "config.json")
+    if not isinstance(config, dict) or not isinstance(config.get("env"), str):
+        return "ID"
+    arguments = config.get("env_args")
+    words = [f"{name}={value}" for name, value in arguments.items()] if isinstance(arguments, dict) else []
+    return shlex.join([config["env"], *(["--env-arg", *words] if words else [])])
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    """The RL rows of a metrics.jsonl; [] if there is none."""
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [row for row in rows if isinstance(row, dict) and row.get("phase") == "rl"]
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None
