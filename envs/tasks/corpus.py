@@ -12,6 +12,7 @@ from ...retrieval_index.errors import BerrypickError
 from ..data.questions_file import data_folder
 from ..data.upstream import Dataset, read_dataset
 from ..questions import EpisodeSpec
+from .own_splits import own_splits
 from .task import BUILT_HERE, UNLIMITED, Task, flag, open_index
 
 __all__ = ["RULES", "SETS", "PublicSet", "custom_task", "public_task"]
@@ -156,6 +157,9 @@ def _corpus_task(
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
     max_passage_words: int = UNLIMITED,
+    holdout: int = 0,
+    train_questions: str | int = "",
+    split_seed: int = 0,
 ) -> Task:
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -170,8 +174,8 @@ def _corpus_task(
         escape_special_tokens=flag(escape_special_tokens),
         max_passage_words=None if max_passage_words == UNLIMITED else max_passage_words,
     )
-    searcher = open_index(dataset.passages, index)
-    return Task(env_id, dataset.questions, spec, searcher, passages=dataset.passages)
+    questions = own_splits(dataset, holdout, train_questions, split_seed)
+    return Task(env_id, questions, spec, open_index(dataset.passages, index), passages=dataset.passages)
 
 
 RULES: Mapping[str, Any] = dict(_corpus_task.__kwdefaults__ or {})

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import tyro
 
-from ...envs.tasks.registry import Task, make_task
+from ...envs.tasks.registry import Task, make_task, task_arguments
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["EnvArgs", "open_task", "parse_env_args"]
+__all__ = ["EnvArgs", "open_task", "parse_env_args", "split_arguments"]
 
 EnvArgs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="K=V ...", help_behavior_hint="(default: none)")]
 
@@ -33,3 +33,19 @@ def parse_env_args(pairs: Sequence[str]) -> dict[str, str | int | float]:
         except json.JSONDecodeError:  # "01" or "1-2" consists of digits but is no JSON number
             arguments[key] = value
     return arguments
+
+
+def split_arguments(env: str, *, holdout: int = 0, train_questions: str = "") -> dict[str, str | int]:
+    """The flags --holdout and --train-questions as arguments of an environment; those not given are left out.
+
+    Raises:
+        BerrypickError: the environment has its own splits.
+    """
+    number = int(train_questions) if train_questions.isdecimal() else train_questions
+    given: dict[str, str | int] = {"holdout": holdout, "train_questions": number}
+    given = {name: value for name, value in given.items() if value}
+    known = task_arguments(env)
+    for name in given:
+        if name not in known:
+            raise BerrypickError(f"--{name.replace('_', '-')} is for corpora; {env} has its own splits, leave it out")
+    return given
