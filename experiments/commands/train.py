@@ -31,7 +31,10 @@ def run_train(flags: Train) -> int:
         return 0
     with LiveView(f"train {flags.out}", flags.sft_steps + flags.steps) as view:
         run.start(flags.out, resume=flags.resume, track=flags.track, view=view, on_collapse=flags.on_collapse)
-    print_end(training_sentence(flags.out / "metrics.jsonl"), training_closing(flags.out, flags.env, flags.env_arg))
+    print_end(
+        training_sentence(flags.out / "metrics.jsonl"),
+        training_closing(flags.out, flags.env, flags.env_arg, holdout=flags.holdout),
+    )
     return 0
 
 
