@@ -45,6 +45,7 @@ ENVIRONMENTS = (
     "NQ-v0",
     "TriviaQA-v0",
     "PopQA-v0",
+    "Mixed-v0",
     "Custom-v0",
 )
 

@@ -18,7 +18,7 @@ from ..envs.questions import EpisodeSpec, Question
 from ..envs.world import closed_voice, english_voice
 from ..envs.world.facts import WorldFacts
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .bridge import BridgePolicy, bridge_policy
+from .demonstrators import BridgePolicy, RecordedPolicy, bridge_policy, open_recorded
 from .policy import Sampling
 
 __all__ = ["SCRIPTED", "ScriptedPolicy", "is_scripted", "scripted_policy"]
@@ -250,12 +250,15 @@ def is_scripted(name: str) -> bool:
     return name in SCRIPTED or name.startswith("bridge:")
 
 
-def scripted_policy(name: str) -> ScriptedPolicy | BridgePolicy:
-    """The scripted policy with that name, for example "oracle" or "bridge:ways=4,thoughts=true".
+def scripted_policy(name: str) -> ScriptedPolicy | BridgePolicy | RecordedPolicy:
+    """The scripted policy of a name, such as "oracle", "bridge:ways=4,thoughts=true" or "file:PATH" of rollouts.
 
     Raises:
         UnknownNameError: no such policy or option.
+        RecordError: the file of rollouts cannot be read.
     """
+    if name.startswith("file:"):
+        return open_recorded(name)
     if name.startswith("bridge:"):
         return bridge_policy(name)
     if name not in SCRIPTED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..questions import Question
 from .questions_file import QuestionError, questions_from_lines
 from .upstream_records import FORMATS, passage_from_text
 
-__all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_records_of"]
+__all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_more_questions", "read_records_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,40 @@ def read_dataset(
     Raises:
         QuestionError: with file and record, for an unknown format or an invalid record.
     """
+    lines, carried, name = _read_lines(questions, split, skipped)
+    passages = read_any_corpus(corpus, skipped=skipped) if corpus else tuple(carried[key] for key in sorted(carried))
+    if not passages and not passages_elsewhere:
+        raise QuestionError(f"{questions}: these questions contain no passages; give their corpus too")
+    if not passages:
+        lines = [(where, _without_evidence(line)) for where, line in lines]
+    titles = {passage.id: passage.title for passage in passages}
+    if corpus and carried:
+        _point_at(lines, carried, passages)
+    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name)
+
+
+def read_more_questions(path: Path, passages: Sequence[Passage], *, split: str) -> tuple[Question, ...]:
+    """The questions of a file over passages that were read already; all of them get one split.
+
+    Raises:
+        QuestionError: with file and record, for an unknown format, an invalid record, or evidence that is not among the
+            passages.
+    """
+    lines, carried, _ = _read_lines(path, split, None)
+    if not passages:
+        lines = [(where, _without_evidence(line)) for where, line in lines]
+    _point_at(lines, carried, passages)
+    for where, line in lines:
+        if not isinstance(line["metadata"], dict):
+            raise QuestionError(f"{where}: metadata must be an object; fix the line")
+        line["metadata"]["split"] = split
+    return questions_from_lines(path, lines, {passage.id: passage.title for passage in passages}, None)[split]
+
+
+def _read_lines(
+    questions: Path, split: str, skipped: list[str] | None
+) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Passage], str]:
+    """Records in our layout with their file and number, the passages that they contain, the name of their format."""
     lines: list[tuple[str, dict[str, Any]]] = []
     carried: dict[str, Passage] = {}
     name = ""
@@ -73,15 +107,7 @@ def read_dataset(
             line["metadata"] = {"split": split}
         lines.append((where, line))
         carried.update((passage.id, passage) for passage in own)
-    passages = read_any_corpus(corpus, skipped=skipped) if corpus else tuple(carried[key] for key in sorted(carried))
-    if not passages and not passages_elsewhere:
-        raise QuestionError(f"{questions}: these questions contain no passages; give their corpus too")
-    if not passages:
-        lines = [(where, _without_evidence(line)) for where, line in lines]
-    titles = {passage.id: passage.title for passage in passages}
-    if corpus and carried:
-        _point_at(lines, carried, passages)
-    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name)
+    return lines, carried, name
 
 
 def _without_evidence(line: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from ...retrieval_index.errors import BerrypickError
 from ..data.questions_file import data_folder
 from ..data.upstream import Dataset, read_dataset
 from ..questions import EpisodeSpec
+from .own_splits import own_splits
 from .task import BUILT_HERE, UNLIMITED, Task, flag, open_index
 
-__all__ = ["RULES", "SETS", "PublicSet", "custom_task", "public_task"]
+__all__ = ["RULES", "SETS", "PublicSet", "corpus_task", "custom_task", "file_of", "public_task"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +54,9 @@ def public_task(title: str) -> Callable[..., Task]:
     def make(*, data: str = "", index: str = "bm25s", **rules: Any) -> Task:
         public = SETS[title]
         folder = Path(_text("data", data)) if data else _folder(public)
-        corpus = None if _is_elsewhere(index) and not _files(folder, "corpus") else _file(folder, "corpus")
-        dataset = read_dataset(_file(folder, "questions"), corpus, passages_elsewhere=_is_elsewhere(index))
-        return _corpus_task(f"berrypick/{title}-v0", _only(dataset, public.name), index, **rules)
+        corpus = None if _is_elsewhere(index) and not _files(folder, "corpus") else file_of(folder, "corpus")
+        dataset = read_dataset(file_of(folder, "questions"), corpus, passages_elsewhere=_is_elsewhere(index))
+        return corpus_task(f"berrypick/{title}-v0", _only(dataset, public.name), index, **rules)
 
     make.__doc__ = f"{title} from the folder `data`, or from `{SETS[title].name}` below BERRYPICK_DATA."
     return make
@@ -88,7 +89,7 @@ def _folder(public: PublicSet) -> Path:
         raise
 
 
-def _file(folder: Path, stem: str) -> Path:
+def file_of(folder: Path, stem: str) -> Path:
     """The file called `stem` with any ending; the first by name if there are several."""
     found = _files(folder, stem)
     if not found:
@@ -131,7 +132,7 @@ def custom_task(
     )
     if skipped:
         _log.warning("left out %d bad records; the first: %s", len(skipped), skipped[0])
-    return _corpus_task("berrypick/Custom-v0", dataset, index, **rules)
+    return corpus_task("berrypick/Custom-v0", dataset, index, **rules)
 
 
 def _text(name: str, value: object) -> str:
@@ -140,7 +141,7 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _corpus_task(
+def corpus_task(
     env_id: str,
     dataset: Dataset,
     index: str,
@@ -156,7 +157,11 @@ def _corpus_task(
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
     max_passage_words: int = UNLIMITED,
+    holdout: int = 0,
+    train_questions: str | int = "",
+    split_seed: int = 0,
 ) -> Task:
+    """The task of a corpus and its questions; `EpisodeSpec` and `own_splits` explain the arguments."""
     spec = EpisodeSpec(
         turn_format=turn_format,
         template=template,
@@ -170,9 +175,9 @@ def _corpus_task(
         escape_special_tokens=flag(escape_special_tokens),
         max_passage_words=None if max_passage_words == UNLIMITED else max_passage_words,
     )
-    searcher = open_index(dataset.passages, index)
-    return Task(env_id, dataset.questions, spec, searcher, passages=dataset.passages)
+    questions = own_splits(dataset, holdout, train_questions, split_seed)
+    return Task(env_id, questions, spec, open_index(dataset.passages, index), passages=dataset.passages)
 
 
-RULES: Mapping[str, Any] = dict(_corpus_task.__kwdefaults__ or {})
+RULES: Mapping[str, Any] = dict(corpus_task.__kwdefaults__ or {})
 """Arguments of all corpus tasks, with their defaults."""

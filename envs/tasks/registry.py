@@ -16,6 +16,7 @@ from ..formats.turn_format import get_turn_format
 from ..gym_ids import register_id
 from ..rewards import parse_reward
 from .corpus import RULES, SETS, custom_task, public_task
+from .mixed import mixed_task
 from .task import Task
 from .world import world_task
 
@@ -36,6 +37,7 @@ _BUILT_IN: dict[str, TaskKind] = {
         f"berrypick/{title}-v0": TaskKind(public_task(title), f"{public.summary} (BERRYPICK_DATA)")
         for title, public in SETS.items()
     },
+    "berrypick/Mixed-v0": TaskKind(mixed_task, "several data sets at once, over one index of their passages"),
     "berrypick/Custom-v0": TaskKind(custom_task, "your own corpus and questions, JSONL or an upstream format"),
 }
 

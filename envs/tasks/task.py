@@ -12,6 +12,7 @@ from ...retrieval_index.corpus import Passage, corpus_sha256
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ...retrieval_index.searcher import Searcher
 from ..data.questions_file import cache_folder
+from ..data.splits import HOLDOUT
 from ..questions import EpisodeSpec, Question
 from ..world.config import WorldConfig
 
@@ -48,6 +49,8 @@ class Task:
 
     def split(self, name: str) -> tuple[Question, ...]:
         """The questions of a split; an unknown or empty one raises `BerrypickError`."""
+        if name == HOLDOUT and name not in self.questions:
+            raise BerrypickError(f"{self.env_id} holds out no questions; give the holdout=N of the training run")
         if not isinstance(name, str) or name not in self.questions:
             raise UnknownNameError("split", str(name), self.questions)
         if not self.questions[name]:

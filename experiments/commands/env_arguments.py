@@ -13,7 +13,7 @@ from ...envs.tasks.registry import Task, make_task, task_arguments
 from ...policies.policy_rules import rules_of_policy
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["EnvArgs", "chat_voice", "open_task", "parse_env_args", "with_rules"]
+__all__ = ["EnvArgs", "chat_voice", "open_task", "parse_env_args", "split_arguments", "with_rules"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,3 +66,19 @@ def with_rules(
     if own:
         logger.info("playing by the rules that %s was trained under; --env-arg changes them", policy)
     return {**own, **arguments}, tokens
+
+
+def split_arguments(env: str, *, holdout: int = 0, train_questions: str = "") -> dict[str, str | int]:
+    """The flags --holdout and --train-questions as arguments of an environment; those not given are left out.
+
+    Raises:
+        BerrypickError: the environment has its own splits.
+    """
+    number = int(train_questions) if train_questions.isdecimal() else train_questions
+    given: dict[str, str | int] = {"holdout": holdout, "train_questions": number}
+    given = {name: value for name, value in given.items() if value}
+    known = task_arguments(env)
+    for name in given:
+        if name not in known:
+            raise BerrypickError(f"--{name.replace('_', '-')} is for corpora; {env} has its own splits, leave it out")
+    return given

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...envs.data.splits import HOLDOUT, some_questions
 from ...envs.episode import Episode
 from ...envs.record import RecordError
 from ...envs.tasks.controls import controlled
@@ -26,7 +27,7 @@ from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
-from .env_arguments import chat_voice, parse_env_args, with_rules
+from .env_arguments import chat_voice, parse_env_args, split_arguments, with_rules
 from .flags import Eval
 from .json_output import print_json
 
@@ -57,6 +58,7 @@ class EvalConfig:
     split: str
     samples: int
     questions: int
+    first: bool
     temperature: float
     top_p: float
     max_new_tokens: int
@@ -68,7 +70,7 @@ def run_eval(flags: Eval) -> int:
     """Evaluates a policy and prints its measures. Everything is checked before a folder is made."""
     _check(flags)
     chat = chat_name(flags.policy)
-    arguments = parse_env_args(flags.env_arg)
+    arguments = parse_env_args(flags.env_arg) | split_arguments(flags.env, holdout=flags.holdout)
     if not flags.preset:
         arguments, max_new_tokens = with_rules(
             flags.policy, flags.env, arguments, flags.max_new_tokens, CHAT_TOKENS if chat else 32
@@ -82,7 +84,8 @@ def run_eval(flags: Eval) -> int:
     task = make_task(flags.env, **arguments)
     if flags.control:
         task = controlled(task, flags.control, seed=flags.seed)
-    num_questions = _num_questions(flags, task)
+    split = HOLDOUT if flags.holdout else flags.split
+    num_questions = _num_questions(flags, task, split)
     policy = open_policy(flags.policy, dtype=flags.dtype, device=flags.device)
     config = EvalConfig(
         env=flags.env,
@@ -90,9 +93,10 @@ def run_eval(flags: Eval) -> int:
         preset=flags.preset,
         control=flags.control,
         policy=chat or flags.policy,  # the options of a chat policy, such as its timeout, may change on resuming
-        split=flags.split,
+        split=split,
         samples=flags.samples,
         questions=num_questions,
+        first=flags.first,
         temperature=flags.temperature,
         top_p=flags.top_p,
         max_new_tokens=max_new_tokens,
@@ -118,23 +122,27 @@ def run_eval(flags: Eval) -> int:
 
 
 def _check(flags: Eval) -> None:
+    flags_at_least(0, flags, "holdout")
     flags_at_least(1, flags, "samples", "questions", "max_rows", "max_new_tokens")
     at_least(0, {"--temperature": flags.temperature})
     if not 0 < flags.top_p <= 1:
         raise BerrypickError(f"--top-p must be above 0 and at most 1, got {flags.top_p}")
 
 
-def _num_questions(flags: Eval, task: Task) -> int:
+def _num_questions(flags: Eval, task: Task, split: str) -> int:
     """The number of questions to play: as many as the flags ask for, but not more than the split has."""
-    available = len(task.split(flags.split))
+    available = len(task.split(split))
     wanted = available if flags.questions is None else flags.questions
     if wanted > available:
-        logger.warning("--questions %d: the split %s has only %d; playing those", wanted, flags.split, available)
+        logger.warning("--questions %d: the split %s has only %d; playing those", wanted, split, available)
     return min(wanted, available)
 
 
 def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
     """Plays the questions with a live view; writes rollouts.jsonl."""
+    if not config.first:
+        drawn = some_questions(task.split(config.split), config.questions, config.seed)
+        task = replace(task, questions={**task.questions, config.split: drawn})
     with LiveView(f"eval {policy.policy_id}", config.questions * config.samples) as view:
 
         def progress(done: int, batch: Sequence[Episode]) -> None:

@@ -119,10 +119,14 @@ class Eval:
     """arguments of the environment"""
     split: str = "test"
     """split that the questions come from"""
+    holdout: int = 0
+    """play the questions that berrypick train --holdout N held out; 0 plays --split"""
     samples: int = 8
     """rollouts per question"""
     questions: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: all)")] = None
-    """number of questions, taken from the front of the split"""
+    """number of questions, drawn from the split with --seed"""
+    first: bool = False
+    """take the first --questions of the split instead of drawing them"""
     temperature: float = 1.0
     """sampling temperature; 0 is greedy"""
     top_p: float = 1.0

@@ -17,7 +17,7 @@ from ..report.training_end import training_closing, training_sentence
 from ..runs.preparation import Prepared, open_trainee
 from ..runs.recipes import copying_steps, demonstration_args, learning_rates
 from ..runs.training_config import TrainConfig, Validation
-from .env_arguments import parse_env_args
+from .env_arguments import parse_env_args, split_arguments
 from .train_flags import Train
 
 __all__ = ["prepare_training", "run_train"]
@@ -31,14 +31,19 @@ def run_train(flags: Train) -> int:
         return 0
     with LiveView(f"train {flags.out}", flags.sft_steps + flags.steps) as view:
         run.start(flags.out, resume=flags.resume, track=flags.track, view=view, on_collapse=flags.on_collapse)
-    print_end(training_sentence(flags.out / "metrics.jsonl"), training_closing(flags.out, flags.env, flags.env_arg))
+    print_end(
+        training_sentence(flags.out / "metrics.jsonl"),
+        training_closing(flags.out, flags.env, flags.env_arg, holdout=flags.holdout),
+    )
     return 0
 
 
 def prepare_training(flags: Train) -> Prepared:
     """Opens the task and the policy that the flags name, and writes the configuration of the run."""
     _check(flags)
-    arguments = parse_env_args(flags.env_arg)
+    arguments = parse_env_args(flags.env_arg) | split_arguments(
+        flags.env, holdout=flags.holdout, train_questions=flags.train_questions
+    )
     task = make_task(flags.env, **arguments)
     task.split(flags.split)  # raises if there is no such split
     trainee = open_trainee(
@@ -74,6 +79,7 @@ def _check(flags: Train) -> None:
     flags_at_least(1, flags, "checkpoint_every", "demonstrations", "sft_batch_size", "max_new_tokens", "max_tokens")
     flags_at_least(1, flags, "questions_per_step", "epochs", "mini_batches", "sft_validate_every")
     flags_at_least(0, flags, "learning_rate", "sft_learning_rate", "dynamic_sampling", "lora_rank", "sft_patience")
+    flags_at_least(0, flags, "holdout")
 
 
 def _sft_config(flags: Train, num_parameters: int) -> SftConfig:

@@ -35,7 +35,8 @@ class Train:
     seed: int = 0
     """seed of the whole run"""
     demonstrator: str = "random_order"
-    """scripted policy that SFT imitates; on corpora use oracle"""
+    """scripted policy that SFT imitates, on corpora bridge, bridge:ways=4 or bridge:thoughts=true; or file:PATH, rollouts
+    of yours"""
     questions_per_step: int = 16
     """questions per RL step, one group each"""
     group_size: int = 8
@@ -51,7 +52,8 @@ class Train:
     sft_batch_size: int = 32
     """demonstrations per SFT step"""
     demonstrations: int = 1
-    """demonstrations per training question; World demonstrates the 4,096 questions of another world instead"""
+    """demonstrations per training question; World demonstrates the 4,096 questions of another world instead; bridge
+    repeats its different ones up to this number"""
     sft_packing: bool = False
     """put several demonstrations into one row; they do not attend to each other"""
     sft_validation: float = 0.0
@@ -69,6 +71,10 @@ class Train:
     """RL steps between checkpoints; SFT writes one every ten times as many steps"""
     split: str = "train"
     """split that the training questions come from"""
+    holdout: int = 0
+    """hold out so many questions as split holdout and train on the others (corpora); 0 keeps the splits of the data"""
+    train_questions: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: all)")] = ""
+    """number of training questions, or a file of questions on the same corpus to train on"""
     epochs: int = 1
     """passes over the rollouts of each step"""
     mini_batches: int = 1

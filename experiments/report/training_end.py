@@ -41,16 +41,18 @@ def training_sentence(file: Path) -> str:
     return ""
 
 
-def training_closing(out: Path, env: str, env_arg: Sequence[str]) -> Closing:
+def training_closing(out: Path, env: str, env_arg: Sequence[str], *, holdout: int = 0) -> Closing:
     """Says where the weights and metrics of a run are, and how to evaluate them.
 
     Args:
         out: the run folder.
         env: environment id of the run.
         env_arg: its arguments, as they were given on the command line.
+        holdout: number of questions that it held out.
     """
     folder = shlex.quote(str(out))
     words = f" --env-arg {shlex.join(env_arg)}" if env_arg else ""
+    words += f" --holdout {holdout}" if holdout else ""
     command = f"berrypick eval --env {env}{words} --policy {folder} --out {shlex.quote(f'{out}-test')}"
     return Closing([("weights", out / "checkpoints"), ("metrics", out / "metrics.jsonl")], [command])
 

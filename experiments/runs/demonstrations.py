@@ -15,8 +15,8 @@ from ...envs.formats.turn_format import Search
 from ...envs.record import write_records
 from ...envs.recording import record_of
 from ...envs.tasks.registry import Task, make_task
-from ...policies.bridge import REASONS, BridgePolicy
 from ...policies.counter_random import row_seed
+from ...policies.demonstrators import BridgePolicy, RecordedPolicy
 from ...policies.language.batches import TokenRows
 from ...policies.language.episode_rows import rows_of
 from ...policies.language.model import LanguageModelPolicy
@@ -96,7 +96,8 @@ def play_demonstrations(task: Task, config: TrainConfig) -> tuple[list[Episode],
 
     The bridge demonstrator plays each question in every way it knows. Its episodes that show all evidence and the
     answer are kept, the first `ways` different ones of a question, and repeated up to `config.demonstrations`. So two
-    runs that differ only in `ways` imitate equally many demonstrations of the same questions.
+    runs that differ only in `ways` imitate equally many demonstrations of the same questions. Recorded episodes are
+    played again; those that end with the right answer are kept.
 
     Returns:
         `config.demonstrations` episodes for each demonstrated question, and the counts of a demonstrator that filters.
@@ -108,7 +109,9 @@ def play_demonstrations(task: Task, config: TrainConfig) -> tuple[list[Episode],
         task = make_task(config.env, **{**config.env_args, **config.demonstration_args})
     demonstrator = scripted_policy(config.demonstrator)
     questions = task.split(config.split)
-    if isinstance(demonstrator, BridgePolicy):
+    if isinstance(demonstrator, RecordedPolicy):
+        demonstrator.check_corpus(task.passages)
+    if isinstance(demonstrator, BridgePolicy | RecordedPolicy):
         return _filtered(demonstrator, task, config)
     groups = rollout(
         demonstrator,
@@ -132,7 +135,9 @@ def long_turns(rows: TokenRows, limit: int) -> tuple[int, int, int]:
     return sum(length > limit for length in lengths), len(lengths), max(lengths, default=0)
 
 
-def _filtered(demonstrator: BridgePolicy, task: Task, config: TrainConfig) -> tuple[list[Episode], DemonstrationCounts]:
+def _filtered(
+    demonstrator: BridgePolicy | RecordedPolicy, task: Task, config: TrainConfig
+) -> tuple[list[Episode], DemonstrationCounts]:
     questions = task.split(config.split)
     played: list[list[Episode]] = [[] for _ in questions]
     for variant in demonstrator.variants():
@@ -155,7 +160,7 @@ def _filtered(demonstrator: BridgePolicy, task: Task, config: TrainConfig) -> tu
         reasons = [demonstrator.why_not(episode) for episode in episodes]
         good = _different([episode for episode, reason in zip(episodes, reasons) if not reason])[: demonstrator.ways]
         if not good:
-            left_out[max(reasons, key=REASONS.index)] += 1  # the way that came furthest
+            left_out[max(reasons, key=demonstrator.reasons.index)] += 1  # the way that came furthest
             continue
         order = np.random.default_rng(row_seed(config.sft.seed, question.id, 0)).permutation(len(good))
         kept += [good[order[number % len(good)]] for number in range(config.demonstrations)]

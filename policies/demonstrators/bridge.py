@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.episode import Draft, Episode
-from ...envs.formats.turn_format import Answer, Search, get_turn_format
 from ...envs.questions import EpisodeSpec, Question
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ..policy import Sampling
 from .reading import Reader, bridge_titles, plain_observation
+from .turns import budget_of, check_format, written
 
-__all__ = ["REASONS", "WAYS", "BridgePolicy", "bridge_policy"]
+__all__ = ["WAYS", "BridgePolicy", "bridge_policy"]
 
 UNKNOWN = "unknown"
 
@@ -63,13 +62,14 @@ class BridgePolicy:
     thoughts: bool = False
     way: int | None = None
     exact_tokens: bool = False
+    reasons: tuple[str, ...] = REASONS
     summary: str = "searches names read in the question or in shown text, copies the answer (annotated corpora)"
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> _BridgeSession:
         """Opens a session with one row per question; the way of row i depends only on seeds[i]."""
-        _check_format(spec.turn_format)
+        check_format(spec.turn_format)
         rows = []
         for question, seed in zip(questions, seeds, strict=True):
             if WorldFacts.of(question) is not None:
@@ -90,7 +90,7 @@ class BridgePolicy:
             return REASONS[0]
         shown = episode.shown_ids
         if not any(all(shown & hop for hop in path) for path in evidence):
-            budget = _budget(episode.spec)
+            budget = budget_of(episode.spec)
             if len(episode.queries) < budget:
                 return REASONS[2]
             return REASONS[1] if len(bridge_titles(episode.question)) > budget else REASONS[3]
@@ -133,7 +133,7 @@ class _Row:
     searched_for: list[str] = field(default_factory=list)  # titles, one for each query with a name
 
     def turn(self) -> str:
-        query = self._query() if len(self.asked) < _budget(self.spec) else None
+        query = self._query() if len(self.asked) < budget_of(self.spec) else None
         if query is None:
             answer = self.reader.answer() or UNKNOWN
             return self._written("answer", answer)
@@ -161,7 +161,7 @@ class _Row:
 
     def _written(self, kind: str, body: str) -> str:
         thought = self.reader.sentence(body) if self.thoughts else ""
-        return (f"<think> {thought} </think> " if thought else "") + _action(self.spec.turn_format, kind, body)
+        return (f"<think> {thought} </think> " if thought else "") + written(self.spec.turn_format, kind, body)
 
 
 @dataclass(slots=True)
@@ -180,24 +180,3 @@ class _BridgeSession:
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         raise BerrypickError("a scripted policy has no tokens, so it cannot be trained; use a language model")
-
-
-def _budget(spec: EpisodeSpec) -> int:
-    """Searches that leave a turn for the answer."""
-    turns = spec.max_turns - 1
-    return turns if spec.search_budget is None else min(spec.search_budget, turns)
-
-
-def _action(turn_format: str, kind: str, body: str) -> str:
-    if kind == "search" and turn_format == "tool_call":
-        call = json.dumps({"name": "search", "arguments": {"query_list": [body]}}, ensure_ascii=False)
-        return f"<tool_call>{call}</tool_call>"
-    return f"<{kind}> {body} </{kind}>"
-
-
-def _check_format(name: str) -> None:
-    """Refuses a turn format that does not read what this policy writes."""
-    turn_format = get_turn_format(name)
-    search, answer = (turn_format.parse(_action(name, kind, "x")) for kind in ("search", "answer"))
-    if not isinstance(search, Search) or not isinstance(answer, Answer):
-        raise BerrypickError(f"bridge cannot write the turn format {name}; use tags, search_r1 or tool_call")
