@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ...envs.questions import EpisodeSpec
 from ...envs.tasks.corpus import RULES
 from ...envs.tasks.task import Task
 from ...policies.language.batches import TokenRows
@@ -124,7 +125,8 @@ def episode_rules(config: TrainConfig, task: Task) -> dict[str, EnvArgument]:
     """The arguments that decide how an episode on a corpus is played; none on the World, where a preset decides."""
     if task.world:
         return {}
-    return {name: config.env_args.get(name, default) for name, default in RULES.items()}
+    ruled = {field.name for field in fields(EpisodeSpec)} & RULES.keys()
+    return {name: config.env_args.get(name, RULES[name]) for name in sorted(ruled)}
 
 
 def split_for_validation(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:
