@@ -56,12 +56,12 @@ def save_adapter(policy: LanguageModelPolicy, folder: Path, *, base: str, rules:
 
 
 def load_adapter(
-    folder: Path, *, dtype: str = "float32", device: str = "auto", trains: bool = False
+    name: str | Path, *, dtype: str = "float32", device: str = "auto", trains: bool = False
 ) -> LanguageModelPolicy:
     """The policy of an adapter's folder: its base weights with the LoRA matrices merged in.
 
     Args:
-        folder: written by `save_adapter`, or by `peft` for weights that `open_policy` can name.
+        name: of the folder, written by `save_adapter`, or by `peft` for weights that `open_policy` can name.
         dtype: as for `load_language_model`; the matrices are merged in float32.
         device: as for `load_language_model`.
         trains: as for `load_language_model`.
@@ -70,6 +70,7 @@ def load_adapter(
         MissingExtraError: peft is not installed.
         BerrypickError: a file is missing or damaged, or the adapter belongs to other weights.
     """
+    folder = Path(name)
     if not is_adapter(folder):
         raise BerrypickError(f"{folder} has no {ADAPTER}; give a folder that berrypick train --lora-rank wrote")
     try:
@@ -80,7 +81,8 @@ def load_adapter(
         base = json.loads((folder / ADAPTER).read_text())["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error
-    policy = load_language_model(base, dtype=dtype, device=device, trains=True)  # in float32, see `precision.py`
+    below = load_adapter if is_adapter(Path(base)) else load_language_model  # an adapter may stand on another
+    policy = below(base, dtype=dtype, device=device, trains=True)  # in float32, see `precision.py`
     bare: Any = policy.model
     try:
         with warnings.catch_warnings():  # peft still uses a name that transformers has deprecated

@@ -18,7 +18,16 @@ from .attention import below_lora
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["DTYPES", "autocast", "choose_dtype", "compute_in", "computed_in", "multiplies_bfloat16", "store_in", "trainable"]
+__all__ = [
+    "DTYPES",
+    "autocast",
+    "choose_dtype",
+    "compute_in",
+    "computed_in",
+    "multiplies_bfloat16",
+    "store_in",
+    "trainable",
+]
 
 logger = logging.getLogger(__name__)
 

@@ -71,6 +71,19 @@ def test_the_folder_is_a_policy_and_brings_its_rules(adapter: Path) -> None:
     assert rules_of_policy("tiny") == {} and rules_of_policy("question") == {}
 
 
+def test_an_adapter_may_stand_on_another(adapter: Path, tmp_path: Path) -> None:
+    first = load_adapter(adapter, trains=True)
+    second = with_lora(load_adapter(adapter, trains=True), 2)
+    with torch.no_grad():
+        for value in second.model.parameters():
+            if value.requires_grad:
+                value.fill_(0.0625)  # a bfloat16 number
+    save_adapter(second, tmp_path / "second", base=str(adapter), rules={})
+    loaded = logits(load_adapter(tmp_path / "second"))
+    torch.testing.assert_close(loaded, logits(second), atol=1e-4, rtol=1e-4)
+    assert (loaded - logits(first)).abs().max() > 0.01
+
+
 def test_a_run_with_lora_ends_with_its_adapter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     passages = [{"id": "p1", "title": "Norway", "text": "The capital of Norway is Oslo."}]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(passage) + "\n" for passage in passages))
