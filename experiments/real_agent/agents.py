@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ...envs.data.splits import HOLDOUT, seeded_order
+from ...envs.data.splits import seeded_order
 from ...envs.questions import Question
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.adapter import load_adapter
@@ -25,7 +25,7 @@ from ...retrieval_index.errors import BerrypickError
 from ..runs.training import train
 from ..runs.training_config import EnvArgument, TrainConfig
 
-__all__ = ["AGENTS", "DTYPE", "HELD_OUT", "RL_QUESTIONS", "RULES", "SETS", "Agent", "Sizes", "task_of", "trained"]
+__all__ = ["AGENTS", "DTYPE", "RULES", "SETS", "Agent", "Sizes", "task_of", "trained", "training_task"]
 
 SETS: Mapping[str, str] = {
     "hotpotqa": "berrypick/HotpotQA-v0",
@@ -44,8 +44,6 @@ RULES: Mapping[str, EnvArgument] = {
 }
 """Of all episodes: three searches, two passages each, cut to 60 words."""
 
-HELD_OUT = 300
-RL_QUESTIONS = 240
 DTYPE = "bfloat16"
 """Format of forwards and backwards; weights and LoRA matrices are float32 while they train."""
 
@@ -54,16 +52,20 @@ LORA_RANK = 8
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much an agent is trained; the full sizes are the defaults.
+    """How much an agent is trained, and on which questions; the full sizes are the defaults.
 
     Attributes:
         model: the pretrained weights, as `open_policy` names them.
+        held_out: questions of each set that no agent is trained on.
+        rl_questions: training questions dealt to RL; the others are demonstrated.
         sft_steps: updates on `sft_batch` demonstrations.
         rl_steps: updates on `questions` groups of `group` rollouts.
         max_new_tokens: of a turn.
     """
 
     model: str = "smollm2"
+    held_out: int = 300
+    rl_questions: int = 240
     sft_steps: int = 60
     sft_batch: int = 8
     sft_rate: float = 1e-3
@@ -111,25 +113,26 @@ AGENTS: Mapping[str, Agent] = {
 
 
 @lru_cache(maxsize=4)
-def task_of(name: str, split: str) -> Task:
-    """A set under the study's rules, with `split` ("holdout", or "" for all of it) prepared once per process."""
-    return make_task(SETS[name], holdout=HELD_OUT if split == HOLDOUT else 0, **RULES)
+def task_of(name: str, held_out: int) -> Task:
+    """A set under the study's rules with its splits "train" and "holdout"; kept for the next cells of a process."""
+    return make_task(SETS[name], holdout=held_out, **RULES)
 
 
-def training_task(seed: int, phase: str) -> Task:
+def training_task(seed: int, phase: str, sizes: Sizes) -> Task:
     """HotpotQA with the questions that a replicate trains on in a phase, "sft" or "rl", as split "train".
 
     Raises:
         BerrypickError: the set has too few questions.
     """
-    task = task_of("hotpotqa", HOLDOUT)
+    task = task_of("hotpotqa", sizes.held_out)
     order = seeded_order(task.split("train"), seed)
-    if len(order) < 2 * RL_QUESTIONS - 10:
+    if len(order) <= sizes.rl_questions:
         raise BerrypickError(
-            f"{task.env_id} has {len(order)} training questions, too few for SFT and RL; see docs/data.md"
+            f"{task.env_id} has {len(order)} training questions, and RL alone takes {sizes.rl_questions}; "
+            "see docs/data.md for the data"
         )
-    questions: tuple[Question, ...] = tuple(order[:RL_QUESTIONS] if phase == "rl" else order[RL_QUESTIONS:])
-    return replace(task, questions={**task.questions, "train": questions})
+    dealt: tuple[Question, ...] = tuple(order[: sizes.rl_questions] if phase == "rl" else order[sizes.rl_questions :])
+    return replace(task, questions={**task.questions, "train": dealt})
 
 
 def trained(name: str, seed: int, root: Path, sizes: Sizes, model: str = DTYPE) -> LanguageModelPolicy:
@@ -160,7 +163,7 @@ def _adapter(name: str, seed: int, root: Path, sizes: Sizes) -> Path:
 
 
 def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None) -> None:
-    task = training_task(seed, "rl" if start else "sft")
+    task = training_task(seed, "rl" if start else "sft", sizes)
     weights = (
         load_adapter(start, dtype=DTYPE, trains=True)
         if start
@@ -168,7 +171,7 @@ def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None)
     )
     config = TrainConfig(
         env=SETS["hotpotqa"],
-        env_args={**RULES, "holdout": HELD_OUT},
+        env_args={**RULES, "holdout": sizes.held_out},
         policy=str(start.resolve()) if start else sizes.model,
         dtype=DTYPE,
         lora_rank=LORA_RANK,

@@ -25,6 +25,7 @@ _FIXED = {
     "entropy": "#82783c",
     "batch": "#a078f0",
     "rloo": "#6c14f0",
+    "grpo_shuffled": "#4d4d4d",
     "max_at_k": "#822ac4",
     "gdpo": "#ae1414",
     "correct_only": "#ae1498",
