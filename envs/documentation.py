@@ -8,9 +8,11 @@ import sys
 
 from . import wrappers
 from .formats.turn_format import get_turn_format, turn_format_names
+from .questions import EpisodeSpec
 from .rewards import REWARD_SUMMARIES
 from .search_env import SearchEnv
 from .tasks.controls import CONTROLS
+from .tasks.own_splits import own_splits
 from .tasks.presets import EVALUATION_PRESETS
 from .tasks.registry import TASKS, task_arguments
 from .vector_env import SearchVectorEnv
@@ -44,6 +46,7 @@ def environments_page() -> str:
     parts += ["## A batch of environments: `SearchVectorEnv`", _prose(SearchVectorEnv), "## The ids"]
     for name, kind in TASKS.items():
         parts += [f"### `{name}`", f"{kind.summary[0].upper()}{kind.summary[1:]}.", _prose(kind.make), _arguments(name)]
+    parts += ["## Rules of an episode", _prose(EpisodeSpec), "## Splits of a corpus", _prose(own_splits)]
     parts += ["## Settings of the World", _prose(WorldConfig), "## Rewards", "A reward is a sum of weighted terms:"]
     parts.append(_table("term", {f"`{name}`": words for name, words in REWARD_SUMMARIES.items()}))
     formats = {f"`{name}`": _first(type(get_turn_format(name))) for name in turn_format_names()}

@@ -101,7 +101,8 @@ def without_near_duplicates(questions: Sequence[Question], held: Sequence[Questi
 def near_duplicates(questions: Sequence[Question], held: Sequence[Question]) -> set[str]:
     """Ids of the questions that ask what a held-out question asks.
 
-    They have the same id, three quarters of the content words in common, or the same evidence and answer.
+    They have the same id, three quarters of the content words in common, or the same evidence and answer,
+    unless that is yes or no.
     """
     ids = {question.id for question in held}
     facts = {fact for question in held if (fact := _fact(question)) is not None}
@@ -146,4 +147,5 @@ def _words(question: Question) -> frozenset[str]:
 
 def _fact(question: Question) -> tuple[frozenset[str], str] | None:
     passages = frozenset(passage for path in question.evidence for hop in path for passage in hop)
-    return (passages, normalize(question.answers[0])) if passages else None
+    answer = normalize(question.answers[0])
+    return (passages, answer) if passages and answer not in ("yes", "no") else None

@@ -39,8 +39,9 @@ def mixed_task(*, sets: str = "", index: str = "bm25s", holdout: int = 0, split_
     names = dict.fromkeys(["train", *(name for own in splits for name in own)])
     questions = {name: tuple(question for own in splits for question in own.get(name, ())) for name in names}
     questions["train"] = tuple(without_near_duplicates(train, held) if held else train)
+    passages = _joined(wanted, datasets)
     _check_ids(questions)
-    joint = Dataset({name: asked for name, asked in questions.items() if asked}, _joined(wanted, datasets), "several")
+    joint = Dataset({name: asked for name, asked in questions.items() if asked}, passages, "several")
     return corpus_task("berrypick/Mixed-v0", joint, index, split_seed=split_seed, **rules)
 
 

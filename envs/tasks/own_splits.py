@@ -13,23 +13,25 @@ __all__ = ["own_splits"]
 
 
 def own_splits(
-    dataset: Dataset, holdout: int, train_questions: str | int, seed: int
+    dataset: Dataset, holdout: int, train_questions: str | int, split_seed: int
 ) -> dict[str, tuple[Question, ...]]:
-    """The questions by split.
+    """Splits of your own over the questions of a corpus; without these arguments, its own splits stay.
 
     Args:
         dataset: questions with their own splits.
-        holdout: so many questions become the split "holdout"; the others of their split join "train".
+        holdout: so many questions of "dev" or "validation", else of "test", become the split "holdout". The others of
+            that split join "train", without near duplicates of held-out ones: three quarters of the content words in
+            common, or the same evidence and answer. A larger holdout contains a smaller one of the same seed.
         train_questions: a number of training questions, chosen by the seed, or a file of questions over the same
             passages that become the training questions; "" takes all.
-        seed: makes both choices.
+        split_seed: makes both choices.
 
     Raises:
         BerrypickError: too few questions, or a file that cannot be read.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise BerrypickError(f"split_seed must be a whole number, got {seed!r}")
-    splits = held_out(dataset.questions, holdout, seed)
+    if isinstance(split_seed, bool) or not isinstance(split_seed, int):
+        raise BerrypickError(f"split_seed must be a whole number, got {split_seed!r}")
+    splits = held_out(dataset.questions, holdout, split_seed)
     if train_questions == "":
         return splits
     if isinstance(train_questions, str):
@@ -46,4 +48,4 @@ def own_splits(
             f"train_questions must be a file or a number from 1 to the {len(train)} training questions, "
             f"got {train_questions!r}"
         )
-    return {**splits, "train": some_questions(train, train_questions, seed)}
+    return {**splits, "train": some_questions(train, train_questions, split_seed)}

@@ -14,6 +14,7 @@ from ...retrieval_index.errors import BerrypickError
 from ..report.closing import print_end
 from ..report.live import LiveView
 from ..report.training_end import training_closing, training_sentence
+from ..runs.fit_checks import check_fit
 from ..runs.preparation import Prepared, open_trainee
 from ..runs.recipes import copying_steps, demonstration_args, learning_rates
 from ..runs.training_config import TrainConfig, Validation
@@ -49,6 +50,7 @@ def prepare_training(flags: Train) -> Prepared:
     trainee = open_trainee(
         flags.policy, seed=flags.seed, dtype=flags.dtype, device=flags.device, lora_rank=flags.lora_rank
     )
+    check_fit(trainee.policy, task, flags.split)
     config = TrainConfig(
         env=flags.env,
         env_args=arguments,

@@ -35,8 +35,8 @@ class Train:
     seed: int = 0
     """seed of the whole run"""
     demonstrator: str = "random_order"
-    """scripted policy that SFT imitates, on corpora bridge, bridge:ways=4 or bridge:thoughts=true; or file:PATH, rollouts
-    of yours"""
+    """scripted policy that SFT imitates; on corpora bridge, bridge:ways=4 or bridge:thoughts=true; or file:PATH, your
+    own rollouts"""
     questions_per_step: int = 16
     """questions per RL step, one group each"""
     group_size: int = 8

@@ -90,10 +90,10 @@ class BridgePolicy:
             return REASONS[0]
         shown = episode.shown_ids
         if not any(all(shown & hop for hop in path) for path in evidence):
-            budget = budget_of(episode.spec)
-            if len(episode.queries) < budget:
-                return REASONS[2]
-            return REASONS[1] if len(bridge_titles(episode.question)) > budget else REASONS[3]
+            if len(bridge_titles(episode.question)) > budget_of(episode.spec):
+                return REASONS[1]
+            reader = Reader(episode.question, [plain_observation(turn.observation) for turn in episode.turns])
+            return REASONS[3] if all(map(reader.readable, reader.missing())) else REASONS[2]
         return "" if episode.correct else REASONS[4]
 
 

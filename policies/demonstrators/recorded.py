@@ -19,11 +19,12 @@ from ...retrieval_index.corpus import Passage
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
 from ..policy import Sampling
+from .reading import Reader, plain_observation
 from .turns import check_format, written
 
 __all__ = ["RecordedPolicy", "open_recorded"]
 
-_NOT_IN_FILE = "not in the file"
+_NOT_SHOWN = "answer not in the text shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class RecordedPolicy:
     named: frozenset[str] = frozenset()
     number: int = 0
     exact_tokens: bool = False
-    reasons: tuple[str, ...] = (_NOT_IN_FILE, "no answer", "invalid turn", "search without a passage", "wrong answer")
+    reasons: tuple[str, ...] = ("not in the file", "invalid turn", "no answer", "wrong answer", _NOT_SHOWN)
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
@@ -60,14 +61,15 @@ class RecordedPolicy:
     def why_not(self, episode: Episode) -> str:
         """Why an episode is no demonstration; "" if it is one."""
         if self._episode(episode.question) is None:
-            return _NOT_IN_FILE
+            return self.reasons[0]
         if episode.num_invalid:
-            return self.reasons[2]
-        if episode.answer is None:
             return self.reasons[1]
-        if any(isinstance(turn.action, Search) and not any(turn.hits) for turn in episode.turns):
+        if episode.answer is None:
+            return self.reasons[2]
+        if not episode.correct:
             return self.reasons[3]
-        return "" if episode.correct else self.reasons[4]
+        shown = [plain_observation(turn.observation) for turn in episode.turns]
+        return "" if Reader(episode.question, shown).answer() is not None else self.reasons[4]
 
     def check_corpus(self, passages: Iterable[Passage]) -> None:
         """Refuses a file that names passages which the corpus does not have.

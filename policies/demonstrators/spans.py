@@ -63,8 +63,8 @@ def find_mention(title: str, text: str) -> Span | None:
     """The span of a text that names a title.
 
     The title's words in a row count, whatever their case and accents, without a bracket at the end ("(film)") and then
-    without what follows a comma or colon. Otherwise all its words close together count ("Lucas Stephen Grabeel" for
-    "Lucas Grabeel"), or all but one of at least three. A title of one word must have its capital in the text.
+    without what follows a comma or colon. Otherwise all its words in order and close together count, "Lucas Stephen
+    Grabeel" for "Lucas Grabeel", or all but one of at least three. A title of one word must have its capital.
     """
     tokens = list(_TOKEN.finditer(text))
     keys = [_key(token.group()) for token in tokens]
@@ -110,24 +110,24 @@ def _variants(title: str) -> list[list[str]]:
 
 
 def _scattered(words: list[str], text: str, tokens: list[re.Match[str]], keys: list[str]) -> Span | None:
-    """The shortest window that holds the words of a title, or all but one of at least three."""
-    wanted = {word for word in words if word not in _STOP}
+    """The shortest window that holds the words of a title in their order, or all but one of at least three."""
+    wanted = [word for word in dict.fromkeys(words) if word not in _STOP]
     need = len(wanted) - (len(wanted) > 2)
     if need < 2:
         return None
-    best: tuple[int, int, int] | None = None  # length, first and last token
+    best: tuple[int, int] | None = None  # first and last token
     for first, key in enumerate(keys):
-        if key not in wanted:
-            continue
-        seen = set[str]()
-        for last in range(first, min(len(keys), first + len(words) + 2)):
-            seen |= {keys[last]} & wanted
-            if len(seen) >= need and (best is None or last - first < best[0]):
-                best = (last - first, first, last)
+        at, found = -1, 0  # the place in the title of the word found last, and how many were found
+        for last in range(first, min(len(keys), first + len(words) + 2)) if key in wanted else ():
+            if keys[last] in wanted[at + 1 :]:
+                at, found = wanted.index(keys[last]), found + 1
+            if found == need:
+                if best is None or last - first < best[1] - best[0]:
+                    best = (first, last)
                 break
     if best is None:
         return None
-    start, end = tokens[best[1]].start(), tokens[best[2]].end()
+    start, end = tokens[best[0]].start(), tokens[best[1]].end()
     return Span(start, end, spaces(text[start:end]))
 
 

@@ -135,3 +135,50 @@ def test_the_rollout_engine_lets_a_language_model_count_and_a_script_not():
         )  # fmt: skip
         limits.append(record_of(episode, sample_index=0, seed=0).observation_limit)
     assert limits == ["64 tokens", "4000 characters"]
+
+
+@given(st.integers(1, 80))
+@settings(max_examples=30, deadline=None)
+def test_a_passage_is_cut_after_whole_words(max_words):
+    episode = start(QUESTION, EpisodeSpec(max_passage_words=max_words, max_observation_chars=10**6))
+    advance([episode], [Draft(SEARCHES["tags"])], Long())
+    (whole,) = {hit.text for hit in Long().search(["q"], 3)[0]}
+    for number, line in enumerate(episode.turns[0].observation.strip().splitlines()):
+        text = line.split(") ", 1)[1].removesuffix(" </information>")
+        assert text == " ".join(whole.split()[:max_words]) + " ...", number
+    assert episode.turns[0].hits[0][0].text == whole  # the record keeps what was found
+
+
+@given(st.integers(150, 4000), st.sampled_from(["tags", "tool_call"]))
+@settings(max_examples=60, deadline=None)
+def test_an_observation_that_is_too_long_is_cut_in_all_its_passages_and_after_whole_words(limit, name):
+    episode = start(QUESTION, EpisodeSpec(turn_format=name, max_observation_chars=limit))
+    advance([episode], [Draft(SEARCHES[name])], Long())
+    shown = episode.turns[0].observation
+    assert limit - 60 <= len(shown) <= limit
+    body = json.loads(shown.split("\n")[2])["result"] if name == "tool_call" else shown.strip()
+    lines = [line.removesuffix(" </information>").split(") ", 1)[1] for line in body.splitlines()]
+    whole = Long().search(["q"], 1)[0][0].text.split()
+    assert len(lines) == 3
+    for line in lines:
+        assert line.endswith(" ...")
+        words = line.removesuffix(" ...").split()
+        assert words == whole[: len(words)]
+    assert max(map(len, lines)) - min(map(len, lines)) <= 40
+
+
+def test_short_passages_are_shown_whole_beside_one_that_is_cut():
+    class Mixed(Long):
+        def search(self, queries, k):
+            long = super().search(queries, k)[0][0]
+            return [[long, Hit("s", "Short", "Three short words", 0.5)] for _ in queries]
+
+    episode = start(QUESTION, EpisodeSpec(max_observation_chars=300))
+    advance([episode], [Draft(SEARCHES["tags"])], Mixed())
+    assert episode.turns[0].observation.endswith(" ...\n[2] (Title: Short) Three short words </information>\n")
+
+
+@pytest.mark.parametrize("bad", [0, -2, True, 1.5, "60"])
+def test_a_limit_of_words_that_cannot_be_is_refused(bad):
+    with pytest.raises(BerrypickError, match="max_passage_words must be a whole number of at least 1"):
+        EpisodeSpec(max_passage_words=bad)
