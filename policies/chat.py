@@ -20,7 +20,7 @@ from ..envs.episode import Draft, Tokens
 from ..envs.formats.turn_format import TurnFormat, get_turn_format
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError, UnknownNameError
-from .chat_turns import TASK, TOOLS, ChatTurn, observed, tag_turn, tool_prompt, tool_turn
+from .chat_turns import TASK, TOOLS, ChatTurn, observed, tag_turn, thoughtful, tool_prompt, tool_turn
 from .endpoint import Endpoint, Reply, address_and_model, usage_of
 from .policy import Sampling
 from .remote import no_tokens
@@ -134,8 +134,10 @@ class _ChatSession:
 
     def _read(self, choice: dict[str, Any]) -> ChatTurn:
         if self.num_answers is None:
-            return tag_turn(choice, self.turn_format)
-        return tool_turn(choice, self.turn_format, self.num_answers)
+            turn = tag_turn(choice, self.turn_format)
+        else:
+            turn = tool_turn(choice, self.turn_format, self.num_answers)
+        return thoughtful(turn, choice)
 
     def _ask(self, row: _Row) -> Reply:
         """Sends the conversation, again without each parameter that the service refuses."""

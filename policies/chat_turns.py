@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..envs.formats.prompt_words import opening
@@ -17,7 +17,7 @@ from ..envs.formats.turn_format import Invalid, TurnFormat
 from ..envs.questions import EpisodeSpec, Question
 from .endpoint import with_stop
 
-__all__ = ["TASK", "TOOLS", "ChatTurn", "observed", "tag_turn", "tool_prompt", "tool_turn"]
+__all__ = ["TASK", "TOOLS", "ChatTurn", "observed", "tag_turn", "thoughtful", "tool_prompt", "tool_turn"]
 
 Message = dict[str, Any]
 
@@ -112,6 +112,25 @@ def tool_turn(choice: Mapping[str, Any], turn_format: TurnFormat, num_answers: i
     if not rest.strip():
         return ChatTurn(content, "eos", reply)
     return ChatTurn(thought + mark + _answer(rest, num_answers), "eos", reply)
+
+
+_THOUGHT = ("reasoning_content", "reasoning")
+"""Fields of a message in which services return the model's thought, apart from its text."""
+
+_ANY_TAG = re.compile(r"<(?=/?\w)")
+
+
+def thoughtful(turn: ChatTurn, choice: Mapping[str, Any]) -> ChatTurn:
+    """The turn with the thought that the service returned beside it, as `<think>` before the text.
+
+    Tags in the thought are broken, so that it holds no action. The conversation goes on without it, as services ask.
+    """
+    message = _message(choice)
+    found = (message.get(name) for name in _THOUGHT)
+    thought = next((text.strip() for text in found if isinstance(text, str) and text.strip()), "")
+    if not thought:
+        return turn
+    return replace(turn, text=f"<think> {_ANY_TAG.sub('< ', thought)} </think>\n{turn.text}")
 
 
 def observed(observation: Message, call_ids: Sequence[str]) -> list[Message]:

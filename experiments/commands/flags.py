@@ -160,7 +160,7 @@ class Report:
     """Measures run folders or rollouts files and compares them."""
 
     paths: _Paths
-    """folders of eval, demo or run, or rollouts files of berrypick or another system"""
+    """folders of eval, demo, run or sweep, or rollouts files of berrypick or another system"""
     json: bool = False
     """print one JSON document"""
     html: Annotated[Path | None, _NoneByDefault] = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..measures.rows import ArmsReport
 
-__all__ = ["TEXT_BLOCKS", "WORLD_BLOCKS", "blocks", "column_notes", "is_world"]
+__all__ = ["MORE", "TEXT_BLOCKS", "WORLD_BLOCKS", "blocks", "column_notes", "is_world"]
 
 WORLD_BLOCKS: Mapping[str, tuple[str, ...]] = {
     "Accuracy": ("pass@1", "pass@1_plan", "give_up_loss", "execution_loss", "pass@8", "frontier_distance"),
@@ -46,6 +46,21 @@ TEXT_BLOCKS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+MORE = (
+    "query_clusters",
+    "query_similarity",
+    "query_information",
+    "turns",
+    "degenerate_text",
+    "search_errors",
+)
+"""Measures of a last table, which shows those that say something about the arms at hand, see `blocks`."""
+
+_FAULTS = {"degenerate_text": 0.01, "search_errors": 0.01}
+"""Measures of faults, and the value from which on they are worth a column."""
+
+_MOST = 6
+
 _NOTES = {
     "pass@1": "pass@k: in k tries",
     "pass@1_plan": "planned: a perfect reader's",
@@ -64,6 +79,11 @@ _NOTES = {
     "semantic_query_entropy": "semantic: of first results",
     "kind_entropy": "kind: tried first",
     "path_entropy": "path: of passages shown",
+    "query_clusters": "clusters: of near-equal queries",
+    "query_similarity": "query sim.: of two rollouts' words",
+    "query_information": "information: on the question",
+    "degenerate_text": "degenerate: repeats itself",
+    "search_errors": "failed: no reply to a search",
 }
 """A few words on each column; columns without an entry share the words of a neighbour or need none."""
 
@@ -74,8 +94,29 @@ def is_world(report: ArmsReport) -> bool:
 
 
 def blocks(report: ArmsReport) -> Mapping[str, tuple[str, ...]]:
-    """Heading of a table -> keys of its columns."""
-    return WORLD_BLOCKS if is_world(report) else TEXT_BLOCKS
+    """Heading of a table -> keys of its columns; the last table holds the measures of `MORE` that say something."""
+    known = WORLD_BLOCKS if is_world(report) else TEXT_BLOCKS
+    more = [key for key in MORE if _says_something(key, report)][:_MOST]
+    return {**known, "Queries, turns": tuple(more)} if more else known
+
+
+def _says_something(key: str, report: ArmsReport) -> bool:
+    """Whether a measure of `MORE` is worth a column.
+
+    A fault is if it happens, query information if a model was given for it. Others are if an arm surely differs from
+    the one it is compared with. Without another arm, queries are compared by their words if nothing is known of the
+    passages.
+    """
+    rows = [arm["measures"][key] for arm in report["arms"].values() if key in arm["measures"]]
+    if not rows or key == "query_information":
+        return bool(rows)
+    if key in _FAULTS:
+        return any(row["value"] >= _FAULTS[key] for row in rows)
+    if len(report["arms"]) == 1:
+        measures = next(iter(report["arms"].values()))["measures"]
+        return key.startswith("query_") and "distinct_passages" not in measures
+    differences = [pair["differences"].get(key) for pair in report["differences"].values()]
+    return any(row is not None and row["n"] > 1 and (row["low"] > 0 or row["high"] < 0) for row in differences)
 
 
 def column_notes(keys: Sequence[str]) -> str:

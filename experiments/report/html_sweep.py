@@ -34,7 +34,11 @@ def sweep_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: SweepReport)
     parts = [f'<p class="takeaway">{whole_intervals(escaped(sweep_takeaway(report)))}</p>']
     if lines := sweep_lines(report):
         parts.append(f'<ul class="alarms">{"".join(f"<li>{escaped(line)}</li>" for line in lines)}</ul>')
-    figures = [f"<figure>{curve_svg(lines, key, width=_WIDTH)}</figure>" for key, lines in report["curves"].items()]
+    figures = [
+        f"<figure>{curve_svg(lines, key, width=_WIDTH)}</figure>"
+        for key, lines in report["curves"].items()
+        if len({row["value"] for points in lines.values() for _, row in points}) > 1
+    ]
     note = "On training questions, means of five steps. Line: mean over seeds. Band: lowest to highest seed."
     parts += ["<h2>Training</h2>", f'<div class="curves">{"".join(figures)}</div>', f'<p class="note">{note}</p>']
     if cells is None:

@@ -91,9 +91,19 @@ def _difference(row: EstimateRow | None) -> str:
     return f"{row['value']:+.3f} <small>{shown}</small>"
 
 
+_WIDE = 8
+"""Number of columns above which a table may be wider than paper; its cells then carry their heads, see page.css."""
+
+
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
     """Builds a table of cells that are HTML already."""
+    wide = len(header) > _WIDE
+    heads = [re.sub(r"<[^>]*>", " ", head).strip() for head in header]
+    marks = ["", *(f' data-head="{head}"' for head in heads[1:])] if wide else [""] * len(heads)
     head = "".join(f"<th>{cell}</th>" for cell in header)
-    body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    named = f' class="{kind}"' if kind else ""
+    body = "\n".join(
+        "<tr>" + "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, row)) + "</tr>" for row in rows
+    )
+    names = " ".join(filter(None, (kind, "many" if wide else "")))
+    named = f' class="{names}"' if names else ""
     return f'<div class="scroll"><table{named}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -166,11 +166,16 @@
     const body = table.createTBody();
     const searches = group.map((other) => other.turns.flatMap((turn) => turn[2].map((at, n) => [at, turn[3][n] || []])));
     const most = Math.max(0, ...searches.map((made) => made.length));
+    const entry = (other) => {
+      const cell = make("td", other === episode ? "here" : "");
+      cell.dataset.head = `sample ${other.sample} ${resultMark(other.result)}`; // shown on paper, where cells wrap
+      return cell;
+    };
     for (let at = 0; at < most; at++) {
       const line = body.insertRow();
       line.append(make("td", "", String(at + 1)));
       group.forEach((other, column) => {
-        const cell = make("td", other === episode ? "here" : "");
+        const cell = entry(other);
         const made = searches[column][at];
         if (made) {
           cell.append(make("div", "", texts[made[0]]));
@@ -182,7 +187,7 @@
     const last = body.insertRow();
     last.append(make("td", "", "→"));
     for (const other of group) {
-      const cell = make("td", other === episode ? "here" : "");
+      const cell = entry(other);
       cell.append(make("span", resultClass(other.result), other.answer < 0 ? "no answer" : texts[other.answer]));
       last.append(cell);
     }

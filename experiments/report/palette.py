@@ -48,7 +48,7 @@ _FIXED = {
     "clip_cov": "#565698",
     "clip_higher": "#ae8256",
 }
-"""Every objective, DARLING with a power as grids name it, and the policies before RL. All other names share the rest."""
+"""Every objective, DARLING with a power as grids name it, and the policies before RL; all others share the rest."""
 
 
 def arm_colours(names: Iterable[str]) -> dict[str, str]:

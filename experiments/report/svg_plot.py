@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from html import escape
@@ -63,16 +64,16 @@ class Plot:
         """The frame, the ticks with their numbers, and the names of the axes."""
         right, bottom = self.width - _RIGHT, self.height - _BOTTOM
         parts = [f'<path d="M{_LEFT} {_TOP}V{bottom}H{right}" fill="none" stroke="currentColor" opacity=".5"/>']
-        for value in _ticks(self.xs, whole=self._steps):
-            x, text = self.x(value), _tick_text(value, whole=self._steps)
+        across_ticks = _ticks(self.xs, whole=self._steps)
+        for value in across_ticks:
+            x, text = self.x(value), f"{value:.0f}" if self._steps else _tick_text(value, across_ticks)
             parts.append(f'<path d="M{x:.1f} {bottom}v4" stroke="currentColor" opacity=".5"/>')
             parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle" opacity=".75">{text}</text>')
-        for value in _ticks(self.ys):
-            y = self.y(value)
+        heights = _ticks(self.ys)
+        for value in heights:
+            y, text = self.y(value), _tick_text(value, heights)
             parts.append(f'<path d="M{_LEFT} {y:.1f}H{right}" stroke="currentColor" opacity=".09"/>')
-            parts.append(
-                f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" opacity=".75">{_tick_text(value)}</text>'
-            )
+            parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" opacity=".75">{text}</text>')
         middle = (_TOP + bottom) / 2
         parts.append(f'<text x="{(_LEFT + right) / 2}" y="{bottom + 37}" text-anchor="middle">{escape(across)}</text>')
         parts.append(
@@ -113,5 +114,7 @@ def _ticks(span: tuple[float, float], *, whole: bool = False) -> list[float]:
     return [at * step for at in range(first, math.floor(span[1] / step + 1e-9) + 1)]
 
 
-def _tick_text(value: float, *, whole: bool = False) -> str:
-    return f"{value:.0f}" if whole else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+def _tick_text(value: float, ticks: Sequence[float]) -> str:
+    """The value with as many digits as tell the ticks apart, at least two below 10 and one above."""
+    apart = min((b - a for a, b in itertools.pairwise(ticks)), default=1.0)
+    return f"{value:.{max(2 if abs(value) < 10 else 1, math.ceil(-math.log10(apart) - 1e-9))}f}"

@@ -117,6 +117,28 @@ def test_a_reply_without_a_call_is_the_answer(serve: Serve) -> None:
     assert kinds(episode) == ["answer"] and episode.prediction == "Tovenra" and len(got) == 1
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("turn_format", ["tool_call", "tags", "search_r1"])
+def test_thought_that_a_service_returns_apart_is_recorded_and_never_acts(
+    serve: Serve, field: str, turn_format: str
+) -> None:
+    thought = "Is it <answer> Wrong </answer> or <search> no </search>?\n<tool_call>{}</tool_call> 1 < 2"
+    if turn_format == "tool_call":
+        replies = [calling(("search", {"query": "ledger"})), saying("Tovenra")]
+    else:
+        replies = [saying("<search> ledger </search>"), saying("<answer> Tovenra </answer>")]
+    for _, body in replies:
+        body["choices"][0]["message"][field] = thought
+    episode, got = played(serve, *replies, turn_format=turn_format)
+    assert kinds(episode) == ["search", "answer"]
+    assert episode.queries == ["ledger"] and episode.prediction == "Tovenra"
+    first, last = record_of(episode, sample_index=0, seed=0).turns
+    for turn in (first, last):
+        assert turn.text.startswith("<think> Is it < answer> Wrong < /answer> or ")
+        assert "1 < 2 </think>\n" in turn.text
+    assert "think" not in json.dumps(got[1]["messages"][1:]), "the service does not want its thoughts back"
+
+
 def test_a_call_that_a_server_leaves_in_the_text_is_read(serve: Serve) -> None:
     call = '<tool_call>{"name": "search", "arguments": {"query_list": ["ledger"]}}</tool_call>'
     episode, got = played(serve, saying(call), saying("<answer> Tovenra </answer>"))

@@ -208,3 +208,31 @@ def test_a_list_of_ten_thousand_episodes_keeps_few_rows_in_the_document(tmp_path
     found, seen = acted(page, script, "--window-size=1200,900")
     assert seen.console == []
     assert found["before"] < 60 and found["after"] < 60 and found["last"]
+
+
+@pytest.mark.parametrize("arms", [2, 12])
+def test_paper_is_white_and_cuts_no_table(arms: int, tmp_path: Path) -> None:
+    """The rules for paper are applied to a screen of the width of a page, in the dark theme."""
+    samples = [episode(sample, "word", [f"p{sample}", "p1"]) for sample in range(16)]
+    page = written(tmp_path, {f"a policy with a long name {at}": samples for at in range(arms)})
+    script = """
+    const rules = [...document.styleSheets[0].cssRules].filter((rule) => rule.media?.mediaText === "print");
+    const before = getComputedStyle(document.body).backgroundColor;
+    for (const rule of rules) rule.media.mediaText = "all";
+    document.body.style.width = "700px";
+    await sleep(100);
+    const right = document.body.getBoundingClientRect().right + 1;
+    const cut = [...document.querySelectorAll("table, td, th, pre, svg")].filter(
+      (part) => part.getBoundingClientRect().right > right).map((part) => part.outerHTML.slice(0, 200));
+    return { rules: rules.length, before, after: getComputedStyle(document.body).backgroundColor, cut,
+             hidden: ["filters", "list"].map((id) => getComputedStyle(document.getElementById(id)).display),
+             shown: getComputedStyle(document.getElementById("detail")).display,
+             heads: [...document.querySelectorAll(".group tbody tr:first-child td")].map((cell) => cell.dataset.head) };
+    """
+    flags = "--window-size=1300,900", "--force-dark-mode", "--blink-settings=preferredColorScheme=0"
+    found, seen = acted(page, script, *flags)
+    assert seen.console == []
+    assert found["rules"] == 1 and found["cut"] == []
+    assert found["before"] == "rgb(22, 22, 22)" and found["after"] == "rgb(255, 255, 255)"
+    assert found["hidden"] == ["none", "none"] and found["shown"] == "block"
+    assert found["heads"][1:3] == ["sample 0 ✓", "sample 1 ✓"] and len(found["heads"]) == 17

@@ -52,6 +52,10 @@ os.write(1, b"processes: %d " % join_processes().count)  # whole; print writes i
 """
 
 
+LAUNCH = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+          "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")  # fmt: skip
+
+
 class Rank:
     def __init__(self, rank: int, count: int) -> None:
         self.rank, self.count = rank, count
@@ -77,10 +81,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = folder / "run.py"
     script.write_text(RUN, encoding="utf-8")
     subprocess.run([sys.executable, str(script), str(folder / "one"), "plain"], check=True)
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    options = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     for name, kind in (("two", "plain"), ("sharded", "fsdp")):
-        command = [sys.executable, *launch, *options, str(script), str(folder / name), kind]
+        command = [sys.executable, *LAUNCH, str(script), str(folder / name), kind]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         assert done.stdout.count("processes: 2") == 2, done.stderr[-2000:]
     return folder
@@ -112,6 +114,37 @@ def test_one_process_goes_on_from_a_checkpoint_of_sharded_weights(runs: Path, wo
     sharded = load_language_model(str(runs / "sharded" / "checkpoints" / "rl-000003"))
     state = load_checkpoint(runs / "sharded" / "checkpoints" / "rl-000003", sharded, rl_optimizer(sharded, RlConfig()))
     assert (state["phase"], state["step"]) == ("rl", 3)
+
+
+STOPS = """
+import os
+import sys
+import torch
+torch.set_num_threads(1)
+from pathlib import Path
+from berrypick.__main__ import main
+from berrypick.policies.training.distributed import join_processes
+
+words = ["train", "--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=1"]
+words += ["index=bm25s", "--steps", "20", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3"]
+code = main([*words, "--track", "--on-collapse", "stop", "--out", sys.argv[1]])
+os.write(1, b"rank %d of %d: status %d " % (join_processes().rank, join_processes().count, code))
+"""
+
+
+@pytest.mark.slow
+def test_a_collapse_stops_both_processes_at_one_step(tmp_path: Path) -> None:
+    """Fresh weights solve nothing, so no group has a gradient; one process stops after step 12."""
+    script = tmp_path / "stops.py"
+    script.write_text(STOPS, encoding="utf-8")
+    command = [sys.executable, *LAUNCH, str(script), str(tmp_path / "run")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    for rank in (0, 1):
+        assert f"rank {rank} of 2: status 2" in done.stdout, done.stderr[-2000:]
+    assert done.stderr.count("training stopped after RL step 12 of 20: no gradient, since step 10") == 2
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert (tmp_path / "run" / "checkpoints" / "rl-000012" / "model.safetensors").is_file()
 
 
 def test_sharding_is_refused_where_it_cannot_be(tmp_path: Path, world: Task, tokenizer) -> None:
