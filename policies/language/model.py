@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from .turn_writer import TurnEnds
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from .decoder import Decoder
     from .session import LanguageModelSession
 
 __all__ = ["LanguageModelPolicy", "find_device", "load_language_model"]
@@ -44,6 +45,7 @@ class LanguageModelPolicy:
     tokenizer: PreTrainedTokenizerFast
     policy_id: str
     exact_tokens: bool = True
+    _decoder: tuple[Any, Decoder] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -59,7 +61,19 @@ class LanguageModelPolicy:
         from .session import LanguageModelSession  # loads transformers, which takes seconds
 
         contexts = self.contexts(questions, spec, seeds, sampling)
-        return LanguageModelSession(self.model, contexts, self.turn_ends(spec), sampling)
+        return LanguageModelSession(
+            self._current_decoder(), self.model.device, contexts, self.turn_ends(spec), sampling
+        )
+
+    def _current_decoder(self) -> Decoder:
+        """A decoder of the weights as they are now; made anew after they have changed."""
+        from .decoder import decoder_of, weights_version
+
+        version = weights_version(self.model)
+        if self._decoder is None or self._decoder[0] != version:
+            self._decoder = None  # frees the old one before the new one is made
+            self._decoder = version, decoder_of(self.model)
+        return self._decoder[1]
 
     def contexts(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,13 +19,14 @@ from ...envs.episode import Draft
 from ..counter_random import uniforms
 from ..policy import Sampling
 from .contexts import Contexts, ContextSession
-from .row_cache import RowCache, forward_rows
+from .decoder import Decoder
+from .row_cache import RowCache, Slot
 from .turn_writer import TurnEnds, TurnWriter
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
 __all__ = ["LanguageModelSession", "sample_tokens"]
+
+_BLOCK = 256
+"""Tokens of the vocabulary whose probabilities are summed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,23 @@ class _Computed:
     """The cache row that holds the first `length` tokens of an episode."""
 
     cache: RowCache
-    at: int
+    slot: Slot
     length: int
 
 
 class LanguageModelSession(ContextSession):
     """One row per question. Sampled tokens are never encoded again; each observation is encoded by itself."""
 
-    def __init__(self, model: PreTrainedModel, contexts: Contexts, ends: TurnEnds, sampling: Sampling) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        device: torch.device,
+        contexts: Contexts,
+        ends: TurnEnds,
+        sampling: Sampling,
+    ) -> None:
         super().__init__(contexts)
-        self._model, self._ends, self._sampling = model, ends, sampling
+        self._decoder, self._device, self._ends, self._sampling = decoder, device, ends, sampling
         self._rows = contexts.rows
         self._computed: dict[int, _Computed] = {}
 
@@ -51,7 +59,7 @@ class LanguageModelSession(ContextSession):
         turns = {row: TurnWriter(self._ends) for row in rows}
         writing = self._contexts.with_room(rows)
         if writing:
-            with torch.inference_mode():
+            with torch.inference_mode(), self._decoder.computing():
                 self._write(writing, turns)
         for row in writing:
             self._contexts.append_turn(row, turns[row].ids)
@@ -66,36 +74,29 @@ class LanguageModelSession(ContextSession):
         """Decodes one turn of each row.
 
         `sharing` lists, for each row of the cache (one context each), the episodes that stand at that context:
-        [contexts][episodes]. One iteration computes the logits [contexts, vocab], draws a token for every episode, and
-        splits a context in two where its episodes drew different tokens. An empty list is a context that has stopped.
+        [contexts][episodes]. One iteration computes the logits [contexts, vocab], draws a token for every episode,
+        splits a context in two where its episodes drew different tokens, and retires those that have stopped.
         """
         by_ids: dict[tuple[int, ...], list[int]] = {}
         for row in rows:
             by_ids.setdefault(tuple(self._rows[row].ids), []).append(row)
         sharing, cache = self._resumed(list(by_ids.values()))
-        self._prefill([members[0] for members in sharing], cache)
-        last = [self._rows[members[0]].ids[-1] for members in sharing]
+        new = [self._rows[members[0]].ids[done:] for members, done in zip(sharing, cache.lengths.tolist())]
         for left in reversed(range(self._sampling.max_new_tokens)):
-            counts = [1 if members else 0 for members in sharing]
-            logits = self._forward(cache, last, counts)
-            if self._sample(sharing, logits, turns) and left:
-                last = [turns[row].ids[-1] for (row,) in sharing]  # fast path: one episode per context, none ended
-                continue
-            self._remember(sharing, cache, turns, out_of_tokens=not left)
-            if not left:
-                break
-            sharing, branched = _split(sharing, turns)
-            if branched:
-                cache.branch(self._index(branched))
-            running = [at for at, members in enumerate(sharing) if members]
-            if not running:
-                break
-            # Stopped contexts cost a forward all the same. Copying the cache costs too, so it shrinks only when at
-            # least half of its rows have stopped, and never when it is small.
-            if len(running) * 2 <= len(sharing) and len(sharing) > 8:
-                cache = cache.select(self._index(running))
-                sharing = [sharing[at] for at in running]
-            last = [turns[members[0]].ids[-1] if members else 0 for members in sharing]
+            logits = self._decoder.next_logits(cache, new)
+            if not (self._sample(sharing, logits, turns) and left):  # else one episode per context, and none ended
+                self._remember(sharing, cache, turns, out_of_tokens=not left)
+                if not left:
+                    break
+                sharing, branched = _split(sharing, turns)
+                if branched:
+                    cache.branch(self._index(branched))
+                stopped = [at for at, members in enumerate(sharing) if not members]
+                if len(stopped) == len(sharing):
+                    break
+                if stopped:
+                    sharing = [sharing[at] for at in cache.retire(stopped)]
+            new = [turns[members[0]].ids[-1:] for members in sharing]
 
     def _remember(
         self, sharing: list[list[int]], cache: RowCache, turns: dict[int, TurnWriter], *, out_of_tokens: bool
@@ -106,7 +107,7 @@ class LanguageModelSession(ContextSession):
                 if out_of_tokens or turns[row].stopped_by != "length":
                     written = len(self._rows[row].ids) + len(turns[row].ids)
                     # The last token was drawn but never fed to the model, so it has no keys and values yet.
-                    self._computed[row] = _Computed(cache, at, written - 1)
+                    self._computed[row] = _Computed(cache, cache.slots[at], written - 1)
 
     def _resumed(self, groups: list[list[int]]) -> tuple[list[list[int]], RowCache]:
         """A new cache that starts with what earlier turns have computed.
@@ -117,7 +118,7 @@ class LanguageModelSession(ContextSession):
         Returns:
             The groups in the order of the cache's rows, and the cache.
         """
-        nothing = _Computed(RowCache(self._index([0])), 0, 0)
+        nothing = _Computed(RowCache(self._index([0])), Slot(0), 0)
         by_cache: dict[int, list[tuple[_Computed, list[int]]]] = {}
         for members in groups:
             longest = max((self._computed.get(row, nothing) for row in members), key=lambda found: found.length)
@@ -125,7 +126,7 @@ class LanguageModelSession(ContextSession):
         parts = [
             (
                 same[0][0].cache,
-                self._index([found.at for found, _ in same]),
+                self._index([found.slot.at for found, _ in same]),
                 self._index([found.length for found, _ in same]),
             )
             for same in by_cache.values()
@@ -137,37 +138,22 @@ class LanguageModelSession(ContextSession):
         cache = RowCache.joined(parts, missing + self._sampling.max_new_tokens, most)
         return [members for _, members in ordered], cache
 
-    def _prefill(self, rows: list[int], cache: RowCache) -> None:
-        """Feeds the model all tokens of each context but the last, which the first decoding step feeds."""
-        chunks = [self._rows[row].ids[done:-1] for row, done in zip(rows, cache.lengths.tolist())]
-        longest = max(len(chunk) for chunk in chunks)
-        if longest:
-            pad = self._contexts.pad_id
-            tokens = self._index([chunk + [pad] * (longest - len(chunk)) for chunk in chunks])
-            forward_rows(self._model, cache, tokens, self._index([len(chunk) for chunk in chunks]))
-
-    def _forward(self, cache: RowCache, last: list[int], counts: list[int]) -> Tensor:
-        """Logits [contexts, vocab] after each context's last token; a stopped context (count 0) does not grow."""
-        return forward_rows(self._model, cache, self._index(last)[:, None], self._index(counts))
-
     def _sample(self, sharing: list[list[int]], logits: Tensor, turns: dict[int, TurnWriter]) -> bool:
         """Draws a token for each episode; returns whether every context has one episode and none has ended."""
         rows = [row for members in sharing for row in members]
-        running = [at for at, members in enumerate(sharing) if members]
-        alone = len(rows) == len(running)
-        of = None if alone else self._index([place for place, at in enumerate(running) for _ in sharing[at]])
+        alone = len(rows) == len(sharing)
+        of = None if alone else self._index([at for at, members in enumerate(sharing) for _ in members])
         seeds = np.array([self._rows[row].seed for row in rows], dtype=np.uint64)
         steps = np.array([self._rows[row].num_drawn for row in rows], dtype=np.int64)
-        logits = logits if len(running) == len(sharing) else logits[running]
         drawn = sample_tokens(logits, uniforms(seeds, steps), self._sampling, of)
         num_continuing = 0
         for row, token, log_prob, entropy in zip(rows, *drawn):
             self._rows[row].num_drawn += 1
             num_continuing += turns[row].add(token, log_prob, entropy)
-        return alone and num_continuing == len(rows) == len(sharing)
+        return alone and num_continuing == len(rows)
 
     def _index(self, values: list[int] | list[list[int]]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=self._model.device)
+        return torch.tensor(values, dtype=torch.int64, device=self._device)
 
 
 def _split(sharing: list[list[int]], turns: dict[int, TurnWriter]) -> tuple[list[list[int]], list[int]]:
@@ -212,20 +198,47 @@ def sample_tokens(
         For each draw: token id, its log-probability and the entropy of its distribution, in nats. The latter two are
         always those of the full softmax at temperature 1, whatever the sampling.
     """
-    log_p = torch.log_softmax(logits.float(), dim=-1)
-    p = log_p.exp()
-    entropies = -(p * log_p).nan_to_num().sum(-1)
+    wide = logits if logits.dtype == torch.float64 else logits.float()
+    shifted = wide - wide.amax(-1, keepdim=True)
+    weights = shifted.exp()
+    mass = weights.sum(-1, keepdim=True)
+    # H = log Z - E[shifted]; a token of probability 0 adds 0, not 0 * -inf.
+    entropies = mass.log()[:, 0] - (weights * shifted.clamp_min(-1e4)).sum(-1) / mass[:, 0]
     if sampling.temperature == 0:
         ids = _of_each(logits.argmax(-1), of)
     else:
-        weights = p if sampling.temperature == 1 else torch.softmax(logits.float() / sampling.temperature, dim=-1)
+        if sampling.temperature != 1:
+            weights = (shifted / sampling.temperature).exp_()
         if sampling.top_p < 1:
-            weights = _nucleus(weights, sampling.top_p)
-        cdf = _of_each(weights.double().cumsum(-1), of)
-        at = torch.from_numpy(draws).to(cdf.device)[:, None] * cdf[:, -1:]
-        ids = torch.searchsorted(cdf, at, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1)
-    log_probs = log_p.gather(1, ids[:, None])[:, 0] if of is None else log_p[of, ids]
+            weights = _nucleus(weights / weights.sum(-1, keepdim=True), sampling.top_p)
+        ids = _inverse_cdf(weights, torch.from_numpy(draws).to(weights.device), of)
+    chosen = shifted.gather(1, ids[:, None])[:, 0] if of is None else shifted[of, ids]
+    log_probs = chosen - _of_each(mass.log()[:, 0], of)
     return ids.tolist(), log_probs.tolist(), _of_each(entropies, of).tolist()
+
+
+def _inverse_cdf(weights: Tensor, draws: Tensor, of: Tensor | None) -> Tensor:
+    """The tokens at which the cumulative weights reach the draws' shares of the total, int64 [draws].
+
+    The vocabulary is searched by blocks and then within one block, so that only the sums of blocks are accumulated over
+    all of it. Sums are float64: in float32 rare tokens at the end would be lost.
+    """
+    num_contexts, vocab = weights.shape
+    padded = F.pad(weights, (0, -vocab % _BLOCK)).view(num_contexts, -1, _BLOCK)
+    ends = padded.sum(-1, dtype=torch.float64).cumsum(-1)  # [contexts, blocks]
+    ends = _of_each(ends, of)
+    wanted = _below(draws[:, None] * ends[:, -1:], ends[:, -1:])
+    block = torch.searchsorted(ends, wanted, right=True).clamp_(max=ends.shape[1] - 1)
+    before = torch.where(block > 0, ends.gather(1, (block - 1).clamp_min(0)), 0.0)
+    context = torch.arange(len(draws), device=draws.device) if of is None else of
+    within = padded[context, block[:, 0]].double().cumsum(-1) + before  # [draws, block]
+    ids = block * _BLOCK + torch.searchsorted(within, _below(wanted, within[:, -1:]), right=True)
+    return ids[:, 0].clamp_(max=vocab - 1)
+
+
+def _below(wanted: Tensor, total: Tensor) -> Tensor:
+    """`wanted`, but less than the total, so that rounding never finds a token of probability 0."""
+    return torch.minimum(wanted, torch.nextafter(total, torch.zeros_like(total)))
 
 
 def _of_each(values: Tensor, of: Tensor | None) -> Tensor:
