@@ -185,7 +185,9 @@ class RowCache(Cache):  # type: ignore[misc]
             slot.at = at
 
     @staticmethod
-    def joined(parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int, room: int = 0) -> RowCache:
+    def joined(
+        parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int, room: int = 0, *, consumes: bool = False
+    ) -> RowCache:
         """A new cache from the beginnings of rows of several caches.
 
         Args:
@@ -193,6 +195,7 @@ class RowCache(Cache):  # type: ignore[misc]
                 each.
             spare: tokens that every row can grow by before its storage must.
             room: least rows to allocate.
+            consumes: empties the sources layer by layer, so that old and new keys are never all in memory.
         """
         lengths = torch.cat([beginnings for _, _, beginnings in parts])
         num_rows, span = max(len(lengths), room), int(lengths.max()) + spare
@@ -214,6 +217,8 @@ class RowCache(Cache):  # type: ignore[misc]
                         block[:, :, :copied] = getattr(cache, stores)[layer][rows, :, :copied]
                     block[:, :, copied:] = 0
                     at += len(rows)
+                    if consumes and copied:
+                        getattr(cache, stores)[layer] = block[:0]
                 getattr(out, stores).append(store)
         return out
 
