@@ -14,7 +14,7 @@ from ..envs.episode import Draft, Episode
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["CompletesEpisodes", "Policy", "Sampling", "Session"]
+__all__ = ["BoundedByMemory", "CompletesEpisodes", "Policy", "Sampling", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,15 @@ class Policy(Protocol):
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
     ) -> Session:
         """Opens a session with one row per question; the draws of row i depend only on seeds[i]."""
+        ...
+
+
+@runtime_checkable
+class BoundedByMemory(Protocol):
+    """A policy whose sessions hold much memory per row."""
+
+    def rows_that_fit(self, questions: Sequence[Question], spec: EpisodeSpec, sampling: Sampling) -> int:
+        """How many episodes can be played at a time in the memory that is free now."""
         ...
 
 

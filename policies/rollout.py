@@ -14,11 +14,14 @@ from ..envs.rewards import parse_reward
 from ..retrieval_index.errors import BerrypickError, SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .counter_random import row_seed
-from .policy import CompletesEpisodes, Policy, Sampling
+from .policy import BoundedByMemory, CompletesEpisodes, Policy, Sampling
 
-__all__ = ["SEARCH_FAILED", "WINDOW_FULL", "rollout"]
+__all__ = ["SEARCH_FAILED", "WINDOW_FULL", "rollout", "rows_at_a_time"]
 
 logger = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""What torch says in such a `RuntimeError`, in lower case."""
 
 WINDOW_FULL = "context window full"
 """`Turn.error` of an episode that ended because the policy's context window had no room for a turn."""
@@ -53,7 +56,7 @@ def rollout(
         num_samples: rollouts per question, the group size.
         sampling: how tokens are drawn.
         seed: of the whole call.
-        max_rows: most episodes played at a time.
+        max_rows: most episodes played at a time; fewer if more do not fit into memory.
         on_progress: called after each batch with the number of episodes played so far and the batch.
         on_turn: called with the episodes that have just taken a turn, after each turn of a batch.
 
@@ -69,14 +72,52 @@ def rollout(
         raise BerrypickError("a question occurs twice in one rollout; raise num_samples instead")
     jobs = [(question, sample) for question in questions for sample in range(num_samples)]
     done: list[Episode] = []
-    for first in range(0, len(jobs), max_rows):
-        batch = jobs[first : first + max_rows]
+    while len(done) < len(jobs):
+        most = rows_at_a_time(policy, questions, spec, sampling, num_samples, max_rows)
+        batch = jobs[len(done) : len(done) + most]
         seeds = [row_seed(seed, question.id, sample) for question, sample in batch]
-        episodes = _play(policy, [question for question, _ in batch], spec, searcher, seeds, sampling, on_turn)
+        try:
+            episodes = _play(policy, [question for question, _ in batch], spec, searcher, seeds, sampling, on_turn)
+        except (MemoryError, RuntimeError) as error:
+            max_rows = _fewer_rows(error, len(batch))
+            continue
         done += episodes
         if on_progress:
             on_progress(len(done), episodes)
     return [done[at : at + num_samples] for at in range(0, len(done), num_samples)]
+
+
+def rows_at_a_time(
+    policy: Policy,
+    questions: Sequence[Question],
+    spec: EpisodeSpec,
+    sampling: Sampling,
+    num_samples: int,
+    max_rows: int,
+) -> int:
+    """Episodes to play at a time: as many as fit into memory, at most `max_rows`; whole groups if possible."""
+    fit = policy.rows_that_fit(questions, spec, sampling) if isinstance(policy, BoundedByMemory) else max_rows
+    most = max(1, min(max_rows, fit))
+    return most - most % num_samples if most > num_samples else most
+
+
+def _fewer_rows(error: Exception, num_rows: int) -> int:
+    """Half of the rows, after memory ran out; raises the error if it is another one."""
+    said = str(error).lower()
+    if not isinstance(error, MemoryError) and not any(words in said for words in _OUT_OF_MEMORY):
+        raise error
+    if num_rows == 1:
+        raise BerrypickError(
+            "memory ran out while one episode was played; shorten episodes (max_turns, max_observation_chars, "
+            "--max-new-tokens), use --dtype bfloat16, or free some memory"
+        ) from error
+    logger.warning(
+        "memory ran out with %d episodes at a time; playing %d, and nothing is lost; --max-rows %d avoids this",
+        num_rows,
+        num_rows // 2,
+        num_rows // 2,
+    )
+    return num_rows // 2
 
 
 def _play(

@@ -9,9 +9,10 @@ import torch
 
 from ...envs.episode import Episode
 from ...policies.language.batches import TokenRows, log_probs_of, micro_batches
+from ...policies.language.decoder import forward_rows
 from ...policies.language.encoding import encode_prompt
 from ...policies.language.model import LanguageModelPolicy
-from ...policies.language.row_cache import RowCache, forward_rows
+from ...policies.language.row_cache import RowCache
 
 __all__ = ["bare_decode", "bare_update", "feed", "generate_turns", "left_padded"]
 

@@ -16,9 +16,10 @@ import torch
 from ...envs.episode import Episode
 from ...envs.tasks.task import Task
 from ...policies.language.batches import TokenRows, micro_batches
+from ...policies.language.decoder import forward_rows
 from ...policies.language.encoding import encode_episode, encode_prompt
 from ...policies.language.model import LanguageModelPolicy
-from ...policies.language.row_cache import RowCache, forward_rows
+from ...policies.language.row_cache import RowCache
 from ...policies.objectives import get_objective
 from ...policies.policy import Sampling
 from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update

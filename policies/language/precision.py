@@ -51,7 +51,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether the device has instructions for products of bfloat16 matrices; emulated, they are slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     checks: tuple[Any, ...] = (
         getattr(torch.cpu, "_is_avx512_bf16_supported", None),
         getattr(torch.cpu, "_is_amx_tile_supported", None),
@@ -60,7 +60,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def store_in(model: PreTrainedModel, dtype: torch.dtype) -> None:
-    """Converts the weights in place. Buffers keep their format: rounded frequencies of rotary positions would be wrong."""
+    """Converts the weights in place. Buffers keep their format: rounded rotary frequencies would be wrong."""
     for parameter in model.parameters():
         if parameter.dtype != dtype:
             parameter.data = parameter.data.to(dtype)

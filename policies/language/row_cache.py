@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from .attention import attention_mask, below_lora
-
-__all__ = ["RowCache", "forward_rows"]
+__all__ = ["RowCache", "Slot"]
 
 
 _SPARE = 32
 """Tokens that a copied row can grow by before its storage must."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """Where a cache holds a row. Rows move when others stop or split; their slots follow."""
+
+    at: int
 
 
 class RowCache(Cache):  # type: ignore[misc]
@@ -32,6 +35,7 @@ class RowCache(Cache):  # type: ignore[misc]
         values: the same shapes.
         lengths: int64 [rows in use], tokens of each row. Entries past a row's length are masked, but they must be
             finite: attention multiplies them by 0, and 0 times NaN is NaN. Hence the zero fills below.
+        slots: of the rows in use, then of those that `retire` has put behind them.
 
     Args:
         lengths: int64 [rows].
@@ -41,18 +45,55 @@ class RowCache(Cache):  # type: ignore[misc]
     def __init__(self, lengths: Tensor, room: tuple[int, int] = (0, 0)) -> None:
         super().__init__(layer_class_to_replicate=DynamicLayer)
         self.lengths = lengths
-        self._room = room
+        self.slots = [Slot(at) for at in range(len(lengths))]
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
+        self._room = room
         self._span = 0  # tokens that the announced forward attends to
         self._common_end: int | None = None  # the length of all rows, if it is the same
 
     def place(self, num_tokens: int) -> int:
         """Announces a forward of up to `num_tokens` new tokens per row; returns how many keys it attends to."""
         shortest, longest = (int(end) for end in torch.aminmax(self.lengths))
-        self._span = longest + num_tokens
+        self.reserve(len(self.lengths), [longest + num_tokens])
         self._common_end = longest if shortest == longest else None
         return self._span
+
+    def reserve(self, num_rows: int, lengths: Sequence[int]) -> None:
+        """Announces how long the rows are about to become."""
+        self._span = max(lengths)
+        self._room = (max(num_rows, self._room[0]), max(self._span, self._room[1]))
+
+    def write(self, layer: int, keys: Tensor, values: Tensor, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes tokens of any rows into one layer, whose room `reserve` has announced.
+
+        Args:
+            layer: the layer.
+            keys: [N, heads, head dim].
+            values: the same shape.
+            rows: int64 [N].
+            positions: int64 [N].
+
+        Returns:
+            All keys and values, [rows allocated, heads, tokens allocated, head dim].
+        """
+        out = []
+        for stores, new in ((self.keys, keys), (self.values, values)):
+            store = self._store(stores, layer, new[:, :, None])
+            heads, capacity = store.shape[1], store.shape[2]
+            # The same flat places serve keys and values; one index is much cheaper than three.
+            at = (rows[:, None] * heads + torch.arange(heads, device=rows.device)) * capacity + positions[:, None]
+            store.view(-1, store.shape[3]).index_copy_(0, at.flatten(), new.reshape(-1, store.shape[3]))
+            out.append(store)
+        return out[0], out[1]
+
+    def _store(self, stores: list[Tensor], layer: int, like: Tensor) -> Tensor:
+        """A layer's keys or values with the announced room; made if there is none, of the format of `like`."""
+        num_rows, num_tokens = self._room
+        if layer == len(stores):
+            stores.append(like.new_zeros((num_rows, like.shape[1], num_tokens, like.shape[3])))
+        stores[layer] = _with_room(stores[layer], len(self.slots), max(num_rows, len(self.slots)), self._span)
+        return stores[layer]
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
@@ -69,10 +110,7 @@ class RowCache(Cache):  # type: ignore[misc]
         """
         num_rows, num_tokens = key_states.shape[0], key_states.shape[2]
         for stores, new in ((self.keys, key_states), (self.values, value_states)):
-            if layer_idx == len(stores):
-                rows_made, tokens_made = max(num_rows, self._room[0]), max(self._span, self._room[1])
-                stores.append(new.new_zeros((rows_made, new.shape[1], tokens_made, new.shape[3])))
-            stores[layer_idx] = store = _with_room(stores[layer_idx], num_rows, num_rows, self._span)
+            store = self._store(stores, layer_idx, new)
             if self._common_end is not None:  # equal lengths, as in the first prefill: a slice is much cheaper
                 store[:num_rows, :, self._common_end : self._common_end + num_tokens] = new
                 continue
@@ -80,7 +118,7 @@ class RowCache(Cache):  # type: ignore[misc]
             at = self.lengths[:, None] + torch.arange(num_tokens, device=new.device)  # [rows, T]
             # Two index tensors around a slice move their dimensions to the front: store[rows, :, at] is
             # [rows, T, heads, head dim].
-            store[rows, :, at] = new.transpose(1, 2)
+            store[rows, :, at] = new.transpose(1, 2).to(store.dtype)
         return self.keys[layer_idx][:num_rows, :, : self._span], self.values[layer_idx][:num_rows, :, : self._span]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -92,18 +130,64 @@ class RowCache(Cache):  # type: ignore[misc]
         return RowCache.joined([(self, rows, self.lengths[rows])], _SPARE)
 
     def branch(self, rows: Tensor) -> None:
-        """Appends copies of some rows, for contexts that split into several."""
-        before, span = len(self.lengths), int(self.lengths[rows].max())
-        new = slice(before, before + len(rows))
+        """Adds copies of some rows, for contexts that split into several, behind the rows in use."""
+        before, total, new = len(self.lengths), len(self.slots), len(rows)
+        moved = min(new, total - before)  # retired rows that stand where the copies go
+        span = self._used()
         for stores in (self.keys, self.values):
             for layer, store in enumerate(stores):
-                stores[layer] = store = _with_room(store, before, new.stop, store.shape[2])
-                store[new, :, :span] = store[rows, :, :span]
-                store[new, :, span:] = 0
+                stores[layer] = store = _with_room(store, total, total + new, store.shape[2])
+                if moved:
+                    store[total + new - moved : total + new] = store[before : before + moved]
+                store[before : before + new, :, :span] = store[rows, :, :span]
+                store[before : before + new, :, span:] = 0
+        self.slots[before:] = [
+            *(Slot(at) for at in range(before, before + new)),
+            *self.slots[before + moved :],
+            *self.slots[before : before + moved],
+        ]
+        self._renumber()
         self.lengths = torch.cat([self.lengths, self.lengths[rows]])
 
+    def retire(self, stopped: Sequence[int]) -> list[int]:
+        """Moves rows that do not go on behind those that do, so that forwards need not compute them.
+
+        Only rows that change their place are copied.
+
+        Returns:
+            For each row now in use, where it was.
+        """
+        keep = len(self.lengths) - len(stopped)
+        gone = set(stopped)
+        holes = [at for at in stopped if at < keep]
+        movers = [at for at in range(keep, len(self.lengths)) if at not in gone]
+        order = list(range(len(self.lengths)))
+        for hole, mover in zip(holes, movers):
+            order[hole], order[mover] = mover, hole
+            self.slots[hole], self.slots[mover] = self.slots[mover], self.slots[hole]
+        if holes:
+            span = self._used()
+            to, source = (
+                torch.tensor(places, device=self.lengths.device) for places in (holes + movers, movers + holes)
+            )
+            for store in (*self.keys, *self.values):
+                store[to, :, :span] = store[source, :, :span]
+            self._renumber()
+        self.lengths = self.lengths[torch.tensor(order[:keep], dtype=torch.int64, device=self.lengths.device)]
+        return order[:keep]
+
+    def _used(self) -> int:
+        """Tokens of the longest row that was ever in use."""
+        return min(self._span, self.keys[0].shape[2]) if self.keys else 0
+
+    def _renumber(self) -> None:
+        for at, slot in enumerate(self.slots):
+            slot.at = at
+
     @staticmethod
-    def joined(parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int, room: int = 0) -> RowCache:
+    def joined(
+        parts: Sequence[tuple[RowCache, Tensor, Tensor]], spare: int, room: int = 0, *, consumes: bool = False
+    ) -> RowCache:
         """A new cache from the beginnings of rows of several caches.
 
         Args:
@@ -111,6 +195,7 @@ class RowCache(Cache):  # type: ignore[misc]
                 each.
             spare: tokens that every row can grow by before its storage must.
             room: least rows to allocate.
+            consumes: empties the sources layer by layer, so that old and new keys are never all in memory.
         """
         lengths = torch.cat([beginnings for _, _, beginnings in parts])
         num_rows, span = max(len(lengths), room), int(lengths.max()) + spare
@@ -132,6 +217,8 @@ class RowCache(Cache):  # type: ignore[misc]
                         block[:, :, :copied] = getattr(cache, stores)[layer][rows, :, :copied]
                     block[:, :, copied:] = 0
                     at += len(rows)
+                    if consumes and copied:
+                        getattr(cache, stores)[layer] = block[:0]
                 getattr(out, stores).append(store)
         return out
 
@@ -147,41 +234,3 @@ def _with_room(store: Tensor, used: int, num_rows: int, span: int) -> Tensor:
     grown[:used, :, :capacity] = store[:used]
     grown[:used, :, capacity:] = 0
     return grown
-
-
-def forward_rows(model: PreTrainedModel, cache: RowCache, tokens: Tensor, counts: Tensor) -> Tensor:
-    """One cached forward over right-padded new tokens.
-
-    Args:
-        model: a decoder-only causal language model of `transformers` that takes position ids.
-        cache: one row for each row of `tokens`; its lengths grow by `counts`.
-        tokens: int64 [rows, T].
-        counts: int64 [rows], how many of a row's T tokens are real.
-
-    Returns:
-        Logits of the last column, [rows, vocab]; meaningful only for rows whose count is T.
-    """
-    num_tokens = tokens.shape[1]
-    span = cache.place(num_tokens)
-    positions = cache.lengths[:, None] + torch.arange(num_tokens, device=tokens.device)
-    queries, keys = positions[:, :, None], torch.arange(span, device=tokens.device)
-    causal: Any = below_lora(model)
-    # Padding repeats the position of the row's last real token: its own could exceed the model's position table.
-    last = (cache.lengths + counts - 1).clamp_min(0)
-    out = causal(
-        input_ids=tokens,
-        attention_mask=attention_mask(causal, keys <= queries, queries, keys),
-        position_ids=torch.minimum(positions, last[:, None]),
-        use_cache=True,
-        logits_to_keep=1,
-        **{_cache_argument(type(causal).forward): cache},
-    )
-    cache.lengths += counts
-    logits: Tensor = out.logits[:, -1]
-    return logits
-
-
-@lru_cache(maxsize=16)
-def _cache_argument(forward: Callable[..., Any]) -> str:
-    """The forward's name for its cache; newer releases of `transformers` renamed it for some architectures."""
-    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"

@@ -48,6 +48,10 @@ class OwnWeights:
         """Opens a session that samples from the weights."""
         return self.weights.start(questions, spec, seeds, sampling)
 
+    def rows_that_fit(self, questions: Sequence[Question], spec: EpisodeSpec, sampling: Sampling) -> int:
+        """How many episodes can be played at a time in the memory that is free now."""
+        return self.weights.rows_that_fit(questions, spec, sampling)
+
     def sync(self) -> None:
         """Does nothing: there is one copy of the weights."""
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from berrypick.policies.language.decoder import forward_rows
 from berrypick.policies.language.model import LanguageModelPolicy
-from berrypick.policies.language.row_cache import RowCache, forward_rows
+from berrypick.policies.language.row_cache import RowCache
 from berrypick.retrieval_index.errors import BerrypickError
 from transformers import PreTrainedModel
 

