@@ -20,9 +20,10 @@ from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ..measures.arms_report import measure_arms
 from ..measures.rows import ArmsReport
-from ..report.arms import Episodes, load_rollouts
+from ..report.arms import load_rollouts
 from ..report.episode_sample import PAGE_CHARS
 from ..report.live import LiveView
+from ..report.packed_episode import PageEpisode
 from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
@@ -163,7 +164,7 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
         )
 
 
-def _measure(flags: Eval) -> tuple[Episodes, ArmsReport]:
+def _measure(flags: Eval) -> tuple[Mapping[str, Sequence[PageEpisode]], ArmsReport]:
     try:
         loaded = load_rollouts([flags.out], episode_chars=PAGE_CHARS)
         return loaded.episodes, measure_arms(loaded.rollouts)

@@ -16,6 +16,7 @@ from ..measures.rollout import Rollout, SharedFacts, rollout_of
 from ..measures.same_questions import QuestionCheck, check_same_questions
 from .episode_sample import EpisodeSample
 from .format import Report
+from .packed_episode import PackedEpisode
 from .sweep_folder import evaluated_cells, sweep_folder
 
 __all__ = ["Episodes", "LoadedArms", "load_arms", "load_rollouts", "rollouts_file", "stored_report"]
@@ -63,7 +64,7 @@ class LoadedArms(NamedTuple):
     """
 
     rollouts: dict[str, list[Rollout]]
-    episodes: Episodes
+    episodes: dict[str, list[PackedEpisode]]
     sources: dict[str, RolloutSource]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...envs.record import EpisodeRecord
 from ..measures.rows import ArmsReport, EstimateRow, SummaryRow
 from .columns import is_world
 from .html_document import NARROW, document, episode_parts, escaped, figure
 from .html_tables import difference_table, measure_table, verdict_table, whole_intervals
 from .notes import frontier_caption, information_lines, size_lines
+from .packed_episode import PageEpisode
 from .page_data import page_data
 from .svg import Points, frontier_svg
 from .takeaway import takeaway, verdicts
@@ -17,7 +17,7 @@ from .takeaway import takeaway, verdicts
 __all__ = ["frontier_parts", "html_page"]
 
 
-def html_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: ArmsReport) -> str:
+def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> str:
     """Builds the page.
 
     Args:

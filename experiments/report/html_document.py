@@ -61,7 +61,7 @@ def document(parts: Sequence[str], data: PageData, *, browser: bool = True) -> s
         f"<title>berrypick report</title><style>{style}</style></head><body>\n<h1>berrypick report</h1>\n"
         + "\n".join(parts)
         + (
-            f'\n<script type="application/json" id="episodes">{data.json}</script>\n<script>{script}</script>'
+            f'\n<script type="text/plain" id="episodes">{data.packed}</script>\n<script>{script}</script>'
             if browser
             else ""
         )

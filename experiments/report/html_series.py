@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from ...envs.record import EpisodeRecord
 from ..measures.by_step import SeriesRow, StepRow
 from ..measures.measures import measure_of
 from .format import estimate_parts
 from .html_document import document, episode_parts, escaped
 from .html_tables import html_table, whole_intervals
+from .packed_episode import PageEpisode
 from .page_data import page_data
 from .series_notes import SERIES_BLOCKS, changing_keys, series_sentence, series_words, shown_keys
 from .svg import Series, curve_svg
@@ -22,7 +22,7 @@ _WIDTH = 440
 
 
 def series_page(
-    arms: Mapping[str, Sequence[EpisodeRecord]], series: Mapping[str, SeriesRow], total: int, *, left_out: int = 0
+    arms: Mapping[str, Sequence[PageEpisode]], series: Mapping[str, SeriesRow], total: int, *, left_out: int = 0
 ) -> str:
     """Builds the page.
 
@@ -53,9 +53,9 @@ def series_page(
     return document(parts, data)
 
 
-def _by_step(arms: Mapping[str, Sequence[EpisodeRecord]], *, one_series: bool) -> dict[str, list[EpisodeRecord]]:
+def _by_step(arms: Mapping[str, Sequence[PageEpisode]], *, one_series: bool) -> dict[str, list[PageEpisode]]:
     """Episodes by step, and by arm if there are several series."""
-    steps: dict[tuple[int, str], list[EpisodeRecord]] = defaultdict(list)
+    steps: dict[tuple[int, str], list[PageEpisode]] = defaultdict(list)
     for name, records in arms.items():
         for record in records:
             if record.checkpoint_step is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...envs.record import EpisodeRecord
 from ..measures.measures import measure_of
 from ..measures.pooled import PooledReport
 from ..measures.sweep import SweepReport
@@ -12,6 +11,7 @@ from .format import NOTHING, number
 from .html import frontier_parts
 from .html_document import document, episode_parts, escaped
 from .html_tables import html_table, measure_table, verdict_table, whole_intervals
+from .packed_episode import PageEpisode
 from .page_data import page_data
 from .pooled import shown_measures
 from .svg import curve_svg
@@ -23,7 +23,7 @@ __all__ = ["sweep_page"]
 _WIDTH = 440
 
 
-def sweep_page(arms: Mapping[str, Sequence[EpisodeRecord]], report: SweepReport) -> str:
+def sweep_page(arms: Mapping[str, Sequence[PageEpisode]], report: SweepReport) -> str:
     """Builds the page.
 
     Args:

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
 from ..measures.by_step import SeriesRow
 from ..measures.rows import ArmsReport
@@ -15,6 +14,7 @@ from .closing import Closing
 from .html import html_page
 from .html_series import series_page
 from .html_sweep import sweep_page
+from .packed_episode import PageEpisode
 from .page_file import PAGE, SERIES_PAGE, default_page_file, write_page_file
 from .sweep_folder import SweepFolder, evaluated_cells, run_env
 
@@ -23,7 +23,7 @@ __all__ = ["report_closing", "sweep_closing", "write_page", "write_series_page",
 
 def write_page(
     inputs: Sequence[Path],
-    arms: Mapping[str, Sequence[EpisodeRecord]],
+    arms: Mapping[str, Sequence[PageEpisode]],
     report: ArmsReport,
     file: Path | None = None,
 ) -> tuple[Path | None, str]:
@@ -46,7 +46,7 @@ def write_page(
 
 def write_series_page(
     inputs: Sequence[Path],
-    arms: Mapping[str, Sequence[EpisodeRecord]],
+    arms: Mapping[str, Sequence[PageEpisode]],
     series: Mapping[str, SeriesRow],
     total: int,
     file: Path | None = None,
@@ -58,7 +58,7 @@ def write_series_page(
 
 
 def write_sweep_page(
-    folder: Path, arms: Mapping[str, Sequence[EpisodeRecord]], report: SweepReport, file: Path | None = None
+    folder: Path, arms: Mapping[str, Sequence[PageEpisode]], report: SweepReport, file: Path | None = None
 ) -> tuple[Path | None, str]:
     """Writes the page of a sweep; see `write_page` and `sweep_page`."""
     return _write([folder], lambda: sweep_page(arms, report), file, PAGE)

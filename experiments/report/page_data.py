@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...envs.record import EpisodeRecord, TurnRecord
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
+from .packed_episode import PageEpisode, PageTurn, turns_of
 from .palette import arm_colours
 
 __all__ = ["MOST_BYTES", "PageData", "page_data"]
 
-MOST_BYTES = 15_000_000
-"""Size of the episodes on a page. Longer texts are cut first; then the last episodes are left out."""
+MOST_BYTES = 40_000_000
+"""Size of the episodes' JSON. Longer texts are cut first; then the last episodes are left out."""
+
+MOST_PACKED = 15_000_000
+"""Size of the episodes on a page, packed."""
 
 _LIMITS = (20_000, 4_000, 1_000, 300)
 """Lengths that a text may have, in characters; the first at which all episodes fit is used."""
@@ -30,7 +35,8 @@ class PageData:
     """The episodes of a page.
 
     Attributes:
-        json: the document that page.js reads, safe inside a script element.
+        json: the document that page.js reads.
+        packed: the same as `base64(zlib(json))`.
         text_limit: characters after which a text is cut, with a mark.
         texts_cut: whether any text was cut.
         kept: number of episodes on the page, the first ones in the order of the questions.
@@ -38,19 +44,31 @@ class PageData:
     """
 
     json: str
+    packed: str
     text_limit: int
     texts_cut: bool
     kept: int
     total: int
 
 
-def page_data(arms: Mapping[str, Sequence[EpisodeRecord]], *, most_bytes: int = MOST_BYTES) -> PageData:
+def page_data(
+    arms: Mapping[str, Sequence[PageEpisode]], *, most_bytes: int = MOST_BYTES, most_packed: int = MOST_PACKED
+) -> PageData:
     """Builds the episodes of a page.
 
     Args:
         arms: rollouts by arm.
         most_bytes: size of the JSON at most, give or take the list of arms.
+        most_packed: size of the packed JSON at most; texts that hardly compress leave room for fewer episodes.
     """
+    data = _of_size(arms, most_bytes)
+    while len(data.packed) > most_packed and data.kept:
+        most_bytes = int(0.9 * most_packed / len(data.packed) * len(data.json))
+        data = _of_size(arms, most_bytes)
+    return data
+
+
+def _of_size(arms: Mapping[str, Sequence[PageEpisode]], most_bytes: int) -> PageData:
     episodes = list(_in_order(arms))
     for limit in _LIMITS:
         builder = _Builder(limit)
@@ -60,11 +78,13 @@ def page_data(arms: Mapping[str, Sequence[EpisodeRecord]], *, most_bytes: int = 
                 break
             kept += 1
         if kept == len(episodes) or limit == _LIMITS[-1]:
-            return PageData(builder.document(arms), limit, builder.texts.cut, kept, len(episodes))
+            text = builder.document(arms)
+            packed = base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
+            return PageData(text, packed, limit, builder.texts.cut, kept, len(episodes))
     raise AssertionError("the last limit always returns")
 
 
-def _in_order(arms: Mapping[str, Sequence[EpisodeRecord]]) -> Iterator[tuple[int, EpisodeRecord]]:
+def _in_order(arms: Mapping[str, Sequence[PageEpisode]]) -> Iterator[tuple[int, PageEpisode]]:
     """Every episode with the number of its arm: question by question, arm by arm, sample by sample."""
     questions: dict[str, int] = {}
     for records in arms.values():
@@ -120,15 +140,15 @@ class _Builder:
         self._episodes: list[str] = []
         self._size = 0
 
-    def add(self, arm: int, record: EpisodeRecord, most_bytes: int) -> bool:
+    def add(self, arm: int, record: PageEpisode, most_bytes: int) -> bool:
         """Adds an episode; False, and nothing is added, if the page would become too large."""
         tables = (self.texts, self.passages, self.questions, self.kinds)
         before = [len(table.rows) for table in tables]
-        question = self._question(record)
-        kinds = self.kinds.text(_kind_path(record))
+        question, taken = self._question(record), turns_of(record)
+        kinds = self.kinds.text(_kind_path(record, taken))
         answer = -1 if record.answer_raw is None else self.texts.text(record.answer_raw)
         result = -1 if record.em is None else int(record.em == 1)
-        turns = [self._turn(turn) for turn in record.turns]
+        turns = [self._turn(turn) for turn in taken]
         row = _json([question, arm, record.sample_index, result, answer, kinds, turns])
         size = self._size + len(row) + 1
         if size + sum(table.size for table in tables) > most_bytes:
@@ -152,7 +172,7 @@ class _Builder:
         parts = [f'"{name}":[{",".join(table.rows)}]' for name, table in tables.items()]
         return f'{{"arms":{names},{",".join(parts)},"episodes":[{",".join(self._episodes)}]}}'
 
-    def _question(self, record: EpisodeRecord) -> int:
+    def _question(self, record: PageEpisode) -> int:
         asked = record.question
         if asked.id in self.questions:
             return self.questions.value(asked.id, None)
@@ -161,19 +181,19 @@ class _Builder:
         supports = [self.passages.text(passage) for passage in evidence]
         return self.questions.value(asked.id, [safe_text(asked.id), self.texts.text(asked.text), answers, supports])
 
-    def _turn(self, turn: TurnRecord) -> list[object]:
+    def _turn(self, turn: PageTurn) -> list[object]:
         """[text, first letter of the action, queries, passages of each query, parts of the observation, error]."""
         return [
             self.texts.text(turn.text),
             turn.action[0],
             [self.texts.text(query) for query in turn.queries],
-            [[self.passages.text(hit.id) for hit in ranking] for ranking in turn.hits],
+            [[self.passages.text(name) for name in ranking] for ranking in turn.hits],
             [self.texts.text(part) for part in _PARTS.split(turn.observation) if part],
             -1 if turn.error is None else self.texts.text(turn.error),
         ]
 
 
-def _kind_path(record: EpisodeRecord) -> str:
+def _kind_path(record: PageEpisode, turns: Sequence[PageTurn]) -> str:
     """The record kinds of a World episode's searches in order, such as "scroll → ledger"; "" elsewhere."""
     try:
         world = WorldFacts.of(record.question)
@@ -182,7 +202,7 @@ def _kind_path(record: EpisodeRecord) -> str:
     if world is None:
         return ""
     kinds = {passage: world.kinds[kind] for hop in world.passages for kind, passage in enumerate(hop)}
-    tops = [ranking[0].id if ranking else "" for turn in record.turns for ranking in turn.hits]
+    tops = [ranking[0] if ranking else "" for turn in turns for ranking in turn.hits]
     return " → ".join(kinds.get(top, "other") for top in tops) or "no search"
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
+import zlib
 from html.parser import HTMLParser
 
 import pytest
@@ -41,6 +42,11 @@ def episode(question, sample, text="ledger founder x", answer="miravo"):
         em=float(answer == "miravo"),
         f1=0.0,
     )
+
+
+def episodes_of(page):
+    (packed,) = re.findall(r'id="episodes">(.*?)</script>', page, re.DOTALL)
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
 
 
 class Tags(HTMLParser):
@@ -90,7 +96,7 @@ def test_the_page_nests_loads_nothing_and_runs_one_script_that_is_its_own(arms):
     assert not {"img", "link", "iframe", "object", "base", "i"} & set(tags.seen)
     assert not [name for name, _ in tags.attributes if name.startswith("on") or name in ("src", "href", "style")]
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL)
-    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="episodes"', ""]
+    assert [attributes for attributes, _ in scripts] == [' type="text/plain" id="episodes"', ""]
     styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     assert len(styles) == 1
     (policy,) = [value for name, value in tags.attributes if name == "content" and "default-src" in value]
@@ -106,9 +112,9 @@ def test_hostile_text_is_shown_as_what_it_is(arms):
     assert "\u202e" not in page
     shown = "".join(parsed(page).texts)
     assert "second <i>" in shown
-    (data,) = re.findall(r'id="episodes">(.*?)</script>', page, re.DOTALL)
-    assert not set(data) & set("<>&\u2028\u2029") and data.isascii()
-    texts = json.loads(data)["texts"]
+    (packed,) = re.findall(r'id="episodes">(.*?)</script>', page, re.DOTALL)
+    assert re.fullmatch(r"[A-Za-z0-9+/]+=*", packed)
+    texts = episodes_of(page)["texts"]
     assert HOSTILE.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e") in texts
 
 
@@ -120,7 +126,7 @@ def test_every_measure_difference_and_episode_stands_on_the_page(arms):
         assert all(measure_of(key).meaning in shown for key in summary["measures"])
         for key, why in summary["absent"].items():
             assert measure_of(key).label in shown.split(f"Not measured ({why}): ")[1].split(".")[0].split(", ")
-    data = json.loads(re.findall(r'id="episodes">(.*?)</script>', html_page(arms, report), re.DOTALL)[0])
+    data = episodes_of(html_page(arms, report))
     assert [name for name, _ in data["arms"]] == list(arms)
     played = [(data["questions"][q][0], arm, sample, right) for q, arm, sample, right, *_ in data["episodes"]]
     assert played == [
@@ -147,7 +153,8 @@ def test_the_report_command_writes_the_page(arms, tmp_path, capsys):
     write_records(tmp_path / "rollouts.jsonl", arms["first"])
     assert main(["report", str(tmp_path / "rollouts.jsonl"), "--html", str(tmp_path / "page.html")]) == 0
     capsys.readouterr()
-    assert "who is ledger founder q1 ?" in (tmp_path / "page.html").read_text()
+    texts = episodes_of((tmp_path / "page.html").read_text())["texts"]
+    assert any(text.startswith("who is ledger founder q1 ?") for text in texts)
 
 
 def test_a_page_that_cannot_be_written_is_one_clear_line(arms, tmp_path, capsys):

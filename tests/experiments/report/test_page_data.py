@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
+import zlib
 
 import pytest
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord
+from berrypick.experiments.report.packed_episode import PackedEpisode
 from berrypick.experiments.report.page_data import page_data
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +71,21 @@ def test_the_bound_holds(most_bytes: int) -> None:
     data = page_data(arms, most_bytes=most_bytes)
     assert len(data.json) <= most_bytes + 200
     assert json.loads(data.json)["arms"]
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=4))
+def test_a_packed_episode_makes_the_same_page(texts: list[str]) -> None:
+    records = [episode(f"q{at % 2}", at, text, text=f"{text}!") for at, text in enumerate(texts)]
+    records[0].turns[0].error, records[0].em, records[0].answer_raw = "no reply", 1.0, "fig"
+    data = page_data({"a": records})
+    assert page_data({"a": [PackedEpisode(record) for record in records]}) == data
+    assert zlib.decompress(base64.b64decode(data.packed)).decode() == data.json
+
+
+def test_texts_that_hardly_compress_leave_room_for_fewer_episodes() -> None:
+    noise = random.Random(0)
+    arms = {"a": [episode(f"q{n}", 0, "", text=noise.randbytes(3000).hex()) for n in range(40)]}
+    whole = page_data(arms)
+    small = page_data(arms, most_packed=len(whole.packed) // 3)
+    assert len(small.packed) <= len(whole.packed) // 3
+    assert small.texts_cut or small.kept < whole.kept
