@@ -200,7 +200,7 @@ def test_a_policy_that_answers_nothing_leaves_no_folder_and_the_corrected_comman
     from berrypick.policies.remote import RemotePolicy
 
     gone = RemotePolicy("http://127.0.0.1:9/v1", "m", retries=0)
-    monkeypatch.setattr("berrypick.experiments.commands.eval.open_policy", lambda name, device: gone)
+    monkeypatch.setattr("berrypick.experiments.commands.eval.open_policy", lambda name, **options: gone)
     assert evaluate(tmp_path / "run", policy="http://127.0.0.1:9/v1#m") == 2
     assert not (tmp_path / "run").exists()
     monkeypatch.undo()
