@@ -27,6 +27,7 @@ from ..report.packed_episode import PageEpisode
 from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
+from ..runs.phase_cost import PhaseCost
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
 from .env_arguments import chat_voice, parse_env_args, split_arguments, with_rules
 from .flags import Eval
@@ -144,10 +145,19 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
     if not config.first:
         drawn = some_questions(task.split(config.split), config.questions, config.seed)
         task = replace(task, questions={**task.questions, config.split: drawn})
-    with LiveView(f"eval {policy.policy_id}", config.questions * config.samples) as view:
+    total = config.questions * config.samples
+    with LiveView(f"eval {policy.policy_id}", total) as view:
+        cost = PhaseCost(view, f"eval: {total} rollouts", total, unit="sampled tokens")
+
+        def resumed(done: int) -> None:
+            view.begin(done)
+            cost.skip(done)
 
         def progress(done: int, batch: Sequence[Episode]) -> None:
             view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)}, None)
+            if config.dtype:  # a language model
+                sampled = sum(len(tokens.ids) for episode in batch for _, tokens in episode.token_turns)
+                cost.step(sampled, steps=len(batch))
 
         evaluate(
             policy,
@@ -159,7 +169,7 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
             seed=config.seed,
             out=flags.out,
             max_rows=min(flags.max_rows, CHAT_ROWS) if chat_name(flags.policy) else flags.max_rows,
-            on_resume=view.begin,
+            on_resume=resumed,
             on_progress=progress,
         )
 

@@ -54,7 +54,7 @@ class LiveView:
         self._colour = arm_colours([title])[title]
         self._title, self._total, self._every_s = title, total, every_s
         self._history: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
-        self._episode = ""
+        self._episode = self._cost = ""
         self._alarms: deque[str] = deque(maxlen=6)
         self._started = self._last_line = time.monotonic()
         self._written = -1
@@ -113,6 +113,15 @@ class LiveView:
             sys.stderr.write(f"{self._title}: alarm: {self._alarms[-1]}\n")
             sys.stderr.flush()
 
+    def cost(self, text: str) -> None:
+        """Shows what the present phase costs. A pipe gets the first estimate; its later lines say the time left."""
+        first, self._cost = text.partition(":")[0] != self._cost.partition(":")[0], safe_text(text)
+        if self._live:
+            self._live.update(self._render())
+        elif first:
+            sys.stderr.write(f"{self._title}: {self._cost}\n")
+            sys.stderr.flush()
+
     def _line(self, step: int) -> None:
         self._last_line, self._written = time.monotonic(), step
         seconds = self._last_line - self._started
@@ -126,7 +135,7 @@ class LiveView:
         table = Table.grid(padding=(0, 2))
         for name, values in self._history.items():
             table.add_row(_SHOWN[name], f"{values[-1]:.3f}", Text(sparkline(list(values)), style=self._colour))
-        parts: list[object] = [self._progress, table]
+        parts: list[object] = [self._progress, *([Text(self._cost)] if self._cost else []), table]
         parts += [Text(f"alarm: {text}", style="bold red") for text in self._alarms]
         if self._episode:
             lines = self._episode.splitlines()[:16]

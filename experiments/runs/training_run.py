@@ -35,6 +35,7 @@ from ...policies.training.sft import sft_optimizer
 from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
 from .collapse_watch import CollapseError, CollapseWatch, OnCollapse
 from .demonstrations import demonstrate
+from .phase_cost import rl_cost, sft_cost
 from .run_folder import RunLog
 from .trackers import Tracker
 from .training_config import ShowsAlarms, TrainConfig, TrainView, split_for_validation
@@ -142,6 +143,7 @@ class TrainRun:
         played = demonstrate(policy, self.task, config, out=None if self.processes.rank else self.out)
         training, validation = (within_window(policy, rows) for rows in split_for_validation(played, config))
         stop = EarlyStop(config.validation.patience, resumed.validation)
+        cost = sft_cost(self.view, config.sft, resumed.step)
         for done in sft_steps(
             policy,
             optimizer,
@@ -154,6 +156,7 @@ class TrainRun:
             processes=self.processes,
         ):
             self.log_step("sft", done.number, done.metrics)
+            cost.step(config.sft.batch_size * training.num_tokens / len(training.ids))
             last = done.number == config.sft.steps
             saves = last or done.checked or done.number % (10 * config.checkpoint_every) == 0
             if saves and not (last and done.checked):  # `_end_with_best` writes that one, with the best weights
@@ -197,6 +200,7 @@ class TrainRun:
             self.view.begin(config.sft.steps + first)
         every = task.split(config.split)
         watch = CollapseWatch(self.out) if processes.rank == 0 else None
+        cost = rl_cost(self.view, config.rl, first)
         for step in range(first, config.rl.steps):
             questions = questions_of_step(every, config.rl, step)
             self.player.sync()
@@ -204,18 +208,12 @@ class TrainRun:
                 self.player, questions, task.spec, task.searcher, config.rl, step, more=every, processes=processes
             )
             update = rl_update(
-                policy,
-                optimizer,
-                groups,
-                objective,
-                config.rl,
-                step=step,
-                state=memory,
-                reference=reference,
-                processes=processes,
-            )
+                policy, optimizer, groups, objective, config.rl,
+                step=step, state=memory, reference=reference, processes=processes,
+            )  # fmt: skip
             metrics = {**group_metrics(groups), **update}
             self.log_step("rl", step + 1, metrics, _as_text(groups))
+            cost.step(update["rl/policy_tokens"])
             why = self._collapse(watch, step + 1, metrics)
             if why or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
                 self.save(optimizer, "rl", step + 1, memory=memory.state_dict())

@@ -45,6 +45,11 @@ class TokenRows:
         """Tokens of the loss; the token at position 0 is never among them, because nothing predicts it."""
         return int(sum(mask[1:].sum() for mask in self.masks))
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all rows."""
+        return sum(map(len, self.ids))
+
     def select(self, rows: Sequence[int]) -> TokenRows:
         """A subset of the rows, in the order of `rows`."""
         return TokenRows([self.ids[row] for row in rows], [self.masks[row] for row in rows])

@@ -72,7 +72,9 @@ class TurnWriter:
     def draft(self) -> Draft:
         """The turn, ready for the environment."""
         if not np.isfinite(self.log_probs).all():
-            raise BerrypickError("the model returns non-finite probabilities; load an earlier checkpoint")
+            raise BerrypickError(
+                "the model returns non-finite probabilities; load an earlier checkpoint or use --dtype float32"
+            )
         tokens = Tokens(
             np.asarray(self.ids, np.int32),
             np.asarray(self.log_probs, np.float32),

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from ...retrieval_index.errors import BerrypickError
+from ..language.precision import computed_in
 from .distributed import ONE_PROCESS, Processes, clip_gradients
 
 __all__ = ["NonFiniteLossError", "clear_gradients", "take_step"]
@@ -51,9 +52,10 @@ def take_step(
     processes.sum_gradients(list(model.parameters()))
     norm = clip_gradients(model.parameters(), max_grad_norm)
     if not (math.isfinite(loss) and math.isfinite(norm)):
+        rounded = computed_in(model) == torch.bfloat16
         raise NonFiniteLossError(
             f"{what}: loss {loss}, gradient norm {norm}; start from the last checkpoint, which is intact, with a lower "
-            "learning rate in another --out"
+            f"learning rate{' or --dtype float32' if rounded else ''} in another --out"
         )
     optimizer.step()
     return norm
