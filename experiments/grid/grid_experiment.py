@@ -16,6 +16,7 @@ from .condition import FIRST_WORLD, Condition
 from .contrasts import LADDER, LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
+from .measuring import Measuring
 from .page import grid_page
 from .pilot import PILOT_WORLDS
 from .report import grid_report, is_pilot, language_csv, per_world_csv
@@ -53,6 +54,10 @@ class GridExperiment(Experiment):
         smoke_conditions: conditions of scale smoke; by default the first one.
         language: cells of language models, which only scale full has.
         figure_prefix: of the figures' file names; by default the name.
+        measuring: measures of the tabular policy that replace the exact ones in the population.
+        measures: their names, in the order of tables.
+        swept: conditions in which every strength is run, where the others have the middle one alone.
+        smoke_table: how the tabular policy is trained at scale smoke.
     """
 
     name: str
@@ -69,6 +74,10 @@ class GridExperiment(Experiment):
     smoke_conditions: tuple[Condition, ...] = ()
     language: LanguageGrid | None = None
     figure_prefix: str = ""
+    measuring: Measuring | None = None
+    measures: tuple[str, ...] = ()
+    swept: tuple[Condition, ...] | None = None
+    smoke_table: TableConfig = SMOKE
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
@@ -104,10 +113,11 @@ class GridExperiment(Experiment):
                 arm = self.arms[name]
                 if (arm.sets and not condition.has_answers) or (arm.own_tables and not condition.own):
                     continue
-                table = SMOKE if smoke else closely if name in controls else self.table
+                table = self.smoke_table if smoke else closely if name in controls else self.table
                 if condition.rate:
                     table = replace(table, learning_rate=condition.rate)
-                for strength in arm.middle if smoke else arm.strengths:
+                all_strengths = not smoke and (self.swept is None or condition in self.swept)
+                for strength in arm.strengths if all_strengths else arm.middle:
                     out.append(
                         TableCell(
                             condition.name,
@@ -116,7 +126,7 @@ class GridExperiment(Experiment):
                             replicate,
                             FIRST_WORLD + replicate,
                             SMOKE_QUESTIONS if smoke else condition.questions,
-                            name in controls,
+                            name in controls and self.measuring is None,
                             table,
                         )
                     )
@@ -125,7 +135,7 @@ class GridExperiment(Experiment):
     def run_cell(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
-            return run_table_cell(TableCell.from_config(cell.config), self.arms[cell.config["arm"]])
+            return run_table_cell(TableCell.from_config(cell.config), self.arms[cell.config["arm"]], self.measuring)
         from .language_cells import run_language_cell  # loads transformers, which tabular cells do without
 
         return run_language_cell(cell, work)
@@ -142,6 +152,7 @@ class GridExperiment(Experiment):
             arms=self.arms,
             contrasts=self.contrasts,
             further=self.further_rows,
+            measures=self.measures,
         )
         report = {"seeds": num_seeds, **found}
         return {**report, "text": report_text(report, self.headline(report), self.further_tables(report))}

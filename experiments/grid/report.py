@@ -47,6 +47,7 @@ def grid_report(
     arms: Mapping[str, Arm],
     contrasts: Sequence[Contrast],
     further: Callable[[Grid], Report] = lambda grid: {},
+    measures: Sequence[str] = (),
 ) -> Report:
     """The whole report but its text; what was not run is reported as such and never filled in.
 
@@ -59,6 +60,7 @@ def grid_report(
         arms: of the experiment.
         contrasts: of the experiment.
         further: rows that only this experiment has.
+        measures: of the tabular policy, where the experiment brings its own.
     """
     pilot = read_grid(results, [cell for cell in cells if is_pilot(cell)], arms)
     grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], arms)
@@ -80,7 +82,7 @@ def grid_report(
         },
         "registration": registration,
         **further(grid),
-        "conditions": {condition.name: _condition(grid, condition) for condition in grid.conditions},
+        "conditions": {condition.name: _condition(grid, condition, measures) for condition in grid.conditions},
         "language_model": language_rows(grid),
         "verdicts": [verdict.as_row() for verdict in judge([one.claim for one in contrasts], evidence)],
     }
@@ -99,9 +101,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _condition(grid: Grid, condition: Condition) -> Report:
+def _condition(grid: Grid, condition: Condition, measures: Sequence[str]) -> Report:
     here = [series for (where, _, _), series in grid.tabular.items() if where == condition and series.worlds]
-    names = measures_of(condition)
+    names = measures or measures_of(condition)
     steps = sorted(set.intersection(*(set(series.steps) for series in here))) if here else []
     return {
         "start": {name: estimate_row(here[0].values(name, step=0)) for name in names} if here else {},
@@ -109,7 +111,7 @@ def _condition(grid: Grid, condition: Condition) -> Report:
         "frontier": _frontier_row(condition) if condition.has_frontier else None,
         "arms": {
             arm: {
-                f"{strength:g}": _arm(grid, condition, arm, strength, steps)
+                f"{strength:g}": _arm(grid, condition, arm, strength, steps, names, measures or _ALONG)
                 for strength in grid.strengths(condition, arm)
             }
             for arm in grid.arms_of(condition)
@@ -133,9 +135,16 @@ def measures_of(condition: Condition) -> tuple[str, ...]:
     return (*MEASURES, *ANSWER_MEASURES) if condition.has_answers else MEASURES
 
 
-def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Sequence[int]) -> Report:
+def _arm(
+    grid: Grid,
+    condition: Condition,
+    arm: str,
+    strength: float,
+    steps: Sequence[int],
+    measures: Sequence[str],
+    along: Sequence[str],
+) -> Report:
     series = grid.tabular[condition, arm, strength]
-    measures = measures_of(condition)
     out: dict[str, Any] = {
         "worlds": series.worlds,
         "missing": {str(world): why for world, why in sorted(series.missing.items())},
@@ -144,7 +153,7 @@ def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Seq
         "waste": estimate_row(waste("tabular", condition, series)),
     }
     if (strength,) == grid.arms[arm].middle:  # tables and figures read its way, not that of the other strengths
-        out["trajectory"] = trajectory(series, _ALONG, steps)
+        out["trajectory"] = trajectory(series, along, steps)
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     found = compare_arm(grid, "tabular", condition, arm, strength)
     return out if found is None else {**out, **_against_control(found, measures)}
@@ -167,7 +176,7 @@ def _against_control(found: Comparison, measures: Sequence[str]) -> Report:
 
 def _crossing(difference: Mapping[str, Any]) -> int | None:
     """Smallest k from which on the interval of arm minus control in pass@k lies above 0; None if it never does."""
-    ks = sorted(int(name[5:]) for name in difference if name.startswith("pass@"))
+    ks = sorted(int(name[5:]) for name in difference if name.startswith("pass@") and name[5:].isdigit())
     above = [bool(difference[f"pass@{k}"]) and difference[f"pass@{k}"]["low"] > 0 for k in ks]
     for at, k in enumerate(ks):
         if all(above[at:]):

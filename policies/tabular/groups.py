@@ -20,8 +20,8 @@ def groups_of_table(batch: Batch) -> Groups:
     """The groups of one step.
 
     Outcomes are integer codes; two are equal if and only if the passages or queries of the two rollouts are. "answer"
-    encodes the right answers found, None if none was; "query" the kinds in the order they were tried. In worlds of conflicting answers
-    each kind has its own answer, and every answer found is a candidate with a one-hot reward vector.
+    encodes the right answers found, None if none was; "query" the kinds in the order they were tried. In worlds of
+    conflicting answers each kind has its own answer, and every answer found is a candidate with a one-hot vector.
     """
     played, world = batch.decisions, batch.world
     num_kinds = len(world.kinds)

@@ -50,7 +50,9 @@ class Outcomes:
         mass = np.clip(np.bincount(place, weights=self.chances.ravel()), 0.0, 1.0)
         question = np.zeros(len(mass), np.int64)
         question[place] = rows.ravel()
-        return np.bincount(question, weights=1 - (1 - mass) ** k, minlength=len(codes))
+        added = np.bincount(question, weights=1 - (1 - mass) ** k, minlength=len(codes))
+        out: Array = added.astype(np.float64)
+        return out
 
     def possible(self, key: OutcomeKey) -> NDArray[np.int64]:
         """Number of outcomes that an episode of each question can have, int64 [questions]."""
