@@ -67,3 +67,4 @@ _built_in("real_corpora", "accuracy, breadth and entropy on real corpora, agains
 _built_in(
     "price_law", "over 208 random worlds: what diversity training costs, against what the exact frontier says it must"
 )
+_built_in("outcome_exploration", "outcome-based exploration (2509.06941): do bonuses on outcomes keep what GRPO loses?")
