@@ -24,6 +24,7 @@ from .grid.condition import Condition
 from .grid.contrasts import contrast
 from .grid.outcome_measures import MEASURES, measure_outcomes
 from .grid.system import SystemExperiment
+from .grid.transfer_cells import TRANSFER_MEASURES, TransferGrid
 
 __all__ = ["EXPERIMENT"]
 
@@ -157,5 +158,10 @@ EXPERIMENT = SystemExperiment(
     smoke_table=replace(_TABLE, questions_per_step=32, steps=4, checkpoints=(0, 2, 4)),
     measuring=measure_outcomes,
     measures=MEASURES,
+    language=TransferGrid(
+        condition=Condition.of(LANGUAGE),
+        arms={"grpo": "grpo", "batch": "batch:weight=0.2,key=evidence", "kl": "kl:beta=0.01"},
+    ),
+    language_measures=TRANSFER_MEASURES,
 )
 """What `berrypick run outcome_exploration` runs."""

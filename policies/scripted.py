@@ -152,6 +152,29 @@ def _present_first(row: _Row) -> list[list[int]]:
     return [sorted(every, key=lambda kind: (kind not in present, kind)) for present in world.present]
 
 
+SHARES = "shares-"
+
+
+def _shares_of(name: str) -> ScriptedPolicy:
+    """The policy "shares-80-10-10", which draws each next kind among the untried ones in these proportions (World)."""
+    try:
+        shares = np.array([float(part) for part in name.removeprefix(SHARES).split("-")])
+    except ValueError:
+        shares = np.zeros(1)
+    if shares.min() <= 0:
+        raise BerrypickError(f"scripted policy {name!r}: give a number above 0 for each kind, such as shares-80-10-10")
+
+    def orders(row: _Row) -> list[list[int]]:
+        world = row.world
+        assert world is not None, "only World questions have this script"
+        if len(shares) != len(world.kinds):
+            raise BerrypickError(f"{name} has {len(shares)} shares, the World {len(world.kinds)} kinds; give as many")
+        size, p = len(shares), shares / shares.sum()
+        return [row.generator.choice(size, size, replace=False, p=p).tolist() for _ in world.relations]
+
+    return ScriptedPolicy(name, "draws kinds in given proportions (World)", orders)
+
+
 _ANYWHERE: dict[str, Callable[[_Row], str]] = {
     "question": _search_question,
     "follow_titles": _follow_titles,
@@ -244,7 +267,9 @@ SCRIPTED: dict[str, ScriptedPolicy] = {
 
 
 def scripted_policy(name: str) -> ScriptedPolicy:
-    """The scripted policy with that name; raises `UnknownNameError` if there is none."""
+    """The scripted policy with that name, or "shares-80-10-10"; raises `UnknownNameError` if there is none."""
+    if name.startswith(SHARES):
+        return _shares_of(name)
     if name not in SCRIPTED:
         raise UnknownNameError("scripted policy", name, SCRIPTED)
     return SCRIPTED[name]

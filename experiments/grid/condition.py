@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...envs.world.config import WorldConfig
+from ...envs.world.config import PRESETS, WorldConfig
 from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["ANSWERS_SUFFIX", "CUE_SUFFIX", "FIRST_WORLD", "MANY_QUESTIONS", "WORLDS", "Condition"]
@@ -122,6 +122,23 @@ class Condition:
     def has_frontier(self) -> bool:
         """Whether values are those in the population of a World with one answer, so that F is defined."""
         return not (self.own or self.has_answers)
+
+    def env_args(self, seed: int, questions: int) -> dict[str, str | int | float]:
+        """The same World as arguments of berrypick/World-v0, with this many training questions and no others."""
+        config = self.world_config(seed, questions)
+        return {
+            "preset": self.preset if self.preset in PRESETS else "priced",
+            "availability": ",".join(f"{a:g}" for a in config.availability),
+            "budget": config.budget,
+            "hops": config.hops,
+            "cue": config.cue,
+            "num_answers": config.num_answers,
+            "num_train": questions,
+            "num_validation": 0,
+            "num_test": 0,
+            "world_seed": seed,
+            "index": "bm25s",
+        }
 
     def world_config(self, seed: int = FIRST_WORLD, questions: int | None = None) -> WorldConfig:
         """The World of this condition: a seed, and as many training questions as asked for or as the condition has."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from ...policies.tabular.training import TableConfig
 from ..report.format import signed
@@ -16,16 +15,13 @@ from .condition import FIRST_WORLD, Condition
 from .contrasts import LADDER, LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
-from .measuring import Measuring
+from .measuring import LanguageCells, Measuring
 from .page import grid_page
 from .pilot import PILOT_WORLDS
 from .report import grid_report, is_pilot, language_csv, per_world_csv
 from .screen import report_text
 from .series import Grid, read_grid
 from .table_cells import TableCell, run_table_cell
-
-if TYPE_CHECKING:
-    from .language_cells import LanguageGrid
 
 __all__ = ["GridExperiment"]
 
@@ -53,6 +49,7 @@ class GridExperiment(Experiment):
         control_steps: RL steps at which controls are evaluated in addition to the checkpoints of all arms.
         smoke_conditions: conditions of scale smoke; by default the first one.
         language: cells of language models, which only scale full has.
+        language_measures: names of their measures, where they are not those of `language_report`.
         figure_prefix: of the figures' file names; by default the name.
         measuring: measures of the tabular policy that replace the exact ones in the population.
         measures: their names, in the order of tables.
@@ -72,10 +69,11 @@ class GridExperiment(Experiment):
     with_pilot: bool = False
     control_steps: tuple[int, ...] = ()
     smoke_conditions: tuple[Condition, ...] = ()
-    language: LanguageGrid | None = None
+    language: LanguageCells | None = None
     figure_prefix: str = ""
     measuring: Measuring | None = None
     measures: tuple[str, ...] = ()
+    language_measures: tuple[str, ...] = ()
     swept: tuple[Condition, ...] | None = None
     smoke_table: TableConfig = SMOKE
 
@@ -136,9 +134,8 @@ class GridExperiment(Experiment):
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
             return run_table_cell(TableCell.from_config(cell.config), self.arms[cell.config["arm"]], self.measuring)
-        from .language_cells import run_language_cell  # loads transformers, which tabular cells do without
-
-        return run_language_cell(cell, work)
+        assert self.language is not None, "only its cells are not tabular"
+        return self.language.run(cell, work)
 
     def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
         """Tables and verdicts of whatever is there, and their text."""
@@ -153,6 +150,7 @@ class GridExperiment(Experiment):
             contrasts=self.contrasts,
             further=self.further_rows,
             measures=self.measures,
+            language_measures=self.language_measures,
         )
         report = {"seeds": num_seeds, **found}
         return {**report, "text": report_text(report, self.headline(report), self.further_tables(report))}

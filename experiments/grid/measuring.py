@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld
 from ...policies.tabular.training import Batch
+from .experiment import Cell, CellResult
 
-__all__ = ["Measuring", "RunMeasures"]
+__all__ = ["LanguageCells", "Measuring", "RunMeasures"]
 
 
 class RunMeasures(Protocol):
@@ -37,4 +39,16 @@ class Measuring(Protocol):
 
     def __call__(self, world: KindWorld, start: NDArray[np.float64], seed: int) -> RunMeasures:
         """Begins a run on these questions, from these logits."""
+        ...
+
+
+class LanguageCells(Protocol):
+    """The language-model cells of an experiment."""
+
+    def cells(self, num_seeds: int) -> Sequence[Cell]:
+        """All of them; each configuration has "policy", "condition", "arm" and "seed"."""
+        ...
+
+    def run(self, cell: Cell, work: Path) -> CellResult:
+        """{"checkpoints": {step: {measure: value}}}; `work` keeps what must survive an interruption."""
         ...

@@ -48,6 +48,7 @@ def grid_report(
     contrasts: Sequence[Contrast],
     further: Callable[[Grid], Report] = lambda grid: {},
     measures: Sequence[str] = (),
+    language_measures: Sequence[str] = (),
 ) -> Report:
     """The whole report but its text; what was not run is reported as such and never filled in.
 
@@ -61,6 +62,7 @@ def grid_report(
         contrasts: of the experiment.
         further: rows that only this experiment has.
         measures: of the tabular policy, where the experiment brings its own.
+        language_measures: the same of the language model.
     """
     pilot = read_grid(results, [cell for cell in cells if is_pilot(cell)], arms)
     grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], arms)
@@ -83,7 +85,7 @@ def grid_report(
         "registration": registration,
         **further(grid),
         "conditions": {condition.name: _condition(grid, condition, measures) for condition in grid.conditions},
-        "language_model": language_rows(grid),
+        "language_model": language_rows(grid, language_measures),
         "verdicts": [verdict.as_row() for verdict in judge([one.claim for one in contrasts], evidence)],
     }
     out: Report = _plain(report)
