@@ -18,7 +18,7 @@ from .figures import write_grid_figures
 from .measuring import LanguageCells, Measuring
 from .page import grid_page
 from .pilot import PILOT_WORLDS
-from .report import grid_report, is_pilot, language_csv, per_world_csv
+from .report import Reported, grid_report, is_pilot, language_csv, per_world_csv
 from .screen import report_text
 from .series import Grid, read_grid
 from .table_cells import TableCell, run_table_cell
@@ -149,11 +149,14 @@ class GridExperiment(Experiment):
             arms=self.arms,
             contrasts=self.contrasts,
             further=self.further_rows,
-            measures=self.measures,
-            language_measures=self.language_measures,
+            reported=self.reported(),
         )
         report = {"seeds": num_seeds, **found}
         return {**report, "text": report_text(report, self.headline(report), self.further_tables(report))}
+
+    def reported(self) -> Reported:
+        """Names of the measures in the report."""
+        return Reported(self.measures, self.language_measures)
 
     def further_rows(self, grid: Grid) -> Report:
         """Rows of the report that only this experiment has; each says its "policy"."""

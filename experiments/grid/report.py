@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .pilot import registration_rows, undecidable_claims
 from .series import Grid, Series, estimate_row, matched_difference, read_grid, trajectory
 from .table_cells import FRONTIER_K, condition_frontier
 
-__all__ = ["grid_report", "is_pilot", "language_csv", "measures_of", "per_world_csv"]
+__all__ = ["Reported", "grid_report", "is_pilot", "language_csv", "measures_of", "per_world_csv"]
 
 MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
 
@@ -30,6 +31,21 @@ _MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature
 _ALONG = ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy")
 POINTS = 60
 """Points of a frontier that figures get; values are computed from all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Names of the measures that a report holds, where an experiment brings its own.
+
+    Attributes:
+        tabular: of the tabular policy.
+        language: of the language model.
+        compared: those of the tabular policy that are also reported along training and minus the control.
+    """
+
+    tabular: Sequence[str] = ()
+    language: Sequence[str] = ()
+    compared: Sequence[str] = ()
 
 
 def is_pilot(cell: Cell) -> bool:
@@ -47,8 +63,7 @@ def grid_report(
     arms: Mapping[str, Arm],
     contrasts: Sequence[Contrast],
     further: Callable[[Grid], Report] = lambda grid: {},
-    measures: Sequence[str] = (),
-    language_measures: Sequence[str] = (),
+    reported: Reported = Reported(),
 ) -> Report:
     """The whole report but its text; what was not run is reported as such and never filled in.
 
@@ -61,8 +76,7 @@ def grid_report(
         arms: of the experiment.
         contrasts: of the experiment.
         further: rows that only this experiment has.
-        measures: of the tabular policy, where the experiment brings its own.
-        language_measures: the same of the language model.
+        reported: names of the measures; by default those of the population.
     """
     pilot = read_grid(results, [cell for cell in cells if is_pilot(cell)], arms)
     grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], arms)
@@ -84,8 +98,8 @@ def grid_report(
         },
         "registration": registration,
         **further(grid),
-        "conditions": {condition.name: _condition(grid, condition, measures) for condition in grid.conditions},
-        "language_model": language_rows(grid, language_measures),
+        "conditions": {condition.name: _condition(grid, condition, reported) for condition in grid.conditions},
+        "language_model": language_rows(grid, reported.language),
         "verdicts": [verdict.as_row() for verdict in judge([one.claim for one in contrasts], evidence)],
     }
     out: Report = _plain(report)
@@ -103,9 +117,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _condition(grid: Grid, condition: Condition, measures: Sequence[str]) -> Report:
+def _condition(grid: Grid, condition: Condition, reported: Reported) -> Report:
     here = [series for (where, _, _), series in grid.tabular.items() if where == condition and series.worlds]
-    names = measures or measures_of(condition)
+    names = reported.tabular or measures_of(condition)
     steps = sorted(set.intersection(*(set(series.steps) for series in here))) if here else []
     return {
         "start": {name: estimate_row(here[0].values(name, step=0)) for name in names} if here else {},
@@ -113,7 +127,7 @@ def _condition(grid: Grid, condition: Condition, measures: Sequence[str]) -> Rep
         "frontier": _frontier_row(condition) if condition.has_frontier else None,
         "arms": {
             arm: {
-                f"{strength:g}": _arm(grid, condition, arm, strength, steps, names, measures or _ALONG)
+                f"{strength:g}": _arm(grid, condition, arm, strength, steps, reported)
                 for strength in grid.strengths(condition, arm)
             }
             for arm in grid.arms_of(condition)
@@ -143,9 +157,9 @@ def _arm(
     arm: str,
     strength: float,
     steps: Sequence[int],
-    measures: Sequence[str],
-    along: Sequence[str],
+    reported: Reported,
 ) -> Report:
+    measures = reported.tabular or measures_of(condition)
     series = grid.tabular[condition, arm, strength]
     out: dict[str, Any] = {
         "worlds": series.worlds,
@@ -155,10 +169,10 @@ def _arm(
         "waste": estimate_row(waste("tabular", condition, series)),
     }
     if (strength,) == grid.arms[arm].middle:  # tables and figures read its way, not that of the other strengths
-        out["trajectory"] = trajectory(series, along, steps)
+        out["trajectory"] = trajectory(series, reported.compared or reported.tabular or _ALONG, steps)
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     found = compare_arm(grid, "tabular", condition, arm, strength)
-    return out if found is None else {**out, **_against_control(found, measures)}
+    return out if found is None else {**out, **_against_control(found, reported.compared or measures)}
 
 
 def _against_control(found: Comparison, measures: Sequence[str]) -> Report:
