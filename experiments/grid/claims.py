@@ -108,7 +108,10 @@ class Verdict:
 
     def as_row(self) -> dict[str, Any]:
         """The verdict as JSON."""
-        return asdict(self)
+        row = asdict(self)
+        if not self.claim.doubt:
+            del row["claim"]["doubt"]
+        return row
 
 
 def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Verdict]:

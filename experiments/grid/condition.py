@@ -19,9 +19,10 @@ FIRST_WORLD = 1000
 
 WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight": {"availability": (0.5,) * 3, "hops": 2, "budget": 2},
+    "tight_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2},
     "rare": {"availability": (0.25,) * 6, "hops": 3, "budget": 3},
 }
-"""Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In both, one miss loses
+"""Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In these, one miss loses
 the episode, so that many questions are answerable and yet hardly ever answered."""
 
 _SHARES = "shares-"

@@ -79,6 +79,7 @@ def contrast(
     at: str = "",
     needs: Mapping[str, float] | None = None,
     doubt: str = "",
+    held: str = _HELD_FIXED,
 ) -> Contrast:
     """A contrast with its claim, registered in one call.
 
@@ -102,6 +103,7 @@ def contrast(
         at: see `Contrast`.
         needs: see `Contrast`.
         doubt: where the verdict could be wrong, or mean less than it says.
+        held: what was held fixed.
     """
     worlds = min_worlds or (20 if policy == "tabular" else 7 if against == "matched" else 8)
     player = "tabular policy" if policy == "tabular" else policy
@@ -109,7 +111,6 @@ def contrast(
     equal = f", at equal {at}" if at else ""
     endpoint = f"{measure} of {arm} {how}{equal}, {condition}, {player}"
     place = Condition.of(condition)
-    held = _HELD_FIXED.replace("the population", "its training questions") if place.own else _HELD_FIXED
     claim = Claim(
         name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, held, doubt
     )

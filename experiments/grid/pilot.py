@@ -52,7 +52,7 @@ def _row(grid: Grid, one: Contrast) -> Report:
         "room": None,
         "needed": ROOM * one.claim.smallest_effect,
         "undecidable": "",
-        "needs": had,
+        **({"needs": had} if one.needs else {}),
     }
     short = [
         f"{name} is {value:.3g}, {one.needs[name]:g} needed" for name, value in had.items() if value < one.needs[name]
@@ -109,7 +109,8 @@ def _needs(grid: Grid, one: Contrast) -> dict[str, float]:
 
 def _bounded_room(grid: Grid, one: Contrast) -> float | None:
     """The room between what the arm is compared with and the bounds of its cells; None where these have none."""
-    other = grid.middle(one.condition, one.against if one.against in grid.arms else grid.arms[one.arm].control)
+    name = one.against if one.against in grid.arms else grid.arms[one.arm].control
+    other = grid.middle(one.condition, name or one.arm)
     if other is None or not other.worlds or one.measure not in other.results[other.worlds[0]].get("bounds", {}):
         return None
     low, high = np.mean([other.results[world]["bounds"][one.measure] for world in other.worlds], axis=0)

@@ -168,7 +168,7 @@ def system_screen(report: Report) -> list[str]:
             row["id"],
             number(row["pilot"]),
             f"{number(row['room'], 2)} / {number(row['needed'], 2)}",
-            ", ".join(f"{name} {value:.0f}" for name, value in row["needs"].items()) or NOTHING,
+            ", ".join(f"{name} {value:.0f}" for name, value in row.get("needs", {}).items()) or NOTHING,
             "not decidable" if row["undecidable"] else "decidable",
         ]
         for row in report["registration"]

@@ -54,6 +54,7 @@ class TransferGrid:
         label_rollouts: most rollouts for a label.
         samples: rollouts per question that is measured.
         solved_measured: number of solved questions that are measured.
+        learning_rate: of RL.
     """
 
     condition: Condition
@@ -64,6 +65,7 @@ class TransferGrid:
     label_rollouts: int = 64
     samples: int = 16
     solved_measured: int = 64
+    learning_rate: float = 1e-4
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share SFT and labels."""
@@ -82,6 +84,7 @@ class TransferGrid:
                     "label_rollouts": self.label_rollouts,
                     "samples": self.samples,
                     "solved_measured": self.solved_measured,
+                    "learning_rate": self.learning_rate,
                 },
             )
             for seed in range(min(num_seeds, self.num_worlds))
@@ -118,7 +121,14 @@ class TransferGrid:
         view = _Measuring(config, policy, task, measured, work, len(solvable))
         found = {0: view.measure(0)}
         steps = config["checkpoints"][-1]
-        run = world_rl(arguments, start="sft", objective=config["objective"], steps=steps, seed=config["seed"])
+        run = world_rl(
+            arguments,
+            start="sft",
+            objective=config["objective"],
+            steps=steps,
+            seed=config["seed"],
+            learning_rate=config["learning_rate"],
+        )
         on_solved = replace(task, questions={**task.questions, "train": tuple(solvable)})
         train(run, policy, on_solved, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
         found |= {step: view.measure(step) for step in config["checkpoints"] if step}
