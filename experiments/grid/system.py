@@ -42,6 +42,7 @@ class SystemExperiment(GridExperiment):
         tables: of the page.
         panels: of the figure, after the published figures.
         limits: what the experiment cannot say; one sentence each.
+        corrections: mistakes that were found after the registration, and what was done about them.
         reproduced: key of the cell that the page shows how to compute again.
     """
 
@@ -51,6 +52,7 @@ class SystemExperiment(GridExperiment):
     tables: tuple[SystemTable, ...] = ()
     panels: tuple[Panel, ...] = ()
     limits: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
     reproduced: str = ""
 
     def reported(self) -> Reported:

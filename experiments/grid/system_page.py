@@ -36,6 +36,8 @@ class _System(Protocol):
     @property
     def limits(self) -> Sequence[str]: ...
     @property
+    def corrections(self) -> Sequence[str]: ...
+    @property
     def reproduced(self) -> str: ...
     @property
     def language_measures(self) -> Sequence[str]: ...
@@ -65,6 +67,7 @@ def system_page(report: Report, system: _System, headline: str) -> str:
         *_language_section(report, system.language_measures),
         "## Limits",
         "\n".join(f"- {limit}" for limit in system.limits),
+        *(["## Corrections", "\n".join(f"- {one}" for one in system.corrections)] if system.corrections else []),
         "## Reproduce",
         _commands(report, system),
         "## Failures",
