@@ -68,3 +68,4 @@ _built_in("real_agent", "a 135 M search agent on real corpora: SFT against RL, a
 _built_in(
     "price_law", "over 208 random worlds: what diversity training costs, against what the exact frontier says it must"
 )
+_built_in("outcome_exploration", "outcome-based exploration (2509.06941): do bonuses on outcomes keep what GRPO loses?")

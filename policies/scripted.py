@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..retrieval_index.errors import UnknownNameError
 from .demonstrators import BridgePolicy, RecordedPolicy, bridge_policy, open_recorded
-from .scripted_rules import ScriptedPolicy, best_orders, present_first, uniform_orders
+from .scripted_rules import SHARES, ScriptedPolicy, best_orders, present_first, shares_policy, uniform_orders
 
 __all__ = ["SCRIPTED", "ScriptedPolicy", "is_scripted", "scripted_policy"]
 
@@ -33,12 +33,16 @@ def is_scripted(name: str) -> bool:
 def scripted_policy(name: str) -> ScriptedPolicy | BridgePolicy | RecordedPolicy:
     """The scripted policy of a name, such as "oracle", "bridge:ways=4,thoughts=true" or "file:PATH" of rollouts.
 
+    "shares-80-10-10" draws each next kind of a World with three kinds in these proportions.
+
     Raises:
         UnknownNameError: no such policy or option.
         RecordError: the file of rollouts cannot be read.
     """
     if name.startswith("file:"):
         return open_recorded(name)
+    if name.startswith(SHARES):
+        return shares_policy(name)
     if name.startswith("bridge:"):
         return bridge_policy(name)
     if name not in SCRIPTED:

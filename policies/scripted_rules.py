@@ -20,7 +20,7 @@ from ..envs.world.facts import WorldFacts
 from ..retrieval_index.errors import BerrypickError
 from .policy import Sampling
 
-__all__ = ["ScriptedPolicy", "best_orders", "present_first", "uniform_orders"]
+__all__ = ["SHARES", "ScriptedPolicy", "best_orders", "present_first", "shares_policy", "uniform_orders"]
 
 UNKNOWN = "unknown"
 
@@ -228,3 +228,26 @@ class _ScriptedSession:
 
     def token_ids(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         raise BerrypickError("a scripted policy has no tokens, so it cannot be trained; use a language model")
+
+
+SHARES = "shares-"
+
+
+def shares_policy(name: str) -> ScriptedPolicy:
+    """The policy "shares-80-10-10", which draws each next kind among the untried ones in these proportions (World)."""
+    try:
+        shares = np.array([float(part) for part in name.removeprefix(SHARES).split("-")])
+    except ValueError:
+        shares = np.zeros(1)
+    if shares.min() <= 0:
+        raise BerrypickError(f"scripted policy {name!r}: give a number above 0 for each kind, such as shares-80-10-10")
+
+    def orders(row: _Row) -> list[list[int]]:
+        world = row.world
+        assert world is not None, "only World questions have this script"
+        if len(shares) != len(world.kinds):
+            raise BerrypickError(f"{name} has {len(shares)} shares, the World {len(world.kinds)} kinds; give as many")
+        size, p = len(shares), shares / shares.sum()
+        return [row.generator.choice(size, size, replace=False, p=p).tolist() for _ in world.relations]
+
+    return ScriptedPolicy(name, "draws kinds in given proportions (World)", orders)

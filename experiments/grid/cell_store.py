@@ -91,12 +91,29 @@ def cell_document(experiment: Experiment, cell: Cell, result: CellResult) -> Cel
     }
 
 
-def write_cells(experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path) -> None:
-    """Writes finished cells as JSON lines, compressed by xz, so that another run need not compute them again."""
+def write_cells(
+    experiment: Experiment, results: Results, cells: Sequence[Cell], path: Path, *, digits: int | None = None
+) -> None:
+    """Writes finished cells as JSON lines, compressed by xz, so that another run need not compute them again.
+
+    With `digits`, numbers of results are rounded to so many after the decimal point.
+    """
     done = [cell for cell in cells if cell.key in results.done]
-    rows = [{"key": cell.key, **cell_document(experiment, cell, results.done[cell.key])} for cell in done]
+    kept = {cell.key: _rounded(results.done[cell.key], digits) for cell in done}
+    rows = [{"key": cell.key, **cell_document(experiment, cell, kept[cell.key])} for cell in done]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     path.write_bytes(lzma.compress(text.encode()))  # equal cells give equal bytes
+
+
+def _rounded(value: Any, digits: int | None) -> Any:
+    """The value with all numbers in it rounded; None leaves them as they are."""
+    if digits is None:
+        return value
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, dict):
+        return {key: _rounded(part, digits) for key, part in value.items()}
+    return [_rounded(part, digits) for part in value] if isinstance(value, list) else value
 
 
 def kept_cells(given: Path) -> Path:

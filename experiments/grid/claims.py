@@ -48,6 +48,7 @@ class Claim:
         stopping_rule: when the run ends.
         published: the paper's figure in words; empty if there is none.
         confounds: what was held fixed.
+        doubt: where the verdict could be wrong, or mean less than it says.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Claim:
     stopping_rule: str
     published: str = ""
     confounds: str = ""
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if self.smallest_effect <= 0 or self.min_worlds < 2:
@@ -106,7 +108,10 @@ class Verdict:
 
     def as_row(self) -> dict[str, Any]:
         """The verdict as JSON."""
-        return asdict(self)
+        row = asdict(self)
+        if not self.claim.doubt:
+            del row["claim"]["doubt"]
+        return row
 
 
 def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> list[Verdict]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ...retrieval_index.errors import BerrypickError
 from .condition import Condition
@@ -20,6 +21,7 @@ __all__ = [
     "best_values",
     "compare_arm",
     "frontier_distance",
+    "ladder_at",
     "ladder_difference",
     "largest_waste",
     "pass_names",
@@ -186,4 +188,30 @@ def ladder_difference(grid: Grid, condition: Condition, series: Series, ladder: 
         if rungs and all(world in rung.results for rung in rungs):
             bought, values = ([rung.values(name)[world] for rung in rungs] for name in (many, one))
             out[world] = series.values(one)[world] - best_at_least(bought, values, series.values(many)[world])
+    return out
+
+
+def ladder_at(
+    grid: Grid, condition: Condition, series: Series, ladder: str, measure: str, equal: str
+) -> dict[int, float]:
+    """World -> what another arm has of a measure where it has as much of `equal` as the series.
+
+    The strengths of the other arm and its control are joined by straight lines, in the order of the sweep. NaN where
+    none of these lines crosses the value; of several crossings the first, from the control on, counts.
+    """
+    control = grid.middle(condition, grid.arms[ladder].control)
+    rungs = [grid.tabular[condition, ladder, s] for s in grid.strengths(condition, ladder)]
+    rungs = [*([control] if control else []), *rungs]
+    out = {}
+    for world, wanted in series.values(equal).items():
+        if rungs and all(world in rung.results for rung in rungs):
+            places = [(rung.values(equal)[world], rung.values(measure)[world]) for rung in rungs]
+            out[world] = next(
+                (
+                    v0 + (wanted - e0) / (e1 - e0) * (v1 - v0)
+                    for (e0, v0), (e1, v1) in pairwise(places)
+                    if e0 != e1 and min(e0, e1) <= wanted <= max(e0, e1)
+                ),
+                math.nan,
+            )
     return out

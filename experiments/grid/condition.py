@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...envs.world.config import WorldConfig
+from ...envs.world.config import PRESETS, WorldConfig
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["ANSWERS_SUFFIX", "CUE_SUFFIX", "FIRST_WORLD", "MANY_QUESTIONS", "Condition"]
+__all__ = ["ANSWERS_SUFFIX", "CUE_SUFFIX", "FIRST_WORLD", "MANY_QUESTIONS", "WORLDS", "Condition"]
 
 CUE_SUFFIX, _CUE = "-cue", 0.8
 ANSWERS_SUFFIX, _ANSWERS, _ANSWERS_BUDGET = "-answers", 3, 4
 
 FIRST_WORLD = 1000
 """Replicate n of a grid plays the World of seed FIRST_WORLD + n; all conditions of a replicate share that seed."""
+
+WORLDS: Mapping[str, Mapping[str, Any]] = {
+    "tight": {"availability": (0.5,) * 3, "hops": 2, "budget": 2},
+    "tight_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2},
+    "rare": {"availability": (0.25,) * 6, "hops": 3, "budget": 3},
+}
+"""Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In these, one miss loses
+the episode, so that many questions are answerable and yet hardly ever answered."""
+
+_SHARES = "shares-"
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
@@ -25,9 +36,11 @@ class Condition:
     """One condition.
 
     Attributes:
-        preset: a preset of the World, such as "priced". With the suffix "-cue", a word of each question favours a kind.
-            With the suffix "-answers", questions have three conflicting answers and one more query to look for them.
-        start: what SFT imitates: "diverse" (orders of kinds drawn at random) or "narrow" (a single order).
+        preset: a preset of the World, such as "priced", or a name of `WORLDS`. With the suffix "-cue", a word of each
+            question favours a kind. With the suffix "-answers", questions have three conflicting answers and one more
+            query to look for them.
+        start: what SFT imitates: "diverse" (orders of kinds drawn at random) or "narrow" (a single order). Or, without
+            SFT, "shares-98-1-1": the tabular policy starts by drawing untried kinds in these proportions.
         questions: number of training questions.
         rate: learning rate of RL; 0 is the experiment's.
         own: values are those on the training questions themselves, not in the population.
@@ -80,6 +93,23 @@ class Condition:
         return self.name.replace("/", "-").replace("=", "")
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """The proportions that a "shares-" start draws kinds in; empty for other starts.
+
+        Raises:
+            BerrypickError: they are not numbers above 0.
+        """
+        if not self.start.startswith(_SHARES):
+            return ()
+        try:
+            found = tuple(float(part) for part in self.start.removeprefix(_SHARES).split("-"))
+        except ValueError:
+            found = (0.0,)
+        if min(found) <= 0:
+            raise BerrypickError(f"start {self.start!r}: give numbers above 0, such as shares-98-1-1")
+        return found
+
+    @property
     def has_cue(self) -> bool:
         """Whether each question favours a kind."""
         return self.preset.endswith(CUE_SUFFIX)
@@ -94,6 +124,23 @@ class Condition:
         """Whether values are those in the population of a World with one answer, so that F is defined."""
         return not (self.own or self.has_answers)
 
+    def env_args(self, seed: int, questions: int) -> dict[str, str | int | float]:
+        """The same World as arguments of berrypick/World-v0, with this many training questions and no others."""
+        config = self.world_config(seed, questions)
+        return {
+            "preset": self.preset if self.preset in PRESETS else "priced",
+            "availability": ",".join(f"{a:g}" for a in config.availability),
+            "budget": config.budget,
+            "hops": config.hops,
+            "cue": config.cue,
+            "num_answers": config.num_answers,
+            "num_train": questions,
+            "num_validation": 0,
+            "num_test": 0,
+            "world_seed": seed,
+            "index": "bm25s",
+        }
+
     def world_config(self, seed: int = FIRST_WORLD, questions: int | None = None) -> WorldConfig:
         """The World of this condition: a seed, and as many training questions as asked for or as the condition has."""
         knobs: dict[str, Any] = {
@@ -107,4 +154,6 @@ class Condition:
         elif self.has_answers:
             knobs |= {"num_answers": _ANSWERS, "budget": _ANSWERS_BUDGET}
         preset = self.preset.removesuffix(CUE_SUFFIX).removesuffix(ANSWERS_SUFFIX)
+        if preset in WORLDS:
+            return WorldConfig(**{"preset": preset, **WORLDS[preset], **knobs})
         return WorldConfig.from_preset(preset, **knobs)

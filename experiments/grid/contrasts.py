@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...envs.metrics.statistics import Estimate
 from .claims import Claim, Evidence, Expectation
-from .comparison import compare_arm, ladder_difference, largest_waste, pass_names, waste
+from .comparison import compare_arm, ladder_at, ladder_difference, largest_waste, pass_names, waste
 from .condition import Condition
 from .language_report import without_broken
-from .series import Grid, Policy, Series, estimate_of, matched_difference, paired
+from .series import Grid, Policy, Series, estimate_of, matched_difference, paired, relative_to
 
 __all__ = ["LADDER", "LARGEST_WASTE", "Contrast", "contrast", "differences_of", "gather_evidence", "unfinished_note"]
 
@@ -41,6 +41,10 @@ class Contrast:
             start), the name of another arm, or "ladder NAME" (the most that another arm has, over its strengths, at as
             much pass@8).
         undecidable: why it cannot be decided here; empty where it can.
+        relative: the difference is the arm's value over the other's, minus 1.
+        at: with a ladder, a measure that is held equal: the other arm has, between two of its strengths, as much of it
+            as the arm. A world in which no two strengths lie on either side has no value.
+        needs: measure -> the least value of its mean over the pilot's worlds without which nothing is decided.
     """
 
     claim: Claim
@@ -50,6 +54,9 @@ class Contrast:
     measure: str
     against: str = "control"
     undecidable: str = ""
+    relative: bool = False
+    at: str = ""
+    needs: Mapping[str, float] = field(default_factory=dict)
 
 
 def contrast(
@@ -68,6 +75,11 @@ def contrast(
     undecidable: str = "",
     min_worlds: int | None = None,
     stop: str | None = None,
+    relative: bool = False,
+    at: str = "",
+    needs: Mapping[str, float] | None = None,
+    doubt: str = "",
+    held: str = _HELD_FIXED,
 ) -> Contrast:
     """A contrast with its claim, registered in one call.
 
@@ -87,14 +99,22 @@ def contrast(
         min_worlds: worlds without which there is no verdict; by default 20 for the tabular policy, 8 for language
             models, 7 of them where policies are matched.
         stop: when the run ends; by default after 24 worlds of the tabular policy, 8 of language models.
+        relative: see `Contrast`.
+        at: see `Contrast`.
+        needs: see `Contrast`.
+        doubt: where the verdict could be wrong, or mean less than it says.
+        held: what was held fixed.
     """
     worlds = min_worlds or (20 if policy == "tabular" else 7 if against == "matched" else 8)
     player = "tabular policy" if policy == "tabular" else policy
-    endpoint = f"{measure} of {arm} minus {against}, {condition}, {player}"
+    how = f"over {against}, minus 1" if relative else f"minus {against}"
+    equal = f", at equal {at}" if at else ""
+    endpoint = f"{measure} of {arm} {how}{equal}, {condition}, {player}"
+    place = Condition.of(condition)
     claim = Claim(
-        name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, _HELD_FIXED
+        name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, held, doubt
     )
-    return Contrast(claim, policy, Condition.of(condition), arm, measure, against, undecidable)
+    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {})
 
 
 def gather_evidence(
@@ -133,7 +153,8 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
     known = sum(not math.isnan(value) for value in differences.values())
     matched = one.against == "matched" or one.against.startswith(LADDER)
     if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy, one.condition):
-        who = "the control has that pass@8 on its way" if one.against == "matched" else f"{one.against} has that pass@8"
+        rung = f"{one.against} has that {one.at or 'pass@8'}"
+        who = "the control has that pass@8 on its way" if one.against == "matched" else rung
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
     settings = _settings(grid, one) if one.against == "control" else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
@@ -162,18 +183,22 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
         return None
     if one.measure == LARGEST_WASTE:
         return largest_waste(grid, one.condition, one.arm)
+    compared = relative_to if one.relative else paired
     if one.against.startswith(LADDER):
-        return ladder_difference(grid, one.condition, arm, one.against.removeprefix(LADDER))
+        ladder = one.against.removeprefix(LADDER)
+        if one.at:
+            return compared(arm.values(one.measure), ladder_at(grid, one.condition, arm, ladder, one.measure, one.at))
+        return ladder_difference(grid, one.condition, arm, ladder)
     measured = _measured(one, arm, step)
     if one.against == "zero":
         return measured
     if one.against == "start":
-        return paired(measured, _measured(one, arm, 0))
+        return compared(measured, _measured(one, arm, 0))
     if other is None:
         return None
     if one.against == "matched":
         return matched_difference(arm, other, one.measure, by=pass_names(one.policy)[1])
-    return paired(measured, _measured(one, other, step))
+    return compared(measured, _measured(one, other, step))
 
 
 def _measured(one: Contrast, series: Series, step: int | None) -> dict[int, float]:

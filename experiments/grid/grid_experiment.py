@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from ...policies.tabular.training import TableConfig
 from ..report.format import signed
@@ -16,15 +15,13 @@ from .condition import FIRST_WORLD, Condition
 from .contrasts import LADDER, LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
+from .measuring import LanguageCells, Measuring
 from .page import grid_page
 from .pilot import PILOT_WORLDS
-from .report import grid_report, is_pilot, language_csv, per_world_csv
+from .report import Reported, grid_report, is_pilot, language_csv, per_world_csv
 from .screen import report_text
 from .series import Grid, read_grid
 from .table_cells import TableCell, run_table_cell
-
-if TYPE_CHECKING:
-    from .language_cells import LanguageGrid
 
 __all__ = ["GridExperiment"]
 
@@ -52,7 +49,12 @@ class GridExperiment(Experiment):
         control_steps: RL steps at which controls are evaluated in addition to the checkpoints of all arms.
         smoke_conditions: conditions of scale smoke; by default the first one.
         language: cells of language models, which only scale full has.
+        language_measures: names of their measures, where they are not those of `language_report`.
         figure_prefix: of the figures' file names; by default the name.
+        measuring: measures of the tabular policy that replace the exact ones in the population.
+        measures: their names, in the order of tables.
+        swept: conditions in which every strength is run, where the others have the middle one alone.
+        smoke_table: how the tabular policy is trained at scale smoke.
     """
 
     name: str
@@ -67,8 +69,13 @@ class GridExperiment(Experiment):
     with_pilot: bool = False
     control_steps: tuple[int, ...] = ()
     smoke_conditions: tuple[Condition, ...] = ()
-    language: LanguageGrid | None = None
+    language: LanguageCells | None = None
     figure_prefix: str = ""
+    measuring: Measuring | None = None
+    measures: tuple[str, ...] = ()
+    language_measures: tuple[str, ...] = ()
+    swept: tuple[Condition, ...] | None = None
+    smoke_table: TableConfig = SMOKE
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
@@ -104,10 +111,11 @@ class GridExperiment(Experiment):
                 arm = self.arms[name]
                 if (arm.sets and not condition.has_answers) or (arm.own_tables and not condition.own):
                     continue
-                table = SMOKE if smoke else closely if name in controls else self.table
+                table = self.smoke_table if smoke else closely if name in controls else self.table
                 if condition.rate:
                     table = replace(table, learning_rate=condition.rate)
-                for strength in arm.middle if smoke else arm.strengths:
+                all_strengths = not smoke and (self.swept is None or condition in self.swept)
+                for strength in arm.strengths if all_strengths else arm.middle:
                     out.append(
                         TableCell(
                             condition.name,
@@ -116,7 +124,7 @@ class GridExperiment(Experiment):
                             replicate,
                             FIRST_WORLD + replicate,
                             SMOKE_QUESTIONS if smoke else condition.questions,
-                            name in controls,
+                            name in controls and self.measuring is None,
                             table,
                         )
                     )
@@ -125,10 +133,9 @@ class GridExperiment(Experiment):
     def run_cell(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
-            return run_table_cell(TableCell.from_config(cell.config), self.arms[cell.config["arm"]])
-        from .language_cells import run_language_cell  # loads transformers, which tabular cells do without
-
-        return run_language_cell(cell, work)
+            return run_table_cell(TableCell.from_config(cell.config), self.arms[cell.config["arm"]], self.measuring)
+        assert self.language is not None, "only its cells are not tabular"
+        return self.language.run(cell, work)
 
     def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
         """Tables and verdicts of whatever is there, and their text."""
@@ -142,9 +149,14 @@ class GridExperiment(Experiment):
             arms=self.arms,
             contrasts=self.contrasts,
             further=self.further_rows,
+            reported=self.reported(),
         )
         report = {"seeds": num_seeds, **found}
         return {**report, "text": report_text(report, self.headline(report), self.further_tables(report))}
+
+    def reported(self) -> Reported:
+        """Names of the measures in the report."""
+        return Reported(self.measures, self.language_measures)
 
     def further_rows(self, grid: Grid) -> Report:
         """Rows of the report that only this experiment has; each says its "policy"."""

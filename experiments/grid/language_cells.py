@@ -76,6 +76,10 @@ class LanguageGrid:
             for seed in range(first, min(first + 2, worlds, num_seeds))
         ]
 
+    def run(self, cell: Cell, work: Path) -> CellResult:
+        """See `run_language_cell`."""
+        return run_language_cell(cell, work)
+
     def _cell(self, condition: Condition, arm: str, seed: int) -> Cell:
         world = self.first_world + seed
         has_envelope = arm in self.controls

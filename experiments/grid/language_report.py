@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,32 +49,38 @@ def without_broken(differences: Mapping[int, float], arm: Series, control: Serie
     return broken, estimate_of([value for world, value in differences.items() if world not in broken])
 
 
-def language_rows(grid: Grid) -> dict[str, dict[str, Report]]:
-    """Condition -> arm -> row at the last checkpoint; arms without a finished cell are left out."""
+def language_rows(grid: Grid, measures: Sequence[str] = ()) -> dict[str, dict[str, Report]]:
+    """Condition -> arm -> row at the last checkpoint; arms without a finished cell are left out.
+
+    Args:
+        grid: all series.
+        measures: of the cells, where the experiment brings its own.
+    """
     out: dict[str, dict[str, Report]] = {}
     for (condition, arm), one in grid.language.items():
         if one.worlds:
-            out.setdefault(condition.name, {})[arm] = _row(grid, condition, arm, one)
+            out.setdefault(condition.name, {})[arm] = _row(grid, condition, arm, one, measures)
     return out
 
 
-def _row(grid: Grid, condition: Condition, arm: str, one: Series) -> Report:
+def _row(grid: Grid, condition: Condition, arm: str, one: Series, own: Sequence[str]) -> Report:
+    names, along = own or LANGUAGE_MEASURES, own or _ALONG
     row: dict[str, Any] = {
         "worlds": one.worlds,
         "broken": {str(world): lost for world, lost in _broken_worlds(one).items()},
         "missing": {str(world): why for world, why in sorted(one.missing.items())},
-        "measures": {name: estimate_row(one.values(name)) for name in LANGUAGE_MEASURES},
-        "start": {name: estimate_row(one.values(name, step=0)) for name in LANGUAGE_MEASURES},
+        "measures": {name: estimate_row(one.values(name)) for name in names},
+        "start": {name: estimate_row(one.values(name, step=0)) for name in names},
         "frontier_distance": estimate_row(frontier_distance("language model", condition, one)),
         "waste": estimate_row(waste("language model", condition, one)),
         "greedy": estimate_row([_greedy(one, world) for world in one.worlds]),
-        "trajectory": trajectory(one, _ALONG, one.steps),
+        "trajectory": trajectory(one, along, one.steps),
     }
     # A spec may be run before the experiment has an arm of its name, which would say what its control is.
     found = compare_arm(grid, "language model", condition, arm) if arm in grid.arms else None
     if found is not None and found.control_series.worlds:
         row["control"] = found.control
-        row["difference"] = {name: estimate_row(found.of(name)) for name in LANGUAGE_MEASURES}
+        row["difference"] = {name: estimate_row(found.of(name)) for name in names}
         row["price"] = estimate_row(found.price)
         row["control_waste"] = estimate_row(found.control_waste)
         row["matched"] = estimate_row(found.matched)

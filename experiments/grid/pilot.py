@@ -44,6 +44,7 @@ def registration_rows(grid: Grid, contrasts: Sequence[Contrast]) -> list[Report]
 def _row(grid: Grid, one: Contrast) -> Report:
     found = differences_of(grid, one) or {}
     known = [value for value in found.values() if not math.isnan(value)]
+    had = _needs(grid, one)
     row = {
         "id": one.claim.id,
         "worlds": len(known),
@@ -51,7 +52,13 @@ def _row(grid: Grid, one: Contrast) -> Report:
         "room": None,
         "needed": ROOM * one.claim.smallest_effect,
         "undecidable": "",
+        **({"needs": had} if one.needs else {}),
     }
+    short = [
+        f"{name} is {value:.3g}, {one.needs[name]:g} needed" for name, value in had.items() if value < one.needs[name]
+    ]
+    if short:
+        return {**row, "undecidable": "; ".join(short)}
     if not known:
         return {**row, "undecidable": "" if not found else "no world of the pilot has a value"}
     if max(map(abs, known)) < IDENTITY:
@@ -69,6 +76,9 @@ def _room(grid: Grid, one: Contrast) -> float | None:
     control = grid.middle(one.condition, grid.arms[one.arm].control or one.arm)
     if control is None or not control.worlds:
         return None
+    bounded = _bounded_room(grid, one)
+    if bounded is not None:
+        return bounded
     if one.condition.has_answers and one.measure.startswith("choice@"):
         return _most_choice(one.condition, one.measure) - _mean(control, one.measure)
     if not one.condition.has_frontier:
@@ -88,6 +98,25 @@ def _room(grid: Grid, one: Contrast) -> float | None:
     low, high = bounds[one.measure]
     at = _mean(control, one.measure, step=0 if one.against == "start" else None)
     up, down = high - at, at - low
+    return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+
+
+def _needs(grid: Grid, one: Contrast) -> dict[str, float]:
+    """What a claim needs, as the pilot has it in the mean over worlds."""
+    arm = grid.middle(one.condition, one.arm)
+    return {name: _mean(arm, name) for name in one.needs} if arm is not None and arm.worlds else {}
+
+
+def _bounded_room(grid: Grid, one: Contrast) -> float | None:
+    """The room between what the arm is compared with and the bounds of its cells; None where these have none."""
+    name = one.against if one.against in grid.arms else grid.arms[one.arm].control
+    other = grid.middle(one.condition, name or one.arm)
+    if other is None or not other.worlds or one.measure not in other.results[other.worlds[0]].get("bounds", {}):
+        return None
+    low, high = np.mean([other.results[world]["bounds"][one.measure] for world in other.worlds], axis=0)
+    at = _mean(other, one.measure, step=0 if one.against == "start" else None)
+    scale = at if one.relative and at else 1.0
+    up, down = float(high - at) / scale, float(at - low) / scale
     return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .pilot import registration_rows, undecidable_claims
 from .series import Grid, Series, estimate_row, matched_difference, read_grid, trajectory
 from .table_cells import FRONTIER_K, condition_frontier
 
-__all__ = ["grid_report", "is_pilot", "language_csv", "measures_of", "per_world_csv"]
+__all__ = ["Reported", "grid_report", "is_pilot", "language_csv", "measures_of", "per_world_csv"]
 
 MEASURES = ("pass@1", "pass@2", "pass@4", "pass@8", "pass@16", "breadth", "kind_entropy", "kind_information")
 
@@ -30,6 +31,21 @@ _MATCHED = (("checkpoints", "matched"), ("temperatures", "matched_by_temperature
 _ALONG = ("pass@1", f"pass@{FRONTIER_K}", "breadth", "kind_entropy")
 POINTS = 60
 """Points of a frontier that figures get; values are computed from all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Names of the measures that a report holds, where an experiment brings its own.
+
+    Attributes:
+        tabular: of the tabular policy.
+        language: of the language model.
+        compared: those of the tabular policy that are also reported along training and minus the control.
+    """
+
+    tabular: Sequence[str] = ()
+    language: Sequence[str] = ()
+    compared: Sequence[str] = ()
 
 
 def is_pilot(cell: Cell) -> bool:
@@ -47,6 +63,7 @@ def grid_report(
     arms: Mapping[str, Arm],
     contrasts: Sequence[Contrast],
     further: Callable[[Grid], Report] = lambda grid: {},
+    reported: Reported = Reported(),
 ) -> Report:
     """The whole report but its text; what was not run is reported as such and never filled in.
 
@@ -59,6 +76,7 @@ def grid_report(
         arms: of the experiment.
         contrasts: of the experiment.
         further: rows that only this experiment has.
+        reported: names of the measures; by default those of the population.
     """
     pilot = read_grid(results, [cell for cell in cells if is_pilot(cell)], arms)
     grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], arms)
@@ -80,8 +98,8 @@ def grid_report(
         },
         "registration": registration,
         **further(grid),
-        "conditions": {condition.name: _condition(grid, condition) for condition in grid.conditions},
-        "language_model": language_rows(grid),
+        "conditions": {condition.name: _condition(grid, condition, reported) for condition in grid.conditions},
+        "language_model": language_rows(grid, reported.language),
         "verdicts": [verdict.as_row() for verdict in judge([one.claim for one in contrasts], evidence)],
     }
     out: Report = _plain(report)
@@ -99,9 +117,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _condition(grid: Grid, condition: Condition) -> Report:
+def _condition(grid: Grid, condition: Condition, reported: Reported) -> Report:
     here = [series for (where, _, _), series in grid.tabular.items() if where == condition and series.worlds]
-    names = measures_of(condition)
+    names = reported.tabular or measures_of(condition)
     steps = sorted(set.intersection(*(set(series.steps) for series in here))) if here else []
     return {
         "start": {name: estimate_row(here[0].values(name, step=0)) for name in names} if here else {},
@@ -109,7 +127,7 @@ def _condition(grid: Grid, condition: Condition) -> Report:
         "frontier": _frontier_row(condition) if condition.has_frontier else None,
         "arms": {
             arm: {
-                f"{strength:g}": _arm(grid, condition, arm, strength, steps)
+                f"{strength:g}": _arm(grid, condition, arm, strength, steps, reported)
                 for strength in grid.strengths(condition, arm)
             }
             for arm in grid.arms_of(condition)
@@ -133,9 +151,16 @@ def measures_of(condition: Condition) -> tuple[str, ...]:
     return (*MEASURES, *ANSWER_MEASURES) if condition.has_answers else MEASURES
 
 
-def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Sequence[int]) -> Report:
+def _arm(
+    grid: Grid,
+    condition: Condition,
+    arm: str,
+    strength: float,
+    steps: Sequence[int],
+    reported: Reported,
+) -> Report:
+    measures = reported.tabular or measures_of(condition)
     series = grid.tabular[condition, arm, strength]
-    measures = measures_of(condition)
     out: dict[str, Any] = {
         "worlds": series.worlds,
         "missing": {str(world): why for world, why in sorted(series.missing.items())},
@@ -144,10 +169,10 @@ def _arm(grid: Grid, condition: Condition, arm: str, strength: float, steps: Seq
         "waste": estimate_row(waste("tabular", condition, series)),
     }
     if (strength,) == grid.arms[arm].middle:  # tables and figures read its way, not that of the other strengths
-        out["trajectory"] = trajectory(series, _ALONG, steps)
+        out["trajectory"] = trajectory(series, reported.compared or reported.tabular or _ALONG, steps)
         out |= {part: _means(series, part) for part in ("temperatures", "mixes")}
     found = compare_arm(grid, "tabular", condition, arm, strength)
-    return out if found is None else {**out, **_against_control(found, measures)}
+    return out if found is None else {**out, **_against_control(found, reported.compared or measures)}
 
 
 def _against_control(found: Comparison, measures: Sequence[str]) -> Report:
@@ -167,7 +192,7 @@ def _against_control(found: Comparison, measures: Sequence[str]) -> Report:
 
 def _crossing(difference: Mapping[str, Any]) -> int | None:
     """Smallest k from which on the interval of arm minus control in pass@k lies above 0; None if it never does."""
-    ks = sorted(int(name[5:]) for name in difference if name.startswith("pass@"))
+    ks = sorted(int(name[5:]) for name in difference if name.startswith("pass@") and name[5:].isdigit())
     above = [bool(difference[f"pass@{k}"]) and difference[f"pass@{k}"]["low"] > 0 for k in ks]
     for at, k in enumerate(ks):
         if all(above[at:]):

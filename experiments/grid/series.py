@@ -29,6 +29,7 @@ __all__ = [
     "matched_difference",
     "paired",
     "read_grid",
+    "relative_to",
     "trajectory",
 ]
 
@@ -185,6 +186,14 @@ def trajectory(series: Series, names: Sequence[str], steps: Sequence[int]) -> di
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:
     """World -> first - second over the worlds that both have."""
     return {world: first[world] - second[world] for world in sorted(set(first) & set(second))}
+
+
+def relative_to(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:
+    """World -> first / second - 1 over the worlds that both have; NaN where second is 0."""
+    return {
+        world: first[world] / second[world] - 1 if second[world] else math.nan
+        for world in sorted(set(first) & set(second))
+    }
 
 
 def matched_difference(

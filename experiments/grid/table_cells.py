@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...envs.world.config import WorldConfig
 from ...envs.world.population import PopulationFrontier, population_frontier
 from ...envs.world.world import build_world
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
-from ...policies.tabular.training import TableConfig, demonstration_order, imitate, train_table
+from ...policies.tabular.training import Batch, TableConfig, demonstration_order, imitate, train_table
 from ...policies.tabular.values import RowTable, distinct_first_success, exact_values
+from ...retrieval_index.errors import BerrypickError
 from .arms import Arm
 from .condition import Condition
 from .experiment import CellResult
+from .measuring import Measuring, RunMeasures
 
 __all__ = [
     "FRONTIER_K",
@@ -34,7 +37,7 @@ __all__ = [
 FRONTIER_K = 8
 TEMPERATURES = (0.0, 0.25, 0.5, 0.7, 0.85, 1.2, 1.4, 2.0, 4.0)
 MIXES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
-DIGITS = 9
+DIGITS, MEASURED_DIGITS = 9, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,12 @@ def sft_start(config: WorldConfig, start: str, seed: int, table: TableConfig) ->
         seed: of the demonstrations.
         table: the training run, of which only the imitation matters.
     """
+    shares = Condition(config.preset, start).shares
+    if shares:
+        shape = training_world(config).table_shape
+        if len(shares) != shape[-1]:
+            raise BerrypickError(f"start {start!r} has {len(shares)} shares, the World {shape[-1]} kinds; give as many")
+        return np.broadcast_to(np.log(shares), shape).copy()
     return _imitated(config, start, seed, replace(table, learning_rate=0.0, steps=0, epochs=1, checkpoints=()))
 
 
@@ -135,6 +144,7 @@ def train_arm(
     *,
     seed: int,
     demos: str,
+    see: Callable[[Batch], None] = lambda batch: None,
 ) -> dict[int, NDArray[np.float64]]:
     """RL step -> logits, at the checkpoints of the run.
 
@@ -146,11 +156,17 @@ def train_arm(
         table: the training run.
         seed: of questions and rollouts.
         demos: what an imitating arm imitates, see `Condition.start`.
+        see: is shown the episodes of each update of RL, before it.
     """
     logits = torch.from_numpy(start.copy()).requires_grad_()
     if not arm.imitation:
         run, loss = arm.table(table), arm.loss(strength)
-        return train_table(logits, world, loss, run, seed=seed, rewards=arm.rewards, sets=arm.sets)
+
+        def seen(batch: Batch) -> Tensor:
+            see(batch)
+            return loss(batch)
+
+        return train_table(logits, world, seen, run, seed=seed, rewards=arm.rewards, sets=arm.sets)
     # as many episodes as RL would play, imitated instead
     out, done = {}, 0
     order = demonstration_order(demos, len(world.kinds), seed)
@@ -161,12 +177,18 @@ def train_arm(
     return out
 
 
-def run_table_cell(cell: TableCell, arm: Arm) -> CellResult:
+def run_table_cell(cell: TableCell, arm: Arm, measuring: Measuring | None = None) -> CellResult:
     """Trains and evaluates.
+
+    Args:
+        cell: what is run.
+        arm: of the cell's name.
+        measuring: of the experiment, where it replaces the exact values in the population.
 
     Returns:
         {"checkpoints": {step: measures}}, and for a cell with curves also {"temperatures": {T: measures}, "mixes": {w:
-        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}.
+        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}. With `measuring`
+        {"checkpoints": {step: measures}, "bounds": {measure: [low, high]}}.
     """
     torch.set_num_threads(1)
     condition = cell.where
@@ -175,6 +197,8 @@ def run_table_cell(cell: TableCell, arm: Arm) -> CellResult:
     start = sft_start(config, condition.start, cell.seed, cell.table)
     if arm.own_tables:
         start = start[shared.table]  # each question begins with what its cue's table learnt
+    if measuring is not None:
+        return _measured_cell(cell, arm, world, start, measuring(world, start, cell.seed))
     trained = train_arm(world, arm, cell.strength, start, cell.table, seed=cell.seed, demos=condition.start)
     rows = RowTable.of(world) if condition.own else RowTable.population(config)
 
@@ -191,3 +215,18 @@ def run_table_cell(cell: TableCell, arm: Arm) -> CellResult:
         spread = distinct_first_success(rows, kind_probabilities(end), world.budget, FRONTIER_K)
         out["distinct_first"] = round(spread, DIGITS)
     return out
+
+
+def _measured_cell(
+    cell: TableCell, arm: Arm, world: KindWorld, start: NDArray[np.float64], measures: RunMeasures
+) -> CellResult:
+    """Trains, and measures what the experiment asks for alone."""
+    demos = cell.where.start
+    trained = train_arm(world, arm, cell.strength, start, cell.table, seed=cell.seed, demos=demos, see=measures.see)
+    return {
+        "checkpoints": {
+            str(step): {name: round(value, MEASURED_DIGITS) for name, value in measures.values(step, logits).items()}
+            for step, logits in trained.items()
+        },
+        "bounds": {name: [round(value, MEASURED_DIGITS) for value in pair] for name, pair in measures.bounds().items()},
+    }

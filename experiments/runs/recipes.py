@@ -65,17 +65,21 @@ def demonstration_args(task: Task) -> dict[str, EnvArgument]:
     return dict(WORLD_DEMONSTRATIONS) if task.world else {}
 
 
-def world_sft(env_args: Mapping[str, EnvArgument], *, steps: int, seed: int) -> TrainConfig:
+def world_sft(
+    env_args: Mapping[str, EnvArgument], *, steps: int, seed: int, demonstrator: str = "random_order"
+) -> TrainConfig:
     """SFT of the tiny policy on one demonstration of each of another world's questions.
 
     Args:
         env_args: arguments of World, e.g. {"preset": "priced"}.
         steps: SFT steps.
         seed: of demonstrations and batches.
+        demonstrator: the scripted policy that is imitated.
     """
     return TrainConfig(
         env=ENV,
         env_args=dict(env_args),
+        demonstrator=demonstrator,
         demonstrations=1,
         demonstration_args=dict(WORLD_DEMONSTRATIONS),
         sft=SftConfig(steps=steps, copying_steps=copying_steps("tiny", steps), seed=seed),

@@ -20,8 +20,8 @@ def groups_of_table(batch: Batch) -> Groups:
     """The groups of one step.
 
     Outcomes are integer codes; two are equal if and only if the passages or queries of the two rollouts are. "answer"
-    encodes the right answers found; "query" the kinds in the order they were tried. In worlds of conflicting answers
-    each kind has its own answer, and every answer found is a candidate with a one-hot reward vector.
+    encodes the right answers found, None if none was; "query" the kinds in the order they were tried. In worlds of
+    conflicting answers each kind has its own answer, and every answer found is a candidate with a one-hot vector.
     """
     played, world = batch.decisions, batch.world
     num_kinds = len(world.kinds)
@@ -45,8 +45,8 @@ def groups_of_table(batch: Batch) -> Groups:
 
 
 def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
-    """Codes [Q][G]; without any evidence there is no outcome, None."""
-    return [[None if key == "evidence" and not code else code for code in row] for row in codes]
+    """Codes [Q][G]; without any evidence, or without an answer, there is no outcome, None."""
+    return [[None if key in ("answer", "evidence") and not code else int(code) for code in row] for row in codes]
 
 
 def _vectors(batch: Batch) -> Tensor:

@@ -182,12 +182,30 @@ def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, ste
     order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.table))
     questions = order[offset * count : (offset + 1) * count]
     generator = np.random.default_rng((seed, 5, step))
-    chances = kind_probabilities(logits.detach().numpy())
-    played = _play_groups(world, chances, questions, config.group_size, generator, sets=sets)
+    played = _play_own(logits.detach().numpy(), world, questions, config.group_size, generator, sets)
     all_log_probs, chosen, episode = log_probs_of(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
     step_seed, old = seed * 100_003 + step, chosen.detach()
     return Batch(world, questions, played, rewards, chosen, old, all_log_probs, episode, step_seed, config.epochs)
+
+
+def _play_own(
+    logits: Array,
+    world: KindWorld,
+    questions: NDArray[np.int64],
+    group_size: int,
+    generator: np.random.Generator,
+    sets: bool,
+) -> Decisions:
+    """Plays groups of the questions, whose tables alone are turned into probabilities: there may be thousands."""
+    used, place = np.unique(world.table[questions], return_inverse=True)
+    table = np.zeros_like(world.table)
+    table[questions] = place.reshape(-1)
+    few = replace(world, table=table, num_tables=len(used))
+    played = _play_groups(few, kind_probabilities(logits[used]), questions, group_size, generator, sets=sets)
+    at = np.unravel_index(played.states, few.table_shape[:-1])
+    states = np.ravel_multi_index((used[at[0]], *at[1:]), world.table_shape[:-1])
+    return replace(played, states=np.where(played.live, states, 0))
 
 
 def _play_groups(

@@ -1,0 +1,204 @@
+"""The page of a published system: plain words, published figures beside ours, verdicts, checks, tables, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..report.format import NOTHING, Report, markdown_table, number, plain, signed, text_columns
+from .page import failures, generated_mark, registration_section
+from .system_parts import Published, SystemTable
+from .tables import middle_strength
+
+__all__ = ["claim_value", "counted_verdicts", "measured_value", "percent", "system_page", "system_screen"]
+
+_UNIT = (
+    "Values of the tabular policy are exact; brackets are 95 % t-intervals over worlds, each with a training seed of "
+    "its own. Endpoints, signs, margins and numbers of worlds were registered in a commit of their own after the pilot "
+    "and before the first cell. Each family of verdicts, support and contradiction, is Holm-adjusted over all claims "
+    'of this experiment at 5 %. A value of +0.050 of an endpoint that ends in "minus 1" is 5 %.'
+)
+
+
+class _System(Protocol):
+    """What a page reads of an experiment."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    @property
+    def published(self) -> Published | None: ...
+    @property
+    def tables(self) -> Sequence[SystemTable]: ...
+    @property
+    def limits(self) -> Sequence[str]: ...
+    @property
+    def corrections(self) -> Sequence[str]: ...
+    @property
+    def reproduced(self) -> str: ...
+    @property
+    def language_measures(self) -> Sequence[str]: ...
+
+
+def system_page(report: Report, system: _System, headline: str) -> str:
+    """The text of docs/NAME.md.
+
+    Args:
+        report: of the experiment.
+        system: what it declares.
+        headline: the sentences in plain words.
+    """
+    name = system.name
+    parts = [
+        f"# {system.summary[0].upper()}{system.summary[1:]}",
+        generated_mark("grid/system_page.py", name),
+        headline,
+        f"![Published and ours](../results/{name}/figures/{name}.png)",
+        system.about,
+        *_published_section(report, system.published),
+        "## Claims and verdicts",
+        _UNIT,
+        _verdicts(report),
+        *registration_section(report),
+        *_table_sections(report, system.tables),
+        *_language_section(report, system.language_measures),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in system.limits),
+        *(["## Corrections", "\n".join(f"- {one}" for one in system.corrections)] if system.corrections else []),
+        "## Reproduce",
+        _commands(report, system),
+        "## Failures",
+        failures(report),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _published_section(report: Report, published: Published | None) -> list[str]:
+    if published is None or published.condition not in report["conditions"]:
+        return []
+    arms = report["conditions"][published.condition]["arms"]
+    rows = []
+    for arm, (label, values) in published.rows.items():
+        measures = arms[arm][middle_strength(arms[arm])]["measures"] if arm in arms else {}
+        ours = [plain(measures.get(measure)) for measure in published.columns.values()]
+        rows.append([label, *(cell for pair in zip((f"{value:g}" for value in values), ours) for cell in pair)])
+    header = ["method", *(f"{head}, {whose}" for head in published.columns for whose in ("published", "ours"))]
+    about = f"{published.about} Ours: {published.condition}."
+    return ["## Published figures beside ours", about, markdown_table(header, rows)]
+
+
+def _verdicts(report: Report) -> str:
+    rows = []
+    for row in report["verdicts"]:
+        claim, settings = row["claim"], [one["value"] for one in row["settings"].values()]
+        rows.append(
+            [
+                claim["statement"],
+                claim["source"],
+                claim["endpoint"],
+                f"{claim['expected']} {claim['smallest_effect']:g}",
+                claim["published"] or NOTHING,
+                signed(row["estimate"]),
+                f"{min(settings):+.3f} to {max(settings):+.3f}" if settings else NOTHING,
+                row["verdict"] + (f": {row['reason']}" if row["reason"] else ""),
+                claim.get("doubt") or NOTHING,
+            ]
+        )
+    header = [
+        "claim", "source", "endpoint", "asked", "published", "ours", "other rates and lengths", "verdict",
+        "where it could be wrong",
+    ]  # fmt: skip
+    return markdown_table(header, rows)
+
+
+def _table_sections(report: Report, tables: Sequence[SystemTable]) -> list[str]:
+    parts = []
+    for table in tables:
+        parts += [f"## {table.title}", table.about]
+        for condition in table.conditions:
+            if condition in report["conditions"]:
+                parts += [f"{condition}:", _arms(report["conditions"][condition], table)]
+    return parts
+
+
+def _arms(content: Report, table: SystemTable) -> str:
+    start = ["start", NOTHING, *(plain(content["start"].get(name)) for name in table.columns.values())]
+    rows = [start]
+    for arm, strengths in content["arms"].items():
+        shown = strengths if table.strengths else {middle_strength(strengths): strengths[middle_strength(strengths)]}
+        for strength, one in shown.items():
+            at = strength if one["worlds"] and strength != "0" else NOTHING
+            rows.append([arm, at, *(plain(one["measures"].get(name)) for name in table.columns.values())])
+    return markdown_table(["arm", "strength", *table.columns], rows)
+
+
+def _language_section(report: Report, measures: Sequence[str]) -> list[str]:
+    parts = []
+    for condition, arms in report["language_model"].items():
+        rows = []
+        for arm, one in arms.items():
+            for when, values in (("start", one["start"]), ("end", one["measures"])):
+                rows.append([arm, when, *(plain(values[name]) for name in measures), str(len(one["worlds"]))])
+        parts += ["## Language model", f"{condition}:", markdown_table(["arm", "", *measures, "worlds"], rows)]
+    cells = report["cells"]
+    if cells["language_model_not_run"]:
+        parts.append(
+            f"{cells['language_model_not_run']} of {cells['language_model_cells']} cells of language models have not "
+            "been run; until they are, their claims are inconclusive."
+        )
+    return parts
+
+
+def _commands(report: Report, system: _System) -> str:
+    cells = report["cells"]
+    run = report["command"]
+    again = f"berrypick run {system.name} --scale {report['scale']} --out again --cell {system.reproduced}"
+    return (
+        f"Everything: `{run}`. {cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run. "
+        f"One row, to compare with its line in results/{system.name}/grid_cells.jsonl.xz: `{again}`."
+    )
+
+
+def system_screen(report: Report) -> list[str]:
+    """What the pilot said of each claim, as the terminal shows it."""
+    if not report["registration"]:
+        return []
+    rows = [
+        [
+            row["id"],
+            number(row["pilot"]),
+            f"{number(row['room'], 2)} / {number(row['needed'], 2)}",
+            ", ".join(f"{name} {value:.0f}" for name, value in row.get("needs", {}).items()) or NOTHING,
+            "not decidable" if row["undecidable"] else "decidable",
+        ]
+        for row in report["registration"]
+    ]
+    return ["pilot\n" + text_columns(["claim", "pilot", "room / needed", "has", "check"], rows)]
+
+
+def percent(value: float | None) -> str:
+    """A relative difference in words, such as "+2.3 %"."""
+    return "nothing measured" if value is None else f"{100 * value:+.1f} %"
+
+
+def claim_value(report: Report, claim: str) -> float | None:
+    """The estimate of a claim; None before it has one."""
+    row = next(row for row in report["verdicts"] if row["claim"]["id"] == claim)
+    return row["estimate"]["value"] if row["estimate"] else None
+
+
+def measured_value(report: Report, condition: str, arm: str, measure: str) -> float | None:
+    """The mean over worlds of an arm's measure at the strength that claims are read at; None without one."""
+    strengths = report["conditions"].get(condition, {}).get("arms", {}).get(arm)
+    row = strengths[middle_strength(strengths)]["measures"].get(measure) if strengths else None
+    return row["value"] if row else None
+
+
+def counted_verdicts(report: Report) -> str:
+    """How many claims have which verdict, such as "2 supported, 3 contradicted"."""
+    names = [row["verdict"] for row in report["verdicts"]]
+    kinds = ("supported", "contradicted", "inconclusive", "not decidable here")
+    return ", ".join(f"{names.count(kind)} {kind}" for kind in kinds if kind in names)

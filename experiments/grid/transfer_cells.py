@@ -1,0 +1,235 @@
+"""Language-model cells that train on the questions their start can solve and are measured on those it cannot.
+
+A World's questions are labelled once by the SFT policy, for all arms: *solved* if one of up to 64 rollouts succeeds,
+*unsolved* if none of 64 does although some order of kinds would. RL sees solved questions only. No entity is shared
+between questions, so what changes on unsolved ones was carried over by the weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from ...envs.metrics.breadth import diff_at_k
+from ...envs.questions import Question
+from ...envs.tasks.registry import Task, make_task
+from ...envs.world.facts import WorldFacts
+from ...policies.policy import Policy, Sampling
+from ...policies.rollout import rollout
+from ..runs.run_folder import write_json
+from .condition import FIRST_WORLD, Condition
+from .experiment import Cell, CellResult
+
+__all__ = ["TRANSFER_MEASURES", "TransferGrid", "label_questions", "outcome_values"]
+
+ENV = "berrypick/World-v0"
+K = 8
+TRANSFER_MEASURES = (
+    "distinct@8_unsolved", "distinct@8_solved", "answers@8_unsolved", "pass@1_unsolved", "pass@1_solved",
+    "searches_unsolved", "searches_solved", "unsolved_questions", "solved_questions",
+)  # fmt: skip
+"""distinct@8: distinct evidence of 8 of the rollouts, unbiased; answers@8: distinct answers, "no answer" among them."""
+
+_SAMPLING = Sampling(max_new_tokens=32)
+_MAX_ROWS = 512
+
+
+@dataclass(frozen=True)
+class TransferGrid:
+    """The cells: the tiny policy in a World of its own for each replicate.
+
+    Attributes:
+        condition: the World and the proportions in which its demonstrator draws kinds; its number of questions is that
+            of the pool that is labelled.
+        arms: name -> spec of the objective.
+        num_worlds: no more are run, whatever `--seeds` says.
+        checkpoints: RL steps at which it is measured; 0 is the start.
+        sft_steps: updates on demonstrations.
+        label_rollouts: most rollouts for a label.
+        samples: rollouts per question that is measured.
+        solved_measured: number of solved questions that are measured.
+        learning_rate: of RL.
+    """
+
+    condition: Condition
+    arms: Mapping[str, str]
+    num_worlds: int = 8
+    checkpoints: tuple[int, ...] = (0, 40, 80)
+    sft_steps: int = 520
+    label_rollouts: int = 64
+    samples: int = 16
+    solved_measured: int = 64
+    learning_rate: float = 1e-4
+
+    def cells(self, num_seeds: int) -> list[Cell]:
+        """World by world; the arms of a world share SFT and labels."""
+        return [
+            Cell(
+                f"language/{self.condition.slug}/{arm}/world-{FIRST_WORLD + seed}",
+                {
+                    "policy": "language model",
+                    "condition": self.condition.name,
+                    "arm": arm,
+                    "objective": objective,
+                    "seed": seed,
+                    "world_seed": FIRST_WORLD + seed,
+                    "sft_steps": self.sft_steps,
+                    "checkpoints": list(self.checkpoints),
+                    "label_rollouts": self.label_rollouts,
+                    "samples": self.samples,
+                    "solved_measured": self.solved_measured,
+                    "learning_rate": self.learning_rate,
+                },
+            )
+            for seed in range(min(num_seeds, self.num_worlds))
+            for arm, objective in self.arms.items()
+        ]
+
+    def run(self, cell: Cell, work: Path) -> CellResult:
+        """Trains and measures an arm."""
+        # loads transformers, which tabular cells do without
+        from ...policies.language.model import load_language_model
+        from ...policies.training.checkpoint import latest_checkpoint
+        from ..runs.recipes import world_rl, world_sft
+        from ..runs.training import train
+
+        config = cell.config
+        place = Condition.of(config["condition"])
+        arguments = place.env_args(config["world_seed"], place.questions)
+        task = make_task(ENV, **arguments)
+        shared = work.parent.parent.parent / "sft" / place.slug / work.name
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(shared.with_suffix(".lock")):  # the arms of a world may run side by side
+            sft = world_sft(arguments, steps=config["sft_steps"], seed=config["seed"], demonstrator=place.start)
+            untrained = load_language_model("tiny", seed=config["seed"])
+            train(sft, untrained, task, shared, resume=(shared / "config.json").is_file())
+            start = latest_checkpoint(shared / "checkpoints")
+            assert start is not None
+            policy = load_language_model(str(start))
+            labels = _kept(shared / "labels.json", lambda: label_questions(policy, task, config))
+        solvable = [task.split("train")[at] for at in labels["solved"]]
+        measured = {
+            "unsolved": [task.split("train")[at] for at in labels["unsolved"]],
+            "solved": solvable[: config["solved_measured"]],
+        }
+        view = _Measuring(config, policy, task, measured, work, len(solvable))
+        found = {0: view.measure(0)}
+        steps = config["checkpoints"][-1]
+        run = world_rl(
+            arguments,
+            start="sft",
+            objective=config["objective"],
+            steps=steps,
+            seed=config["seed"],
+            learning_rate=config["learning_rate"],
+        )
+        on_solved = replace(task, questions={**task.questions, "train": tuple(solvable)})
+        train(run, policy, on_solved, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
+        found |= {step: view.measure(step) for step in config["checkpoints"] if step}
+        return {"checkpoints": {str(step): values for step, values in found.items()}}
+
+
+class _Measuring:
+    """A training view that measures the policy at chosen RL steps, or reads what was measured there before."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        policy: Policy,
+        task: Task,
+        questions: Mapping[str, Sequence[Question]],
+        work: Path,
+        num_solved: int,
+    ) -> None:
+        self._config, self._policy, self._task, self._work = config, policy, task, work
+        self._questions, self._num_solved = questions, num_solved
+
+    def begin(self, step: int) -> None:
+        """Shows nothing."""
+
+    def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
+        """Measures the policy if this step is a checkpoint."""
+        if step in self._config["checkpoints"]:
+            self.measure(step)
+
+    def measure(self, step: int) -> dict[str, float]:
+        """Values of `TRANSFER_MEASURES` that the questions allow."""
+
+        def played() -> dict[str, float]:
+            out = {
+                "unsolved_questions": float(len(self._questions["unsolved"])),
+                "solved_questions": float(self._num_solved),
+            }
+            for name, questions in self._questions.items():
+                values = outcome_values(self._policy, self._task, questions, self._config)
+                out |= {f"{measure}_{name}": value for measure, value in values.items()}
+            return {name: out[name] for name in TRANSFER_MEASURES if name in out}
+
+        found: dict[str, float] = _kept(self._work / f"measures-{step:04d}.json", played)
+        return found
+
+
+def _kept(path: Path, compute: Any) -> Any:
+    """What a file holds from an earlier call, or what is computed now and written to it."""
+    if not path.is_file():
+        write_json(path, compute())
+    return json.loads(path.read_text())
+
+
+def label_questions(policy: Policy, task: Task, config: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Indices of the solved and the unsolved training questions.
+
+    A question leaves as soon as it is solved, so most are played a few times. Questions with a hop that no kind covers
+    are never played; the budget of the World is assumed to be at least its number of hops.
+    """
+    questions = task.split("train")
+    facts = [WorldFacts.of(question) for question in questions]
+    waiting = [at for at, fact in enumerate(facts) if fact is not None and all(fact.present)]
+    solved: list[int] = []
+    played, size = 0, K
+    while waiting and played < config["label_rollouts"]:
+        size = min(size, config["label_rollouts"] - played)
+        seed = 10_007 + 1_000 * config["seed"] + played
+        groups = _play(policy, task, [questions[at] for at in waiting], size, seed)
+        won = [at for at, group in zip(waiting, groups) if any(episode.correct for episode in group)]
+        solved += won
+        waiting = [at for at in waiting if at not in set(won)]
+        played, size = played + size, 2 * size
+    return {"solved": sorted(solved), "unsolved": waiting}
+
+
+def outcome_values(
+    policy: Policy, task: Task, questions: Sequence[Question], config: Mapping[str, Any]
+) -> dict[str, float]:
+    """Measures of `samples` rollouts of each question, means over questions; empty without questions."""
+    from ...policies.objectives.groups import groups_of
+
+    if not questions:
+        return {}
+    groups = _play(policy, task, questions, config["samples"], 77 + config["seed"])
+    outcomes = groups_of(groups).outcomes
+    return {
+        "distinct@8": float(np.mean([diff_at_k(row, K) for row in outcomes["evidence"]])),
+        "answers@8": float(np.mean([diff_at_k(row, K) for row in outcomes["answer"]])),
+        "pass@1": float(np.mean([episode.correct for group in groups for episode in group])),
+        "searches": float(np.mean([len(episode.queries) for group in groups for episode in group])),
+    }
+
+
+def _play(policy: Policy, task: Task, questions: Sequence[Question], samples: int, seed: int) -> Any:
+    return rollout(
+        policy,
+        questions,
+        task.spec,
+        task.searcher,
+        num_samples=samples,
+        sampling=_SAMPLING,
+        seed=seed,
+        max_rows=_MAX_ROWS,
+    )
