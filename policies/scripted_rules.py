@@ -235,12 +235,10 @@ SHARES = "shares-"
 
 def shares_policy(name: str) -> ScriptedPolicy:
     """The policy "shares-80-10-10", which draws each next kind among the untried ones in these proportions (World)."""
-    try:
-        shares = np.array([float(part) for part in name.removeprefix(SHARES).split("-")])
-    except ValueError:
-        shares = np.zeros(1)
-    if shares.min() <= 0:
+    parts = name.removeprefix(SHARES).split("-")
+    if not all(part.replace(".", "", 1).isdecimal() and float(part) > 0 for part in parts):
         raise BerrypickError(f"scripted policy {name!r}: give a number above 0 for each kind, such as shares-80-10-10")
+    shares = np.array([float(part) for part in parts])
 
     def orders(row: _Row) -> list[list[int]]:
         world = row.world
