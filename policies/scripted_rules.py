@@ -23,6 +23,7 @@ from .policy import Sampling
 __all__ = ["SHARES", "ScriptedPolicy", "best_orders", "present_first", "shares_policy", "uniform_orders"]
 
 UNKNOWN = "unknown"
+SHARES = "shares-"
 
 
 @dataclass(slots=True)
@@ -230,9 +231,6 @@ class _ScriptedSession:
         raise BerrypickError("a scripted policy has no tokens, so it cannot be trained; use a language model")
 
 
-SHARES = "shares-"
-
-
 def shares_policy(name: str) -> ScriptedPolicy:
     """The policy "shares-80-10-10", which draws each next kind among the untried ones in these proportions (World)."""
     parts = name.removeprefix(SHARES).split("-")
@@ -245,7 +243,7 @@ def shares_policy(name: str) -> ScriptedPolicy:
         assert world is not None, "only World questions have this script"
         if len(shares) != len(world.kinds):
             raise BerrypickError(f"{name} has {len(shares)} shares, the World {len(world.kinds)} kinds; give as many")
-        size, p = len(shares), shares / shares.sum()
-        return [row.generator.choice(size, size, replace=False, p=p).tolist() for _ in world.relations]
+        draw = row.generator.choice
+        return [draw(len(shares), len(shares), False, shares / shares.sum()).tolist() for _ in world.relations]
 
     return ScriptedPolicy(name, "draws kinds in given proportions (World)", orders)

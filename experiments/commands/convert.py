@@ -15,7 +15,7 @@ from ...envs.record import EpisodeRecord, record_line
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import whole_file, writing
 from ...retrieval_index.plain_text import counted, safe_text
-from .flags import Convert
+from .rollout_flags import Convert
 from .row_map import parse_row_map, source_text
 
 __all__ = ["run_convert"]

@@ -1,6 +1,7 @@
 """The flags of each command as data; `parser.py` says which function each of them runs.
 
-The string below a field is its help text. The flags of `berrypick train` and `sweep` are in `train_flags.py`.
+The string below a field is its help text. The flags of `berrypick train` and `sweep` are in `train_flags.py`,
+those of the commands that read rollouts in `rollout_flags.py`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ from typing import Annotated, Literal
 import tyro
 
 from .env_arguments import EnvArgs
-from .row_map import RowMap
 
-__all__ = ["Classifier", "Convert", "Demo", "Eval", "Explain", "List", "Play", "Report", "Rescore", "Run"]
+__all__ = ["Classifier", "Demo", "Eval", "Explain", "List", "NoneByDefault", "Paths", "Play", "Run"]
 
-_Paths = Annotated[
+Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
 ]
 _OptionalPath = Annotated[
     tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[ROLLOUTS]", help_behavior_hint="(default: none)")
 ]
 _FirstByDefault = tyro.conf.arg(help_behavior_hint="(default: the first)")
-_NoneByDefault = tyro.conf.arg(help_behavior_hint="(default: none)")
+NoneByDefault = tyro.conf.arg(help_behavior_hint="(default: none)")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Play:
     """rollouts file or run folder to replay an episode of"""
     episode: Annotated[int | None, _FirstByDefault] = None
     """number of the episode in ROLLOUTS, from 1"""
-    question: Annotated[str, _NoneByDefault] = ""
+    question: Annotated[str, NoneByDefault] = ""
     """id of a question in ROLLOUTS: replays its first episode, or its --sample"""
     sample: Annotated[int | None, _FirstByDefault] = None
     """sample index of the episode of --question"""
@@ -90,7 +90,7 @@ class Play:
     """split that the question comes from"""
     seed: int = 0
     """chooses the question, and seeds the policy's draws"""
-    policy: Annotated[str, _NoneByDefault] = ""
+    policy: Annotated[str, NoneByDefault] = ""
     """policy to watch, named as for berrypick eval"""
     ask: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: one of the split)")] = ""
     """question of yours that the policy is asked"""
@@ -135,9 +135,9 @@ class Eval:
         int | None, tyro.conf.arg(help_behavior_hint="(default: the preset's, else 32, or 512 for chat:)")
     ] = None
     """maximum number of tokens per turn"""
-    preset: Annotated[str, _NoneByDefault] = ""
+    preset: Annotated[str, NoneByDefault] = ""
     """search-r1: prompt, tags, top-k, turns and observation limit as published"""
-    control: Annotated[str, _NoneByDefault] = ""
+    control: Annotated[str, NoneByDefault] = ""
     """replaces retrieval: empty, random, oracle (the question's evidence) or closed_book"""
     max_rows: int = 512
     """maximum number of episodes played at a time"""
@@ -153,82 +153,6 @@ class Eval:
     """do not write report.html into the run folder"""
     json: bool = False
     """print one JSON document"""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Measures run folders or rollouts files and compares them."""
-
-    paths: _Paths
-    """folders of eval, demo, run or sweep, or rollouts files of berrypick or another system"""
-    json: bool = False
-    """print one JSON document"""
-    html: Annotated[Path | None, _NoneByDefault] = None
-    """place of the page with the frontier, all measures and the episodes; by default report.html
-    or report_by_step.html beside the first path, and none with --json"""
-    no_html: bool = False
-    """write no page"""
-    by: Literal["arm", "step"] = "arm"
-    """step: a row for each checkpoint_step, where narrowing begins, and collapse alarms"""
-    index: Annotated[Path | None, _NoneByDefault] = None
-    """folder of an index in which the stored queries are searched again: adds what needs the passages shown"""
-    policy: Annotated[str, _NoneByDefault] = ""
-    """weights that score the stored turns, as for berrypick eval: adds token entropies; needs the train extra"""
-    skip_bad: bool = False
-    """bad lines are left out and listed also without this flag, which older scripts use"""
-    strict: bool = False
-    """stop at the first bad line"""
-    map: RowMap = ()
-    """fields of rows of an unknown format: question=THEIRS answer=THEIRS gold=THEIRS ...; see docs/rollouts.md"""
-    format: Annotated[str, _NoneByDefault] = ""
-    """format of the files, if it is not recognised: a name from docs/rollouts.md, or FILE.py:NAME"""
-
-
-@dataclass(frozen=True)
-class Rescore:
-    """Scores stored rollouts again: another reward, other right answers.
-
-    No model is needed. Prints the old and the new means and the rollouts that flipped.
-    """
-
-    rollouts: tyro.conf.Positional[Path]
-    """rollouts file of berrypick or another system, or a folder with one"""
-    reward: str
-    """sum of reward terms, e.g. "f1 - 0.01*queries"; berrypick list shows the terms"""
-    out: Path
-    """new rollouts file"""
-    questions: Annotated[Path | None, _NoneByDefault] = None
-    """questions file whose answers and evidence replace those of equal question ids"""
-    json: bool = False
-    """print one JSON document"""
-    skip_bad: bool = False
-    """bad lines are left out and listed also without this flag, which older scripts use"""
-    strict: bool = False
-    """stop at the first bad line"""
-    map: RowMap = ()
-    """fields of rows of an unknown format: question=THEIRS answer=THEIRS gold=THEIRS ...; see docs/rollouts.md"""
-    format: Annotated[str, _NoneByDefault] = ""
-    """format of the files, if it is not recognised: a name from docs/rollouts.md, or FILE.py:NAME"""
-
-
-@dataclass(frozen=True)
-class Convert:
-    """Converts rollouts of another system to berrypick's format or to ATIF."""
-
-    rollouts: tyro.conf.Positional[Path]
-    """the file"""
-    out: Path
-    """new file, JSONL; compressed if its name ends with .gz"""
-    to: Literal["berrypick", "atif"] = "berrypick"
-    """format of the new file"""
-    force: bool = False
-    """replace an earlier file"""
-    strict: bool = False
-    """stop at the first bad line; otherwise bad lines are left out and listed"""
-    map: RowMap = ()
-    """fields of rows of an unknown format: question=THEIRS answer=THEIRS gold=THEIRS ...; see docs/rollouts.md"""
-    format: Annotated[str, _NoneByDefault] = ""
-    """format of the file, if it is not recognised: a name from docs/rollouts.md, or FILE.py:NAME"""
 
 
 @dataclass(frozen=True)
@@ -248,7 +172,7 @@ class Classifier:
     The objective darling:classifier=DIR uses the result.
     """
 
-    rollouts: _Paths
+    rollouts: Paths
     """run folders or rollouts files with several rollouts per question"""
     out: Path
     """new folder for the classifier"""

@@ -18,7 +18,8 @@ from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
-from .flags import Classifier, Convert, Demo, Eval, Explain, List, Play, Report, Rescore, Run
+from .flags import Classifier, Demo, Eval, Explain, List, Play, Run
+from .rollout_flags import Convert, Report, Rescore
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
 

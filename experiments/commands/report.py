@@ -26,8 +26,8 @@ from ..report.series import print_series
 from ..report.sweep import print_sweep
 from ..report.sweep_folder import SweepFolder, evaluated_cells, sweep_folder
 from ..report.terminal import print_report
-from .flags import Report
 from .json_output import print_json
+from .rollout_flags import Report
 from .row_map import parse_row_map, source_text
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from ...retrieval_index.files import whole_file, writing
 from ..measures.rescored import Rescoring
 from ..report.arms import rollouts_file
 from ..report.rescored import rescore_lines
-from .flags import Rescore
 from .json_output import print_json
+from .rollout_flags import Rescore
 from .row_map import parse_row_map, source_text
 
 __all__ = ["run_rescore"]

@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.metrics.statistics import Estimate, crossed_mean
+from ...envs.metrics.crossed import crossed_mean
+from ...envs.metrics.statistics import Estimate
 
 __all__ = ["CLAIMS", "MIN_SEEDS", "StudyClaim", "estimate", "judge", "matched"]
 

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from berrypick.envs.metrics.crossed import crossed_mean
 from berrypick.envs.metrics.statistics import (
     bootstrap_indices,
     bootstrap_mean,
     bootstrap_means,
-    crossed_mean,
     equivalence_p,
     hierarchical_bootstrap,
     holm,
