@@ -32,6 +32,8 @@ def report_text(report: Report, headline: str, further: Sequence[str] = ()) -> s
         rows = {arm: one[middle_strength(one)] for arm, one in content["arms"].items()}
         parts.append(_arms(condition, rows, "", report["group_k"]))
     for condition, rows in report["language_model"].items():
+        if not all("pass@1_population" in row["measures"] for row in rows.values()):
+            continue  # an experiment with measures of its own shows them itself
         parts.append(_arms(f"{condition}, language model", rows, "_population", report["group_k"]))
     return "\n\n".join([*parts, verdict_lines(report["verdicts"], _worded)])
 

@@ -163,7 +163,23 @@ def _commands(report: Report, system: _System) -> str:
 
 
 def system_screen(report: Report) -> list[str]:
-    """What the pilot said of each claim, as the terminal shows it."""
+    """What the pilot said of each claim, and the language model's measures at start and end, for the terminal."""
+    return [*_pilot_screen(report), *_language_screen(report)]
+
+
+def _language_screen(report: Report) -> list[str]:
+    out = []
+    for condition, arms in report["language_model"].items():
+        rows = [
+            [arm, name, plain(one["start"][name]), plain(one["measures"][name])]
+            for arm, one in arms.items()
+            for name in one["measures"]
+        ]
+        out.append(f"{condition}, language model\n" + text_columns(["arm", "measure", "start", "end"], rows))
+    return out
+
+
+def _pilot_screen(report: Report) -> list[str]:
     if not report["registration"]:
         return []
     rows = [

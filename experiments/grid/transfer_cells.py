@@ -22,6 +22,7 @@ from ...envs.tasks.registry import Task, make_task
 from ...envs.world.facts import WorldFacts
 from ...policies.policy import Policy, Sampling
 from ...policies.rollout import rollout
+from ...retrieval_index.errors import BerrypickError
 from ..runs.run_folder import write_json
 from .condition import FIRST_WORLD, Condition
 from .experiment import Cell, CellResult
@@ -113,6 +114,8 @@ class TransferGrid:
             assert start is not None
             policy = load_language_model(str(start))
             labels = _kept(shared / "labels.json", lambda: label_questions(policy, task, config))
+        if not labels["solved"]:
+            raise BerrypickError(f"{cell.key}: the SFT policy solves no question; train it for more SFT steps")
         solvable = [task.split("train")[at] for at in labels["solved"]]
         measured = {
             "unsolved": [task.split("train")[at] for at in labels["unsolved"]],
