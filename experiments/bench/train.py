@@ -40,6 +40,8 @@ class BenchTrain:
     """repetitions of each measurement; the median is reported"""
     trl: bool = False
     """also time a step of TRL's GRPOTrainer (needs trl)"""
+    formats: str = ""
+    """folder of HotpotQA: instead compare float32 with bfloat16 on it, SFT and rollouts of --policy, e.g. smollm2"""
     json: bool = False
     """print JSON instead of a table"""
 
@@ -50,14 +52,15 @@ class BenchTrain:
             raise BerrypickError("--group-size must be at least 2, the other numbers at least 1")
         from ...envs.tasks.registry import make_task
         from ...policies.language.model import LanguageModelPolicy
+        from .train_formats import measure_formats
         from .train_ratios import TrainMeasures, measure
 
         policy = open_policy(self.policy)
         if not isinstance(policy, LanguageModelPolicy):
             raise BerrypickError(f"policy {self.policy} has no weights to train; use tiny, smollm2 or a run folder")
+        if self.formats:
+            return self._show({"formats": measure_formats(self.policy, self.formats, self.rounds)})
         task = make_task(self.env)
-        self.out.mkdir(parents=True, exist_ok=True)
-        result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:])}
         measures = TrainMeasures(
             policy=self.policy,
             env=self.env,
@@ -68,12 +71,17 @@ class BenchTrain:
             rounds=self.rounds,
             trl=self.trl,
         )
-        result["train"] = measure(policy, task, measures)
+        return self._show({"train": measure(policy, task, measures)})
+
+    def _show(self, measured: dict[str, dict[str, float]]) -> int:
+        result: dict[str, Any] = {"environment": environment_facts(), "command": " ".join(sys.argv[1:]), **measured}
+        self.out.mkdir(parents=True, exist_ok=True)
         write_json(self.out / "bench.json", result)
         if self.json:
             sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
         else:
-            _print(result["train"])
+            for numbers in measured.values():
+                _print(numbers)
         return 0
 
 

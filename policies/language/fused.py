@@ -148,7 +148,7 @@ class FusedDecoder:
         embedded = F.embedding(ids, self._causal.get_input_embeddings().weight).to(self._wide)
         cos, sin = self._causal.model.rotary_emb(embedded[None], positions[None])
         cos, sin = cos[0, :, None], sin[0, :, None]
-        attention = CachedAttention(row_of, offset, start, int(counts.max()), span, self._kv_heads, self._dtype)
+        attention = CachedAttention(row_of, offset, start, counts, self._kv_heads, self._dtype)
         state = embedded
         both = self._heads + self._kv_heads
         for number, layer in enumerate(self._layers):
@@ -159,7 +159,9 @@ class FusedDecoder:
                 queries = _rms_norm(rotated[:, : self._heads], layer.query_norm, self._eps)
                 keys = _rms_norm(rotated[:, self._heads :], layer.key_norm, self._eps)
                 rotated = torch.cat([queries, keys], dim=1)
-            rotated = (rotated * cos + _half_turned(rotated) * sin).to(self._dtype)
+            rotated = rotated * cos + _half_turned(rotated) * sin
+            rotated[:, : self._heads] *= self._head_dim**-0.5
+            rotated = rotated.to(self._dtype)
             keys, values = cache.write(
                 number, rotated[:, self._heads :], heads[:, both:], rows.start + row_of, positions
             )

@@ -29,6 +29,18 @@ def test_the_bench_measures_and_keeps_its_command(tmp_path: Path, capsys: pytest
     assert numbers["peak memory of two steps beyond the loaded model MiB"] > 0
 
 
+@pytest.mark.slow
+def test_formats_are_compared_on_real_text(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from berrypick.experiments.bench import train_formats
+    from berrypick.experiments.bench.train_formats import measure_formats
+
+    monkeypatch.setitem(train_formats._ARGUMENTS, "max_observation_chars", 200)  # tiny spells real text in bytes
+    numbers = measure_formats("tiny", str(shared_data / "hotpotqa"), 1, rows=(2,))
+    ratio = numbers["SFT bfloat16, tokens/CPU s"] / numbers["SFT float32, tokens/CPU s"]
+    assert numbers["SFT: bfloat16 / float32"] == pytest.approx(ratio)
+    assert numbers["rollouts 2 rows float32, tokens/CPU s"] > 0
+
+
 GROWTH = """
 import mmap
 from berrypick.experiments.bench.peak_rss import PeakRss

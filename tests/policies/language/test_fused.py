@@ -98,6 +98,13 @@ def test_cuts_of_long_texts_and_of_attention_change_nothing(monkeypatch: pytest.
     check(model, FusedDecoder(model))
 
 
+@pytest.mark.parametrize("waste", [-1, 1 << 30])
+def test_attention_row_by_row_and_padded_are_one(monkeypatch: pytest.MonkeyPatch, waste: int) -> None:
+    monkeypatch.setattr(cached_attention, "_WASTE", waste)
+    model = model_of("llama")
+    check(model, FusedDecoder(model), seed=1)
+
+
 def test_the_plain_decoder_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("berrypick.policies.language.decoder._PADDED_TOKENS", 5)
     model = model_of("llama")
