@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import torch
-
-from ...policies.training.rl_config import RlConfig
-from ...policies.training.sft import SftConfig
+if TYPE_CHECKING:
+    from ...policies.training.rl_config import RlConfig
+    from ...policies.training.sft import SftConfig
 
 __all__ = ["PhaseCost", "ShowsCost", "peak_bytes", "rl_cost", "sft_cost"]
 
@@ -80,11 +80,11 @@ def rl_cost(view: object, config: RlConfig, done: int) -> PhaseCost:
 
 def peak_bytes() -> int:
     """The most memory this process has held so far: of its GPU if it has one in use, else resident memory."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+    torch = sys.modules.get("torch")  # the core install plays scripted policies without it
+    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return int(torch.cuda.max_memory_allocated())
     try:
         import resource
-        import sys
     except ImportError:  # no such module on Windows
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
