@@ -67,8 +67,8 @@ needs are left out and counted.
 
 Reports read one line at a time. For the page they keep the episodes of the first questions, compressed, up to 40
 million characters; those are some 50,000 short episodes. 100,000 rollouts (12,500 questions x 8) of 2.5 KB each took
-43 s of processor time and 0.65 GiB of memory on a busy machine, or 36 s and 0.62 GiB with `--no-html`. Their page held
-56,000 episodes in 3.6 MB. A file of 5 GB, with 50 KB each, took 30 s and 0.67 GiB before episodes were compressed.
+35 s and 0.65 GiB of memory on one core, or 27 s and 0.63 GiB with `--no-html`. Their page held 56,000 episodes in
+3.6 MB. A file of 5 GB, with 50 KB each, took 30 s and 0.67 GiB before episodes were compressed.
 """
 
 
