@@ -20,12 +20,12 @@ from ...envs.tasks.registry import Task, make_task
 from ...policies.language.interpolation import interpolate
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.tabular.readings import decode_questions
-from ...policies.training.checkpoint import latest_checkpoint
-from ..runs.recipes import world_rl, world_sft
+from ..runs.recipes import world_rl
 from ..runs.training import train
 from ..runs.training_config import EnvArgument
 from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
+from .language_runs import CheckpointView, imitated
 from .language_states import measure_checkpoint, measure_greedy, measures_at_temperature
 
 __all__ = ["LanguageGrid", "run_language_cell"]
@@ -105,27 +105,6 @@ class LanguageGrid:
         )
 
 
-class _Measuring:
-    """A training view that measures the policy at chosen RL steps, or reads what was measured there before."""
-
-    def __init__(self, config: Mapping[str, Any], policy: LanguageModelPolicy, task: Task, work: Path) -> None:
-        self._config, self._policy, self._task, self._work = config, policy, task, work
-
-    def begin(self, done: int) -> None:
-        """Shows nothing."""
-
-    def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
-        """Measures the policy if this step is a checkpoint."""
-        if step in self._config["checkpoints"]:
-            self.measure(step)
-
-    def measure(self, step: int) -> dict[str, Any]:
-        """What `measure_checkpoint` says of the policy at this step: computed now, or read from disk."""
-        path = self._work / f"measures-{step:04d}.json"
-        name = f"{self._config['objective']}-{step}"
-        return measure_checkpoint(path, self._policy, self._task, self._config, name, step)
-
-
 def run_language_cell(cell: Cell, work: Path) -> CellResult:
     """SFT, shared by the objectives of a world, then RL with a measurement at every checkpoint.
 
@@ -153,10 +132,15 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
     shared = work.parent.parent.parent / "sft" / condition.preset / work.name
     shared.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(shared.with_suffix(".lock")):  # the objectives of a world may run side by side
-        start = _imitated(config, arguments, task, shared)
+        start = imitated(arguments, task, shared, steps=config["sft_steps"], seed=config["seed"])
         policy = load_language_model(str(start))
         first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
-    view = _Measuring(config, policy, task, work)
+
+    def measure(step: int) -> dict[str, Any]:
+        path = work / f"measures-{step:04d}.json"
+        return measure_checkpoint(path, policy, task, config, f"{config['objective']}-{step}", step)
+
+    view = CheckpointView(config["checkpoints"], measure)
     run = world_rl(
         arguments,
         start="sft",
@@ -169,7 +153,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
     steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
     name = f"{config['objective']}-greedy"
     greedy = measure_greedy(work / "greedy.json", policy, task, config, name, steps[-1])
-    found = {"0": first, **{str(step): view.measure(step) for step in steps}}
+    found = {"0": first, **{str(step): measure(step) for step in steps}}
     end = found[str(steps[-1])]
     tables = decode_questions(end["question_tables"])
     assert task.world is not None
@@ -195,14 +179,3 @@ def _mixed(
     """What `measure_checkpoint` says of the policy with the weights (1 - weight) * start + weight * end."""
     policy = interpolate(load_language_model(str(start)), end, weight)
     return measure_checkpoint(path, policy, task, config, f"mix-{weight:g}", config["steps"])
-
-
-def _imitated(config: Mapping[str, Any], arguments: dict[str, EnvArgument], task: Task, out: Path) -> Path:
-    """Checkpoint of the SFT policy of this preset and world."""
-    seed, steps = config["seed"], config["sft_steps"]
-    run = world_sft(arguments, steps=steps, seed=seed)
-    done = (out / "config.json").is_file()
-    train(run, load_language_model("tiny", seed=seed), task, out, resume=done)
-    found = latest_checkpoint(out / "checkpoints")
-    assert found is not None
-    return found

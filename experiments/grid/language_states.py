@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from ...policies.tabular.readings import (
 )
 from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
-from ..runs.run_folder import write_json
+from ..runs.run_folder import kept_json
 
 __all__ = [
     "KS",
@@ -92,7 +91,8 @@ def measure_checkpoint(
         population, and `kind_information_logits`; the latter two are missing, and the table is empty, if the policy
         does not search.
     """
-    if not path.is_file():
+
+    def measured() -> dict[str, Any]:
         samples = config["samples"]
         measures, episodes = _played(policy, task, config, name, step, samples, _SAMPLING)
         read = [episode for at, episode in enumerate(episodes) if at % samples < config["read_samples"]]
@@ -104,14 +104,14 @@ def measure_checkpoint(
         }
         table = pool(readings) if readings else None  # a policy that broke may search no more
         assert task.world is not None
-        document = {
+        return {
             "measures": {**measures, **(population_measures(table, task.world) | of_logits if table else {})},
             "states": encode_states(table) if table else {},
             "information": information,
             "question_tables": encode_questions(readings),
         }
-        write_json(path, document)
-    found: dict[str, Any] = json.loads(path.read_text())
+
+    found: dict[str, Any] = kept_json(path, measured)
     return found
 
 
@@ -119,10 +119,8 @@ def measure_greedy(
     path: Path, policy: LanguageModelPolicy, task: Task, config: Mapping[str, Any], name: str, step: int
 ) -> dict[str, float]:
     """The direct measures of one greedy episode per test question, from a file if it exists."""
-    if not path.is_file():
-        greedy = Sampling(temperature=0.0, max_new_tokens=_SAMPLING.max_new_tokens)
-        write_json(path, _played(policy, task, config, name, step, 1, greedy)[0])
-    found: dict[str, float] = json.loads(path.read_text())
+    greedy = Sampling(temperature=0.0, max_new_tokens=_SAMPLING.max_new_tokens)
+    found: dict[str, float] = kept_json(path, lambda: _played(policy, task, config, name, step, 1, greedy)[0])
     return found
 
 

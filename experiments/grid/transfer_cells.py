@@ -7,7 +7,6 @@ between questions, so what changes on unsolved ones was carried over by the weig
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from ...envs.world.facts import WorldFacts
 from ...policies.policy import Policy, Sampling
 from ...policies.rollout import rollout
 from ...retrieval_index.errors import BerrypickError
-from ..runs.run_folder import write_json
+from ..runs.run_folder import kept_json
 from .condition import FIRST_WORLD, Condition
 from .experiment import Cell, CellResult
 
@@ -96,9 +95,9 @@ class TransferGrid:
         """Trains and measures an arm."""
         # loads transformers, which tabular cells do without
         from ...policies.language.model import load_language_model
-        from ...policies.training.checkpoint import latest_checkpoint
-        from ..runs.recipes import world_rl, world_sft
+        from ..runs.recipes import world_rl
         from ..runs.training import train
+        from .language_runs import CheckpointView, imitated
 
         config = cell.config
         place = Condition.of(config["condition"])
@@ -107,13 +106,11 @@ class TransferGrid:
         shared = work.parent.parent.parent / "sft" / place.slug / work.name
         shared.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(shared.with_suffix(".lock")):  # the arms of a world may run side by side
-            sft = world_sft(arguments, steps=config["sft_steps"], seed=config["seed"], demonstrator=place.start)
-            untrained = load_language_model("tiny", seed=config["seed"])
-            train(sft, untrained, task, shared, resume=(shared / "config.json").is_file())
-            start = latest_checkpoint(shared / "checkpoints")
-            assert start is not None
+            start = imitated(
+                arguments, task, shared, steps=config["sft_steps"], seed=config["seed"], demonstrator=place.start
+            )
             policy = load_language_model(str(start))
-            labels = _kept(shared / "labels.json", lambda: label_questions(policy, task, config))
+            labels = kept_json(shared / "labels.json", lambda: label_questions(policy, task, config))
         if not labels["solved"]:
             raise BerrypickError(f"{cell.key}: the SFT policy solves no question; train it for more SFT steps")
         solvable = [task.split("train")[at] for at in labels["solved"]]
@@ -121,8 +118,16 @@ class TransferGrid:
             "unsolved": [task.split("train")[at] for at in labels["unsolved"]],
             "solved": solvable[: config["solved_measured"]],
         }
-        view = _Measuring(config, policy, task, measured, work, len(solvable))
-        found = {0: view.measure(0)}
+
+        def measure(step: int) -> dict[str, float]:
+            path = work / f"measures-{step:04d}.json"
+            found: dict[str, float] = kept_json(
+                path, lambda: _transfer_values(policy, task, measured, len(solvable), config)
+            )
+            return found
+
+        view = CheckpointView(config["checkpoints"], measure)
+        found = {0: measure(0)}
         steps = config["checkpoints"][-1]
         run = world_rl(
             arguments,
@@ -134,55 +139,18 @@ class TransferGrid:
         )
         on_solved = replace(task, questions={**task.questions, "train": tuple(solvable)})
         train(run, policy, on_solved, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
-        found |= {step: view.measure(step) for step in config["checkpoints"] if step}
+        found |= {step: measure(step) for step in config["checkpoints"] if step}
         return {"checkpoints": {str(step): values for step, values in found.items()}}
 
 
-class _Measuring:
-    """A training view that measures the policy at chosen RL steps, or reads what was measured there before."""
-
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        policy: Policy,
-        task: Task,
-        questions: Mapping[str, Sequence[Question]],
-        work: Path,
-        num_solved: int,
-    ) -> None:
-        self._config, self._policy, self._task, self._work = config, policy, task, work
-        self._questions, self._num_solved = questions, num_solved
-
-    def begin(self, step: int) -> None:
-        """Shows nothing."""
-
-    def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
-        """Measures the policy if this step is a checkpoint."""
-        if step in self._config["checkpoints"]:
-            self.measure(step)
-
-    def measure(self, step: int) -> dict[str, float]:
-        """Values of `TRANSFER_MEASURES` that the questions allow."""
-
-        def played() -> dict[str, float]:
-            out = {
-                "unsolved_questions": float(len(self._questions["unsolved"])),
-                "solved_questions": float(self._num_solved),
-            }
-            for name, questions in self._questions.items():
-                values = outcome_values(self._policy, self._task, questions, self._config)
-                out |= {f"{measure}_{name}": value for measure, value in values.items()}
-            return {name: out[name] for name in TRANSFER_MEASURES if name in out}
-
-        found: dict[str, float] = _kept(self._work / f"measures-{step:04d}.json", played)
-        return found
-
-
-def _kept(path: Path, compute: Any) -> Any:
-    """What a file holds from an earlier call, or what is computed now and written to it."""
-    if not path.is_file():
-        write_json(path, compute())
-    return json.loads(path.read_text())
+def _transfer_values(
+    policy: Policy, task: Task, questions: Mapping[str, Sequence[Question]], num_solved: int, config: Mapping[str, Any]
+) -> dict[str, float]:
+    """Those of `TRANSFER_MEASURES` that the "unsolved" and "solved" questions allow."""
+    out = {"unsolved_questions": float(len(questions["unsolved"])), "solved_questions": float(num_solved)}
+    for name, asked in questions.items():
+        out |= {f"{what}_{name}": value for what, value in outcome_values(policy, task, asked, config).items()}
+    return {name: out[name] for name in TRANSFER_MEASURES if name in out}
 
 
 def label_questions(policy: Policy, task: Task, config: Mapping[str, Any]) -> dict[str, list[int]]:

@@ -12,11 +12,11 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import writing
@@ -28,6 +28,7 @@ __all__ = [
     "drop_unused_run",
     "environment_facts",
     "hold_run_folder",
+    "kept_json",
     "open_run_folder",
     "write_json",
     "write_whole",
@@ -166,6 +167,13 @@ def write_json(path: Path, value: object, *, rows: bool = False) -> None:
     if rows:  # JSON escapes line breaks inside strings, so each one in the text is layout
         text = re.sub(r"[{\[]\n[^{}\[\]]*[}\]]", lambda found: re.sub(r"\n *", " ", found[0]), text)
     write_whole(path, text + "\n")
+
+
+def kept_json(path: Path, compute: Callable[[], object]) -> Any:
+    """What a JSON file holds from an earlier call, or what is computed now and written to it."""
+    if not path.is_file():
+        write_json(path, compute())
+    return json.loads(path.read_text())
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,0 +1,63 @@
+"""What all cells of language models do: start from a World's SFT policy, and measure at chosen steps of RL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...envs.tasks.registry import Task
+from ...policies.language.model import load_language_model
+from ...policies.training.checkpoint import latest_checkpoint
+from ..runs.recipes import world_sft
+from ..runs.training import train
+from ..runs.training_config import EnvArgument
+
+__all__ = ["CheckpointView", "imitated"]
+
+
+def imitated(
+    arguments: Mapping[str, EnvArgument],
+    task: Task,
+    out: Path,
+    *,
+    steps: int,
+    seed: int,
+    demonstrator: str = "random_order",
+) -> Path:
+    """The last checkpoint of the SFT policy of a World; trains it, or finishes its training, if need be.
+
+    Args:
+        arguments: of the World.
+        task: the World.
+        out: run folder of SFT; whoever shares it locks it.
+        steps: SFT steps.
+        seed: of weights, demonstrations and batches.
+        demonstrator: the scripted policy that is imitated.
+    """
+    run = world_sft(arguments, steps=steps, seed=seed, demonstrator=demonstrator)
+    train(run, load_language_model("tiny", seed=seed), task, out, resume=(out / "config.json").is_file())
+    found = latest_checkpoint(out / "checkpoints")
+    assert found is not None
+    return found
+
+
+@dataclass(frozen=True)
+class CheckpointView:
+    """A training view that shows nothing and measures the policy at chosen steps.
+
+    Attributes:
+        steps: of RL.
+        measure: called with the step; it keeps what it finds.
+    """
+
+    steps: Collection[int]
+    measure: Callable[[int], object]
+
+    def begin(self, step: int) -> None:
+        """Shows nothing."""
+
+    def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
+        """Measures the policy if this step is a checkpoint."""
+        if step in self.steps:
+            self.measure(step)
