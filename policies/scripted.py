@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..retrieval_index.errors import UnknownNameError
 from .demonstrators import BridgePolicy, RecordedPolicy, bridge_policy, open_recorded
-from .scripted_rules import SHARES, ScriptedPolicy, best_orders, present_first, shares_policy, uniform_orders
+from .kind_shares import SHARES
+from .scripted_rules import ScriptedPolicy, best_orders, present_first, shares_policy, uniform_orders
 
 __all__ = ["SCRIPTED", "ScriptedPolicy", "is_scripted", "scripted_policy"]
 

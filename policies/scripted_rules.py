@@ -18,12 +18,12 @@ from ..envs.questions import EpisodeSpec, Question
 from ..envs.world import closed_voice, english_voice
 from ..envs.world.facts import WorldFacts
 from ..retrieval_index.errors import BerrypickError
+from .kind_shares import shares_of
 from .policy import Sampling
 
-__all__ = ["SHARES", "ScriptedPolicy", "best_orders", "present_first", "shares_policy", "uniform_orders"]
+__all__ = ["ScriptedPolicy", "best_orders", "present_first", "shares_policy", "uniform_orders"]
 
 UNKNOWN = "unknown"
-SHARES = "shares-"
 
 
 @dataclass(slots=True)
@@ -233,10 +233,7 @@ class _ScriptedSession:
 
 def shares_policy(name: str) -> ScriptedPolicy:
     """The policy "shares-80-10-10", which draws each next kind among the untried ones in these proportions (World)."""
-    parts = name.removeprefix(SHARES).split("-")
-    if not all(part.replace(".", "", 1).isdecimal() and float(part) > 0 for part in parts):
-        raise BerrypickError(f"scripted policy {name!r}: give a number above 0 for each kind, such as shares-80-10-10")
-    shares = np.array([float(part) for part in parts])
+    shares = np.array(shares_of(name))
 
     def orders(row: _Row) -> list[list[int]]:
         world = row.world

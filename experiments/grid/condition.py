@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...envs.world.config import PRESETS, WorldConfig
+from ...policies.kind_shares import SHARES, shares_of
 from ...retrieval_index.errors import BerrypickError
 
 __all__ = ["ANSWERS_SUFFIX", "CUE_SUFFIX", "FIRST_WORLD", "MANY_QUESTIONS", "WORLDS", "Condition"]
@@ -24,8 +25,6 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
 }
 """Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In these, one miss loses
 the episode, so that many questions are answerable and yet hardly ever answered."""
-
-_SHARES = "shares-"
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
@@ -99,15 +98,7 @@ class Condition:
         Raises:
             BerrypickError: they are not numbers above 0.
         """
-        if not self.start.startswith(_SHARES):
-            return ()
-        try:
-            found = tuple(float(part) for part in self.start.removeprefix(_SHARES).split("-"))
-        except ValueError:
-            found = (0.0,)
-        if min(found) <= 0:
-            raise BerrypickError(f"start {self.start!r}: give numbers above 0, such as shares-98-1-1")
-        return found
+        return shares_of(self.start) if self.start.startswith(SHARES) else ()
 
     @property
     def has_cue(self) -> bool:

@@ -35,3 +35,8 @@ class Measure:
     short: str = ""
     of_group: OfGroup | None = None
     needs: str = ""
+
+    @property
+    def head(self) -> str:
+        """The head of a narrow column."""
+        return self.short or self.label

@@ -17,11 +17,12 @@ from ...envs.data.splits import seeded_order
 from ...envs.questions import Question
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.adapter import load_adapter
-from ...policies.language.lora import with_lora
-from ...policies.language.model import LanguageModelPolicy, load_language_model
+from ...policies.language.model import LanguageModelPolicy
+from ...policies.policy_rules import is_adapter
 from ...policies.training.rl_config import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
+from ..runs.preparation import open_trainee
 from ..runs.training import train
 from ..runs.training_config import EnvArgument, TrainConfig
 
@@ -105,7 +106,7 @@ AGENTS: Mapping[str, Agent] = {
         "control: GRPO from sft_diverse on shuffled rewards", start="sft_diverse", objective="grpo_shuffled"
     ),
     "sft_more": Agent(
-        "control: SFT as sft_diverse with as many tokens more as RL updates on",
+        "control: SFT like sft_diverse, longer by as many episodes as RL updates on",
         demonstrator="bridge:ways=4",
         sft_factor=5.0,
     ),
@@ -135,7 +136,7 @@ def training_task(seed: int, phase: str, sizes: Sizes) -> Task:
     return replace(task, questions={**task.questions, "train": dealt})
 
 
-def trained(name: str, seed: int, root: Path, sizes: Sizes, model: str = DTYPE) -> LanguageModelPolicy:
+def trained(name: str, seed: int, root: Path, sizes: Sizes) -> LanguageModelPolicy:
     """An agent of a replicate, ready to play: trained now, or loaded from an earlier call.
 
     Args:
@@ -143,12 +144,11 @@ def trained(name: str, seed: int, root: Path, sizes: Sizes, model: str = DTYPE) 
         seed: the replicate.
         root: folder of all agents of the study; processes may share it.
         sizes: how much it is trained.
-        model: format to play in.
 
     Raises:
         BerrypickError: weights or data are missing.
     """
-    return load_adapter(_adapter(name, seed, root, sizes), dtype=model)
+    return load_adapter(_adapter(name, seed, root, sizes), dtype=DTYPE)
 
 
 def _adapter(name: str, seed: int, root: Path, sizes: Sizes) -> Path:
@@ -156,7 +156,7 @@ def _adapter(name: str, seed: int, root: Path, sizes: Sizes) -> Path:
     agent, out = AGENTS[name], root / f"seed-{seed}" / name
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.with_suffix(".lock")):
-        if not (out / "adapter" / "adapter_config.json").is_file():
+        if not is_adapter(out / "adapter"):
             start = _adapter(agent.start, seed, root, sizes) if agent.start else None
             _train(agent, seed, out, sizes, start)
     return out / "adapter"
@@ -164,15 +164,12 @@ def _adapter(name: str, seed: int, root: Path, sizes: Sizes) -> Path:
 
 def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None) -> None:
     task = training_task(seed, "rl" if start else "sft", sizes)
-    weights = (
-        load_adapter(start, dtype=DTYPE, trains=True)
-        if start
-        else load_language_model(sizes.model, dtype=DTYPE, trains=True)
-    )
+    name = str(start.resolve()) if start else sizes.model
+    trainee = open_trainee(name, seed=seed, dtype=DTYPE, device="auto", lora_rank=LORA_RANK)
     config = TrainConfig(
         env=SETS["hotpotqa"],
         env_args={**RULES, "holdout": sizes.held_out},
-        policy=str(start.resolve()) if start else sizes.model,
+        policy=name,
         dtype=DTYPE,
         lora_rank=LORA_RANK,
         demonstrator=agent.demonstrator or "bridge",
@@ -195,4 +192,4 @@ def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None)
         checkpoint_every=5,
     )
     resume = (out / "config.json").is_file()
-    train(config, with_lora(weights, LORA_RANK, seed=seed), task, out, resume=resume, track=())
+    train(config, trainee.policy, task, out, resume=resume, track=())

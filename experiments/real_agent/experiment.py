@@ -17,7 +17,7 @@ from ...policies.open_policy import require_training
 from ..grid.cell_store import write_cells
 from ..grid.experiment import Cell, CellResult, Experiment, Results, Scale
 from ..report.format import Report
-from .agents import AGENTS, Sizes, task_of
+from .agents import AGENTS, SETS, Sizes, task_of
 from .cells import SETTINGS, cell_of, run_agent_cell
 from .claims import CLAIMS, Array, estimate, judge
 
@@ -28,6 +28,7 @@ _MORE = ("2wiki", "musique")
 _SHARPER = ("hotpotqa-t0.7", "hotpotqa-t0.5")
 _CONTROLS = tuple(name for name, setting in SETTINGS.items() if setting.control)
 _ONE_SEED = ("grpo_shuffled", "sft_more")
+_PILOT_SEED = 100
 _PILOT = (("sft_diverse", "hotpotqa"), ("sft_diverse", "hotpotqa-greedy"))
 
 
@@ -61,7 +62,7 @@ class RealAgent(Experiment):
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The pilot, then seed by seed; within a seed the comparisons that need the fewest agents come first."""
         sizes = self.smoke if scale == "smoke" else self.sizes
-        out = [cell_of(agent, 100, setting, sizes, pilot=True) for agent, setting in _PILOT]
+        out = [cell_of(agent, _PILOT_SEED, setting, sizes, pilot=True) for agent, setting in _PILOT]
         for seed in range(num_seeds):
             agents = [agent for agent in AGENTS if seed == 0 or agent not in _ONE_SEED]
             wanted = [(agent, setting) for agent in agents for setting in _MAIN]
@@ -77,7 +78,7 @@ class RealAgent(Experiment):
         """Checks that torch and the three sets are there."""
         if cells:
             require_training(self.name)
-            for name in ("hotpotqa", "2wiki", "musique"):
+            for name in SETS:
                 task_of(name, cells[0].config["sizes"]["held_out"])
 
     def run_cell(self, cell: Cell, work: Path) -> CellResult:

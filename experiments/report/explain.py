@@ -35,7 +35,7 @@ def explain(name: str) -> Explanation | None:
     load_measures()
     wanted = _folded(name)
     for measure in MEASURES.values():
-        if wanted in (_folded(measure.key), _folded(measure.label), _folded(measure.short or measure.label)):
+        if wanted in (_folded(measure.key), _folded(measure.label), _folded(measure.head)):
             return _explanation(measure)
     measure = measure_of(_family_key(wanted))
     return _explanation(measure) if measure.meaning else None

@@ -18,7 +18,10 @@ from ...retrieval_index.plain_text import safe_text
 from .page_data import PageData
 from .page_file import PAGE_MARK
 
-__all__ = ["NARROW", "document", "episode_parts", "escaped", "figure"]
+__all__ = ["CURVE_WIDTH", "NARROW", "document", "episode_parts", "escaped", "figure"]
+
+CURVE_WIDTH = 440
+"""Width of a curve along training; the page shows several side by side."""
 
 NARROW = 380
 """Width of the figures on narrow screens, where the wide ones would be unreadably small."""

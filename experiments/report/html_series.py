@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..measures.by_step import SeriesRow, StepRow
 from ..measures.measures import measure_of
 from .format import estimate_parts
-from .html_document import document, episode_parts, escaped
+from .html_document import CURVE_WIDTH, document, episode_parts, escaped
 from .html_tables import html_table, whole_intervals
 from .packed_episode import PageEpisode
 from .page_data import page_data
@@ -16,9 +16,6 @@ from .series_notes import SERIES_BLOCKS, changing_keys, series_sentence, series_
 from .svg import Series, curve_svg
 
 __all__ = ["series_page"]
-
-_WIDTH = 440
-"""Width of a curve; several stand side by side."""
 
 
 def series_page(
@@ -74,7 +71,7 @@ def _curves(series: Mapping[str, SeriesRow]) -> list[str]:
                 for name, rows in series.items()
             }
             onsets = {name: onset["step"] for name, rows in series.items() if (onset := rows["onset"].get(key))}
-            figures.append(f"<figure>{curve_svg(lines, key, onsets=onsets, width=_WIDTH)}</figure>")
+            figures.append(f"<figure>{curve_svg(lines, key, onsets=onsets, width=CURVE_WIDTH)}</figure>")
     note = "Bands: 95 % intervals over questions. Dashed: the onset of narrowing. No curve: measures that never change."
     return [f'<div class="curves">{"".join(figures)}</div>', f'<p class="note">{note}</p>']
 

@@ -9,7 +9,7 @@ from ..measures.pooled import PooledReport
 from ..measures.sweep import SweepReport
 from .format import NOTHING, number
 from .html import frontier_parts
-from .html_document import document, episode_parts, escaped
+from .html_document import CURVE_WIDTH, document, episode_parts, escaped
 from .html_tables import html_table, measure_table, verdict_table, whole_intervals
 from .packed_episode import PageEpisode
 from .page_data import page_data
@@ -19,8 +19,6 @@ from .sweep import sweep_lines, sweep_takeaway
 from .takeaway import verdicts, verdicts_of
 
 __all__ = ["sweep_page"]
-
-_WIDTH = 440
 
 
 def sweep_page(arms: Mapping[str, Sequence[PageEpisode]], report: SweepReport) -> str:
@@ -35,7 +33,7 @@ def sweep_page(arms: Mapping[str, Sequence[PageEpisode]], report: SweepReport) -
     if lines := sweep_lines(report):
         parts.append(f'<ul class="alarms">{"".join(f"<li>{escaped(line)}</li>" for line in lines)}</ul>')
     figures = [
-        f"<figure>{curve_svg(lines, key, width=_WIDTH)}</figure>"
+        f"<figure>{curve_svg(lines, key, width=CURVE_WIDTH)}</figure>"
         for key, lines in report["curves"].items()
         if len({row["value"] for points in lines.values() for _, row in points}) > 1
     ]

@@ -37,8 +37,7 @@ def print_pooled(pooled: PooledReport, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=min(WIDTH, console.width))
     table.add_column("", no_wrap=True)
     for key in keys:
-        measure = measure_of(key)
-        table.add_column(measure.short or measure.label, justify="right", no_wrap=True)
+        table.add_column(measure_of(key).head, justify="right", no_wrap=True)
     for name, row in pooled["arms"].items():
         cells = [number(row[key]["mean"]) if key in row else NOTHING for key in keys]
         table.add_row(Text(safe_text(name), style=f"bold {colours[name]}"), *cells)

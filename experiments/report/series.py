@@ -78,7 +78,9 @@ def _tables(heading: str, keys: Sequence[str], rows: SeriesRow, width: int) -> l
     """The block as tables that fit."""
     steps = _steps(rows)
     names = max(len(heading), *(len(f"step {row['step']}") for row in steps)) + 1
-    widths = {key: max(len(_head(key)), *(len(_cell(key, row, rows).plain) for row in steps)) + 1 for key in keys}
+    widths = {
+        key: max(len(measure_of(key).head), *(len(_cell(key, row, rows).plain) for row in steps)) + 1 for key in keys
+    }
     parts: list[list[str]] = []
     room = 0
     for key in keys:
@@ -94,7 +96,7 @@ def _table(heading: str, keys: Sequence[str], steps: Sequence[StepRow], rows: Se
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(heading, style="bold", no_wrap=True)
     for key in keys:
-        table.add_column(_head(key), justify="right", no_wrap=True)
+        table.add_column(measure_of(key).head, justify="right", no_wrap=True)
     for row in steps:
         table.add_row(f"step {row['step']}", *[_cell(key, row, rows) for key in keys])
     return table
@@ -104,11 +106,6 @@ def _constant(key: str, rows: SeriesRow) -> str:
     """Such as "valid turns 1.000"; a step without the measure is passed over."""
     found = next(row["measures"][key] for row in rows["steps"] if key in row["measures"])
     return f"{measure_of(key).label} {number(found['value'])}"
-
-
-def _head(key: str) -> str:
-    measure = measure_of(key)
-    return measure.short or measure.label
 
 
 def _cell(key: str, row: StepRow, rows: SeriesRow) -> Text:

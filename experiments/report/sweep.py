@@ -75,7 +75,7 @@ def _training(report: SweepReport, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width, show_edge=False)
     table.add_column("Training", style="bold", no_wrap=True)
     for key in keys:
-        table.add_column(measure_of(key).short or measure_of(key).label, justify="right", no_wrap=True)
+        table.add_column(measure_of(key).head, justify="right", no_wrap=True)
     table.add_column("alarms", justify="right", no_wrap=True)
     colours = arm_colours(report["training"])
     for name, row in report["training"].items():

@@ -77,20 +77,15 @@ _ESTIMATE = 12
 """Width of an estimate with its interval, such as "-0.002 ±.051"."""
 
 
-def _head(key: str) -> str:
-    measure = measure_of(key)
-    return measure.short or measure.label
-
-
 def _column_width(key: str) -> int:
     """Width of a column and of the space before it."""
-    return max(_ESTIMATE, len(_head(key))) + 1
+    return max(_ESTIMATE, len(measure_of(key).head)) + 1
 
 
 def _widths(keys: Sequence[str], width: int) -> list[int]:
     """Widths of columns that fill `width`; those with the longest heads get what is left over."""
     spare, rest = divmod(width - sum(map(_column_width, keys)), len(keys))
-    longest = sorted(range(len(keys)), key=lambda at: -len(_head(keys[at])))[:rest]
+    longest = sorted(range(len(keys)), key=lambda at: -len(measure_of(keys[at]).head))[:rest]
     return [_column_width(key) - 1 + spare + (at in longest) for at, key in enumerate(keys)]
 
 
@@ -121,7 +116,7 @@ def _table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width, show_edge=False)
     table.add_column(heading, style="bold", no_wrap=True, width=names)
     for key, column in zip(keys, _widths(keys, width - names), strict=True):
-        table.add_column(_head(key), justify="right", no_wrap=True, width=column)
+        table.add_column(measure_of(key).head, justify="right", no_wrap=True, width=column)
     colours = arm_colours(arms)
     for name, arm in arms.items():
         table.add_row(

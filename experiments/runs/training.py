@@ -91,7 +91,7 @@ def train(
         player.sync()
         if first and player.weights.has_lora:
             rules = {**episode_rules(config, task), "max_new_tokens": config.rl.max_new_tokens}
-            save_adapter(player.weights, out / "adapter", base=config.policy, rules=rules)
+            save_adapter(player.weights, out / "adapter", base=config.policy, rules=rules, seed=config.sft.seed)
     return player.weights
 
 

@@ -110,7 +110,7 @@ class Reader:
     def _mention(self, title: str) -> tuple[str, Span] | None:
         """The text that names a title, with the name: the question, else the newest observation.
 
-        Where no text names the title, the newest answer of an annotated step stands in for it.
+        If no text names the title, the newest answer of an annotated step is used instead.
         """
         texts = [self.question.text, *reversed(self.shown)]
         for text in texts:

@@ -1,4 +1,4 @@
-"""Reads names in text: where a title is mentioned, and which longer span it stands in."""
+"""Finds names in text: where a title is mentioned, and the longer span around it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def plain_words(text: str) -> list[str]:
 
 
 def names_in(text: str) -> list[str]:
-    """Names in a text, longest first: what stands in quotes, and runs of words with capitals, each once."""
+    """Names in a text, each once and longest first: quoted phrases and runs of capitalised words."""
     quoted = [found.group(1) for found in re.finditer(r"[\"“]([^\"“”]{2,80})[\"”]", text)]
     runs = [found.group() for found in _CAPITALS.finditer(text)]
     runs = [run for run in runs if any(_key(word) not in _STOP for word in _TOKEN.findall(run))]

@@ -28,7 +28,9 @@ __all__ = ["load_adapter", "save_adapter"]
 _WEIGHTS = "adapter_model.safetensors"
 
 
-def save_adapter(policy: LanguageModelPolicy, folder: Path, *, base: str, rules: Mapping[str, Any]) -> None:
+def save_adapter(
+    policy: LanguageModelPolicy, folder: Path, *, base: str, rules: Mapping[str, Any], seed: int = 0
+) -> None:
     """Writes the LoRA matrices of a policy as bfloat16, atomically; replaces an earlier adapter there.
 
     Args:
@@ -36,6 +38,8 @@ def save_adapter(policy: LanguageModelPolicy, folder: Path, *, base: str, rules:
         folder: receives three files; a model card is the caller's.
         base: name of the weights that the matrices were trained on, as `open_policy` takes it.
         rules: arguments of the environment, and `max_new_tokens`.
+        seed: that `base` was opened with, see `open_policy`. It decides weights that are fresh, such as "tiny", and is
+            kept as the revision of the base.
 
     Raises:
         BerrypickError: the policy has no LoRA matrices, or the folder cannot be written.
@@ -48,6 +52,7 @@ def save_adapter(policy: LanguageModelPolicy, folder: Path, *, base: str, rules:
     matrices = get_peft_model_state_dict(model)
     config = copy.deepcopy(model.peft_config["default"])
     config.base_model_name_or_path = base
+    config.revision = str(seed) if seed else None
     config.inference_mode = True
     with whole_folder(folder, "free some space or choose another folder", replaces=True) as work:
         save_file({name: value.detach().to("cpu", torch.bfloat16) for name, value in matrices.items()}, work / _WEIGHTS)
@@ -78,11 +83,15 @@ def load_adapter(
     except ImportError as error:
         raise MissingExtraError(f"the adapter {folder}", "train", error) from error
     try:
-        base = json.loads((folder / ADAPTER).read_text())["base_model_name_or_path"]
+        config = json.loads((folder / ADAPTER).read_text())
+        base, seed = config["base_model_name_or_path"], _seed(config.get("revision"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error
-    below = load_adapter if is_adapter(Path(base)) else load_language_model  # an adapter may stand on another
-    policy = below(base, dtype=dtype, device=device, trains=True)  # in float32, see `precision.py`
+    # in float32, see `precision.py`; the base of an adapter may be another adapter
+    if is_adapter(Path(base)):
+        policy = load_adapter(base, dtype=dtype, device=device, trains=True)
+    else:
+        policy = load_language_model(base, seed=seed, dtype=dtype, device=device, trains=True)
     bare: Any = policy.model
     try:
         with warnings.catch_warnings():  # peft still uses a name that transformers has deprecated
@@ -98,3 +107,8 @@ def load_adapter(
         store_in(merged, computed)
     compute_in(merged, computed)
     return LanguageModelPolicy(merged, policy.tokenizer, folder.name)
+
+
+def _seed(revision: object) -> int:
+    """The seed that `save_adapter` wrote; 0 for adapters of `peft`, whose revision names a commit."""
+    return int(revision) if isinstance(revision, str) and revision.isdecimal() else 0

@@ -36,7 +36,7 @@ class Decoder(Protocol):
 
 
 def decoder_of(model: PreTrainedModel) -> Decoder:
-    """The faster of the two; it stands for the weights of this moment, see `weights_version`."""
+    """Makes the faster decoder that the model allows, for its present weights; see `weights_version`."""
     return FusedDecoder(model) if is_llama_like(model) else PlainDecoder(model)
 
 

@@ -91,7 +91,8 @@ def outcomes_of(world: KindWorld, probabilities: Array) -> Outcomes:
     played = play(world, even, questions, (wanted + 0.5) / num_kinds)
     live, rows = played.live, probabilities.reshape(-1, num_kinds)[played.states]
     chosen = np.take_along_axis(rows, wanted[..., None], -1)[..., 0]
-    # a finished episode is counted for the order that goes on with kind 0, and a kind tried again has probability 0
+    # Many orders share an episode that ends early; only the one padded with kind 0 counts, so each is listed once.
+    # A kind that was tried before has probability 0.
     chances = np.where(live, chosen, wanted == 0).prod(1)
     logs = np.log(rows, out=np.zeros_like(rows), where=rows > 0)
     entropies = np.where(live, -(rows * logs).sum(-1), 0.0).sum(1)

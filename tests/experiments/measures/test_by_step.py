@@ -8,33 +8,9 @@ from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
-from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, write_records
+from berrypick.envs.record import write_records
 from berrypick.experiments.measures.by_step import series_by_step
-
-QUESTIONS, SAMPLES = 20, 4
-
-
-def step_records(step: int | None, width: int, *, questions: int = QUESTIONS) -> list[EpisodeRecord]:
-    """Rollouts of a checkpoint whose groups search for `width` different things; every second answer is right."""
-    return [
-        EpisodeRecord(
-            question=QuestionRecord(id=f"q{number:02d}", text="?", answers=["x"]),
-            checkpoint_step=step,
-            group_id=f"{number}-{step}",
-            sample_index=sample,
-            em=float(sample % 2),
-            turns=[
-                TurnRecord(
-                    text="<search> x </search>",
-                    action="search",
-                    queries=[f"word{(sample + number) % width} thing{(sample + number) % width}"],
-                    hits=[[HitRecord(id=f"p{number}-{sample % width}", score=1.0)]],
-                )
-            ],
-        )
-        for number in range(questions)
-        for sample in range(SAMPLES)
-    ]
+from fixtures.step_records import step_records
 
 
 def file_of(path: Path, widths: dict[int | None, int]) -> Path:

@@ -1,4 +1,4 @@
-"""A language-model cell of T4: trains on solved questions alone, twice to the same bits, with a start for all arms."""
+"""A language-model cell of T4 trains on solved questions only, bit-identically each time; all arms share one start."""
 
 from __future__ import annotations
 

@@ -8,34 +8,17 @@ from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
-from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, write_records
+from berrypick.envs.record import EpisodeRecord, write_records
 from fixtures.browser import acted, visit
+from fixtures.step_records import step_records
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"> \x1b[31m \u202egnihton"
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def rollouts(step: int, width: int) -> list[EpisodeRecord]:
-    """Four rollouts for each of 20 questions, which search for `width` different things."""
-    return [
-        EpisodeRecord(
-            question=QuestionRecord(id=f"q{number:02d}", text=HOSTILE, answers=["x"]),
-            checkpoint_step=step,
-            group_id=f"{number}",  # the same at every step, as in evaluations of several checkpoints
-            sample_index=sample,
-            em=float(sample % 2),
-            turns=[
-                TurnRecord(
-                    text="<search> x </search>",
-                    action="search",
-                    queries=[f"word{(sample + number) % width}"],
-                    hits=[[HitRecord(id=f"p{number}-{sample % width}", score=1.0)]],
-                )
-            ],
-        )
-        for number in range(20)
-        for sample in range(4)
-    ]
+    """Rollouts with hostile questions and the same group ids at every step."""
+    return step_records(step, width, text=HOSTILE, group="{number}")
 
 
 @pytest.fixture

@@ -71,6 +71,14 @@ def test_the_folder_is_a_policy_and_brings_its_rules(adapter: Path) -> None:
     assert rules_of_policy("tiny") == {} and rules_of_policy("question") == {}
 
 
+def test_an_adapter_of_fresh_weights_keeps_the_seed_that_made_them(tmp_path: Path) -> None:
+    """Such weights are nowhere on disk: without their seed the matrices would change others."""
+    policy = with_lora(load_language_model("tiny", seed=5), 2)
+    save_adapter(policy, tmp_path / "adapter", base="tiny", rules={}, seed=5)  # fresh matrices change nothing yet
+    torch.testing.assert_close(logits(load_adapter(tmp_path / "adapter")), logits(policy), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(logits(policy), logits(load_language_model("tiny")), atol=0.01)
+
+
 def test_an_adapter_may_stand_on_another(adapter: Path, tmp_path: Path) -> None:
     first = load_adapter(adapter, trains=True)
     second = with_lora(load_adapter(adapter, trains=True), 2)
