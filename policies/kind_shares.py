@@ -17,5 +17,5 @@ def shares_of(name: str) -> tuple[float, ...]:
     except ValueError:
         found = (0.0,)
     if min(found) <= 0:
-        raise BerrypickError(f"{name!r}: give a number above 0 for each kind, such as shares-80-10-10")
+        raise BerrypickError(f"{name!r}: give numbers above 0 for each kind, such as shares-80-10-10")
     return found
