@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
 
-__all__ = ["MIN_OBSERVATION_CHARS", "MIN_OBSERVATION_TOKENS", "EpisodeSpec", "Question", "answers_by_path"]
+__all__ = [
+    "MIN_OBSERVATION_CHARS",
+    "MIN_OBSERVATION_TOKENS",
+    "EpisodeSpec",
+    "Question",
+    "answers_by_path",
+    "passages_of",
+]
 
 MIN_OBSERVATION_CHARS = 100
 """Smallest limit of an observation in characters: room for the tags around a cut observation."""
@@ -38,6 +45,11 @@ class Question:
     def answers_by_path(self) -> tuple[tuple[str, ...], ...]:
         """Accepted aliases of each of several conflicting answers; () where there is one answer."""
         return answers_by_path(self.metadata)
+
+
+def passages_of(evidence: Iterable[Iterable[Iterable[str]]]) -> frozenset[str]:
+    """Ids of all passages in some evidence, [path][hop] -> ids."""
+    return frozenset(passage for path in evidence for hop in path for passage in hop)
 
 
 def answers_by_path(metadata: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..answers import normalize
-from ..questions import Question
+from ..questions import Question, passages_of
 
-__all__ = ["Leak", "find_leaks"]
+__all__ = ["Leak", "evidence_and_answer", "find_leaks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,11 @@ def find_leaks(sets: Mapping[str, Sequence[Question]]) -> list[Leak]:
     leaks = []
     for (first, ones), (second, others) in itertools.combinations(sets.items(), 2):
         found: dict[tuple[str, str], str] = {}
-        for kind, key in (("same question", _text), ("same id", _id), ("same evidence and answer", _evidence)):
+        for kind, key in (
+            ("same question", _text),
+            ("same id", _id),
+            ("same evidence and answer", evidence_and_answer),
+        ):
             by_key: dict[object, list[str]] = {}
             for one in ones:
                 if (value := key(one)) is not None:
@@ -56,6 +60,7 @@ def _id(question: Question) -> object:
     return question.id
 
 
-def _evidence(question: Question) -> object:
-    passages = frozenset(passage for path in question.evidence for hop in path for passage in hop)
+def evidence_and_answer(question: Question) -> tuple[frozenset[str], str] | None:
+    """All passages of the evidence and the normalised answer; None where no evidence is known."""
+    passages = passages_of(question.evidence)
     return (passages, normalize(question.answers[0])) if passages else None

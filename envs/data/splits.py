@@ -15,6 +15,7 @@ from dataclasses import replace
 from ...retrieval_index.errors import BerrypickError
 from ..answers import normalize
 from ..questions import Question
+from .leaks import evidence_and_answer
 
 __all__ = ["HOLDOUT", "held_out", "near_duplicates", "seeded_order", "some_questions", "with_shares"]
 
@@ -146,6 +147,5 @@ def _words(question: Question) -> frozenset[str]:
 
 
 def _fact(question: Question) -> tuple[frozenset[str], str] | None:
-    passages = frozenset(passage for path in question.evidence for hop in path for passage in hop)
-    answer = normalize(question.answers[0])
-    return (passages, answer) if passages and answer not in ("yes", "no") else None
+    fact = evidence_and_answer(question)
+    return None if fact is None or fact[1] in ("yes", "no") else fact

@@ -9,6 +9,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..questions import passages_of
+
 __all__ = [
     "diff_at_k",
     "effective_number",
@@ -38,7 +40,7 @@ def union_coverage(evidence: Evidence, shown: Sequence[frozenset[str]]) -> float
     """
     if not evidence or not all(path and all(path) for path in evidence):
         return None
-    relevant = frozenset(passage for path in evidence for hop in path for passage in hop)
+    relevant = passages_of(evidence)
     return len(relevant & frozenset().union(*shown)) / len(relevant)
 
 

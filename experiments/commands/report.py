@@ -76,7 +76,7 @@ def run_report(flags: Report) -> int:
 
 def _sweep(flags: Report, sweep: SweepFolder, loaded: LoadedArms, with_page: bool) -> int:
     folder = flags.paths[0]
-    report = measure_sweep(sweep.cells, sweep.failures, loaded.rollouts)
+    report = measure_sweep(sweep.cells(), sweep.failures, loaded.rollouts)
     page, why = None, ""
     if with_page:
         page, why = write_sweep_page(folder, loaded.episodes, report, flags.html)

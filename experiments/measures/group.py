@@ -13,6 +13,7 @@ from ...envs.answers import normalize
 from ...envs.metrics.collapse import EffectiveDiversity, effective_diversity
 from ...envs.metrics.entropy import discrete_entropy
 from ...envs.metrics.queries import mean_similarity, query_clusters, word_similarity
+from ...envs.questions import passages_of
 from .rollout import Played, QueryTokens, Rollout, rollouts_of
 
 __all__ = ["Group", "mean"]
@@ -132,5 +133,5 @@ class Group(list[Rollout]):
         evidence = self[0].evidence_sets
         if not evidence or not self.knows_passages or any(rollout.em is None for rollout in self):
             return None
-        relevant = frozenset(passage for path in evidence for hop in path for passage in hop)
+        relevant = passages_of(evidence)
         return effective_diversity([r.em == 1 for r in self], [shown & relevant for shown in self.shown])

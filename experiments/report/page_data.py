@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ...envs.questions import passages_of
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
@@ -176,7 +177,7 @@ class _Builder:
         asked = record.question
         if asked.id in self.questions:
             return self.questions.value(asked.id, None)
-        evidence = sorted({passage for path in asked.evidence for hop in path for passage in hop})
+        evidence = sorted(passages_of(asked.evidence))
         answers = [self.texts.text(answer) for answer in asked.answers]
         supports = [self.passages.text(passage) for passage in evidence]
         return self.questions.value(asked.id, [safe_text(asked.id), self.texts.text(asked.text), answers, supports])

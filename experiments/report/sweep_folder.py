@@ -15,17 +15,23 @@ __all__ = ["SweepFolder", "evaluated_cells", "run_env", "sweep_folder"]
 
 @dataclass(frozen=True, slots=True)
 class SweepFolder:
-    """What sweep.json and the folders of its cells hold; a cell is named OBJECTIVE-seedN.
+    """What sweep.json says; a cell is named OBJECTIVE-seedN.
 
     Attributes:
-        cells: name of a finished cell -> its training run.
+        trained: name of a finished cell -> its objective and seed.
         failures: name of a failed cell, as sweep.json has it -> why.
         folders: name of a finished cell -> its run folder.
     """
 
-    cells: dict[str, TrainedCell]
+    trained: dict[str, tuple[str, int]]
     failures: dict[str, str]
     folders: dict[str, Path]
+
+    def cells(self) -> dict[str, TrainedCell]:
+        """Name of a finished cell -> its training run, read from the folders."""
+        return {
+            name: TrainedCell(*what, _rows(self.folders[name] / "metrics.jsonl")) for name, what in self.trained.items()
+        }
 
 
 def sweep_folder(folder: Path) -> SweepFolder | None:
@@ -33,12 +39,11 @@ def sweep_folder(folder: Path) -> SweepFolder | None:
     found = _json(folder / "sweep.json")
     if not isinstance(found, dict) or not isinstance(found.get("cells"), dict):
         return None
-    cells, folders = {}, {}
+    trained, folders = {}, {}
     for place, cell in found["cells"].items():
         name = f"{cell['objective']}-seed{cell['seed']}"
-        folders[name] = folder / place
-        cells[name] = TrainedCell(str(cell["objective"]), int(cell["seed"]), _rows(folder / place / "metrics.jsonl"))
-    return SweepFolder(cells, {str(name): str(why) for name, why in found.get("failures", {}).items()}, folders)
+        trained[name], folders[name] = (str(cell["objective"]), int(cell["seed"])), folder / place
+    return SweepFolder(trained, {str(name): str(why) for name, why in found.get("failures", {}).items()}, folders)
 
 
 def evaluated_cells(folder: Path) -> dict[str, Path]:

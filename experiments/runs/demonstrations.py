@@ -12,6 +12,7 @@ import numpy as np
 
 from ...envs.episode import Episode
 from ...envs.formats.turn_format import Search
+from ...envs.questions import passages_of
 from ...envs.record import write_records
 from ...envs.recording import record_of
 from ...envs.tasks.registry import Task, make_task
@@ -192,7 +193,7 @@ def _different(episodes: Sequence[Episode]) -> list[Episode]:
 
 def _has_retry(episode: Episode) -> bool:
     """Whether a search brought no evidence that was not shown before."""
-    wanted = frozenset().union(*(hop for path in episode.question.evidence for hop in path))
+    wanted = passages_of(episode.question.evidence)
     seen = frozenset[str]()
     for turn in episode.turns:
         if isinstance(turn.action, Search):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...envs.answers import normalize
 from ...envs.episode import Episode
+from ...envs.questions import passages_of
 from ...envs.reward_vectors import vector_table
 from ...envs.rewards import hop_hits
 
@@ -78,7 +79,7 @@ def groups_of(groups: Sequence[Sequence[Episode]], seed: int = 0) -> Groups:
         rewards=torch.tensor([[episode.reward for episode in group] for group in groups], dtype=torch.float64),
         outcomes={
             "answer": [[None if e.prediction is None else normalize(e.prediction) for e in g] for g in groups],
-            "evidence": [[e.shown_ids & _relevant(e) for e in g] for g in groups],
+            "evidence": [[e.shown_ids & passages_of(e.question.evidence) for e in g] for g in groups],
             "retrieval": [[e.shown_ids for e in g] for g in groups],
             "query": [[tuple(normalize(query) for query in e.queries) for e in g] for g in groups],
         },
@@ -88,10 +89,6 @@ def groups_of(groups: Sequence[Sequence[Episode]], seed: int = 0) -> Groups:
         correct=torch.tensor([[episode.correct for episode in group] for group in groups]),
         seed=seed,
     )
-
-
-def _relevant(episode: Episode) -> frozenset[str]:
-    return frozenset(passage for path in episode.question.evidence for hop in path for passage in hop)
 
 
 def episode_vectors(groups: Sequence[Sequence[Episode]]) -> tuple[Tensor, tuple[str, ...]]:
