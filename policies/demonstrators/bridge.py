@@ -13,7 +13,7 @@ from ...envs.questions import EpisodeSpec, Question
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ..policy import Sampling
-from .reading import Reader, bridge_titles, plain_observation
+from .reading import Reader, bridge_titles, is_yes_or_no, plain_observation
 from .turns import budget_of, check_format, written
 
 __all__ = ["WAYS", "BridgePolicy", "bridge_policy"]
@@ -33,7 +33,7 @@ WAYS: tuple[tuple[tuple[str, ...], bool], ...] = (
 the question. A later phrasing is tried if a search did not bring the wanted passage."""
 
 REASONS = (
-    "no annotated evidence",
+    "yes or no without annotated evidence",
     "more hops than searches",
     "query not readable",
     "evidence not found",
@@ -44,11 +44,11 @@ REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class BridgePolicy:
-    """A demonstrator for corpora with annotated evidence.
+    """A demonstrator for questions with annotated evidence, or with an answer that a search for the question shows.
 
     Each query is a span of the question or of a passage shown before, such a span with words of the question, or the
     whole question. Evidence is searched in the order in which its names can be read. The answer is copied from the text
-    shown.
+    shown. A question without annotated evidence is asked as it is, then in fewer words, until its answer is shown.
 
     Attributes:
         policy_id: its name with its options.
@@ -63,7 +63,7 @@ class BridgePolicy:
     way: int | None = None
     exact_tokens: bool = False
     reasons: tuple[str, ...] = REASONS
-    summary: str = "searches names read in the question or in shown text, copies the answer (annotated corpora)"
+    summary: str = "searches names read in the question or in shown text, copies the answer from what was shown"
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling
@@ -86,10 +86,10 @@ class BridgePolicy:
     def why_not(self, episode: Episode) -> str:
         """Why an episode of this policy is no demonstration, one of `REASONS`; "" if it is one."""
         evidence = episode.question.evidence
-        if not evidence:
+        if not evidence and any(map(is_yes_or_no, episode.question.answers)):
             return REASONS[0]
         shown = episode.shown_ids
-        if not any(all(shown & hop for hop in path) for path in evidence):
+        if evidence and not any(all(shown & hop for hop in path) for path in evidence):
             if len(bridge_titles(episode.question)) > budget_of(episode.spec):
                 return REASONS[1]
             reader = Reader(episode.question, [plain_observation(turn.observation) for turn in episode.turns])
@@ -156,7 +156,8 @@ class _Row:
                 if queries[phrasing] not in self.asked:
                     self.searched_for.append(title)
                     return queries[phrasing]
-        guesses = reader.guesses() if missing else []
+        sought = missing or (not reader.question.evidence and reader.answer() is None)
+        guesses = reader.guesses() if sought else []
         return next((guess for guess in guesses if guess and guess not in self.asked), None)
 
     def _written(self, kind: str, body: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ...envs.questions import Question
 from .spans import Span, content_words, find_answer, find_mention, names_in, plain_words, spaces, widened
 
-__all__ = ["PHRASINGS", "Reader", "bridge_titles", "plain_observation"]
+__all__ = ["PHRASINGS", "Reader", "bridge_titles", "is_yes_or_no", "plain_observation"]
 
 PHRASINGS = ("name", "question", "name and words", "clause")
 """Ways to word a query: the name of the wanted passage, the whole question, the name with words of the question, and
@@ -24,6 +24,11 @@ _MOST_WORDS = 4
 def bridge_titles(question: Question) -> tuple[str, ...]:
     """Titles of the passages with the question's evidence, each once; () where it is unknown."""
     return tuple(dict.fromkeys(map(str, question.metadata.get("supporting_titles", ()))))
+
+
+def is_yes_or_no(answer: str) -> bool:
+    """Whether it is an answer that no text needs to show."""
+    return answer.strip().lower().strip(".") in ("yes", "no")
 
 
 def plain_observation(observation: str) -> str:
@@ -85,7 +90,7 @@ class Reader:
     def answer(self) -> str | None:
         """The answer as it was shown; "yes" and "no" need not be shown. None if it was not shown."""
         for answer in self.question.answers:
-            if answer.strip().lower().strip(".") in ("yes", "no"):
+            if is_yes_or_no(answer):
                 return answer
             for text in reversed(self.shown):
                 if (span := find_answer(answer, text)) is not None:
