@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-random test-all test-adapters lint clean
+.PHONY: demo agent test test-random test-all test-adapters lint clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -20,6 +20,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 demo: .venv/.core
 	$(BIN)/berrypick demo --out runs/demo --resume
+
+# From packaged weights and the question sets below BERRYPICK_DATA to a trained search agent; docs/agent.md.
+agent: .venv/.dev
+	$(BIN)/berrypick agent --out runs/agent --resume
 
 # One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev

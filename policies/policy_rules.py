@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
+from .kept import kept_folder
 
-__all__ = ["ADAPTER", "RULES", "is_adapter", "rules_of_policy"]
+__all__ = ["ADAPTER", "RULES", "adapter_folder", "is_adapter", "rules_of_policy"]
 
 ADAPTER = "adapter_config.json"
 """The file by which `peft` knows an adapter's folder."""
@@ -21,6 +22,12 @@ def is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER).is_file()
 
 
+def adapter_folder(name: str) -> Path | None:
+    """The folder of the LoRA matrices that a policy's name stands for: a kept one, or the name itself; else None."""
+    folder = kept_folder(name) or Path(name)
+    return folder if is_adapter(folder) else None
+
+
 def rules_of_policy(name: str) -> dict[str, Any]:
     """Arguments of the environment under which a policy was trained, and `max_new_tokens`; {} if it names none.
 
@@ -30,7 +37,7 @@ def rules_of_policy(name: str) -> dict[str, Any]:
     Raises:
         BerrypickError: its file of rules is damaged.
     """
-    path = Path(name) / RULES
+    path = (kept_folder(name) or Path(name)) / RULES
     if not path.is_file():
         return {}
     try:

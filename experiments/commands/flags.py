@@ -14,7 +14,7 @@ import tyro
 
 from .env_arguments import EnvArgs
 
-__all__ = ["Classifier", "Demo", "Eval", "Explain", "List", "NoneByDefault", "Paths", "Play", "Run"]
+__all__ = ["Agent", "Classifier", "Demo", "Eval", "Explain", "List", "NoneByDefault", "Paths", "Play", "Run"]
 
 Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -53,6 +53,36 @@ class Demo:
     """continue an interrupted demo"""
     no_html: bool = False
     """do not write report.html into the run folder"""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Trains a pretrained model to search real text, and measures it.
+
+    It imitates scripted demonstrations on the question sets that are there, and is then measured on held-out questions
+    beside itself without retrieval.
+    """
+
+    out: Path = Path("runs/agent")
+    """run folder"""
+    policy: str = "smollm2"
+    """weights to start from: smollm2, a folder of weights or a hub id"""
+    sets: tuple[str, ...] = ("hotpotqa", "2wikimultihopqa", "musique")
+    """question sets to learn from and to be measured on: names below BERRYPICK_DATA or folders"""
+    reading: tuple[str, ...] = ("wiki18_singlehop",)
+    """question sets to learn from only"""
+    holdout: int = 300
+    """questions of each set that are held out"""
+    questions: int = 100
+    """held-out questions of each set to be measured on"""
+    sft_steps: int = 120
+    """updates on eight demonstrations each"""
+    dtype: Literal["float32", "bfloat16", "auto"] = "auto"
+    """format to compute in; auto: bfloat16 where the processor has instructions for it"""
+    seed: int = 0
+    """seed of the whole run"""
+    resume: bool = False
+    """continue an interrupted run"""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
-from .flags import Classifier, Demo, Eval, Explain, List, Play, Run
+from .flags import Agent, Classifier, Demo, Eval, Explain, List, Play, Run
 from .rollout_flags import Convert, Report, Rescore
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
@@ -122,6 +122,7 @@ def _benches() -> Mapping[str, Command]:
 
 COMMANDS: Mapping[str, Command | CommandGroup] = {
     "demo": Command(Demo, "demo:run_demo_command", trains=True, after_stop=_RESUME),
+    "agent": Command(Agent, "agent:run_agent_command", trains=True, after_stop=_RESUME),
     "list": Command(List, "catalogue:run_list"),
     "train": Command(Train, "train:run_train", trains=True, after_stop=_RESUME),
     "sweep": Command(Sweep, "sweep:run_sweep_command", trains=True, after_stop=_RERUN),

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from ...retrieval_index.files import whole_folder
-from ..policy_rules import ADAPTER, RULES, is_adapter
+from ..policy_rules import ADAPTER, RULES, adapter_folder, is_adapter
 from .model import LanguageModelPolicy, load_language_model
 from .precision import compute_in, computed_in, store_in
 
@@ -88,8 +88,9 @@ def load_adapter(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error
     # in float32, see `precision.py`; the base of an adapter may be another adapter
-    if is_adapter(Path(base)):
-        policy = load_adapter(base, dtype=dtype, device=device, trains=True)
+    below = adapter_folder(base)
+    if below is not None:
+        policy = load_adapter(below, dtype=dtype, device=device, trains=True)
     else:
         policy = load_language_model(base, seed=seed, dtype=dtype, device=device, trains=True)
     bare: Any = policy.model

