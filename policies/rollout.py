@@ -14,14 +14,12 @@ from ..envs.rewards import parse_reward
 from ..retrieval_index.errors import BerrypickError, SearchUnavailableError
 from ..retrieval_index.searcher import Hit, Searcher
 from .counter_random import row_seed
+from .out_of_memory import ran_out_of_memory
 from .policy import BoundedByMemory, CompletesEpisodes, Policy, Sampling
 
 __all__ = ["SEARCH_FAILED", "WINDOW_FULL", "rollout", "rows_at_a_time"]
 
 logger = logging.getLogger(__name__)
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-"""What torch says in such a `RuntimeError`, in lower case."""
 
 WINDOW_FULL = "context window full"
 """`Turn.error` of an episode that ended because the policy's context window had no room for a turn."""
@@ -103,8 +101,7 @@ def rows_at_a_time(
 
 def _fewer_rows(error: Exception, num_rows: int) -> int:
     """Half of the rows, after memory ran out; raises the error if it is another one."""
-    said = str(error).lower()
-    if not isinstance(error, MemoryError) and not any(words in said for words in _OUT_OF_MEMORY):
+    if not ran_out_of_memory(error):
         raise error
     if num_rows == 1:
         raise BerrypickError(

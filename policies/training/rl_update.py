@@ -16,6 +16,7 @@ from ..language.model import LanguageModelPolicy
 from ..objectives.groups import groups_of
 from ..objectives.losses import StepTokens, TokenBatch
 from ..objectives.objective import Objective, RlState, warn_if_idle
+from ..out_of_memory import memory_of_update
 from .distributed import ONE_PROCESS, Processes, share
 from .rl_config import RlConfig
 from .step_rows import StepRows, step_rows
@@ -144,20 +145,21 @@ def _update(
     identical = share(identical_rows(rows.data, live), processes)
     computed = rows.data.select([group[0] for group in identical])
     sums = dict.fromkeys(("loss", "clipped", "kl", "tokens"), 0.0)
+    what = f"RL step {step.number + 1}"
     clear_gradients(optimizer)
-    for micro in processes.even(micro_batches(computed, config.max_tokens, device), device):
-        if not micro.rows:  # sharded weights: every process must take part in every forward and backward
-            log_probs_of(policy.model, micro)[0].sum().backward()
-            continue
-        at = [row for place in micro.rows for row in identical[place]]
-        batch = _token_batch(policy.model, micro, step, tokens, identical, at, starts)
-        loss, clipped = step.objective.token_loss(batch)
-        mean = _mean(loss, [len(rows.old[row]) for row in at], total, len(counts), config.loss_mean)
-        mean.backward()
-        _add(sums, batch, mean, clipped)
+    with memory_of_update(what, config.max_tokens):
+        for micro in processes.even(micro_batches(computed, config.max_tokens, device), device):
+            if not micro.rows:  # sharded weights: every process must take part in every forward and backward
+                log_probs_of(policy.model, micro)[0].sum().backward()
+                continue
+            at = [row for place in micro.rows for row in identical[place]]
+            batch = _token_batch(policy.model, micro, step, tokens, identical, at, starts)
+            loss, clipped = step.objective.token_loss(batch)
+            mean = _mean(loss, [len(rows.old[row]) for row in at], total, len(counts), config.loss_mean)
+            mean.backward()
+            _add(sums, batch, mean, clipped)
     parts = processes.gather(sums)
     sums = {name: sum(part[name] for part in parts) for name in sums}
-    what = f"RL step {step.number + 1}"
     norm = take_step(
         policy.model, optimizer, sums["loss"], max_grad_norm=config.max_grad_norm, what=what, processes=processes
     )

@@ -13,6 +13,7 @@ from ..language.batches import TokenRows, log_probs_of, micro_batches, used_leng
 from ..language.model import LanguageModelPolicy
 from ..language.precision import trainable
 from ..language.tiny import copying_rows
+from ..out_of_memory import memory_of_update
 from .distributed import ONE_PROCESS, Processes, share
 from .packing import packed_micro_batches
 from .update_step import clear_gradients, take_step
@@ -122,12 +123,13 @@ def sft_update(
     own = share(sorted(range(len(batch.ids)), key=lambda row: (-len(batch.ids[row]), row)), processes)
     device = policy.model.device
     cut = packed_micro_batches if config.packing else micro_batches
-    for micro in processes.even(cut(batch.select(own), config.max_tokens, device), device):
-        log_probs, entropies = log_probs_of(policy.model, micro)
-        loss = -log_probs.sum() / total
-        loss.backward()
-        loss_sum += float(loss.detach())
-        entropy_sum += float(entropies.sum())
+    with memory_of_update(f"SFT step {step + 1}", config.max_tokens):
+        for micro in processes.even(cut(batch.select(own), config.max_tokens, device), device):
+            log_probs, entropies = log_probs_of(policy.model, micro)
+            loss = -log_probs.sum() / total
+            loss.backward()
+            loss_sum += float(loss.detach())
+            entropy_sum += float(entropies.sum())
     sums = processes.gather((loss_sum, entropy_sum))
     loss_sum, entropy_sum = sum(loss for loss, _ in sums), sum(entropy for _, entropy in sums)
     norm = take_step(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from berrypick.envs.questions import EpisodeSpec, Question
@@ -22,6 +23,7 @@ from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
+from berrypick.policies.training.sft import SftConfig, sft_optimizer, sft_update
 from berrypick.policies.training.update_step import NonFiniteLossError
 from berrypick.retrieval_index.errors import BerrypickError
 
@@ -210,3 +212,38 @@ def test_a_language_model_says_how_many_rows_fit(
     assert policy.rows_that_fit(questions, world.spec, sampling) == 10  # episodes may fill the window of 512
     monkeypatch.setattr(memory, "play_budget", lambda device: 1)
     assert policy.rows_that_fit(questions, world.spec, sampling) == 1
+
+
+TORCH_SAYS = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to"
+
+
+@pytest.mark.parametrize("failure", [MemoryError(), RuntimeError(TORCH_SAYS), RuntimeError("no such kernel")])
+def test_memory_that_runs_out_in_an_update_is_one_line_and_changes_no_weight(
+    make_babbler: MakeBabbler, world: Task, failure: Exception
+) -> None:
+    policy = make_babbler()
+    before = {name: value.clone() for name, value in policy.model.state_dict().items()}
+    broken = iter([None, None])  # the first micro-batches succeed
+
+    def fails(*_: object) -> None:
+        if next(broken, failure) is not None:
+            raise failure
+
+    groups = rl_rollout(policy, world.split("train"), world.spec, world.searcher, CONFIG, 0)
+    for group in groups:
+        group[0].reward = 1.0  # else no rollout would have an advantage
+    rows = TokenRows([np.arange(5, 25, dtype=np.int32)] * 4, [np.ones(20, bool)] * 4)
+    sft = SftConfig(steps=1, batch_size=4, max_tokens=20)
+    updates = {
+        "SFT step 1": lambda: sft_update(policy, sft_optimizer(policy, sft), rows, sft, 0),
+        "RL step 1": lambda: rl_update(policy, rl_optimizer(policy, CONFIG), groups, get_objective("grpo"), CONFIG),
+    }
+    policy.model.model.layers[0].register_forward_pre_hook(fails)
+    for what, update in updates.items():
+        if str(failure) == "no such kernel":
+            with pytest.raises(RuntimeError, match="no such kernel"):
+                update()
+        else:
+            with pytest.raises(BerrypickError, match=f"{what}: memory ran out; .*lower --max-tokens .now"):
+                update()
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
