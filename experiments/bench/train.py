@@ -39,7 +39,7 @@ class BenchTrain:
     rounds: int = 5
     """repetitions of each measurement; the median is reported"""
     trl: bool = False
-    """also time a step of TRL's GRPOTrainer (needs trl)"""
+    """also time a step of TRL's GRPOTrainer (needs trl); with --formats on HotpotQA"""
     formats: str = ""
     """folder of HotpotQA: instead compare float32 with bfloat16 on it, SFT and rollouts of --policy, e.g. smollm2"""
     json: bool = False
@@ -59,7 +59,7 @@ class BenchTrain:
         if not isinstance(policy, LanguageModelPolicy):
             raise BerrypickError(f"policy {self.policy} has no weights to train; use tiny, smollm2 or a run folder")
         if self.formats:
-            return self._show({"formats": measure_formats(self.policy, self.formats, self.rounds)})
+            return self._show({"formats": measure_formats(self.policy, self.formats, self.rounds, trl=self.trl)})
         task = make_task(self.env)
         measures = TrainMeasures(
             policy=self.policy,

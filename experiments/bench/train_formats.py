@@ -1,7 +1,9 @@
-"""float32 beside bfloat16 on real text: SFT and rollouts of a pretrained model, in turns in one process."""
+"""float32 and bfloat16 on real text: SFT and rollouts of a pretrained model, in turns in one process; TRL beside."""
 
 from __future__ import annotations
 
+import copy
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,10 +15,12 @@ from ...envs.tasks.task import Task
 from ...policies.language.batches import TokenRows
 from ...policies.language.episode_rows import rows_of
 from ...policies.language.model import LanguageModelPolicy
+from ...policies.objectives.registry import get_objective
 from ...policies.open_policy import open_policy
 from ...policies.policy import Sampling
 from ...policies.rollout import rollout
 from ...policies.scripted import scripted_policy
+from ...policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from ...policies.training.sft import SftConfig, sft_optimizer, sft_update
 
 __all__ = ["measure_formats"]
@@ -27,7 +31,9 @@ _GROUP = 8
 _MAX_TOKENS = 1024
 
 
-def measure_formats(name: str, data: str, rounds: int, rows: Sequence[int] = (8, 32)) -> dict[str, float]:
+def measure_formats(
+    name: str, data: str, rounds: int, rows: Sequence[int] = (8, 32), *, trl: bool = False
+) -> dict[str, float]:
     """Tokens/s of SFT and of rollouts in each format, medians of CPU seconds, and their ratios.
 
     The policies first learn from the same demonstrations, so that the rollouts search and read as those of a trained
@@ -38,6 +44,7 @@ def measure_formats(name: str, data: str, rounds: int, rows: Sequence[int] = (8,
         data: folder of HotpotQA as `berrypick data get` writes it.
         rounds: repetitions; all measurements take turns.
         rows: episodes played at a time, in groups of eight.
+        trl: also time a GRPO step of 4 x 8 rollouts, ours and that of TRL's trainer, in each format.
     """
     task = make_task(_ENV, data=data, **_ARGUMENTS)
     policies = {dtype: _opened(name, dtype) for dtype in ("float32", "bfloat16")}
@@ -60,7 +67,35 @@ def measure_formats(name: str, data: str, rounds: int, rows: Sequence[int] = (8,
     out = {f"{what}, tokens/CPU s": value for what, value in middle.items()}
     for what in ("SFT", *(f"rollouts {count} rows" for count in rows)):
         out[f"{what}: bfloat16 / float32"] = middle[f"{what} bfloat16"] / middle[f"{what} float32"]
+    for dtype, policy in policies.items() if trl else ():
+        out |= _against_trl(policy, task, dtype, rounds)
     return out
+
+
+def _against_trl(policy: LanguageModelPolicy, task: Task, dtype: str, rounds: int) -> dict[str, float]:
+    """Median seconds of a GRPO step on the same questions, ours and TRL's; every group of ours has a gradient."""
+    from .train_trl import trl_step_seconds
+
+    config = RlConfig(questions_per_step=4, group_size=_GROUP, max_new_tokens=32, max_tokens=_MAX_TOKENS)
+    questions = task.split("dev")[:4]
+    scratch = LanguageModelPolicy(copy.deepcopy(policy.model), policy.tokenizer, policy.policy_id)
+    optimizer, objective = rl_optimizer(scratch, config), get_objective("grpo")
+    spent = []
+    for step in range(rounds + 1):
+        start = time.perf_counter()
+        groups = rl_rollout(scratch, questions, task.spec, task.searcher, config, step)
+        for group in groups:
+            group[0].reward, group[-1].reward = 1.0, 0.0
+        rl_update(scratch, optimizer, groups, objective, config, step=step)
+        spent.append(time.perf_counter() - start)
+    ours = median(spent[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = trl_step_seconds(policy, task, questions, config, rounds, folder, bfloat16=dtype == "bfloat16")
+    return {
+        f"GRPO step {dtype} s": ours,
+        f"TRL step {dtype} s": theirs,
+        f"GRPO step {dtype}: TRL / ours (bar 2)": theirs / ours,
+    }
 
 
 def _opened(name: str, dtype: str) -> LanguageModelPolicy:

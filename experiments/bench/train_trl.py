@@ -1,6 +1,6 @@
 """A step of TRL's GRPOTrainer on the same questions, group size and turns; each turn reads the whole context again.
 
-Configuration: one device, batch = all rollouts of the step, one iteration, no reference model, no vLLM, float32, rate
+Configuration: one device, batch = all rollouts of the step, one iteration, no reference model, no vLLM, learning rate
 1e-4; `rollout_func` plays the turns of the environment through `model.generate` with stop strings. Tokens are sampled
 again, so they agree with ours in distribution, not one by one.
 """
@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
+
+import torch
 
 from ...envs.episode import Draft, Episode, advance, start
 from ...envs.formats.turn_format import get_turn_format
@@ -29,9 +31,16 @@ __all__ = ["trl_step_seconds"]
 
 
 def trl_step_seconds(
-    policy: LanguageModelPolicy, task: Task, questions: Sequence[Question], config: RlConfig, rounds: int, folder: str
+    policy: LanguageModelPolicy,
+    task: Task,
+    questions: Sequence[Question],
+    config: RlConfig,
+    rounds: int,
+    folder: str,
+    *,
+    bfloat16: bool = False,
 ) -> float:
-    """Median seconds of a whole training step, after one warm-up step."""
+    """Median seconds of a whole training step, after one warm-up step; under autocast if asked for bfloat16."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     try:
         from datasets import Dataset  # type: ignore[import-not-found]
@@ -50,7 +59,9 @@ def trl_step_seconds(
             spent.append(time.perf_counter() - self.started)
 
     def play(prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
-        return _rollout(policy, trainer.model, task, [by_text[prompt] for prompt in prompts], config.max_new_tokens)
+        asked = [by_text[prompt] for prompt in prompts]
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            return _rollout(policy, trainer.model, task, asked, config.max_new_tokens)
 
     def reward(completions: Sequence[str], episode_reward: Sequence[float], **_: Any) -> list[float]:
         return list(episode_reward)
@@ -69,7 +80,8 @@ def trl_step_seconds(
                 max_steps=rounds + 1,
                 per_device_train_batch_size=len(questions) * config.group_size,
                 num_generations=config.group_size,
-                max_completion_length=512,
+                max_completion_length=min(1024, policy.window),
+                bf16=bfloat16,
                 learning_rate=config.learning_rate,
                 beta=0.0,
                 report_to=[],
