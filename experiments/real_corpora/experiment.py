@@ -1,8 +1,8 @@
-"""Measures on real corpora, without training: how do accuracy, breadth and entropy depend on retrieval?
+"""A trained agent on real corpora beside what it must beat: how do accuracy, breadth and entropy depend on retrieval?
 
-Each policy answers the same first questions of each set under BM25 and under four controls: random passages, no
-passages, the annotated evidence for every query, and a closed book. How many ways lead to an answer is unknown on real
-corpora, so breadth is the share of the one annotated path.
+Each policy answers the same held-out questions of each set, by the rules that the agent was trained under, with BM25
+and with four controls: random passages, no passages, the annotated evidence for every query, and a closed book. How
+many ways lead to an answer is unknown on real corpora, so breadth is the share of the one annotated path.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.data.splits import HOLDOUT
 from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
 from ...envs.tasks.controls import CONTROLS, controlled
 from ...envs.tasks.registry import Task, make_task
 from ...policies.open_policy import open_policy
 from ...policies.policy import Sampling
+from ...policies.policy_rules import rules_of_policy
 from ...policies.scripted import SCRIPTED
 from ...retrieval_index.errors import BerrypickError
 from ..grid.experiment import Cell, CellResult, Experiment, Results, Scale
@@ -38,6 +40,12 @@ MEASURES = (
     "policy_tokens",
 )  # fmt: skip
 SAMPLES = 4
+AGENT = "smollm2-search"
+HELD_OUT = 300
+"""Questions of each set that the agent was not trained on; docs/agent.md."""
+
+FLOORS = ((AGENT, "empty"), (AGENT, "closed_book"), ("question", "bm25"), ("smollm2", "bm25"))
+"""Policy and retrieval of what the agent must beat with BM25."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +55,29 @@ class RealCorpora(Experiment):
     Attributes:
         sets: names of environments, as in berrypick/NAME-v0, joined by commas.
         policies: anything `berrypick eval --policy` takes, joined by commas.
-        env_args: arguments of the environments.
+        env_args: arguments of the environments; None are the rules of the agent and 300 held-out questions.
         questions: number of questions, from the start of `split`, that scripted policies answer.
-        model_questions: number of questions that language models answer.
+        agent_questions: number of questions that the agent answers.
+        model_questions: number of questions that other language models answer.
         split: the split of each set.
+        max_new_tokens: of a turn.
     """
 
     sets: str = "HotpotQA,2WikiMultiHopQA,MuSiQue"
-    policies: str = "oracle,question,follow_titles,random_words,smollm2"
+    policies: str = f"{AGENT},smollm2,question,follow_titles,random_words,oracle"
     env_args: Mapping[str, Any] | None = None
     questions: int = 200
+    agent_questions: int = 60
     model_questions: int = 12
-    split: str = "dev"
+    split: str = HOLDOUT
+    max_new_tokens: int = 64
     name: str = "real_corpora"
-    summary: str = "accuracy, breadth and entropy on real corpora, against retrieval controls"
-    version: int = 1
+    summary: str = "a trained agent on real corpora: accuracy, breadth and entropy against retrieval controls"
+    version: int = 2
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """One cell per set, retrieval, policy and seed; `smoke` has scripted policies and few questions."""
+        arguments = _agent_rules() if self.env_args is None else dict(self.env_args)
         policies = [policy for policy in self.policies.split(",") if scale != "smoke" or policy in SCRIPTED]
         return [
             Cell(
@@ -74,11 +87,11 @@ class RealCorpora(Experiment):
                     "retrieval": retrieval,
                     "policy": policy,
                     "seed": seed,
-                    "env_args": dict(self.env_args or {}),
+                    "env_args": arguments,
                     "split": self.split,
                     "questions": 8 if scale == "smoke" else self._size(policy),
                     "samples": SAMPLES,
-                    "max_new_tokens": 32,
+                    "max_new_tokens": self.max_new_tokens,
                 },
             )
             for seed in range(num_seeds)
@@ -88,6 +101,8 @@ class RealCorpora(Experiment):
         ]
 
     def _size(self, policy: str) -> int:
+        if policy == AGENT:
+            return self.agent_questions
         return self.questions if policy in SCRIPTED else self.model_questions
 
     def require(self, cells: Sequence[Cell]) -> None:
@@ -102,7 +117,7 @@ class RealCorpora(Experiment):
         task = _task(config["set"], config["split"], json.dumps(config["env_args"]))
         control = config["retrieval"]
         records = evaluate(
-            open_policy(config["policy"]),
+            open_policy(config["policy"], dtype="auto"),
             task if control == "bm25" else controlled(task, control, seed=config["seed"]),
             split=config["split"],
             num_questions=config["questions"],
@@ -131,6 +146,7 @@ class RealCorpora(Experiment):
             "cells": {"done": len(results.done), "failed": results.failed, "not_run": len(results.not_run)},
             "rows": rows,
             "gains": _gains(cells, results),
+            "floors": _floors(cells, results),
         }
         from .page import report_text
 
@@ -201,6 +217,31 @@ def _gains(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
         gain = {key: asdict(bootstrap_mean(ours[key] - closed[key], indices)) for key in ("em", "f1")}
         out.append({"set": name, "policy": policy, "retrieval": retrieval, "gain": gain})
     return out
+
+
+def _floors(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
+    """EM and F1 of the agent with BM25 minus each of its floors, over the questions that both answered."""
+    columns = {tuple(group[0].config[key] for key in _KEY): _columns(group, results) for group in _grouped(cells)}
+    out = []
+    for name in dict.fromkeys(name for name, _, _ in columns):
+        agent = columns.get((name, AGENT, "bm25"), {})
+        for policy, retrieval in FLOORS:
+            floor = columns.get((name, policy, retrieval), {})
+            if not agent or not floor:
+                continue
+            shared = min(len(agent["em"]), len(floor["em"]))  # both answered the first ones of the split
+            indices = bootstrap_indices(shared)
+            gain = {
+                key: asdict(bootstrap_mean(agent[key][:shared] - floor[key][:shared], indices)) for key in ("em", "f1")
+            }
+            out.append({"set": name, "policy": policy, "retrieval": retrieval, "questions": shared, "gain": gain})
+    return out
+
+
+def _agent_rules() -> dict[str, Any]:
+    """The rules that the agent was trained under, and the number of questions that were held out then."""
+    rules = {name: value for name, value in rules_of_policy(AGENT).items() if name != "max_new_tokens"}
+    return {**rules, "holdout": HELD_OUT}
 
 
 _KEY = ("set", "policy", "retrieval")

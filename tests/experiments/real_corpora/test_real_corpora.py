@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from berrypick import BerrypickError
+from berrypick.experiments.grid.experiment import Results
 from berrypick.experiments.grid.publishing import publish
 from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.real_corpora.experiment import EXPERIMENT, RETRIEVALS, RealCorpora
@@ -40,7 +42,7 @@ def toy(tmp_path_factory):
     for name, rows in (("corpus", passages), ("questions", questions)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = {"corpus": str(folder / "corpus.jsonl"), "questions": str(folder / "questions.jsonl")}
-    return RealCorpora(sets="Custom", env_args=arguments)
+    return RealCorpora(sets="Custom", env_args=arguments, split="dev")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,9 @@ def test_a_run_is_published_as_results_and_page(toy, run, tmp_path):
 def test_a_set_without_evidence_is_refused_before_the_first_cell(toy, tmp_path):
     questions = tmp_path / "q.jsonl"
     questions.write_text('{"id": "q", "question": "Who?", "golden_answers": ["Me"], "metadata": {"split": "dev"}}\n')
-    bare = RealCorpora(sets="Custom", policies="question", env_args={**toy.env_args, "questions": str(questions)})
+    bare = RealCorpora(
+        sets="Custom", policies="question", env_args={**toy.env_args, "questions": str(questions)}, split="dev"
+    )
     with pytest.raises(BerrypickError, match="Custom has no annotated evidence"):
         run_experiment(bare, tmp_path / "run", scale="smoke", num_seeds=1)
     assert not (tmp_path / "run").exists()
@@ -102,8 +106,34 @@ def test_a_set_without_evidence_is_refused_before_the_first_cell(toy, tmp_path):
 
 def test_small_scale_adds_the_language_model_with_fewer_questions():
     sizes = {cell.config["policy"]: cell.config["questions"] for cell in EXPERIMENT.cells("small", 1)}
-    assert sizes["smollm2"] == 12
+    assert sizes["smollm2"] == 12 and sizes["smollm2-search"] == 60
     assert sizes["question"] == 200
+    arguments = EXPERIMENT.cells("small", 1)[0].config["env_args"]
+    assert arguments["holdout"] == 300 and arguments["max_passage_words"] == 100  # as the agent was trained
+
+
+def test_the_agent_is_compared_with_its_floors_on_the_questions_that_both_answered(toy):
+    cells = dataclasses.replace(toy, policies="smollm2-search,question").cells("small", 1)
+    found = {
+        ("smollm2-search", "bm25"): [1.0, 0.0, 1.0],
+        ("smollm2-search", "empty"): [0.0, 0.0, 1.0],
+        ("question", "bm25"): [1.0, 1.0, 0.0, 1.0, 1.0],
+    }
+    done = {}
+    for cell in cells:
+        values = found.get((cell.config["policy"], cell.config["retrieval"]))
+        if values:
+            done[cell.key] = {"columns": {"em": values, "f1": values}}
+    report = toy.report(Results(done, {}, []), "small", 1)
+    assert [(row["policy"], row["retrieval"], row["questions"]) for row in report["floors"]] == []
+    report = dataclasses.replace(toy, policies="smollm2-search,question").report(Results(done, {}, []), "small", 1)
+    gains = {
+        (row["policy"], row["retrieval"]): (row["questions"], row["gain"]["em"]["value"]) for row in report["floors"]
+    }
+    assert gains == {
+        ("smollm2-search", "empty"): (3, pytest.approx(1 / 3)),
+        ("question", "bm25"): (3, pytest.approx(0.0)),
+    }
 
 
 def test_the_committed_page_is_made_of_the_committed_report():
