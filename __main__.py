@@ -7,8 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from .retrieval_index.errors import BerrypickError
+from .retrieval_index.plain_text import safe_text
 
 __all__ = ["main"]
+
+
+class _SafeLines(logging.Formatter):
+    """Log lines without control characters, whatever a file or a server has put into them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return safe_text(super().format(record))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from .experiments.commands.parser import parse_command
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(_SafeLines("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
     logging.getLogger("berrypick").setLevel(logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # otherwise it logs every retry of every connection
     logging.getLogger("huggingface_hub").propagate = False  # it has a handler, so its lines would be printed twice
@@ -32,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = parse_command(arguments)
         return parsed.run()
     except BerrypickError as error:
-        sys.stderr.write(f"berrypick: {error}\n")
+        sys.stderr.write(f"berrypick: {safe_text(str(error))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write(f"berrypick: stopped{parsed.command.after_stop if parsed else ''}\n")

@@ -112,3 +112,11 @@ class EpisodeSpec:
             raise BerrypickError(f"escape_special_tokens must be true or false, got {self.escape_special_tokens!r}")
         if self.template not in ("instruct", "bare"):
             raise BerrypickError(f"template must be instruct or bare, got {self.template!r}")
+
+    @classmethod
+    def of_record(cls, rules: Mapping[str, Any]) -> EpisodeSpec:
+        """The rules that a record holds; raises `BerrypickError` for unknown names and wrong values."""
+        unknown = sorted(rules.keys() - cls.__dataclass_fields__.keys())
+        if unknown:
+            raise BerrypickError(f"spec has no field {unknown[0]!r}; correct it, or leave spec out")
+        return cls(**rules)

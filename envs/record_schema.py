@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ..retrieval_index.errors import BerrypickError
+from .questions import EpisodeSpec
 
 __all__ = ["SCHEMA_VERSION", "EpisodeRecord", "HitRecord", "QuestionRecord", "TokenRecord", "TurnRecord", "UsageRecord"]
 
@@ -112,6 +115,17 @@ class EpisodeRecord(_Row):
         "not zero",
         default=None,
     )
+
+    @field_validator("spec")
+    @classmethod
+    def known_rules(cls, spec: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Refuses rules that no environment has."""
+        if spec is not None:
+            try:
+                EpisodeSpec.of_record(spec)
+            except BerrypickError as error:
+                raise ValueError(str(error)) from error
+        return spec
 
     def knows(self, part: str) -> bool:
         """Whether the source tells this part of the episode: "queries", "passages" or "turns"."""

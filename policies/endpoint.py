@@ -13,6 +13,7 @@ import urllib3
 
 from ..envs.turn import Usage
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.json_text import parse_json
 from ..retrieval_index.plain_text import safe_text
 
 __all__ = ["KEY", "Endpoint", "Reply", "address_and_model", "usage_of", "with_stop"]
@@ -113,7 +114,7 @@ class Endpoint:
                 "or make fewer requests at a time"
             )
         try:
-            return Reply(got.status, json.loads(text), said)
+            return Reply(got.status, parse_json(text), said)
         except (ValueError, RecursionError):
             return Reply(got.status, None, said)
 

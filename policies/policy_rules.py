@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.json_text import parse_json
 from .kept import kept_folder
 
 __all__ = ["ADAPTER", "RULES", "adapter_folder", "is_adapter", "rules_of_policy"]
@@ -41,7 +41,7 @@ def rules_of_policy(name: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise BerrypickError(f"{path} is damaged ({error}); copy the adapter again") from error
     if not isinstance(found, dict):

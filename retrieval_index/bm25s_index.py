@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from .analyzer import terms
 from .corpus import Passage, corpus_sha256
+from .json_text import parse_json
+from .manifest import IndexFolderError
 from .searcher import Hit
 
 __all__ = ["Bm25sSearcher"]
@@ -77,7 +79,13 @@ class Bm25sSearcher:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Top k passages of each query by (-score, id)."""
-        return [self._one(query, k) for query in queries]
+        try:
+            return [self._one(query, k) for query in queries]
+        except (IndexError, ValueError, TypeError) as error:  # arrays of a file that do not fit together
+            raise IndexFolderError(
+                f"the bm25s index over {len(self._passages)} passages is damaged ({error}); check it with berrypick "
+                "index check, and rebuild it"
+            ) from error
 
     def close(self) -> None:
         """Nothing to release."""
@@ -93,7 +101,9 @@ class Bm25sSearcher:
     def load(cls, folder: Path, passages: Sequence[Passage], index_id: str) -> Bm25sSearcher:
         """Opens what `save` wrote; the matrix is memory-mapped."""
         data, rows, starts = (np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _ARRAYS)
-        vocabulary = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        vocabulary = parse_json((folder / _VOCABULARY).read_bytes())
+        if not isinstance(vocabulary, dict) or starts.ndim != 1 or len(starts) < len(vocabulary):
+            raise ValueError("its vocabulary does not fit its matrix")
         return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
 
     def _one(self, query: str, k: int) -> list[Hit]:

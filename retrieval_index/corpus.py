@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BerrypickError
+from .json_text import parse_json
 
 __all__ = [
     "Corpus",
@@ -159,7 +160,7 @@ def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def jsonl_object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dict[str, Any]:
     """The JSON object of a line; raises `CorpusError` with file and line if it is none."""
     try:
-        value = json.loads(line)
+        value = parse_json(line)
     except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits
         raise _bad(path, number, f"not valid JSON ({error})", cure) from error
     if not isinstance(value, dict):

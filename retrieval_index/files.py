@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ __all__ = [
     "aside_of",
     "discard",
     "fsync",
+    "is_left_over",
     "scratch_folder",
     "sweep",
     "whole_file",
@@ -61,17 +64,24 @@ def writing(what: object, cure: str) -> Iterator[None]:
 def whole_file(target: Path) -> Iterator[Path]:
     """Yields a path next to `target` and renames that file to `target` when the block succeeds.
 
-    Readers see the old file or the new one, never a part. If the block fails, nothing is left. Parent folders are
-    created.
+    Readers see the old file or the new one, never a part, also after a power failure. If the block fails, nothing is
+    left. Parent folders are created. The name is random and the file is new, so that no link which somebody has put
+    there is followed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    work.unlink(missing_ok=True)
+    work = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
     try:
+        os.close(os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # minus what the user's mask forbids
         yield work
+        fsync(work)
         os.replace(work, target)
     finally:
         work.unlink(missing_ok=True)
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether a file is what a killed `whole_file` left."""
+    return bool(re.fullmatch(r"\..+\.[0-9a-f]{16}\.partial", path.name))
 
 
 @contextmanager

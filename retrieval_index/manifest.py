@@ -11,8 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
 from .errors import BerrypickError
 from .files import aside_of
+from .json_text import parse_json
 
 __all__ = [
     "FORMAT",
@@ -30,6 +33,31 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 _LIVE = "milvus.db"  # Milvus writes into its database when it opens it
 _FULL_CHECK_BYTES = 32 << 20  # opening checks the digests of all files up to this size, and the sizes of larger ones
+
+
+class _Stored(BaseModel):
+    """A manifest as it was read: a valid digest proves that nothing was damaged, not who wrote it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: int
+    backend: str
+    corpus_sha256: str
+    num_passages: int = Field(ge=0)
+    parameters: dict[str, Any]
+    libraries: dict[str, str | None]
+    files: dict[str, tuple[int, str]]
+
+    @field_validator("files")
+    @classmethod
+    def inside(cls, files: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+        for name in files:
+            if ".." in Path(name).parts or "\0" in name:
+                raise ValueError("a path leads out of the folder")
+        return files
+
+    def manifest(self) -> Manifest:
+        return Manifest(**dict(self))
 
 
 class IndexFolderError(BerrypickError):
@@ -108,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}"
         )
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes())
         if not isinstance(value, dict):
             raise TypeError("not an object")
     except (OSError, ValueError, TypeError) as error:
@@ -119,8 +147,12 @@ def read_manifest(folder: Path) -> Manifest:
     stated = value.pop("manifest_sha256", None)
     if stated != _digest(value):
         raise _refused(folder, str(backend), "its manifest was changed or damaged")
-    files = {name: (int(size), str(digest)) for name, (size, digest) in value["files"].items()}
-    return Manifest(**{**value, "files": files})
+    try:
+        return _Stored.model_validate_json(json.dumps(value)).manifest()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise _refused(folder, str(backend), f"its manifest is wrong at {place}: {wrong['msg']}") from error
 
 
 def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
@@ -182,4 +214,4 @@ def _first_build(folder: Path) -> str:
 
 
 def _build(folder: Path | str, backend: str) -> str:
-    return f"berrypick index build --corpus FILE --backend {backend} --out {shlex.quote(str(folder))}"
+    return f"berrypick index build --corpus FILE --backend {shlex.quote(backend)} --out {shlex.quote(str(folder))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -106,11 +107,21 @@ def write_milvus(
 def open_milvus(folder: Path, parameters: Mapping[str, Any]) -> tuple[MilvusVectors, Callable[[], None]]:
     """The collection of an index, and a function that closes the connection."""
     uri, collection = parameters["uri"] or str(folder / DATABASE), parameters["collection"]
+    _check_address(folder, uri)
     client = _client(_pymilvus(), uri)
     if not client.has_collection(collection):
         raise BerrypickError(f"Milvus at {uri} has no collection {collection}; rebuild the index with --overwrite")
     client.load_collection(collection)
     return MilvusVectors(client, collection, int(parameters["dim"])), lambda: _disconnect(client, uri)
+
+
+def _check_address(folder: Path, uri: str) -> None:
+    """Refuses a server that only the folder names: a stranger's folder would get MILVUS_TOKEN and all queries."""
+    if uri.startswith(_SCHEMES) and os.environ.get("MILVUS_URI") != uri:
+        raise BerrypickError(
+            f"the index {folder} is on a Milvus server, {uri}; if you trust that address, set "
+            f"MILVUS_URI={shlex.quote(uri)}"
+        )
 
 
 def reach_milvus(uri: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .corpus import CorpusError, Passage, parse_passage
+from .json_text import parse_json
 
 __all__ = ["OFFSETS", "PASSAGES", "PassageTable", "line_offsets", "write_passages"]
 
@@ -52,7 +53,7 @@ class PassageTable(Sequence[Passage]):
             raise IndexError(row)
         begin, end = self._offsets[row]
         try:
-            line = json.loads(self._map[begin:end])
+            line = parse_json(self._map[begin:end])
             return parse_passage(self._path, row % len(self) + 1, line)
         except (ValueError, TypeError, AttributeError) as error:
             raise CorpusError(f"{self._path}: passage {row} cannot be read ({error}); rebuild the index") from error

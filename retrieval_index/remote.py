@@ -16,6 +16,7 @@ import urllib3
 
 from .corpus import split_contents
 from .errors import BerrypickError, SearchUnavailableError
+from .json_text import parse_json
 from .searcher import Hit, clean_query, ranked
 
 __all__ = ["RemoteSearcher"]
@@ -168,7 +169,7 @@ class RemoteSearcher:
 
     def _object(self, data: bytes) -> dict[str, Any]:
         try:
-            value = json.loads(data)
+            value = parse_json(data)
         except ValueError:
             value = None
         if not isinstance(value, dict):
@@ -218,7 +219,7 @@ def _short(error: Exception) -> str:
 
 def _detail(data: bytes) -> str:
     try:
-        detail = json.loads(data)["detail"]
+        detail = parse_json(data)["detail"]
     except (ValueError, TypeError, KeyError):
         detail = data[:200].decode(errors="replace")
     return str(detail)[:300]

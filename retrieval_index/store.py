@@ -113,7 +113,11 @@ def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) ->
     if expected_corpus_sha256 not in (None, manifest.corpus_sha256):
         raise manifest.refused(folder, "it indexes another corpus")
     table = open_table(folder, manifest)
-    return backend.open(folder, manifest.parameters, table, manifest.index_id)
+    try:
+        return backend.open(folder, manifest.parameters, table, manifest.index_id)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise manifest.refused(folder, f"its files or parameters do not fit together ({reason})") from error
 
 
 def index_folder(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .corpus import Passage
 from .encoder import Encoder
+from .json_text import parse_json
 
 __all__ = ["VECTORS", "encode_passages", "open_vectors"]
 
@@ -66,7 +67,7 @@ def open_vectors(path: Path) -> NDArray[np.float32]:
 
 def _done(folder: Path, state: dict[str, object]) -> int:
     try:
-        noted = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        noted = parse_json((folder / _STATE).read_bytes())
     except (OSError, ValueError):
         return 0
     done = noted.pop("done", 0) if isinstance(noted, dict) else 0

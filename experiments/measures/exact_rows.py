@@ -79,7 +79,7 @@ def _check(rollout: Rollout, world: WorldFacts) -> None:
         raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
     if rollout.spec is not None:
         config = WorldConfig(availability=world.availability, budget=world.budget, hops=world.hops)
-        check_supported(EpisodeSpec(**rollout.spec), config, "bm25s" if rollout.lexical else "no lexical index")
+        check_supported(EpisodeSpec.of_record(rollout.spec), config, "bm25s" if rollout.lexical else "no lexical index")
 
 
 def _references(

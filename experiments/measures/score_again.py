@@ -56,7 +56,7 @@ def episode_to_score(record: EpisodeRecord) -> Episode:
             f"question {record.question.id}: this rollout does not hold the rules it was played by (spec), so its "
             "prompt is unknown and --policy cannot score it; omit --policy"
         )
-    spec = EpisodeSpec(**record.spec)
+    spec = EpisodeSpec.of_record(record.spec)
     question = Question(record.question.id, record.question.text, tuple(record.question.answers))
     parse = get_turn_format(spec.turn_format).parse
     turns = [Turn(Draft(turn.text), parse(turn.text), (), turn.observation, turn.error) for turn in record.turns]

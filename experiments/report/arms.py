@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ...envs.importers import RolloutSource, open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.json_text import parse_json
 from ..measures.measures import extended
 from ..measures.rollout import Rollout, SharedFacts, rollout_of
 from ..measures.same_questions import QuestionCheck, check_same_questions
@@ -174,12 +174,14 @@ def _next_step(folder: Path) -> str:
         command = f"berrypick eval --policy {shlex.quote(str(cell))} --env ID --out {shlex.quote(f'{cell}-test')}"
         return f"{folder} is a sweep without evaluated cells; evaluate each: {command}; or report it alone"
     if config.get("command") == "run":
-        command = f"berrypick run {config.get('experiment', 'NAME')} --out {shlex.quote(str(folder))}"
+        name = shlex.quote(str(config.get("experiment", "NAME")))
+        command = f"berrypick run {name} --out {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment without a report yet; continue it: {command}"
     if config.get("command") == "eval":
         return f"{folder} is an interrupted evaluation; continue it: its command with --resume"
     if (folder / "checkpoints").is_dir() or "rl" in config:
-        command = f"berrypick eval --policy {shlex.quote(str(folder))} --env {config.get('env', 'ID')} --out NEW"
+        env = shlex.quote(str(config.get("env", "ID")))
+        command = f"berrypick eval --policy {shlex.quote(str(folder))} --env {env} --out NEW"
         return f"{folder} holds weights and no rollouts; evaluate them: {command}; then: berrypick report NEW"
     return f"{folder} holds no rollouts.jsonl; give a folder of berrypick eval, or a rollouts file"
 
@@ -187,7 +189,7 @@ def _next_step(folder: Path) -> str:
 def _json_object(path: Path) -> JsonObject:
     """Reads a JSON object; {} if the file holds none."""
     try:
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

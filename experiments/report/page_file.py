@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import writing
 from ..runs.run_folder import write_whole
 
 __all__ = ["PAGE", "PAGE_MARK", "SERIES_PAGE", "check_page_file", "default_page_file", "write_page_file"]
@@ -68,8 +67,7 @@ def default_page_file(inputs: Sequence[Path], name: str = PAGE) -> tuple[Path | 
 
 def write_page_file(file: Path, page: str) -> None:
     """Writes a page completely or not at all; raises `BerrypickError` if it cannot be written."""
-    with writing(file, "choose another --html"):
-        write_whole(file, page)
+    write_whole(file, page, "choose another --html")
 
 
 def _is_page(file: Path) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...retrieval_index.json_text import parse_json
 from ..measures.sweep import TrainedCell
 
 __all__ = ["SweepFolder", "evaluated_cells", "run_env", "sweep_folder"]
@@ -71,7 +71,7 @@ def run_env(folder: Path) -> str:
 def _rows(file: Path) -> list[dict[str, Any]]:
     """The RL rows of a metrics.jsonl; [] if there is none."""
     try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):
         return []
     return [row for row in rows if isinstance(row, dict) and row.get("phase") == "rl"]
@@ -79,6 +79,6 @@ def _rows(file: Path) -> list[dict[str, Any]]:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        return parse_json(file.read_bytes())
     except (OSError, ValueError):
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.plain_text import counted
 from .closing import Closing
 
@@ -26,7 +26,7 @@ def training_sentence(file: Path) -> str:
     Batches hold different questions, so the sentence never calls a difference sure. "" if nothing was measured.
     """
     try:
-        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        rows = [parse_json(line) for line in file.read_text().splitlines()]
     except (OSError, ValueError):
         return ""
     for key, words in (("reward", "reward on training questions"), ("sft/loss", "SFT loss")):

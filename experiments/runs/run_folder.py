@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import writing
+from ...retrieval_index.files import is_left_over, whole_file, writing
+from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [
@@ -47,7 +48,7 @@ _PACKAGES = (
 )
 
 
-_BEGUN = frozenset({"config.json", "environment.json", ".environment.json.partial", ".config.json.partial", LOCK})
+_BEGUN = frozenset({"config.json", "environment.json", LOCK})
 """Files in the folder of a run that has done nothing yet."""
 
 
@@ -61,7 +62,25 @@ def hold_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
     with folder_lock(out, patience_s=PATIENCE_S) as lock:  # its last owner may have been killed this moment
         if lock == "busy":
             raise BerrypickError(f"another process is at work in {out}; wait for its end, or choose another --out")
-        yield open_run_folder(out, config, resume=resume)
+        was_there = open_run_folder(out, config, resume=resume)
+        _check_links(out)
+        for path in filter(is_left_over, out.iterdir()):
+            path.unlink(missing_ok=True)
+        yield was_there
+
+
+def _begun(path: Path) -> bool:
+    return path.name in _BEGUN or is_left_over(path)
+
+
+def _check_links(out: Path) -> None:
+    """Refuses a folder with links to files: a stranger's folder could make us write over a file elsewhere."""
+    links = sorted(path.name for path in out.iterdir() if path.is_symlink() and not path.is_dir())
+    if links:
+        raise BerrypickError(
+            f"{out / links[0]} is a link, and berrypick writes into no links; put the file itself there, or choose "
+            "another --out"
+        )
 
 
 def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) -> bool:
@@ -77,7 +96,7 @@ def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
             configuration is damaged; or the folder cannot be written.
     """
     stored = out / "config.json"
-    unused = not out.is_dir() or all(path.name in _BEGUN for path in out.iterdir())
+    unused = not out.is_dir() or all(_begun(path) for path in out.iterdir())
     if stored.is_file() and not unused:
         if not resume:
             raise BerrypickError(f"{out} holds a run already; add --resume to continue it, or choose another --out")
@@ -100,7 +119,7 @@ def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
 def drop_unused_run(out: Path) -> None:
     """Removes a run folder in which nothing was done: it holds only the run's configuration and empty files."""
     files = list(out.iterdir())
-    if all(path.name in _BEGUN or (path.is_file() and not path.stat().st_size) for path in files):
+    if all(_begun(path) or (path.is_file() and not path.stat().st_size) for path in files):
         for path in files:
             path.unlink()
         out.rmdir()
@@ -108,7 +127,7 @@ def drop_unused_run(out: Path) -> None:
 
 def _stored_config(path: Path) -> Mapping[str, object]:
     try:
-        config = json.loads(path.read_bytes())
+        config = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(config, dict):
@@ -176,11 +195,18 @@ def kept_json(path: Path, compute: Callable[[], object]) -> Any:
     return json.loads(path.read_text())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file atomically: readers see the old file or the new one, never a part."""
-    work = path.with_name(f".{path.name}.partial")
-    work.write_text(text, encoding="utf-8")
-    os.replace(work, path)
+def write_whole(
+    path: Path, text: str, cure: str = "free some space or fix that path, then run the same command again"
+) -> None:
+    """Writes a UTF-8 text file atomically: readers see the old file or the new one, never a part.
+
+    Raises:
+        BerrypickError: it cannot be written, for example because the disk is full.
+    """
+    with writing(path, cure):
+        path.parent.stat()  # a folder that is not there is an error and is not made
+        with whole_file(path) as work:
+            work.write_text(text, encoding="utf-8")
 
 
 class RunLog:

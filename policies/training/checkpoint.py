@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import discard, sweep, whole_folder
+from ...retrieval_index.json_text import parse_json
 from ..language.model import LanguageModelPolicy, load_language_model
 from .sharding import distributed_like
 
@@ -106,7 +107,7 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
         BerrypickError: the files are damaged or belong to another model or optimizer.
     """
     try:
-        state: dict[str, Any] = json.loads((path / _STATE).read_text())
+        state: dict[str, Any] = parse_json((path / _STATE).read_bytes())
         load_weights(path, policy)
         tensors = load_file(path / "optimizer.safetensors")
         _restore_optimizer(optimizer, tensors, state.pop("optimizer"))

@@ -90,6 +90,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, words_loaded: Any) -> Iterator[Clus
     made = Cluster()
     monkeypatch.setattr(milvus_index, "_pymilvus", lambda: made)
     monkeypatch.delenv("MILVUS_TOKEN", raising=False)
+    monkeypatch.setenv("MILVUS_URI", URI)
     return made
 
 
@@ -108,6 +109,18 @@ def test_a_collection_in_the_cluster_is_found_by_the_folder_that_built_it(
     assert "secret" not in (tmp_path / "i" / "manifest.json").read_text()
     again = build_index(corpus, "milvus", tmp_path / "j", settings=BuildSettings(uri=URI))
     assert again.index_id == read_manifest(tmp_path / "i").index_id and list(cluster.collections) == [name]
+
+
+def test_an_address_that_only_the_folder_names_is_not_contacted(
+    cluster: Cluster, corpus: list[Passage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_index(corpus, "milvus", tmp_path / "i", settings=BuildSettings(uri=URI))
+    cluster.connections.clear()
+    for given in ("", "http://another.example:19530"):
+        monkeypatch.setenv("MILVUS_URI", given)
+        with pytest.raises(BerrypickError, match=f"if you trust that address, set MILVUS_URI={URI}"):
+            open_searcher(tmp_path / "i")
+    assert cluster.connections == []
 
 
 def test_a_cluster_that_is_away_is_said_before_anything_is_encoded(
