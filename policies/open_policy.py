@@ -63,12 +63,13 @@ def open_policy(
         _check_path(name, path)
     require_training(f"policy {name}")
     from .language.model import load_language_model
-    from .training.checkpoint import latest_checkpoint
+    from .training.checkpoint import checked_state, latest_checkpoint
 
     if path.is_dir() and (path / "checkpoints").is_dir():
         found = latest_checkpoint(path / "checkpoints")
         if found is None:
             raise BerrypickError(f"{path} has no checkpoint yet; train it first, or give another --policy")
+        checked_state(found)
         policy = load_language_model(str(found), dtype=dtype, device=device, trains=trains)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy

@@ -10,7 +10,8 @@ from typing import Any, TypedDict, cast
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.locks import PATIENCE_S, folder_lock
-from ..runs.run_folder import write_json
+from ...retrieval_index.sealed import sealed, unsealed
+from ..runs.run_folder import write_whole
 from .experiment import Cell, CellResult, Experiment, Results
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "stored_result",
     "take_over",
     "work_folder",
+    "write_cell",
     "write_cells",
 ]
 
@@ -63,8 +65,8 @@ def stored_result(experiment: Experiment, out: Path, cell: Cell) -> CellResult |
     if not path.is_file():
         return None
     try:
-        document = cast("CellDocument", dict(json.loads(path.read_text())))
-    except (ValueError, TypeError) as error:
+        document = cast("CellDocument", unsealed(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
         raise BerrypickError(f"{path} is damaged ({error}); delete it, and the next run computes it again") from error
     return _checked(experiment, cell, document, str(path))
 
@@ -89,6 +91,12 @@ def cell_document(experiment: Experiment, cell: Cell, result: CellResult) -> Cel
         "config": dict(cell.config),
         "result": result,
     }
+
+
+def write_cell(path: Path, document: CellDocument) -> None:
+    """Writes a finished cell with a digest of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, sealed(document) + "\n")
 
 
 def write_cells(
@@ -156,8 +164,7 @@ def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, CellDocu
     for cell in cells:
         path = cell_file(out, cell)
         if cell.key in documents and not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, documents[cell.key])
+            write_cell(path, documents[cell.key])
 
 
 def load_results(

@@ -29,6 +29,7 @@ from .cell_store import (
     stored_result,
     take_over,
     work_folder,
+    write_cell,
 )
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 
@@ -235,6 +236,6 @@ def _compute_alone(experiment: Experiment, out: Path, cell: Cell, work: Path) ->
     except BaseException:  # interrupted by hand: the cell counts as not run
         failure.unlink()
         raise
-    write_json(path, cell_document(experiment, cell, result))
+    write_cell(path, cell_document(experiment, cell, result))
     failure.unlink(missing_ok=True)
     return "done"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import is_left_over, whole_file, writing
+from ...retrieval_index.files import fsync, is_left_over, whole_file, writing
 from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
@@ -227,11 +227,19 @@ class RunLog:
         return self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
 
     def write(self, phase: str, step: int, metrics: dict[str, float]) -> None:
-        """Appends one row to each log and flushes it."""
+        """Appends one row to each log and flushes it; raises `BerrypickError` if the disk is full."""
         now = time.perf_counter()
-        _append(self.metrics_path, {"phase": phase, "step": step, **metrics})
-        _append(self._timings_path, {"phase": phase, "step": step, "seconds": round(now - self._last, 4)})
+        with writing(self.metrics_path, "free some space, then continue with --resume"):
+            _append(self.metrics_path, {"phase": phase, "step": step, **metrics})
+            _append(self._timings_path, {"phase": phase, "step": step, "seconds": round(now - self._last, 4)})
         self._last = now
+
+    def sync(self) -> None:
+        """Waits until all rows are on the disk: a checkpoint that refers to them must not outlive them."""
+        for path in (self.metrics_path, self._timings_path):
+            if path.exists():
+                with writing(path, "free some space, then continue with --resume"):
+                    fsync(path)
 
 
 def _append(path: Path, row: Mapping[str, str | int | float]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...envs.tasks.registry import Task
 from ...policies.language.adapter import save_adapter
 from ...policies.language.model import LanguageModelPolicy
-from ...policies.training.checkpoint import latest_checkpoint, load_checkpoint
+from ...policies.training.checkpoint import checkpoint_of_log, load_checkpoint
 from ...policies.training.distributed import Processes, join_processes
 from ...policies.training.players import OwnWeights, Player
 from ...policies.training.rl import rl_optimizer
@@ -69,7 +69,7 @@ def train(
     with hold_run_folder(out, asdict(config), resume=resume) if first else nullcontext():
         processes.gather(None)  # from here on the folder exists
         trackers = open_trackers(track, out) if first else []
-        found = latest_checkpoint(out / "checkpoints")
+        found = checkpoint_of_log(out / "checkpoints", out / "metrics.jsonl")
         run = TrainRun(
             config,
             policy,

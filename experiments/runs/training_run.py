@@ -33,6 +33,7 @@ from ...policies.training.rl import questions_of_step, rl_optimizer, rl_rollout,
 from ...policies.training.rl_update import RlState
 from ...policies.training.sft import sft_optimizer
 from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
+from ...retrieval_index.files import writing
 from .collapse_watch import CollapseError, CollapseWatch, OnCollapse
 from .demonstrations import demonstrate
 from .phase_cost import rl_cost, sft_cost
@@ -110,7 +111,8 @@ class TrainRun:
         self.log.write(phase, step, metrics)
         overall = step + (self.config.sft.steps if phase == "rl" else 0)
         for tracker in self.trackers:
-            tracker.log(metrics, step=overall)
+            with writing("to a tracker", "free some space, then continue with --resume, or take none: --track"):
+                tracker.log(metrics, step=overall)
         if self.view:
             self.view.update(overall, metrics, text)
 
@@ -127,6 +129,7 @@ class TrainRun:
         self.player.sync()
         packed = pack_optimizer(optimizer) if self.config.fsdp or self.processes.rank == 0 else None
         if self.processes.rank == 0:
+            self.log.sync()
             state = {"phase": phase, "step": step, "metrics_bytes": self.log.size, **memory}
             save_checkpoint(self.out / "checkpoints", self.player.weights, optimizer, state, packed=packed, spare=spare)
         self.processes.gather(None)

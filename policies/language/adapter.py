@@ -23,6 +23,7 @@ from ...retrieval_index.json_text import parse_json
 from ..policy_rules import ADAPTER, RULES, adapter_folder, is_adapter
 from .model import LanguageModelPolicy, load_language_model
 from .precision import compute_in, computed_in, store_in
+from .weight_files import file_errors
 
 __all__ = ["load_adapter", "save_adapter"]
 
@@ -56,8 +57,10 @@ def save_adapter(
     config.revision = str(seed) if seed else None
     config.inference_mode = True
     with whole_folder(folder, "free some space or choose another folder", replaces=True) as work:
-        save_file({name: value.detach().to("cpu", torch.bfloat16) for name, value in matrices.items()}, work / _WEIGHTS)
-        config.save_pretrained(work)
+        narrow = {name: value.detach().to("cpu", torch.bfloat16) for name, value in matrices.items()}
+        with file_errors():
+            save_file(narrow, work / _WEIGHTS)
+            config.save_pretrained(work)
         (work / RULES).write_text(json.dumps(dict(rules), indent=1, sort_keys=True) + "\n")
 
 

@@ -22,7 +22,7 @@ from .encoding import encode_prompt
 from .precision import choose_dtype, compute_in, computed_in, store_in
 from .tiny import tiny_model, tiny_tokenizer
 from .turn_writer import TurnEnds
-from .weight_files import forget_quantization, no_progress_bars, weights_path, writable_generation_config
+from .weight_files import file_errors, forget_quantization, no_progress_bars, weights_path, writable_generation_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -122,7 +122,7 @@ class LanguageModelPolicy:
         model: Any = self.model
         if self.has_lora:
             model = copy.deepcopy(model).merge_and_unload()
-        with no_progress_bars(), writable_generation_config(model):
+        with file_errors(), no_progress_bars(), writable_generation_config(model):
             model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 

@@ -9,9 +9,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["forget_quantization", "no_progress_bars", "weights_path", "writable_generation_config"]
+__all__ = [
+    "file_errors",
+    "forget_quantization",
+    "no_progress_bars",
+    "weights_path",
+    "writable_generation_config",
+]
+
+
+@contextmanager
+def file_errors() -> Iterator[None]:
+    """Turns what the libraries of tensors and tokenizers raise when a disk is full into an `OSError`."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    except Exception as error:
+        if type(error) is not Exception:  # tokenizers raise a bare one
+            raise
+        raise OSError(str(error)) from error
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,16 @@ from transformers import PreTrainedModel
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import discard, sweep, whole_folder
 from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.manifest import sha256
+from ...retrieval_index.sealed import sealed, unsealed
 from ..language.model import LanguageModelPolicy, load_language_model
+from ..language.weight_files import file_errors
 from .sharding import distributed_like
 
 __all__ = [
     "PackedOptimizer",
+    "checked_state",
+    "checkpoint_of_log",
     "latest_checkpoint",
     "load_checkpoint",
     "load_weights",
@@ -27,6 +32,8 @@ __all__ = [
     "save_checkpoint",
     "truncate_log",
 ]
+
+logger = logging.getLogger(__name__)
 
 PackedOptimizer = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
@@ -65,10 +72,12 @@ def save_checkpoint(
     with whole_folder(target, cure, replaces=True) as work:
         policy.save(work)
         tensors, scalars = packed or pack_optimizer(optimizer)
-        save_file(tensors, work / "optimizer.safetensors")
-        if policy.has_lora:
-            save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
-        (work / _STATE).write_text(json.dumps({**state, "optimizer": scalars}, sort_keys=True))
+        with file_errors():
+            save_file(tensors, work / "optimizer.safetensors")
+            if policy.has_lora:
+                save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
+        sums = {path.name: sha256(path) for path in sorted(work.iterdir())}
+        (work / _STATE).write_text(sealed({**state, "optimizer": scalars, "files": sums}))
     for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
         if old.name != spare:
             discard(old)
@@ -91,8 +100,48 @@ def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedMode
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint, None without one; RL counts as later than SFT."""
-    complete = [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
-    return max(complete, key=_order, default=None)
+    return max(_complete(folder), key=_order, default=None)
+
+
+def checkpoint_of_log(folder: Path, log: Path) -> Path | None:
+    """The newest complete checkpoint whose rows the log still has; later ones are removed, the run makes them again.
+
+    A power failure can take the last rows of a log. If no checkpoint has its rows, none is removed, and resuming the
+    newest one refuses.
+    """
+    have = log.stat().st_size if log.exists() else 0
+    newest_first = sorted(_complete(folder), key=_order, reverse=True)
+    for at, path in enumerate(newest_first):
+        try:
+            rows = int(parse_json((path / _STATE).read_bytes())["metrics_bytes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return path  # loading it says what is wrong
+        if rows <= have:
+            for later in newest_first[:at]:
+                logger.warning("%s lacks the last rows of %s; continuing from %s", log.name, later.name, path.name)
+                discard(later)
+            return path
+    return newest_first[0] if newest_first else None
+
+
+def _complete(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
+
+
+def checked_state(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint, after the checksums of all its files; those of before had none.
+
+    Raises:
+        BerrypickError: a file is missing or damaged.
+    """
+    try:
+        state = unsealed((path / _STATE).read_bytes())
+        for name, digest in state.pop("files", {}).items():
+            if sha256(path / Path(name).name) != digest:
+                raise ValueError(f"{name}: its checksum is wrong")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise _unusable(path, error) from error
+    return state
 
 
 def _order(path: Path) -> tuple[bool, int]:
@@ -106,18 +155,22 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
     Raises:
         BerrypickError: the files are damaged or belong to another model or optimizer.
     """
+    state = checked_state(path)
     try:
-        state: dict[str, Any] = parse_json((path / _STATE).read_bytes())
         load_weights(path, policy)
         tensors = load_file(path / "optimizer.safetensors")
         _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BerrypickError(
-            f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to continue from "
-            "the one before, or start again in another --out"
-        ) from error
+        raise _unusable(path, error) from error
     return state
+
+
+def _unusable(path: Path, error: Exception) -> BerrypickError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return BerrypickError(
+        f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to continue from "
+        "the one before, or start again in another --out"
+    )
 
 
 def load_weights(path: Path, policy: LanguageModelPolicy) -> None:
