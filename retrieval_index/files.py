@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -14,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BerrypickError
+from .left_overs import hold, reclaim
 from .locks import LOCK, folder_lock
 
 __all__ = [
@@ -21,9 +20,7 @@ __all__ = [
     "aside_of",
     "discard",
     "fsync",
-    "is_left_over",
     "scratch_folder",
-    "sweep",
     "whole_file",
     "whole_folder",
     "writing",
@@ -79,17 +76,13 @@ def whole_file(target: Path) -> Iterator[Path]:
         work.unlink(missing_ok=True)
 
 
-def is_left_over(path: Path) -> bool:
-    """Whether a file is what a killed `whole_file` left."""
-    return bool(re.fullmatch(r"\..+\.[0-9a-f]{16}\.partial", path.name))
-
-
 @contextmanager
 def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator[Path]:
     """Yields a temporary folder next to `target` and renames it to `target` when the block succeeds.
 
     Every file is flushed to disk before the rename, so readers see the complete folder or none. If the block fails,
-    the temporary folder is removed; a process that is killed leaves it behind under a hidden name, see `sweep`.
+    the temporary folder is removed; what a process that is killed leaves under a hidden name is removed by the next
+    call for the same target.
 
     Args:
         target: the final folder; missing or empty, unless `replaces` is set.
@@ -103,7 +96,8 @@ def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator
     """
     with writing(target, cure):
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        reclaim(target.parent, target.name)
+        work, held = _new_work(target)
         try:
             work.chmod(0o755)  # mkdtemp makes it private
             yield work
@@ -112,6 +106,17 @@ def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator
             _put(work, target, cure, replaces)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+            if held is not None:
+                os.close(held)
+
+
+def _new_work(target: Path) -> tuple[Path, int | None]:
+    """A temporary folder beside `target`, and a descriptor that shows that its owner lives."""
+    while True:
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        held = hold(work)
+        if work.is_dir():  # else another process took it for a left-over before it was held
+            return work, held
 
 
 def aside_of(target: Path) -> Path:
@@ -126,21 +131,6 @@ def discard(folder: Path) -> None:
         os.rename(folder, doomed)
     finally:
         shutil.rmtree(doomed, ignore_errors=True)
-
-
-def sweep(folder: Path, name: str | None = None) -> None:
-    """Removes the hidden folders that killed calls of `whole_folder` and `discard` left in `folder`.
-
-    Do not call it while another process may be writing there.
-
-    Args:
-        folder: the parent of the targets.
-        name: the name of one target; by default those of all targets are removed.
-    """
-    target = "*" if name is None else glob.escape(name)
-    for pattern in (f".{target}.*partial", f".{target}.old"):
-        for left in folder.glob(pattern):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from .bounds import at_least, check_bm25
 from .corpus import read_corpus
 from .errors import BerrypickError
 from .evaluation import evaluate_index
+from .left_overs import reclaim, reclaim_scratch
 from .plain_text import counted, safe_text, skipped_text
 from .store import (
     BuildSettings,
@@ -32,7 +33,7 @@ from .store import (
     read_manifest,
 )
 
-__all__ = ["IndexBuild", "IndexCheck", "IndexEval", "IndexImport", "IndexSearch"]
+__all__ = ["IndexBuild", "IndexCheck", "IndexClean", "IndexEval", "IndexImport", "IndexSearch"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,24 @@ class IndexImport:
         else:
             raise BerrypickError("give --lucene FOLDER, or --index FILE with --corpus FILE and --encoder NAME")
         _print_built(self.out, manifest)
+        return 0
+
+
+@dataclass(frozen=True)
+class IndexClean:
+    """Remove what builds that were killed left beside index folders."""
+
+    folder: tyro.conf.Positional[Path] = Path(".")
+    """folder with index folders"""
+
+    def run(self) -> int:
+        """Cleans."""
+        if not self.folder.is_dir():
+            raise BerrypickError(f"{self.folder} is no folder; give the one that holds your index folders")
+        gone = reclaim(self.folder) | reclaim_scratch(self.folder)
+        for path, size in gone.items():
+            sys.stdout.write(safe_text(f"removed {path} ({size / 1e6:,.1f} MB)") + "\n")
+        sys.stdout.write(f"{counted(len(gone), 'left-over')} removed, {sum(gone.values()) / 1e6:,.1f} MB\n")
         return 0
 
 

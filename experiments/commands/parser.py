@@ -16,7 +16,7 @@ from ... import __version__
 from ...envs.data.commands import DataCheck, DataGet
 from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
-from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexEval, IndexImport, IndexSearch
+from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexClean, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
 from .flags import Agent, Classifier, Demo, Eval, Explain, List, Play, Run
 from .rollout_flags import Convert, Report, Rescore
@@ -105,6 +105,7 @@ def _index_commands() -> Mapping[str, Command]:
         "build": Command(IndexBuild),
         "import": Command(IndexImport),
         "check": Command(IndexCheck),
+        "clean": Command(IndexClean),
         "search": Command(IndexSearch),
         "eval": Command(IndexEval),
     }

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import fsync, is_left_over, whole_file, writing
+from ...retrieval_index.files import fsync, whole_file, writing
 from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.left_overs import is_left_over
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import sweep, whole_folder
+from ...retrieval_index.files import whole_folder
 
 __all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
 
@@ -98,7 +98,6 @@ class EquivalenceClassifier:
 
     def save(self, folder: Path) -> None:
         """Writes the head and the encoder's name, atomically."""
-        sweep(folder.parent, folder.name)
         with whole_folder(folder, "choose a new or empty folder") as work:
             save_file({"weights": self.weights}, work / "head.safetensors")
             facts = {"format": _FORMAT, "encoder": self.encoder, "bias": self.bias, "threshold": self.threshold}

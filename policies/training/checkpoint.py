@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import discard, sweep, whole_folder
+from ...retrieval_index.files import discard, whole_folder
 from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.left_overs import reclaim
 from ...retrieval_index.manifest import sha256
 from ...retrieval_index.sealed import sealed, unsealed
 from ..language.model import LanguageModelPolicy, load_language_model
@@ -67,7 +68,7 @@ def save_checkpoint(
     """
     name = f"{state['phase']}-{state['step']:06d}"
     target = folder / name
-    sweep(folder)
+    reclaim(folder)  # those of every step
     cure = "free some space or choose another --out; earlier checkpoints are intact"
     with whole_folder(target, cure, replaces=True) as work:
         policy.save(work)
@@ -90,7 +91,6 @@ def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedMode
     Later calls load it from the folder, so a resumed run has the same one. The folder is written atomically.
     """
     if not folder.is_dir():
-        sweep(folder.parent, folder.name)
         with whole_folder(folder, "free some space or choose another --out") as work:
             policy.save(work)
     model: Any = load_language_model(str(folder), dtype=policy.dtype, trains=policy.model.dtype == torch.float32).model

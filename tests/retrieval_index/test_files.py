@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from berrypick.retrieval_index.files import (
     FolderTakenError,
-    aside_of,
     discard,
     scratch_folder,
-    sweep,
     whole_folder,
 )
+from berrypick.retrieval_index.left_overs import reclaim
 from berrypick.retrieval_index.locks import LOCK
 from fixtures.machine import patience
 
@@ -90,24 +90,43 @@ def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_name(
     assert (tmp_path / "target" / "sub" / "file").read_text() == "old" and names(tmp_path) == ["target"]
 
 
-def test_a_sweep_removes_what_killed_writes_left_and_nothing_else(
+def killed(target: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a killed write leaves."""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans nothing up
+        with suppress(RuntimeError), whole_folder(target, CURE, replaces=True) as work:
+            (work / "file").write_text("half")
+            raise RuntimeError
+    return work
+
+
+def test_the_next_write_of_a_place_removes_what_killed_ones_left_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("one", "two", "a[b]"):
-        write(tmp_path / name, name)
-        with monkeypatch.context() as patch:
-            patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans nothing up
-            with pytest.raises(RuntimeError), whole_folder(tmp_path / name, CURE):
-                raise RuntimeError
-            os.rename(tmp_path / name, aside_of(tmp_path / name))
-        write(tmp_path / name, name)
-        aside_of(tmp_path / name).mkdir(exist_ok=True)
+    lefts = {name: killed(tmp_path / name, monkeypatch) for name in ("one", "two", "a[b]")}
     (tmp_path / ".one.json").touch()
-    assert len(names(tmp_path)) == 3 * 3 + 1
-    sweep(tmp_path, "a[b]")
-    assert [name for name in names(tmp_path) if "a[b]" in name] == ["a[b]"] and len(names(tmp_path)) == 8
-    sweep(tmp_path)
-    assert names(tmp_path) == [".one.json", "a[b]", "one", "two"]
+    assert all(left.is_dir() for left in lefts.values())
+    write(tmp_path / "a[b]", "new")
+    assert not lefts["a[b]"].exists() and lefts["one"].is_dir() and lefts["two"].is_dir()
+    assert reclaim(tmp_path) == {lefts["one"]: 4, lefts["two"]: 4}
+    assert names(tmp_path) == [".one.json", "a[b]"]
+
+
+def test_the_folder_of_a_living_write_is_no_left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = killed(tmp_path / "target", monkeypatch)
+    with whole_folder(tmp_path / "target", CURE) as work:
+        assert not left.exists()
+        (work / "file").write_text("new")
+        assert reclaim(tmp_path) == {} and work.is_dir()
+    assert (tmp_path / "target" / "file").read_text() == "new"
+
+
+def test_a_left_over_is_no_link_and_no_file(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / ".a.abcdefgh.partial").symlink_to(tmp_path / "precious")
+    (tmp_path / ".b.abcdefgh.partial").write_text("a file")
+    (tmp_path / ".c.partial").mkdir()
+    assert reclaim(tmp_path) == {} and (tmp_path / "precious").is_dir() and len(names(tmp_path)) == 4
 
 
 def test_a_discarded_folder_loses_its_name_before_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

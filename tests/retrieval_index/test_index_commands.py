@@ -244,3 +244,16 @@ def test_json_output_stays_clean_with_lucene(corpus_file: Path, tmp_path: Path) 
     assert built.stdout.count("\n") == 1
     found: Any = json.loads(berrypick("search", tmp_path / "l", "ripe berries", "--k", 2, "--json").stdout)
     assert [row["id"] for row in found] == ["a", "b"]
+
+
+def test_clean_removes_what_killed_builds_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, size in ((".mine.abcdefgh.partial", 1_500_000), (".mine.scratch", 500_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_bytes(bytes(size))
+    assert main(["index", "clean", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert ".mine.abcdefgh.partial (1.5 MB)" in out and out.endswith("2 left-overs removed, 2.0 MB\n")
+    assert list(tmp_path.iterdir()) == []
+    assert main(["index", "clean", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "0 left-overs removed, 0.0 MB\n"
+    assert main(["index", "clean", str(tmp_path / "absent")]) == 2
