@@ -105,9 +105,11 @@ def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator
                 fsync(path)
             _put(work, target, cure, replaces)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
-            if held is not None:
-                os.close(held)
+            try:
+                shutil.rmtree(work, ignore_errors=True)
+            finally:
+                if held is not None:
+                    os.close(held)
 
 
 def _new_work(target: Path) -> tuple[Path, int | None]:
