@@ -82,6 +82,8 @@ def load_adapter(
     folder = Path(name)
     if not is_adapter(folder):
         raise BerrypickError(f"{folder} has no {ADAPTER}; give a folder that berrypick train --lora-rank wrote")
+    if not (folder / _WEIGHTS).is_file():  # peft would unpickle an older kind of file
+        raise BerrypickError(f"{folder} has no {_WEIGHTS}; save the adapter as safetensors")
     try:
         from peft import PeftModel
     except ImportError as error:
