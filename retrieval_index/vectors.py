@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Sequence
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from .corpus import Passage
 from .encoder import Encoder
-from .json_text import parse_json
+from .files import whole_file
+from .sealed import sealed, unsealed
 
 __all__ = ["VECTORS", "encode_passages", "open_vectors"]
+
+logger = logging.getLogger(__name__)
 
 VECTORS = "vectors.npy"
 _STATE = "encoded.json"
@@ -31,6 +34,8 @@ def encode_passages(
 ) -> NDArray[np.float32]:
     """Encodes passages into a memory-mapped file; a second call continues where the first one stopped.
 
+    The record of progress has a digest of each chunk: chunks from the first damaged one on are encoded again.
+
     Args:
         passages: row -> passage.
         encoder: encodes the passages.
@@ -43,10 +48,16 @@ def encode_passages(
         float32 [passages, dim], memory-mapped.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {"key": key, "encoder": encoder.name, "revision": encoder.revision, "rows": len(passages), "chunk": chunk}
-    done = _done(folder, state)
-    path = folder / VECTORS
-    shape = (len(passages), encoder.dim)
+    state: dict[str, object] = {
+        "key": key,
+        "encoder": encoder.name,
+        "revision": encoder.revision,
+        "rows": len(passages),
+        "chunk": chunk,
+    }
+    path, shape = folder / VECTORS, (len(passages), encoder.dim)
+    sums = _whole_chunks(folder, state, shape)
+    done = min(len(sums) * chunk, len(passages))
     out = np.lib.format.open_memmap(path, "r+" if done else "w+", np.float32, None if done else shape)
     if progress is not None and done:
         progress(done)
@@ -54,7 +65,8 @@ def encode_passages(
         texts = [passage.contents for passage in passages[at : at + chunk]]
         out[at : at + len(texts)] = encoder.encode(texts, is_query=False)
         out.flush()
-        _note(folder, state, at + len(texts))
+        sums.append(_digest(out[at : at + len(texts)]))
+        _note(folder, state, sums)
         if progress is not None:
             progress(len(texts))
     return out
@@ -65,17 +77,31 @@ def open_vectors(path: Path) -> NDArray[np.float32]:
     return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
-def _done(folder: Path, state: dict[str, object]) -> int:
+def _whole_chunks(folder: Path, state: Mapping[str, object], shape: tuple[int, int]) -> list[str]:
+    """Digests of the first chunks that an earlier call encoded and that are as it left them."""
+    chunk = state["chunk"]
     try:
-        noted = parse_json((folder / _STATE).read_bytes())
-    except (OSError, ValueError):
-        return 0
-    done = noted.pop("done", 0) if isinstance(noted, dict) else 0
-    return int(done) if noted == state and (folder / VECTORS).is_file() else 0
+        noted = unsealed((folder / _STATE).read_bytes())
+        sums = noted.pop("sums")
+        stored = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, KeyError):
+        return []
+    if noted != state or stored.shape != shape or stored.dtype != np.float32 or not isinstance(chunk, int):
+        return []
+    kept = []
+    for number, digest in enumerate(sums):
+        if _digest(stored[number * chunk : (number + 1) * chunk]) != digest:
+            logger.warning("%s: chunk %d is damaged; encoding again from there", folder / VECTORS, number + 1)
+            break
+        kept.append(str(digest))
+    return kept
 
 
-def _note(folder: Path, state: dict[str, object], done: int) -> None:
+def _digest(vectors: NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()[:16]
+
+
+def _note(folder: Path, state: Mapping[str, object], sums: Sequence[str]) -> None:
     """Records progress atomically, so that a kill leaves the old record or the new one."""
-    work = folder / (_STATE + ".new")
-    work.write_text(json.dumps({**state, "done": done}), encoding="utf-8")
-    os.replace(work, folder / _STATE)
+    with whole_file(folder / _STATE) as work:
+        work.write_text(sealed({**state, "sums": list(sums)}), encoding="utf-8")

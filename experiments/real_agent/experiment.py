@@ -65,7 +65,8 @@ class RealAgent(Experiment):
         out = [cell_of(agent, _PILOT_SEED, setting, sizes, pilot=True) for agent, setting in _PILOT]
         for seed in range(num_seeds):
             agents = [agent for agent in AGENTS if seed == 0 or agent not in _ONE_SEED]
-            wanted = [(agent, setting) for agent in agents for setting in _MAIN]
+            # agent by agent in turn, so that two workers seldom wait for the training of one
+            wanted = [(agent, setting) for setting in _MAIN for agent in agents]
             wanted += [("sft_diverse", setting) for setting in _SHARPER]
             wanted += [(agent, setting) for agent in agents for setting in _MORE]
             if seed == 0:

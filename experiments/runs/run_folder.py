@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -19,14 +18,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import fsync, whole_file, writing
+from ...retrieval_index.files import whole_file, writing
 from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.left_overs import is_left_over
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [
     "EnvironmentFacts",
-    "RunLog",
     "drop_unused_run",
     "environment_facts",
     "hold_run_folder",
@@ -208,42 +206,3 @@ def write_whole(
         path.parent.stat()  # a folder that is not there is an error and is not made
         with whole_file(path) as work:
             work.write_text(text, encoding="utf-8")
-
-
-class RunLog:
-    """The two logs of a training run, one row per step in each.
-
-    metrics.jsonl depends only on configuration and code, so runs can be compared byte by byte. Seconds per step differ
-    between any two runs, so they have a file of their own, timings.jsonl.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self.metrics_path = out / "metrics.jsonl"
-        self._timings_path = out / "timings.jsonl"
-        self._last = time.perf_counter()
-
-    @property
-    def size(self) -> int:
-        """Bytes of metrics.jsonl. A checkpoint stores this, and resuming cuts the file back to it."""
-        return self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
-
-    def write(self, phase: str, step: int, metrics: dict[str, float]) -> None:
-        """Appends one row to each log and flushes it; raises `BerrypickError` if the disk is full."""
-        now = time.perf_counter()
-        with writing(self.metrics_path, "free some space, then continue with --resume"):
-            _append(self.metrics_path, {"phase": phase, "step": step, **metrics})
-            _append(self._timings_path, {"phase": phase, "step": step, "seconds": round(now - self._last, 4)})
-        self._last = now
-
-    def sync(self) -> None:
-        """Waits until all rows are on the disk: a checkpoint that refers to them must not outlive them."""
-        for path in (self.metrics_path, self._timings_path):
-            if path.exists():
-                with writing(path, "free some space, then continue with --resume"):
-                    fsync(path)
-
-
-def _append(path: Path, row: Mapping[str, str | int | float]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row, sort_keys=True) + "\n")
-        file.flush()

@@ -17,7 +17,8 @@ from ...policies.training.rl import rl_optimizer
 from ...policies.training.sharding import ShardedProcesses, shard
 from ...retrieval_index.errors import BerrypickError
 from .collapse_watch import OnCollapse
-from .run_folder import RunLog, hold_run_folder
+from .run_folder import hold_run_folder
+from .run_log import RunLog
 from .trackers import check_trackers, open_trackers
 from .training_config import TrainConfig, TrainView, episode_rules
 from .training_run import TrainRun

@@ -37,7 +37,7 @@ from ...retrieval_index.files import writing
 from .collapse_watch import CollapseError, CollapseWatch, OnCollapse
 from .demonstrations import demonstrate
 from .phase_cost import rl_cost, sft_cost
-from .run_folder import RunLog
+from .run_log import RunLog
 from .trackers import Tracker
 from .training_config import ShowsAlarms, TrainConfig, TrainView, split_for_validation
 
@@ -99,6 +99,7 @@ class TrainRun:
                 memory.load_state_dict(state["memory"])
             resumed = Resumed(state["step"], [(step, loss) for step, loss in state.get("validation", [])])
             metrics_bytes = state["metrics_bytes"]
+            self.log.check(metrics_bytes, state.get("metrics_sha256"))
             logger.info("resumed from %s", self.found)
         if self.processes.rank == 0:
             truncate_log(self.log.metrics_path, metrics_bytes)
@@ -129,8 +130,7 @@ class TrainRun:
         self.player.sync()
         packed = pack_optimizer(optimizer) if self.config.fsdp or self.processes.rank == 0 else None
         if self.processes.rank == 0:
-            self.log.sync()
-            state = {"phase": phase, "step": step, "metrics_bytes": self.log.size, **memory}
+            state = {"phase": phase, "step": step, **self.log.mark(), **memory}
             save_checkpoint(self.out / "checkpoints", self.player.weights, optimizer, state, packed=packed, spare=spare)
         self.processes.gather(None)
 

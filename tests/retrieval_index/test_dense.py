@@ -185,6 +185,21 @@ def test_encoding_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert isinstance(open_vectors(tmp_path / "vectors.npy"), np.memmap)
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut", "record"])
+def test_damaged_vectors_are_encoded_again_from_the_first_damaged_chunk_on(damage: str, tmp_path: Path) -> None:
+    passages = [Passage(f"{i:02d}", "", "x" * (i + 1)) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        encode_passages(passages, Dying(lives=3), tmp_path, key="corpus", chunk=3)
+    file = tmp_path / ("encoded.json" if damage == "record" else "vectors.npy")
+    body = bytearray(file.read_bytes())
+    body[-(10 - 4) * 8] ^= 1  # row 4, of the second chunk
+    file.write_bytes(body[:-8] if damage == "cut" else body)
+    again = Dying(lives=9)
+    vectors = encode_passages(passages, again, tmp_path, key="corpus", chunk=3)
+    assert len(again.encoded) == {"flip": 7, "cut": 10, "record": 10}[damage]
+    assert vectors[:, 0].tolist() == list(range(1, 11))
+
+
 @pytest.mark.parametrize("change", ["key", "revision", "rows"])
 def test_vectors_of_something_else_are_encoded_anew(change: str, tmp_path: Path) -> None:
     passages = [Passage(f"{i:02d}", "", "x" * (i + 1)) for i in range(4)]

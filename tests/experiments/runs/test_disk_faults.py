@@ -96,6 +96,18 @@ def test_a_log_without_the_rows_of_any_checkpoint_is_refused_and_nothing_is_remo
     assert len(list((out / "checkpoints").iterdir())) == 2
 
 
+def test_a_row_of_the_log_that_was_changed_is_noticed(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    body = bytearray((out / "metrics.jsonl").read_bytes())
+    body[len(body) // 2] ^= 1
+    (out / "metrics.jsonl").write_bytes(body)
+    assert train(out, "--resume") == 2
+    assert "metrics.jsonl was changed or damaged" in capsys.readouterr().err
+
+
 def test_a_damaged_checkpoint_is_named_by_train_and_eval(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,74 @@
+"""The logs of a training run: one row per step, on the disk before the checkpoints that refer to them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.files import fsync, writing
+
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """The two logs of a training run, one row per step in each.
+
+    metrics.jsonl depends only on configuration and code, so runs can be compared byte by byte. Seconds per step differ
+    between any two runs, so they have a file of their own, timings.jsonl.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.metrics_path = out / "metrics.jsonl"
+        self._timings_path = out / "timings.jsonl"
+        self._last = time.perf_counter()
+
+    @property
+    def size(self) -> int:
+        """Bytes of metrics.jsonl. A checkpoint stores this, and resuming cuts the file back to it."""
+        return self.metrics_path.stat().st_size if self.metrics_path.exists() else 0
+
+    def write(self, phase: str, step: int, metrics: dict[str, float]) -> None:
+        """Appends one row to each log and flushes it; raises `BerrypickError` if the disk is full."""
+        now = time.perf_counter()
+        with writing(self.metrics_path, "free some space, then continue with --resume"):
+            _append(self.metrics_path, {"phase": phase, "step": step, **metrics})
+            _append(self._timings_path, {"phase": phase, "step": step, "seconds": round(now - self._last, 4)})
+        self._last = now
+
+    def mark(self) -> dict[str, int | str]:
+        """What a checkpoint notes of metrics.jsonl: its bytes and their digest; all its rows are on the disk then."""
+        self.sync()
+        return {"metrics_bytes": self.size, "metrics_sha256": self._digest(self.size)}
+
+    def _digest(self, size: int) -> str:
+        return hashlib.sha256(self.metrics_path.read_bytes()[:size] if self.metrics_path.exists() else b"").hexdigest()
+
+    def check(self, size: int, digest: str | None) -> None:
+        """Raises `BerrypickError` if the first bytes of metrics.jsonl are no longer those of a checkpoint.
+
+        Args:
+            size: bytes at the checkpoint; a log that is shorter is not checked.
+            digest: of these bytes; None for a checkpoint of before.
+        """
+        if digest is not None and self.size >= size and self._digest(size) != digest:
+            raise BerrypickError(
+                f"{self.metrics_path} was changed or damaged after its checkpoint was written; restore it, or start "
+                "the run again in another --out"
+            )
+
+    def sync(self) -> None:
+        """Waits until all rows are on the disk: a checkpoint that refers to them must not outlive them."""
+        for path in (self.metrics_path, self._timings_path):
+            if path.exists():
+                with writing(path, "free some space, then continue with --resume"):
+                    fsync(path)
+
+
+def _append(path: Path, row: Mapping[str, str | int | float]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(row, sort_keys=True) + "\n")
+        file.flush()
