@@ -90,6 +90,9 @@ def run_experiment(
         if on_cell:
             on_cell(len(chosen) - len(missing) + number, len(chosen), cell.key)
     results = load_results(experiment, out, cells, known_failed=known_failed)
+    for cell in cells:
+        if cell.key in results.done:  # a process that was killed after its result has left "killed" beside it
+            failure_file(out, cell).unlink(missing_ok=True)
     return _write_report(experiment, results, out, scale, num_seeds)
 
 

@@ -113,6 +113,13 @@ def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch
     assert len(run(Toy(), tmp_path / "r", seeds=5, workers=2)["values"]) == 5
 
 
+def test_a_kill_after_the_result_leaves_no_failure_beside_it(tmp_path):
+    run(Toy(), tmp_path / "r", seeds=2)
+    left = failure_file(tmp_path / "r", Toy().cells("smoke", 2)[1])
+    left.write_text("the process that computed it was killed\n")
+    assert run(Toy(), tmp_path / "r", seeds=2)["failed"] == {} and not left.exists()
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc/self/fd")
 def test_a_cell_that_was_seen_to_die_has_failed_even_while_its_lock_outlives_it(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[3])
