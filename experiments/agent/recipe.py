@@ -51,6 +51,9 @@ RULES: Mapping[str, EnvArgument] = {
 }
 """Of all episodes: three searches, two passages each, cut to 100 words."""
 
+MAX_TOKENS = 1024
+"""Padded tokens of a micro-batch: as fast on a processor as more, in a third of the memory."""
+
 AGENT = "agent"
 
 FLOORS: Mapping[str, tuple[str, str]] = {
@@ -168,6 +171,7 @@ def _trained(recipe: AgentRecipe, sets: Sequence[str], folder: Path) -> dict[str
                 steps=recipe.sft_steps,
                 batch_size=recipe.batch_size,
                 learning_rate=recipe.learning_rate,
+                max_tokens=MAX_TOKENS,
                 seed=recipe.seed,
             ),
             rl=RlConfig(steps=0, max_new_tokens=recipe.max_new_tokens),

@@ -50,6 +50,9 @@ DTYPE = "bfloat16"
 
 LORA_RANK = 8
 
+MAX_TOKENS = 1024
+"""Padded tokens of a micro-batch: as fast on a processor as more, in a third of the memory."""
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -178,6 +181,7 @@ def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None)
             steps=0 if start else round(sizes.sft_steps * agent.sft_factor),
             batch_size=sizes.sft_batch,
             learning_rate=sizes.sft_rate,
+            max_tokens=MAX_TOKENS,
             seed=seed,
         ),
         rl=RlConfig(
@@ -187,6 +191,7 @@ def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None)
             group_size=sizes.group,
             learning_rate=sizes.rl_rate,
             max_new_tokens=sizes.max_new_tokens,
+            max_tokens=MAX_TOKENS,
             seed=seed,
         ),
         checkpoint_every=5,
