@@ -76,7 +76,7 @@ class Sizes:
     rl_steps: int = 60
     questions: int = 4
     group: int = 8
-    rl_rate: float = 1e-4
+    rl_rate: float = 3e-4
     max_new_tokens: int = 48
 
 
