@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,10 @@ from .retrieval_index.errors import BerrypickError
 from .retrieval_index.plain_text import safe_text
 
 __all__ = ["main"]
+
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+"""What a disk that is full or broken answers, to whatever part of a command writes to it."""
 
 
 class _SafeLines(logging.Formatter):
@@ -43,6 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return parsed.run()
     except BerrypickError as error:
         sys.stderr.write(f"berrypick: {safe_text(str(error))}\n")
+        return 2
+    except OSError as error:
+        if error.errno not in _DISK or isinstance(error, BrokenPipeError):
+            raise
+        place = safe_text(str(error.filename or "a file"))
+        after = parsed.command.after_stop if parsed else ""
+        sys.stderr.write(
+            f"berrypick: cannot write {place}: {error.strerror}; free some space or fix that disk{after}\n"
+        )
         return 2
     except KeyboardInterrupt:
         sys.stderr.write(f"berrypick: stopped{parsed.command.after_stop if parsed else ''}\n")

@@ -66,14 +66,27 @@ def whole_file(target: Path) -> Iterator[Path]:
     there is followed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+    work, held = _new_file(target)
     try:
-        os.close(os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # minus what the user's mask forbids
         yield work
         fsync(work)
         os.replace(work, target)
     finally:
-        work.unlink(missing_ok=True)
+        try:
+            work.unlink(missing_ok=True)
+        finally:
+            if held is not None:
+                os.close(held)
+
+
+def _new_file(target: Path) -> tuple[Path, int | None]:
+    """A new temporary file beside `target`, and a descriptor that shows that its owner lives."""
+    while True:
+        work = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+        os.close(os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # minus what the user's mask forbids
+        held = hold(work)
+        if work.exists():  # else another process took it for a left-over before it was held
+            return work, held
 
 
 @contextmanager

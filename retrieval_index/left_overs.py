@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .locks import folder_lock
 
-__all__ = ["hold", "is_left_over", "reclaim", "reclaim_scratch"]
+__all__ = ["hold", "is_left_over", "reclaim", "reclaim_files", "reclaim_scratch"]
 
 
 def is_left_over(path: Path) -> bool:
@@ -38,6 +38,15 @@ def reclaim(folder: Path, name: str | None = None) -> dict[Path, int]:
     return gone
 
 
+def reclaim_files(folder: Path) -> None:
+    """Removes what calls of `whole_file` that were killed left in a folder or below; those of living processes stay."""
+    for left in filter(is_left_over, folder.rglob(".*.partial")):
+        held = None if left.is_symlink() or not left.is_file() else hold(left)
+        if held is not None:
+            left.unlink(missing_ok=True)
+            os.close(held)
+
+
 def reclaim_scratch(folder: Path) -> dict[Path, int]:
     """Removes intermediate results of builds that were killed, which the next build of each place would have used.
 
@@ -57,14 +66,14 @@ def _bytes_of(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def hold(folder: Path) -> int | None:
-    """Holds a folder until the descriptor is closed, which the system does at death; None if another process does."""
+def hold(path: Path) -> int | None:
+    """Holds a file or folder until the descriptor is closed, as it is at death; None if another process holds it."""
     try:
         import fcntl
     except ImportError:  # not on Windows, where left-overs stay
         return None
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     try:

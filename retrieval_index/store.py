@@ -10,6 +10,7 @@ from .backends import BACKENDS, Backend, BuildSettings, backend_of
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
 from .errors import BerrypickError, UnknownNameError
 from .files import FolderTakenError, scratch_folder, whole_folder
+from .left_overs import reclaim
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -67,6 +68,7 @@ def build_index(
         progress: called with the number of passages indexed since the last call.
     """
     check_target(backend, out, overwrite=overwrite)
+    reclaim(out.parent, f".{out.name}.scratch")  # what a build that was killed while it cleaned up left
     backend = backend_of(backend)
     passages = corpus.passages if isinstance(corpus, Corpus) else tuple(corpus)
     if not passages:

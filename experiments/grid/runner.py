@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from ...retrieval_index.left_overs import reclaim_files
 from ...retrieval_index.locks import folder_lock
 from ...retrieval_index.plugins import load_file, loaded_files
 from ..runs.run_folder import environment_facts, open_run_folder, write_json
@@ -82,6 +83,7 @@ def run_experiment(
     experiment.require(missing)
     config = {"command": "run", "experiment": experiment.name, "version": experiment.version}
     open_run_folder(out, {**config, "scale": scale, "seeds": num_seeds}, resume=(out / "config.json").is_file())
+    reclaim_files(out)
     take_over(out, cells, documents)
     known_failed = set()
     for number, (cell, outcome) in enumerate(_computed(experiment, out, missing, workers), 1):

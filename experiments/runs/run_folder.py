@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import whole_file, writing
 from ...retrieval_index.json_text import parse_json
-from ...retrieval_index.left_overs import is_left_over
+from ...retrieval_index.left_overs import is_left_over, reclaim_files
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
 __all__ = [
@@ -63,8 +63,7 @@ def hold_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
             raise BerrypickError(f"another process is at work in {out}; wait for its end, or choose another --out")
         was_there = open_run_folder(out, config, resume=resume)
         _check_links(out)
-        for path in filter(is_left_over, out.iterdir()):
-            path.unlink(missing_ok=True)
+        reclaim_files(out)
         yield was_there
 
 
