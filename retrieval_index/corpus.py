@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .errors import BerrypickError
 from .json_text import parse_json
 
 __all__ = [
+    "LONGEST_LINE",
     "Corpus",
     "CorpusError",
     "Passage",
@@ -134,6 +136,9 @@ def corpus_sha256(passages: Iterable[Passage]) -> str:
     return digest.hexdigest()
 
 
+LONGEST_LINE = 64 << 20
+"""Bytes of a line of a JSONL file; longer ones are refused."""
+
 _BUFFER = 1 << 20
 """Bytes read at a time; the lines of rollouts are often longer than the default of 8 KiB."""
 
@@ -149,7 +154,12 @@ def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             path.open("rb", buffering=_BUFFER) as raw,
             gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file,
         ):
-            for number, line in enumerate(file, 1):
+            # a bomb, a few bytes that unpack to gigabytes without a line break, must not fill the memory
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
+                if len(line) > LONGEST_LINE:
+                    raise CorpusError(
+                        f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; one object a line"
+                    )
                 if not line.isspace():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shlex
@@ -182,3 +183,18 @@ def test_what_a_killed_write_left_is_removed_by_the_next_run_there(tmp_path: Pat
     (run / ".report.json.0123456789abcdef.partial").write_text("half")
     assert main(["eval", *flags, "--out", str(run), "--resume"]) == 0
     assert not list(run.glob("*.partial")) and not list(run.glob(".*.partial"))
+
+
+# ---- bombs
+
+
+def test_a_line_that_unpacks_to_more_than_fits_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zeros = gzip.compress(bytes(1 << 20))
+    with (tmp_path / "c.jsonl.gz").open("wb") as file:
+        file.writelines(zeros for _ in range(100))  # 100 MiB without a line break in 100 kB
+    build = ("index", "build", "--corpus", str(tmp_path / "c.jsonl.gz"), "--out", str(tmp_path / "new"))
+    assert "c.jsonl.gz:1: a line of more than 64 MiB" in one_line(capsys, *build, "--backend", "bm25s")
+    (tmp_path / "r.jsonl.gz").write_bytes((tmp_path / "c.jsonl.gz").read_bytes())
+    assert "a line of more than 64 MiB" in one_line(capsys, "report", str(tmp_path / "r.jsonl.gz"), "--strict")

@@ -7,9 +7,11 @@ import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from ...retrieval_index.corpus import LONGEST_LINE
 from ..record import RecordError
 
 __all__ = ["Row", "json_objects", "lines", "opened"]
@@ -46,7 +48,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields the lines that are not blank, with their numbers from 1."""
     with opened(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
+            if len(line) > LONGEST_LINE:
+                raise RecordError(f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; one object a line")
             body = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
             if body.strip():
                 yield number, body
