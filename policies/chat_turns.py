@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from ..envs.formats.prompt_words import opening
 from ..envs.formats.tool_call import call_text, without_action_tags
 from ..envs.formats.turn_format import Invalid, TurnFormat
 from ..envs.questions import EpisodeSpec, Question
-from .endpoint import with_stop
+from .endpoint import StoppedBy, ended_text
 
 __all__ = ["TASK", "TOOLS", "ChatTurn", "observed", "tag_turn", "thoughtful", "tool_prompt", "tool_turn"]
 
@@ -61,7 +61,7 @@ class ChatTurn:
     """
 
     text: str
-    stopped_by: Literal["tag", "eos", "length"]
+    stopped_by: StoppedBy
     message: Message
     call_ids: tuple[str, ...] = ()
 
@@ -73,12 +73,8 @@ def tool_prompt(question: Question, spec: EpisodeSpec) -> list[Message]:
 
 def tag_turn(choice: Mapping[str, Any], turn_format: TurnFormat) -> ChatTurn:
     """The turn of a reply in the format's own text. A cut reply keeps its open tag, so it is no complete action."""
-    was_cut = choice.get("finish_reason") == "length"
-    text = _content(_message(choice))
-    text = turn_format.cut(text if was_cut else with_stop(text, turn_format.stop))
-    ended: Literal["tag", "eos", "length"] = "length" if was_cut else "eos"
-    if any(tag in text for tag in turn_format.stop):
-        ended = "tag"
+    text, ended = ended_text(choice, _content(_message(choice)), turn_format.stop)
+    text = turn_format.cut(text)
     return ChatTurn(text, ended, {"role": "assistant", "content": text or _NO_TEXT})
 
 
