@@ -105,8 +105,15 @@ def _search(searcher: Searcher, searching: Sequence[tuple[Episode, tuple[str, ..
         ]
         return searcher.search_for([asker for asker, _ in askers], [number for _, number in askers], queries, top_k)
     distinct = list(dict.fromkeys(queries))
-    found = dict(zip(distinct, searcher.search(distinct, top_k), strict=True))
+    found = dict(zip(distinct, map(_encodable, searcher.search(distinct, top_k)), strict=True))
     return [found[query] for query in queries]
+
+
+def _encodable(hits: list[Hit]) -> list[Hit]:
+    """Hits that UTF-8 can encode, so that no passage of a searcher makes the record of an episode unwritable."""
+    if all(text.isascii() for hit in hits for text in (hit.id, hit.title, hit.text)):
+        return hits
+    return [Hit(encodable(hit.id), encodable(hit.title), encodable(hit.text), hit.score) for hit in hits]
 
 
 def read_turn(turn_format: TurnFormat, text: str) -> tuple[str, Action]:

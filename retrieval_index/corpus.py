@@ -6,22 +6,25 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import BerrypickError
+from .plain_text import encodable
 
 __all__ = [
     "Corpus",
     "CorpusError",
     "Passage",
     "corpus_sha256",
+    "has_lone_surrogate",
     "jsonl_lines",
     "jsonl_object",
     "parse_passage",
+    "passage_from_text",
     "read_corpus",
     "read_jsonl",
     "split_contents",
@@ -178,14 +181,21 @@ def parse_passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
     for name, value in (("title", title if title is not None else ""), ("text", text)):
         if not isinstance(value, str):
             raise _bad(path, number, f"{name} must be a string")
-        if _has_lone_surrogate(value):
+        if has_lone_surrogate(value):
             raise _bad(path, number, f"{name} contains a lone surrogate")
     assert isinstance(text, str)
     if not text.strip():
         raise _bad(path, number, "text is empty")
-    if _has_lone_surrogate(key):
+    if has_lone_surrogate(key):
         raise _bad(path, number, "id contains a lone surrogate")
     return Passage(key, title or "", text)
+
+
+def passage_from_text(title: str, text: str) -> Passage:
+    """A passage whose id is a digest of its title and text without white space, so that ids are reproducible."""
+    title, text = " ".join(title.split()), " ".join(text.split())
+    key = hashlib.sha1("".join(f"{title}{text}".split()).encode("utf-8", "replace"), usedforsecurity=False)
+    return Passage(f"p-{key.hexdigest()[:12]}", title, text)
 
 
 def split_contents(contents: str) -> tuple[str, str]:
@@ -196,11 +206,18 @@ def split_contents(contents: str) -> tuple[str, str]:
     return first.strip().removeprefix('"').removesuffix('"'), rest
 
 
-def _has_lone_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
+def has_lone_surrogate(value: object) -> bool:
+    """Whether any text in a JSON value, keys included, holds half of a UTF-16 pair, which UTF-8 cannot encode."""
+    open_values = [value]
+    while open_values:
+        item = open_values.pop()
+        if isinstance(item, str):
+            if encodable(item) != item:
+                return True
+        elif isinstance(item, Mapping):
+            open_values += (*item.keys(), *item.values())
+        elif isinstance(item, list | tuple):
+            open_values += item
     return False
 
 

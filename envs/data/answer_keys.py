@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...retrieval_index.corpus import has_lone_surrogate
 from ..questions import answers_by_path
 from ..rescoring import AnswerKey
 from .questions_file import QuestionError
@@ -42,6 +43,8 @@ def read_answer_keys(path: Path) -> dict[str, KeyedQuestion]:
             raise QuestionError(f"{where}: id must be a text that is not empty; fix the line")
         if not (isinstance(answers, list) and answers and all(isinstance(said, str) and said for said in answers)):
             raise QuestionError(f"{where}: golden_answers must be a list of texts, at least one; fix the line")
+        if has_lone_surrogate([line.get(part) for part in ("id", "golden_answers", "question", "metadata")]):
+            raise QuestionError(f"{where}: the line contains a lone surrogate; fix the line")
         if name in keys:
             raise QuestionError(f"{where}: duplicate question id {name!r}; give each question its own id")
         key = AnswerKey(tuple(answers), *_of_metadata(where, line.get("metadata") or {}))

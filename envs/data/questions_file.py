@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...retrieval_index.corpus import read_jsonl
+from ...retrieval_index.corpus import has_lone_surrogate, read_jsonl
 from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
 
@@ -98,6 +98,8 @@ def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) ->
         _check_text(where, "each of golden_answers", answer)
     split = metadata.get("split", "test")
     _check_text(where, "metadata.split", split)
+    if has_lone_surrogate(metadata):
+        raise _bad(where, "metadata contains a lone surrogate")
     paths = evidence_paths(where, metadata, titles)
     return Question(
         id=line["id"],
@@ -133,10 +135,8 @@ def evidence_paths(where: str, metadata: Mapping[str, Any], titles: Mapping[str,
 def _check_text(where: str, name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise _bad(where, f"{name} must be a text that is not empty")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _bad(where, f"{name} contains a lone surrogate") from None
+    if has_lone_surrogate(value):
+        raise _bad(where, f"{name} contains a lone surrogate")
 
 
 def _bad(where: str, reason: str) -> QuestionError:

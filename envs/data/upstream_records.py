@@ -13,19 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...retrieval_index.corpus import Passage
+from ...retrieval_index.corpus import Passage, passage_from_text
 
 __all__ = ["FORMATS", "UpstreamFormat", "passage_from_text"]
 
 Converted = tuple[dict[str, Any], list[Passage]]
 """A line of our layout, and the passages in the record."""
-
-
-def passage_from_text(title: str, text: str) -> Passage:
-    """A passage whose id is a digest of its title and text without white space, so that ids are reproducible."""
-    title, text = " ".join(title.split()), " ".join(text.split())
-    key = hashlib.sha1("".join(f"{title}{text}".split()).encode("utf-8", "replace"), usedforsecurity=False)
-    return Passage(f"p-{key.hexdigest()[:12]}", title, text)
 
 
 def _join(sentences: Iterable[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ...retrieval_index.plain_text import encodable
+
 __all__ = [
     "Action",
     "Answer",
@@ -126,12 +128,3 @@ def read_candidate(line: str) -> Candidate:
         cited.append(int(number))
         end = before
     return Candidate(text[:end], tuple(reversed(cited)))
-
-
-def encodable(text: str) -> str:
-    """The text with each lone surrogate replaced by U+FFFD, because UTF-8 cannot encode surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
-    return text

@@ -59,6 +59,8 @@ BAD = [
     (GOOD | {"question": "who \ud83d?"}, "lone surrogate"),
     (GOOD | {"golden_answers": ["\udc00"]}, "lone surrogate"),
     (GOOD | {"id": "\udc00"}, "lone surrogate"),
+    (GOOD | {"metadata": {"source": ["crawl \ud83d"]}}, "metadata contains a lone surrogate"),
+    (GOOD | {"metadata": {"\ud83d": 1}}, "metadata contains a lone surrogate"),
     (GOOD, "duplicate question id"),
 ]
 
