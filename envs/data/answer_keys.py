@@ -10,6 +10,7 @@ from typing import Any
 from ...retrieval_index.corpus import has_lone_surrogate
 from ..questions import answers_by_path
 from ..rescoring import AnswerKey
+from .evidence import complete_evidence
 from .questions_file import QuestionError
 from .upstream import read_records_of
 from .upstream_records import FORMATS
@@ -61,7 +62,8 @@ def _our_layout(where: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
     if upstream is None:
         raise QuestionError(f'{where}: no question; write {{"id": ..., "golden_answers": [...]}}, see docs/data.md')
     try:
-        line: Mapping[str, Any] = upstream.convert(dict(record))[0]
+        line = upstream.convert(dict(record))[0]
+        complete_evidence(line, {})  # no corpus to find missing passages in
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise QuestionError(f"{where}: {upstream.name} record that cannot be read ({error!r}); fix it") from error
     return line

@@ -60,9 +60,11 @@ class DataCheck:
         skipped: list[str] | None = [] if self.skip_bad else None
         sets: dict[str, tuple[Question, ...]] = {}
         formats = {}
+        partial: list[str] = []
         for path in self.questions:
             dataset = read_dataset(path, self.corpus, skipped=skipped, passages_elsewhere=self.corpus is None)
             formats[str(path)] = dataset.format
+            partial += dataset.partial
             sets |= {f"{path}:{split}": questions for split, questions in dataset.questions.items()}
         leaks = find_leaks(sets)
         if self.json:
@@ -70,6 +72,7 @@ class DataCheck:
                 "formats": formats,
                 "questions": {name: len(questions) for name, questions in sets.items()},
                 "skipped": skipped or [],
+                "partial_evidence": partial,
                 "leaks": [asdict(leak) for leak in leaks],
             }
             sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
@@ -78,6 +81,11 @@ class DataCheck:
             sys.stdout.write(f"{file}: {recognised}\n")
         for name, questions in sets.items():
             sys.stdout.write(f"{name}: {counted(len(questions), 'question')}\n")
+        if partial:
+            sys.stdout.write(
+                f"evidence unknown: {counted(len(partial), 'record')} with a supporting passage that is in no known "
+                f"place, the first is {safe_text(partial[0])}\n"
+            )
         for line in skipped or []:
             sys.stdout.write(f"left out: {safe_text(line)}\n")
         for leak in leaks:

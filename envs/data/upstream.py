@@ -12,6 +12,7 @@ from typing import Any
 from ...retrieval_index.corpus import CorpusError, Passage, read_corpus
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from ..questions import Question
+from .evidence import complete_evidence, ids_by_title
 from .questions_file import QuestionError, questions_from_lines
 from .upstream_records import FORMATS, passage_from_text
 
@@ -20,11 +21,16 @@ __all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_more_questions", 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Questions by split, the passages of their corpus, and the name of the format that was recognised."""
+    """Questions by split, the passages of their corpus, and the name of the format that was recognised.
+
+    `partial` lists the records, as file and number, that name a supporting passage which is neither among their own nor
+    found by its title in the corpus. The evidence of their questions is unknown.
+    """
 
     questions: Mapping[str, tuple[Question, ...]]
     passages: tuple[Passage, ...]
     format: str
+    partial: tuple[str, ...] = ()
 
 
 def read_dataset(
@@ -56,7 +62,8 @@ def read_dataset(
     titles = {passage.id: passage.title for passage in passages}
     if corpus and carried:
         _point_at(lines, carried, passages)
-    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name)
+    partial = _complete(lines, passages) if passages else ()
+    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name, partial)
 
 
 def read_more_questions(path: Path, passages: Sequence[Passage], *, split: str) -> tuple[Question, ...]:
@@ -70,6 +77,7 @@ def read_more_questions(path: Path, passages: Sequence[Passage], *, split: str) 
     if not passages:
         lines = [(where, _without_evidence(line)) for where, line in lines]
     _point_at(lines, carried, passages)
+    _complete(lines, passages)
     for where, line in lines:
         if not isinstance(line["metadata"], dict):
             raise QuestionError(f"{where}: metadata must be an object; fix the line")
@@ -120,12 +128,27 @@ def _without_evidence(line: dict[str, Any]) -> dict[str, Any]:
 def _point_at(
     lines: Iterable[tuple[str, dict[str, Any]]], carried: Mapping[str, Passage], passages: Iterable[Passage]
 ) -> None:
-    """Replaces ids of passages from the records by the ids of equal passages, by title and text, in the corpus."""
+    """Replaces ids of passages from the records by the ids of equal passages, by title and text, in the corpus.
+
+    A passage whose text is not in the corpus counts as missing from the record; its title may still find it.
+    """
     known = {passage_from_text(passage.title, passage.text).id: passage.id for passage in passages}
+    unique = ids_by_title(passages)
     for _, line in lines:
-        supporting = line["metadata"].get("supporting_ids")
-        if isinstance(supporting, list):
-            line["metadata"]["supporting_ids"] = [known.get(key, key) if key in carried else key for key in supporting]
+        hops = line["metadata"].get("supporting_ids")
+        if isinstance(hops, list):
+            line["metadata"]["supporting_ids"] = [
+                known.get(key) or unique.get(carried[key].title, key)
+                if isinstance(key, str) and key in carried
+                else key
+                for key in hops
+            ]
+
+
+def _complete(lines: Iterable[tuple[str, dict[str, Any]]], passages: Iterable[Passage]) -> tuple[str, ...]:
+    """Looks up missing supporting passages by title; returns the records whose evidence stays unknown."""
+    by_title = ids_by_title(passages)
+    return tuple(where for where, line in lines if not complete_evidence(line, by_title))
 
 
 def read_any_corpus(path: Path, *, skipped: list[str] | None = None) -> tuple[Passage, ...]:

@@ -9,6 +9,8 @@ import shutil
 import berrypick  # noqa: F401
 import gymnasium as gym
 import pytest
+from berrypick.__main__ import main
+from berrypick.envs.data.answer_keys import read_answer_keys
 from berrypick.envs.data.questions_file import QuestionError
 from berrypick.envs.data.upstream import read_any_corpus, read_dataset
 from berrypick.envs.data.upstream_records import FORMATS
@@ -218,3 +220,96 @@ def test_flashrags_truth_values_and_passages_are_read(tmp_path):
     assert second.evidence == () and [p.text for p in sorted(dataset.passages, key=lambda p: p.title)] == [
         "One. Two.", "Three.",
     ]  # fmt: skip
+
+
+def _hotpot(**changes):
+    return {
+        "_id": "h1", "question": "When was its maker born?", "answer": "1791", "type": "bridge", "level": "hard",
+        "supporting_facts": [["Ada Lovelace", 0], ["Charles Babbage", 0]],
+        "context": [["Ada Lovelace", ["Ada wrote a program.", " It ran."]], ["Zoo", ["Animals."]]],
+    } | changes  # fmt: skip
+
+
+def _columnar(**changes):
+    record = _hotpot(**changes)
+    facts, context = record["supporting_facts"], record["context"]
+    return record | {
+        "supporting_facts": {"title": [title for title, _ in facts], "sent_id": [at for _, at in facts]},
+        "context": {"title": [title for title, _ in context], "sentences": [text for _, text in context]},
+    }
+
+
+def _musique(second):
+    return {
+        "id": "2hop__1", "question": "When was its maker born?", "answer": "1791", "paragraphs": [
+            {"idx": 0, "title": "Ada Lovelace", "paragraph_text": "Ada wrote a program. It ran."},
+            {"idx": 1, "title": "Zoo", "paragraph_text": "Animals."},
+        ],
+        "question_decomposition": [
+            {"question": "a", "answer": "b", "paragraph_support_idx": 0},
+            {"question": "c", "answer": "d", "paragraph_support_idx": second},
+        ],
+    }  # fmt: skip
+
+
+def _flashrag():
+    record = _columnar()
+    metadata = {name: record[name] for name in ("supporting_facts", "context")}
+    return {"id": "f", "question": "When?", "golden_answers": ["1791"], "metadata": metadata}
+
+
+BABBAGE = {"id": "c1", "title": "Charles  Babbage", "text": "Babbage was born in 1791."}
+OWN = [{"id": "c0", "title": "Ada Lovelace", "text": "Ada wrote a program. It ran."}, {"id": "c2", "text": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("record", "corpus", "evidence"),
+    [
+        (_hotpot(), None, None),
+        (_hotpot(), OWN, None),
+        (_hotpot(), [*OWN, BABBAGE], ["c0", "c1"]),
+        (_hotpot(), [*OWN, BABBAGE, BABBAGE | {"id": "c9", "text": "Another part."}], None),  # which of the two?
+        (_columnar(), [*OWN, BABBAGE], ["c0", "c1"]),
+        (_columnar(), None, None),
+        (_flashrag(), [*OWN, BABBAGE], ["c0", "c1"]),
+        (_flashrag(), OWN, None),
+        (_musique(None), [*OWN, BABBAGE], None),
+        (_musique(7), None, None),
+        # the same title with a text of another edition: the record's own passage is found by its title, too
+        (_hotpot(), [OWN[0] | {"text": "Ada, revised."}, BABBAGE], ["c0", "c1"]),
+    ],
+)
+def test_a_part_of_the_evidence_is_never_all_of_it(tmp_path, capsys, record, corpus, evidence):
+    (tmp_path / "q.json").write_text(json.dumps([record]))
+    place = None
+    if corpus is not None:
+        place = tmp_path / "c.jsonl"
+        place.write_text("".join(json.dumps(line) + "\n" for line in corpus))
+    dataset = read_dataset(tmp_path / "q.json", place)
+    (question,) = dataset.questions["test"]
+    assert question.evidence == (() if evidence is None else (tuple(frozenset([key]) for key in evidence),))
+    assert dataset.partial == (() if evidence else (f"{tmp_path / 'q.json'}[0]",))
+    assert main(["data", "check", str(tmp_path / "q.json"), *(["--corpus", str(place)] if place else [])]) == 0
+    assert ("evidence unknown: 1 record" in capsys.readouterr().out) is (evidence is None)
+    key = read_answer_keys(tmp_path / "q.json")[question.id].key
+    assert not key.evidence
+
+
+def test_rewards_of_a_partial_record_see_both_hops_or_none(tmp_path, caplog):
+    (tmp_path / "q.json").write_text(json.dumps([_hotpot()]))
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*OWN, BABBAGE]))
+    rewards = {}
+    for corpus in ("", str(tmp_path / "c.jsonl")):
+        for reward in ("evidence_recall", "all_hops"):
+            env = gym.make(
+                "berrypick/Custom-v0", questions=str(tmp_path / "q.json"), corpus=corpus, split="test", reward=reward,
+                top_k=1,
+            )  # fmt: skip
+            env.reset(seed=0)
+            hops = env.step("<search> Ada wrote a program </search>")[4]["hops_hit"]
+            rewards[bool(corpus), reward] = hops, env.step("<answer> 1791 </answer>")[1]
+    assert rewards == {
+        (False, "evidence_recall"): ([], 0.0), (False, "all_hops"): ([], 0.0),
+        (True, "evidence_recall"): ([[True, False]], 0.5), (True, "all_hops"): ([[True, False]], 0.0),
+    }  # fmt: skip
+    assert caplog.text.count("1 record with a supporting passage") == 2
