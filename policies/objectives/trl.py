@@ -15,6 +15,7 @@ from ...envs.formats.actions import blocks
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from .bonuses import OutcomeCounts
 from .groups import Groups
+from .objective import check_group_size
 from .registry import get_objective
 
 __all__ = ["completion_outcomes", "objective_trainer"]
@@ -55,6 +56,7 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.outcome_counts = OutcomeCounts()
             super().__init__(*args, **kwargs)
+            check_group_size(objective, self.num_generations)
 
         def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> torch.Tensor:
             per_function: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, ids)
