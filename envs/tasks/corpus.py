@@ -141,8 +141,8 @@ def custom_task(
 def _tell_partial(dataset: Dataset) -> None:
     if dataset.partial:
         _log.warning(
-            "%s with a supporting passage that is in no known place, the first is %s; their evidence counts as unknown; "
-            "give a corpus that holds these passages",
+            "%s with a supporting passage that is in no known place, the first is %s; their evidence counts as "
+            "unknown; give a corpus that holds these passages",
             counted(len(dataset.partial), "record"),
             dataset.partial[0],
         )
@@ -170,6 +170,7 @@ def corpus_task(
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
     max_passage_words: int = UNLIMITED,
+    scoring: str = "english",
     holdout: int = 0,
     train_questions: str | int = "",
     split_seed: int = 0,
@@ -187,6 +188,7 @@ def corpus_task(
         max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
         escape_special_tokens=flag(escape_special_tokens),
         max_passage_words=None if max_passage_words == UNLIMITED else max_passage_words,
+        scoring=scoring,
     )
     questions = own_splits(dataset, holdout, train_questions, split_seed)
     return Task(env_id, questions, spec, open_index(dataset.passages, index), passages=dataset.passages)

@@ -313,3 +313,44 @@ def test_rewards_of_a_partial_record_see_both_hops_or_none(tmp_path, caplog):
         (True, "evidence_recall"): ([[True, False]], 0.5), (True, "all_hops"): ([[True, False]], 0.0),
     }  # fmt: skip
     assert caplog.text.count("1 record with a supporting passage") == 2
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_or_gzip_changes_no_list_and_no_corpus(tmp_path, monkeypatch, mark, zipped):
+    def put(name, value):
+        body = (mark + (value if isinstance(value, str) else json.dumps(value, indent=1))).encode()
+        (tmp_path / name).write_bytes(gzip.compress(body) if zipped else body)
+        return str(tmp_path / name)
+
+    question = {"id": "q1", "question": "When was Babbage born?", "golden_answers": ["1791"]}
+    passages = [{"title": "Ada", "text": "Ada wrote."}, {"title": "Babbage", "text": "Babbage was born in 1791."}]
+    corpus = put("corpus.json", passages)
+    for name, value in (
+        ("list.json", [question]), ("lines.jsonl", json.dumps(question) + "\n"), ("hotpot.json", [_hotpot()]),
+        ("musique.json", [_musique(1)]),
+    ):  # fmt: skip
+        path = put(name, value)
+        place = None if name == "musique.json" else tmp_path / "corpus.json"
+        assert sum(map(len, read_dataset(tmp_path / name, place).questions.values())) == 1
+        assert len(read_answer_keys(tmp_path / name)) == 1
+        assert main(["data", "check", path, *(["--corpus", corpus] if place else [])]) == 0
+    env = gym.make("berrypick/Custom-v0", corpus=corpus, questions=put("q.jsonl", json.dumps(question)))
+    assert len(env.unwrapped.task.passages) == 2
+    titles = put("titles.json", {"Ada": ["Ada wrote."], "Babbage": ["He was", " born."]})
+    assert [passage.title for passage in read_any_corpus(tmp_path / "titles.json")] == ["Ada", "Babbage"] and titles
+
+
+def test_a_json_corpus_with_half_a_character_is_refused_or_left_out(tmp_path):
+    (tmp_path / "c.json").write_text('[{"title": "T", "text": "a \\ud83d"}, {"title": "U", "text": "b"}]')
+    with pytest.raises(CorpusError, match=r"c\.json\[0\]: the passage contains a lone surrogate"):
+        read_any_corpus(tmp_path / "c.json")
+    skipped = []
+    assert len(read_any_corpus(tmp_path / "c.json", skipped=skipped)) == 1 and len(skipped) == 1
+
+
+def test_questions_that_accept_an_answer_without_words_are_counted(tmp_path, capsys):
+    lines = [{"id": key, "question": f"{key}?", "golden_answers": golds} for key, golds in (("a", ["A"]), ("b", ["x"]))]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["data", "check", str(tmp_path / "q.jsonl")]) == 0
+    assert "answers without words: 1 question;" in capsys.readouterr().out
