@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 __all__ = ["is_gzipped", "opened_data", "read_data"]
 
@@ -25,7 +26,7 @@ def opened_data(path: Path) -> Iterator[IO[bytes]]:
         OSError: the file cannot be read, or its text is UTF-16, which `strerror` says. Reading raises OSError, EOFError
             or zlib.error where compressed data is cut off or damaged.
     """
-    with path.open("rb", buffering=_BUFFER) as raw:
+    with cast(BufferedReader, path.open("rb", buffering=_BUFFER)) as raw:
         if raw.peek(len(_GZIP))[: len(_GZIP)] != _GZIP:
             yield _after_mark(raw, raw.peek(3)[:3])
             return

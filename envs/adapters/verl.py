@@ -62,7 +62,7 @@ def compute_score(
     else:
         last = _after_tags(solution_str)
         queries, passages = _read_text(solution_str)
-    _, action = read_turn(get_turn_format(_format_name(solution_str, info)), last)
+    action = read_turn(get_turn_format(_format_name(solution_str, info)), last)[1]
     said = isinstance(action, Answer)
     answer = action.candidates[0].text if isinstance(action, Answer) else ""
     em = exact_match(answer, answers) if said else 0.0
