@@ -354,3 +354,13 @@ def test_questions_that_accept_an_answer_without_words_are_counted(tmp_path, cap
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert main(["data", "check", str(tmp_path / "q.jsonl")]) == 0
     assert "answers without words: 1 question;" in capsys.readouterr().out
+
+
+def test_a_key_of_answers_with_half_a_character_is_refused(tmp_path):
+    (tmp_path / "key.jsonl").write_text(
+        '{"id": 7, "golden_answers": ["x"]}\n{"id": "b", "golden_answers": ["\\ud83d"]}\n'
+    )
+    with pytest.raises(QuestionError, match=r"key\.jsonl:2: the line contains a lone surrogate"):
+        read_answer_keys(tmp_path / "key.jsonl")
+    (tmp_path / "key.jsonl").write_text('{"id": 7, "golden_answers": ["x"]}\n')
+    assert list(read_answer_keys(tmp_path / "key.jsonl")) == ["7"]
