@@ -14,7 +14,7 @@ from .formats.actions import encodable
 from .formats.control_text import plain_hits
 from .formats.observation_limit import LeadingChars, first_words, render_within
 from .formats.tags import BUDGET_HINT, INVALID_HINT
-from .formats.turn_format import Action, Answer, Invalid, Search, get_turn_format
+from .formats.turn_format import Action, Answer, Invalid, Search, TurnFormat, get_turn_format
 from .question_searcher import QuestionSearcher
 from .questions import EpisodeSpec, Question
 from .rewards import parse_reward
@@ -32,6 +32,7 @@ __all__ = [
     "Tokens",
     "Turn",
     "advance",
+    "read_turn",
     "start",
 ]
 
@@ -104,18 +105,28 @@ def _search(searcher: Searcher, searching: Sequence[tuple[Episode, tuple[str, ..
         ]
         return searcher.search_for([asker for asker, _ in askers], [number for _, number in askers], queries, top_k)
     distinct = list(dict.fromkeys(queries))
-    found = dict(zip(distinct, searcher.search(distinct, top_k), strict=True))
+    found = dict(zip(distinct, map(_encodable, searcher.search(distinct, top_k)), strict=True))
     return [found[query] for query in queries]
+
+
+def _encodable(hits: list[Hit]) -> list[Hit]:
+    """Hits that UTF-8 can encode, so that no passage of a searcher makes the record of an episode unwritable."""
+    if all(text.isascii() for hit in hits for text in (hit.id, hit.title, hit.text)):
+        return hits
+    return [Hit(encodable(hit.id), encodable(hit.title), encodable(hit.text), hit.score) for hit in hits]
+
+
+def read_turn(turn_format: TurnFormat, text: str) -> tuple[str, Action]:
+    """The part of a policy's text that counts as its turn, without lone surrogates, and the action it asks for."""
+    if len(text) > MAX_TURN_CHARS:
+        return encodable(text[:MAX_TURN_CHARS]), Invalid(f"turn of more than {MAX_TURN_CHARS} characters")
+    text = encodable(turn_format.cut(text))
+    return text, turn_format.parse(text)
 
 
 def _read(episode: Episode, draft: Draft) -> tuple[Draft, Action, str | None]:
     """The part of the draft that counts, its action, and the error of a search over budget."""
-    turn_format = get_turn_format(episode.spec.turn_format)
-    if len(draft.text) > MAX_TURN_CHARS:
-        beginning = replace(draft, text=encodable(draft.text[:MAX_TURN_CHARS]))
-        return beginning, Invalid(f"turn of more than {MAX_TURN_CHARS} characters"), None
-    text = encodable(turn_format.cut(draft.text))
-    action = turn_format.parse(text)
+    text, action = read_turn(get_turn_format(episode.spec.turn_format), draft.text)
     budget = episode.spec.search_budget
     error = None
     if isinstance(action, Search) and budget is not None and len(episode.queries) + len(action.queries) > budget:

@@ -96,7 +96,9 @@ class Episode:
     @property
     def correct(self) -> bool:
         """Whether the first candidate is an exact match."""
-        return self.prediction is not None and bool(exact_match(self.prediction, self.question.answers))
+        if self.prediction is None:
+            return False
+        return bool(exact_match(self.prediction, self.question.answers, self.spec.scoring))
 
     @property
     def num_invalid(self) -> int:
@@ -115,4 +117,5 @@ class Episode:
             num_turns=len(self.turns),
             candidates=tuple(candidate.text for candidate in self.candidates),
             answers_by_path=self.question.answers_by_path,
+            scoring=self.spec.scoring,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..retrieval_index.errors import BerrypickError
+from .answers import check_scoring
 
 __all__ = [
     "MIN_OBSERVATION_CHARS",
@@ -15,6 +16,7 @@ __all__ = [
     "Question",
     "answers_by_path",
     "passages_of",
+    "rules_of",
 ]
 
 MIN_OBSERVATION_CHARS = 100
@@ -76,6 +78,8 @@ class EpisodeSpec:
         max_passage_words: if set, only so many words of each passage are shown.
         escape_special_tokens: puts a space into spellings of control tokens (`<|im_end|>`, `<tool_call>`, `[INST]`) in
             questions and passages. Trainers that encode observations with special tokens enabled need it.
+        scoring: how answers are normalised before they are compared: "english", the rule of the data sets, or
+            "multilingual", for Chinese and Japanese above all, see `berrypick.envs.answers`.
 
     Raises:
         BerrypickError: a value is out of range or has the wrong type.
@@ -92,6 +96,7 @@ class EpisodeSpec:
     max_observation_tokens: int | None = None
     escape_special_tokens: bool = False
     max_passage_words: int | None = None
+    scoring: str = "english"
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -110,6 +115,7 @@ class EpisodeSpec:
                 raise BerrypickError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if not isinstance(self.escape_special_tokens, bool):
             raise BerrypickError(f"escape_special_tokens must be true or false, got {self.escape_special_tokens!r}")
+        check_scoring(self.scoring)
         if self.template not in ("instruct", "bare"):
             raise BerrypickError(f"template must be instruct or bare, got {self.template!r}")
 
@@ -120,3 +126,11 @@ class EpisodeSpec:
         if unknown:
             raise BerrypickError(f"spec has no field {unknown[0]!r}; correct it, or leave spec out")
         return cls(**rules)
+
+
+def rules_of(spec: EpisodeSpec) -> dict[str, Any]:
+    """The rules as JSON, as records hold them. The scoring is left out where it is that of earlier records."""
+    rules = asdict(spec)
+    if rules["scoring"] == "english":
+        del rules["scoring"]
+    return rules

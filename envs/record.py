@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ..retrieval_index.corpus import CorpusError, jsonl_lines, jsonl_object
 from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.plain_text import encodable
 from .record_schema import (
     SCHEMA_VERSION,
     EpisodeRecord,
@@ -59,8 +60,8 @@ def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
 
 
 def record_line(record: EpisodeRecord) -> str:
-    """The line of a record, with its line break."""
-    return json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False) + "\n"
+    """The line of a record, with its line break. Lone surrogates, which UTF-8 cannot encode, become U+FFFD."""
+    return encodable(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False)) + "\n"
 
 
 _CURE = "fix the line, or leave such lines out (berrypick report without --strict)"

@@ -10,7 +10,7 @@ from typing import Any
 from .answers import exact_match, f1, normalize, sub_exact_match
 from .episode import Episode, Turn
 from .formats.turn_format import Answer, Search
-from .questions import Question
+from .questions import rules_of
 from .record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord, UsageRecord
 from .reward_vectors import candidate_vectors, vector_names
 from .rewards import evidence_recall, hop_hits
@@ -43,16 +43,16 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
             split=question.split,
             metadata=dict(question.metadata),
         ),
-        spec=asdict(episode.spec),
+        spec=rules_of(episode.spec),
         group_id=group,
         sample_index=sample_index,
         seed=seed,
         turns=[_turn(turn) for turn in episode.turns],
         answer_raw=prediction,
-        answer_norm=None if prediction is None else normalize(prediction),
-        em=_graded(exact_match, question, prediction),
-        sub_em=_graded(sub_exact_match, question, prediction),
-        f1=_graded(f1, question, prediction),
+        answer_norm=None if prediction is None else normalize(prediction, episode.spec.scoring),
+        em=_graded(exact_match, episode),
+        sub_em=_graded(sub_exact_match, episode),
+        f1=_graded(f1, episode),
         evidence_recall=evidence_recall(question.evidence, shown) if question.evidence else None,
         hop_hits=hop_hits(question.evidence, shown),
         reward=episode.reward,
@@ -66,11 +66,12 @@ def record_of(episode: Episode, *, sample_index: int, seed: int, **run_facts: An
     )
 
 
-def _graded(grade: Callable[[str, Sequence[str]], float], question: Question, prediction: str | None) -> float | None:
+def _graded(grade: Callable[[str, Sequence[str], str], float], episode: Episode) -> float | None:
     """The grade of an answer: 0 if there is none, None if no right answer is known."""
-    if not question.answers:
+    said, answers = episode.prediction, episode.question.answers
+    if not answers:
         return None
-    return 0.0 if prediction is None else grade(prediction, question.answers)
+    return 0.0 if said is None else grade(said, answers, episode.spec.scoring)
 
 
 def _policy_tokens(episode: Episode) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .answers import exact_match, f1, normalize, sub_exact_match
+from .answers import check_scoring, exact_match, f1, normalize, sub_exact_match
 from .episode_state import OVER_BUDGET
 from .formats.turn_format import Answer, get_turn_format
 from .questions import answers_by_path
@@ -63,6 +63,7 @@ def facts_of_record(record: EpisodeRecord) -> EpisodeFacts:
         num_turns=len(record.turns),
         candidates=_candidates(record),
         answers_by_path=answers_by_path(record.question.metadata),
+        scoring=check_scoring((record.spec or {}).get("scoring", "english")),
     )
 
 
@@ -102,7 +103,7 @@ def rescore(record: EpisodeRecord, reward: RewardSpec, spec: str, key: AnswerKey
     said, known = record.answer_raw, bool(facts.answers)
     judged = bool(facts.evidence) and asked.hits_recorded
     update: dict[str, object] = {
-        "answer_norm": None if said is None else normalize(said),
+        "answer_norm": None if said is None else normalize(said, facts.scoring),
         "em": _score(known, said, facts, exact_match),
         "sub_em": _score(known, said, facts, sub_exact_match),
         "f1": _score(known, said, facts, f1),
@@ -118,11 +119,11 @@ def rescore(record: EpisodeRecord, reward: RewardSpec, spec: str, key: AnswerKey
 
 
 def _score(
-    known: bool, said: str | None, facts: EpisodeFacts, score: Callable[[str, Iterable[str]], float]
+    known: bool, said: str | None, facts: EpisodeFacts, score: Callable[[str, Iterable[str], str], float]
 ) -> float | None:
     if not known:
         return None
-    return 0.0 if said is None else score(said, facts.answers)
+    return 0.0 if said is None else score(said, facts.answers, facts.scoring)
 
 
 def _missing(record: EpisodeRecord, facts: EpisodeFacts, terms: Sequence[str]) -> str:

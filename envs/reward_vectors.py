@@ -46,7 +46,7 @@ def candidate_vectors(episode: Episode) -> list[list[float]]:
         numbers = list(dict.fromkeys(n for n in candidate.cited if 1 <= n <= len(shown)))[:limit]
         cited = frozenset(shown[number - 1].id for number in numbers)
         hops = [float(bool(hop & cited)) for path in question.evidence for hop in path]
-        rows.append([*hops, *(f1(candidate.text, answers) for answers in several)])
+        rows.append([*hops, *(f1(candidate.text, answers, episode.spec.scoring) for answers in several)])
     empty = [0.0] * len(vector_names(question))
     return rows + [list(empty) for _ in range(episode.spec.num_answers - len(rows))]
 

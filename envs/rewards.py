@@ -43,6 +43,7 @@ class EpisodeFacts:
         num_turns: turns taken.
         candidates: the first `num_answers` candidates of the answer block, in order.
         answers_by_path: accepted aliases of each of several conflicting answers; () where there is one answer.
+        scoring: how answers are normalised, see `EpisodeSpec`.
     """
 
     prediction: str | None
@@ -54,6 +55,7 @@ class EpisodeFacts:
     num_turns: int
     candidates: tuple[str, ...] = ()
     answers_by_path: tuple[tuple[str, ...], ...] = ()
+    scoring: str = "english"
 
 
 def hop_hits(evidence: Evidence, shown: frozenset[str]) -> list[list[bool]]:
@@ -73,7 +75,12 @@ def _all_hops(facts: EpisodeFacts) -> float:
 def _answer_recall(facts: EpisodeFacts) -> float:
     """Share of the question's answers that the candidates contain."""
     wanted = facts.answers_by_path or (facts.answers,)
-    return sum(any(exact_match(said, answers) for said in facts.candidates) for answers in wanted) / len(wanted)
+    found = [any(exact_match(said, answers, facts.scoring) for said in facts.candidates) for answers in wanted]
+    return sum(found) / len(wanted)
+
+
+def _graded(grade: Callable[[str, tuple[str, ...], str], float], facts: EpisodeFacts) -> float:
+    return 0.0 if facts.prediction is None else grade(facts.prediction, facts.answers, facts.scoring)
 
 
 Term = Callable[[EpisodeFacts], float]
@@ -111,17 +118,17 @@ for _name, _summary, _of_facts in (
     (
         "em",
         "exact match of the first candidate with any accepted answer, normalised; 0 or 1",
-        lambda facts: 0.0 if facts.prediction is None else exact_match(facts.prediction, facts.answers),
+        lambda facts: _graded(exact_match, facts),
     ),
     (
         "f1",
         "best token F1 of the first candidate over the accepted answers; 0 to 1",
-        lambda facts: 0.0 if facts.prediction is None else f1(facts.prediction, facts.answers),
+        lambda facts: _graded(f1, facts),
     ),
     (
         "sub_em",
         "whether the first candidate contains an accepted answer; 0 or 1",
-        lambda facts: 0.0 if facts.prediction is None else sub_exact_match(facts.prediction, facts.answers),
+        lambda facts: _graded(sub_exact_match, facts),
     ),
     (
         "evidence_recall",

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from ..envs.formats.prompt_words import opening
+from ..envs.formats.tool_call import call_text, without_action_tags
 from ..envs.formats.turn_format import Invalid, TurnFormat
 from ..envs.questions import EpisodeSpec, Question
-from .endpoint import with_stop
+from .endpoint import StoppedBy, ended_text
 
 __all__ = ["TASK", "TOOLS", "ChatTurn", "observed", "tag_turn", "thoughtful", "tool_prompt", "tool_turn"]
 
@@ -45,7 +46,6 @@ TASK = (
 """The opening message for a model that calls functions."""
 
 _NO_TEXT = "(no text)"  # several servers refuse an empty message
-_TAG = re.compile(r"<(?=/?(?:tool_call|answer)>)")
 _SEE_FIRST = "(see the first result)"
 
 
@@ -61,7 +61,7 @@ class ChatTurn:
     """
 
     text: str
-    stopped_by: Literal["tag", "eos", "length"]
+    stopped_by: StoppedBy
     message: Message
     call_ids: tuple[str, ...] = ()
 
@@ -73,12 +73,8 @@ def tool_prompt(question: Question, spec: EpisodeSpec) -> list[Message]:
 
 def tag_turn(choice: Mapping[str, Any], turn_format: TurnFormat) -> ChatTurn:
     """The turn of a reply in the format's own text. A cut reply keeps its open tag, so it is no complete action."""
-    was_cut = choice.get("finish_reason") == "length"
-    text = _content(_message(choice))
-    text = turn_format.cut(text if was_cut else with_stop(text, turn_format.stop))
-    ended: Literal["tag", "eos", "length"] = "length" if was_cut else "eos"
-    if any(tag in text for tag in turn_format.stop):
-        ended = "tag"
+    text, ended = ended_text(choice, _content(_message(choice)), turn_format.stop)
+    text = turn_format.cut(text)
     return ChatTurn(text, ended, {"role": "assistant", "content": text or _NO_TEXT})
 
 
@@ -99,7 +95,7 @@ def tool_turn(choice: Mapping[str, Any], turn_format: TurnFormat, num_answers: i
     was_cut = choice.get("finish_reason") == "length"
     if calls:
         text = _called(calls, num_answers)
-        said = _without_tags(content)  # tags in the words beside a call are no second action
+        said = without_action_tags(content)  # tags in the words beside a call are no second action
         reply = {"role": "assistant", "content": content or None, "tool_calls": [_repeated(call) for call in calls]}
         ids = tuple(call["id"] for call in calls)
         return ChatTurn(f"{said}\n{text}" if said else text, "tag", reply, ids)
@@ -195,8 +191,8 @@ def _called(calls: Sequence[Mapping[str, Any]], num_answers: int) -> str:
         if asked is not None:
             queries += asked
         elif call["name"] != "answer" or call is calls[0]:  # an answer beside searches waits for their results
-            return _tool_call(call["name"], call["arguments"])
-    return _tool_call("search", {"query_list": queries})
+            return call_text(call["name"], call["arguments"])
+    return call_text("search", {"query_list": queries})
 
 
 def _queries(arguments: Mapping[str, Any] | None) -> list[str] | None:
@@ -208,21 +204,10 @@ def _queries(arguments: Mapping[str, Any] | None) -> list[str] | None:
     return found
 
 
-def _tool_call(name: object, arguments: object) -> str:
-    text = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
-    text = text.replace("</", "<\\/")  # the same JSON, without a closing tag in a query
-    return f"<tool_call>{text}</tool_call>"
-
-
 def _answer(text: str, num_answers: int) -> str:
-    lines = [" ".join(line.split()) for line in _without_tags(text).splitlines() if line.strip()]
+    lines = [" ".join(line.split()) for line in without_action_tags(text).splitlines() if line.strip()]
     body = (" " if num_answers == 1 else "\n").join(lines)
     return f"<answer> {body} </answer>"
-
-
-def _without_tags(text: str) -> str:
-    """The text with the tags of actions broken, so that words beside an action are no action."""
-    return _TAG.sub("< ", text)
 
 
 def _repeated(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import urllib3
 
+from ..envs.formats.actions import cut_turn
 from ..envs.turn import Usage
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.json_text import parse_json
 from ..retrieval_index.plain_text import safe_text
 
-__all__ = ["KEY", "Endpoint", "Reply", "address_and_model", "usage_of", "with_stop"]
+__all__ = ["KEY", "Endpoint", "Reply", "StoppedBy", "address_and_model", "ended_text", "usage_of"]
 
 KEY = "BERRYPICK_API_KEY"
 """Environment variable with the key. It is sent to any address that the user names."""
@@ -26,6 +27,8 @@ _LONGEST_WAIT_S = 120.0
 _SHOWN = 300
 _SHORTEST_SECRET = 6  # shorter keys, such as "none" for a local server, are words that replies may contain
 
+_STOPPED_AT = ("stop_reason", "matched_stop")
+StoppedBy = Literal["tag", "eos", "length"]
 _Row = TypeVar("_Row")
 _Out = TypeVar("_Out")
 
@@ -187,12 +190,32 @@ def address_and_model(name: str, example: str) -> tuple[str, str]:
     return url, model
 
 
-def with_stop(text: str, stop: Sequence[str]) -> str:
-    """Puts back a closing tag: servers cut the stop string off."""
-    for tag in stop:
-        if tag.startswith("</") and text.rfind(f"<{tag[2:]}") > text.rfind(tag):
-            return text + tag
-    return text
+def ended_text(choice: Mapping[str, Any], text: str, stop: Sequence[str]) -> tuple[str, StoppedBy]:
+    """The turn in a reply, as the same tokens would read in this process, and what ended it.
+
+    Servers cut the stop string off, so it is put back: the one that the reply names (`stop_reason` of vLLM,
+    `matched_stop` of SGLang), or that of the block opened last if the server names none. Nothing is put back where the
+    token limit, a filter or an end token ended the reply. A server that names no stop string does not tell an end token
+    from a stop string; there an open block counts as closed.
+    """
+    turn = cut_turn(
+        text, stop
+    )  # a server that knows no stop strings writes on, and some leave the stop string in place
+    if any(tag in turn for tag in stop):
+        return turn, "tag"
+    reason = choice.get("finish_reason")
+    if reason == "length":
+        return text, "length"
+    named = [choice[name] for name in _STOPPED_AT if name in choice]
+    tag = next((tag for tag in stop if tag in named), None) if named else _opened_last(text, stop)
+    return (text, "eos") if tag is None or reason not in (None, "stop") else (text + tag, "tag")
+
+
+def _opened_last(text: str, stop: Sequence[str]) -> str | None:
+    """The closing tag of the block that was opened last; None if no block of a closing tag is open."""
+    opened = {tag: text.rfind(f"<{tag[2:]}") for tag in stop if tag.startswith("</")}
+    last = max(opened, key=opened.__getitem__, default=None)
+    return None if last is None or opened[last] < 0 else last
 
 
 def usage_of(reply: Reply) -> Usage | None:

@@ -15,7 +15,7 @@ from ..envs.episode import Draft
 from ..envs.formats.turn_format import TurnFormat, get_turn_format
 from ..envs.questions import EpisodeSpec, Question
 from ..retrieval_index.errors import BerrypickError
-from .endpoint import Endpoint, address_and_model, usage_of, with_stop
+from .endpoint import Endpoint, address_and_model, ended_text, usage_of
 from .policy import Sampling
 
 __all__ = ["RemotePolicy", "no_tokens", "open_remote"]
@@ -89,13 +89,8 @@ class _RemoteSession:
         }
         reply = self.policy.post(self.pool, _PATH, body)
         choice = self.policy.choice(reply, _PATH, "completion")
-        was_cut = choice.get("finish_reason") == "length"
-        text = str(choice.get("text") or "")
-        # the end of a cut text is no stop string; text after a stop string comes from servers that know no stop strings
-        text = text if was_cut else with_stop(text, stop)
-        text = self.turn_format.cut(text)
-        stopped_by = "tag" if any(tag in text for tag in stop) else "length" if was_cut else "eos"
-        return Draft(text, None, stopped_by, usage_of(reply))  # type: ignore[arg-type]
+        text, stopped_by = ended_text(choice, str(choice.get("text") or ""), stop)
+        return Draft(self.turn_format.cut(text), None, stopped_by, usage_of(reply))
 
 
 def no_tokens() -> NoReturn:

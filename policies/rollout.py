@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..envs.episode import Draft, Episode, StepResult, Turn, advance, start
+from ..envs.episode import Draft, Episode, StepResult, Turn, advance, read_turn, start
+from ..envs.formats.actions import encodable
 from ..envs.formats.observation_limit import LeadingChars
 from ..envs.formats.turn_format import get_turn_format
 from ..envs.questions import EpisodeSpec, Question
@@ -200,7 +201,8 @@ def _advance_alone(episode: Episode, draft: Draft, searcher: Searcher, leading: 
 
 def _end(episode: Episode, draft: Draft, error: str) -> None:
     """Truncates an episode at a turn that could not be played."""
-    episode.turns.append(Turn(draft, get_turn_format(episode.spec.turn_format).parse(draft.text), (), "", error))
+    text, action = read_turn(get_turn_format(episode.spec.turn_format), draft.text)
+    episode.turns.append(Turn(replace(draft, text=text), action, (), "", encodable(error)))
     episode.truncated = True
     episode.reward = float(parse_reward(episode.spec.reward)(episode.facts()))
 

@@ -6,25 +6,27 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .data_files import numbered_lines
 from .errors import BerrypickError
 from .json_text import parse_json
+from .plain_text import encodable
 
 __all__ = [
-    "LONGEST_LINE",
     "Corpus",
     "CorpusError",
     "Passage",
     "corpus_sha256",
+    "has_lone_surrogate",
+    "id_of",
     "jsonl_lines",
     "jsonl_object",
     "parse_passage",
+    "passage_from_text",
     "read_corpus",
     "read_jsonl",
     "split_contents",
@@ -64,7 +66,7 @@ _CURE = "fix the line, or skip bad lines with --skip-bad"
 def read_jsonl(
     path: Path, *, skipped: list[str] | None = None, cure: str = _CURE
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the objects of a JSONL file, plain or .gz, with their line numbers; skips blank lines.
+    """Yields the objects of a JSONL file, plain or gzipped, with their line numbers; skips blank lines.
 
     Args:
         path: the file.
@@ -89,10 +91,10 @@ def read_corpus(path: Path, *, skip_bad: bool = False) -> Corpus:
     """Reads passages from JSONL.
 
     A line is {"id", "title", "text"}, or {"id", "contents"} with the title in double quotes on the first line (the
-    Search-R1 and FlashRAG convention); if a line has both, title and text win.
+    Search-R1 and FlashRAG convention); if a line has both, title and text win. See `id_of` for the forms of ids.
 
     Args:
-        path: JSONL, plain or .gz.
+        path: JSONL, plain or gzipped.
         skip_bad: skip bad lines and list them, instead of raising.
 
     Raises:
@@ -136,35 +138,17 @@ def corpus_sha256(passages: Iterable[Passage]) -> str:
     return digest.hexdigest()
 
 
-LONGEST_LINE = 64 << 20
-"""Bytes of a line of a JSONL file; longer ones are refused."""
-
-_BUFFER = 1 << 20
-"""Bytes read at a time; the lines of rollouts are often longer than the default of 8 KiB."""
-
-
 def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields the lines of a file, plain or .gz, that are not blank, with their numbers.
+    """Yields the lines of a file, plain or gzipped, that are not blank, with their numbers.
 
     Raises:
         CorpusError: the file cannot be read.
     """
     try:
-        with (
-            path.open("rb", buffering=_BUFFER) as raw,
-            gzip.open(raw) if path.suffix == ".gz" else nullcontext(raw) as file,
-        ):
-            # a bomb, a few bytes that unpack to gigabytes without a line break, must not fill the memory
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
-                if len(line) > LONGEST_LINE:
-                    raise CorpusError(
-                        f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; one object a line"
-                    )
-                if not line.isspace():
-                    yield number, line
+        yield from numbered_lines(path)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or .gz") from error
+        raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or gzipped") from error
 
 
 def jsonl_object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dict[str, Any]:
@@ -180,23 +164,36 @@ def jsonl_object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dic
 
 def parse_passage(path: Path, number: int, line: dict[str, Any]) -> Passage:
     """The passage of a JSON object; raises `CorpusError` with file and line, see `read_corpus`."""
-    key = line.get("id")
+    key = id_of(line)
     if not isinstance(key, str) or not key.strip():
-        raise _bad(path, number, "id must be a non-empty string")
+        raise _bad(path, number, "id must be a non-empty string or a whole number")
     title, text = line.get("title"), line.get("text")
     if text is None and isinstance(line.get("contents"), str):
         title, text = split_contents(line["contents"])
     for name, value in (("title", title if title is not None else ""), ("text", text)):
         if not isinstance(value, str):
             raise _bad(path, number, f"{name} must be a string")
-        if _has_lone_surrogate(value):
+        if has_lone_surrogate(value):
             raise _bad(path, number, f"{name} contains a lone surrogate")
     assert isinstance(text, str)
     if not text.strip():
         raise _bad(path, number, "text is empty")
-    if _has_lone_surrogate(key):
+    if has_lone_surrogate(key):
         raise _bad(path, number, "id contains a lone surrogate")
     return Passage(key, title or "", text)
+
+
+def passage_from_text(title: str, text: str) -> Passage:
+    """A passage whose id is a digest of its title and text without white space, so that ids are reproducible."""
+    title, text = " ".join(title.split()), " ".join(text.split())
+    key = hashlib.sha1("".join(f"{title}{text}".split()).encode("utf-8", "replace"), usedforsecurity=False)
+    return Passage(f"p-{key.hexdigest()[:12]}", title, text)
+
+
+def id_of(line: Mapping[str, Any]) -> object:
+    """The id in a line: `id`, or else `_id` (BEIR), `doc_id` or `docid`; a whole number is its decimal text."""
+    key = next((line[name] for name in ("id", "_id", "doc_id", "docid") if line.get(name) is not None), None)
+    return str(key) if isinstance(key, int) and not isinstance(key, bool) else key
 
 
 def split_contents(contents: str) -> tuple[str, str]:
@@ -207,11 +204,18 @@ def split_contents(contents: str) -> tuple[str, str]:
     return first.strip().removeprefix('"').removesuffix('"'), rest
 
 
-def _has_lone_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
+def has_lone_surrogate(value: object) -> bool:
+    """Whether any text in a JSON value, keys included, holds half of a UTF-16 pair, which UTF-8 cannot encode."""
+    open_values = [value]
+    while open_values:
+        item = open_values.pop()
+        if isinstance(item, str):
+            if encodable(item) != item:
+                return True
+        elif isinstance(item, Mapping):
+            open_values += (*item.keys(), *item.values())
+        elif isinstance(item, list | tuple):
+            open_values += item
     return False
 
 

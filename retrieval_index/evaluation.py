@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from .corpus import CorpusError, read_jsonl
+from .corpus import CorpusError, id_of, read_jsonl
 from .searcher import Searcher
 
 __all__ = ["all_support", "evaluate_index", "read_support", "recall"]
@@ -43,6 +43,8 @@ def read_support(path: Path, known_ids: Container[str] | None = None) -> tuple[l
         if not isinstance(metadata, dict):
             raise CorpusError(f"{where}: metadata must be an object; fix the line")
         supporting = metadata.get("supporting_ids") or []
+        if isinstance(supporting, list):
+            supporting = [id_of({"id": key}) for key in supporting]
         if not isinstance(supporting, list) or not all(isinstance(key, str) for key in supporting):
             raise CorpusError(f"{where}: supporting_ids must be a list of strings; fix the line")
         for key in supporting:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .corpus import CorpusError, Passage, corpus_sha256
+from .data_files import is_gzipped
 from .errors import BerrypickError
 from .faiss_index import load_faiss, read_graph
 from .manifest import Manifest, sha256
@@ -109,7 +110,7 @@ def import_lucene(folder: Path, out: Path, *, k1: float = 0.9, b: float = 0.4, o
 
 
 def _table(corpus: Path, work: Path) -> PassageTable:
-    if corpus.suffix == ".gz":
+    if is_gzipped(corpus):
         from .corpus import read_corpus
 
         write_passages(work, read_corpus(corpus).passages)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["counted", "safe_text", "skipped_text"]
+__all__ = ["counted", "encodable", "safe_text", "skipped_text"]
+
+
+def encodable(text: str) -> str:
+    """The text with each lone surrogate replaced by U+FFFD, because UTF-8 cannot encode surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+    return text
 
 
 def safe_text(text: str) -> str:

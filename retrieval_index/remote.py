@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 
 import urllib3
 
-from .corpus import split_contents
 from .errors import BerrypickError, SearchUnavailableError
 from .json_text import parse_json
-from .searcher import Hit, clean_query, ranked
+from .remote_replies import best_hits, native_hits, search_r1_hits
+from .searcher import Hit, clean_query
 
 __all__ = ["RemoteSearcher"]
 
@@ -100,17 +100,17 @@ class RemoteSearcher:
     def _retrieve(self, queries: list[str], k: int) -> list[list[Hit]]:
         if self._search_r1:
             reply = self._call("POST", "/retrieve", {"queries": queries, "topk": k, "return_scores": True})
-            rows, read = reply.get("result"), _search_r1_hit
+            rows, read = reply.get("result"), search_r1_hits
         else:
             reply = self._call("POST", "/search", {"queries": queries, "k": k})
-            rows, read = reply.get("hits"), _native_hit
+            rows, read = reply.get("hits"), native_hits
         try:
-            hits = [[read(row) for row in ranking] for ranking in rows or ()]
+            hits = [read(ranking) for ranking in rows or ()]
         except (KeyError, TypeError, ValueError, AttributeError):
             hits = []
         if len(hits) != len(queries):
             self._not_a_server()
-        return [_ordered(ranking, k) for ranking in hits]
+        return [best_hits(ranking, k) for ranking in hits]
 
     def _knock(self, start_s: float) -> None:
         """Opens and closes a connection; raises if nothing listens at the address."""
@@ -188,21 +188,6 @@ class RemoteSearcher:
             f"{self._base} does not answer like a retrieval server; use the address of `berrypick serve`, or one "
             "that ends with /retrieve for a Search-R1-style server"
         )
-
-
-def _native_hit(row: dict[str, Any]) -> Hit:
-    return Hit(str(row["id"]), str(row["title"]), str(row["text"]), float(row["score"]))
-
-
-def _search_r1_hit(row: dict[str, Any]) -> Hit:
-    document = row["document"]
-    title, text = split_contents(document["contents"])
-    return Hit(str(document["id"]), title, text, float(row["score"]))
-
-
-def _ordered(hits: list[Hit], k: int) -> list[Hit]:
-    by_id = {hit.id: hit for hit in hits}
-    return [by_id[key] for _, key in ranked(((hit.score, hit.id) for hit in by_id.values()), k)]
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from berrypick.__main__ import main
+from berrypick.envs.importers.files import lines
+from berrypick.envs.record import RecordError
 from berrypick.retrieval_index.corpus import Passage
 from berrypick.retrieval_index.manifest import sha256
 from berrypick.retrieval_index.store import build_index
@@ -195,6 +197,8 @@ def test_a_line_that_unpacks_to_more_than_fits_is_refused_before_it_fills_the_me
     with (tmp_path / "c.jsonl.gz").open("wb") as file:
         file.writelines(zeros for _ in range(100))  # 100 MiB without a line break in 100 kB
     build = ("index", "build", "--corpus", str(tmp_path / "c.jsonl.gz"), "--out", str(tmp_path / "new"))
-    assert "c.jsonl.gz:1: a line of more than 64 MiB" in one_line(capsys, *build, "--backend", "bm25s")
+    assert "c.jsonl.gz: line 1 has more than 64 MiB" in one_line(capsys, *build, "--backend", "bm25s")
     (tmp_path / "r.jsonl.gz").write_bytes((tmp_path / "c.jsonl.gz").read_bytes())
-    assert "a line of more than 64 MiB" in one_line(capsys, "report", str(tmp_path / "r.jsonl.gz"), "--strict")
+    one_line(capsys, "report", str(tmp_path / "r.jsonl.gz"), "--strict")
+    with pytest.raises(RecordError, match="line 1 has more than 64 MiB"):
+        list(lines(tmp_path / "r.jsonl.gz"))

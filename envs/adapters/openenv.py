@@ -6,14 +6,15 @@ field for `truncated`, so it is in the observation's metadata.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import numpy as np
 from openenv.core.env_server import Action, Environment, Observation, State, create_fastapi_app
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ..episode import Draft, Episode, advance, start
+from ..formats.actions import encodable
 from ..search_env import choose_question
 from ..tasks.task import Task
 from .tool_episode import shared_task
@@ -21,10 +22,14 @@ from .tool_episode import shared_task
 __all__ = ["OpenEnvSearch", "SearchAction", "SearchObservation", "SearchState", "create_search_app"]
 
 
+def _encodable(value: object) -> object:
+    return encodable(value) if isinstance(value, str) else value
+
+
 class SearchAction(Action):  # type: ignore[misc]
     """One turn of the policy."""
 
-    text: str = Field(description="the policy's turn")
+    text: Annotated[str, BeforeValidator(_encodable)] = Field(description="the policy's turn")
 
 
 class SearchObservation(Observation):  # type: ignore[misc]

@@ -9,8 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from ...retrieval_index.errors import UnknownNameError
-from ..episode import Draft, Episode, advance, start
+from ..episode import OVER_BUDGET, Draft, Episode, advance, start
+from ..formats.actions import Invalid
 from ..formats.prompt_words import question_words
+from ..formats.tool_call import call_text, without_action_tags
 from ..questions import Question
 from ..rewards import parse_reward
 from ..tasks.registry import make_task
@@ -66,23 +68,30 @@ class ToolEpisode:
         self.episode: Episode = start(question, replace(task.spec, turn_format="tool_call"))
 
     def search(self, queries: Sequence[str] | object) -> str:
-        """Takes a search turn; returns JSON with the numbered passages, or with a hint if the call is refused."""
-        call = {"name": "search", "arguments": {"query_list": queries}}
+        """Takes a search turn for exactly these texts; returns JSON with the numbered passages, or why it is refused.
+
+        No text of a query is read as an action: a search never answers.
+        """
         try:
-            body = json.dumps(call, ensure_ascii=False)
-        except (TypeError, ValueError):
-            body = "null"  # parsed as an invalid call, which gets a hint
-        return self._take(f"<tool_call>{body}</tool_call>")
+            text = call_text("search", {"query_list": queries})
+        except (TypeError, ValueError, RecursionError):
+            text = call_text("search", {"query_list": None})  # an invalid call, which gets a hint
+        return self._take(text)
 
     def answer(self, text: object) -> str:
-        """Takes the answer turn; returns a confirmation."""
-        said = str(text).replace("</answer>", "")
-        return self._take(f"<answer>{said}</answer>") or "answer noted"
+        """Takes the answer turn; returns a confirmation, or why the answer is refused. It never searches."""
+        return self._take(f"<answer>{without_action_tags(str(text))}</answer>") or "answer noted"
 
     def _take(self, text: str) -> str:
         if self.episode.done:
             return ENDED
         observation = advance([self.episode], [Draft(text)], self.task.searcher)[0].observation
+        turn = self.episode.turns[-1]
+        # The format's own hints speak of tags, which a model that calls functions never sees.
+        if isinstance(turn.action, Invalid):
+            return json.dumps({"error": f"invalid turn: {turn.action.reason}"})
+        if turn.error == OVER_BUDGET:
+            return json.dumps({"error": "not so many searches left: ask fewer queries or give the answer"})
         return self.episode.messages[-1]["content"] if observation else ""
 
     @property

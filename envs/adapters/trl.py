@@ -6,12 +6,16 @@ our turn formats and passes token ids through unchanged, with a mask for environ
 
 from __future__ import annotations
 
+import bisect
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from ...retrieval_index.errors import BerrypickError
 from ..episode import Draft, Episode, advance, start
 from ..formats.observation_limit import leading_chars
+from ..questions import Question
 from ..tasks.task import Task
 from .tool_episode import ToolEpisode, question_by_id, shared_task, tool_instruction
 
@@ -80,9 +84,19 @@ def environment_factory(env_id: str, **arguments: Any) -> Callable[[], Any]:
 
 
 def rollout_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Rows of `train_dataset` for `rollout_func`: the environment's own prompts."""
+    """Rows of `train_dataset` for `rollout_func`: the environment's own prompts.
+
+    TRL passes on nothing but the prompt. So where several questions have one prompt, its last message also holds their
+    `question_id`, which chat templates ignore.
+    """
     task = shared_task(env_id, arguments)
-    return [{"prompt": start(question, task.spec).messages} for question in task.split(split)]
+    questions = task.split(split)
+    prompts = [start(question, task.spec).messages for question in questions]
+    counts = Counter(map(_key, prompts))
+    for prompt, question in zip(prompts, questions):
+        if counts[_key(prompt)] > 1:
+            prompt[-1]["question_id"] = question.id
+    return [{"prompt": prompt} for prompt in prompts]
 
 
 def rollout_func(env_id: str, split: str, *, max_new_tokens: int = 64, **arguments: Any) -> Callable[..., Any]:
@@ -93,10 +107,23 @@ def rollout_func(env_id: str, split: str, *, max_new_tokens: int = 64, **argumen
     is 0 for their tokens.
     """
     task = shared_task(env_id, arguments)
-    by_prompt = {_key(start(question, task.spec).messages): question for question in task.split(split)}
+    by_id = {question.id: question for question in task.split(split)}
+    by_prompt: dict[Any, list[Question]] = {}
+    for question in by_id.values():
+        by_prompt.setdefault(_key(start(question, task.spec).messages), []).append(question)
+
+    def asked(prompt: Any) -> Question:
+        named = by_id.get(prompt[-1].get("question_id"))
+        if named is not None:
+            return named
+        same = by_prompt.get(_key(prompt), [])
+        if len(same) == 1:
+            return same[0]
+        found = f"the prompt of {len(same)} questions ({same[0].id}, ...)" if same else "a prompt of no question"
+        raise BerrypickError(f"TRL passed {found} of split {split!r}; train on the rows of rollout_rows as they are")
 
     def play(prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any]]:
-        episodes = [start(by_prompt[_key(prompt)], task.spec) for prompt in prompts]
+        episodes = [start(asked(prompt), task.spec) for prompt in prompts]
         tokenizer = trainer.processing_class
         contexts = [_encode_prompt(tokenizer, episode) for episode in episodes]
         prompt_ids = [list(ids) for ids in contexts]
@@ -154,7 +181,7 @@ def _take_turns(rows: Sequence[_Row], task: Task, trainer: Any, max_new_tokens: 
     drafts = []
     for row, (ids, log_probs) in zip(rows, sampled):
         row.append(ids, log_probs, 1)
-        drafts.append(Draft(tokenizer.decode(ids, skip_special_tokens=True)))
+        drafts.append(Draft(_text(tokenizer, ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids)))
     leading = partial(leading_chars, tokenizer)
     for row, result in zip(rows, advance([row.episode for row in rows], drafts, task.searcher, leading=leading)):
         if not row.episode.done:
@@ -190,9 +217,18 @@ def _generate(
     return rows
 
 
+def _text(tokenizer: Any, ids: list[int]) -> str:
+    """The text of sampled tokens, special ones included: tags may be special tokens of a tokenizer."""
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
 def _up_to_stop(ids: list[int], tokenizer: Any, stop: Sequence[str]) -> list[int]:
     """The ids up to the first token that completes a stop string or is the end token; the rest is padding."""
-    for end in range(1, len(ids) + 1):
-        if ids[end - 1] == tokenizer.eos_token_id or any(tag in tokenizer.decode(ids[:end]) for tag in stop):
-            return ids[:end]
-    return ids
+    if tokenizer.eos_token_id in ids:
+        ids = ids[: ids.index(tokenizer.eos_token_id) + 1]
+
+    def complete(num_tokens: int) -> bool:
+        text = _text(tokenizer, ids[:num_tokens])
+        return any(tag in text for tag in stop)
+
+    return ids[: bisect.bisect_left(range(len(ids)), True, key=complete)]

@@ -13,14 +13,16 @@ from typing import Any
 
 from ..answers import exact_match, f1
 from ..data.upstream_records import passage_from_text
-from ..episode import start
-from ..formats.turn_format import Search, get_turn_format
+from ..episode import read_turn, start
+from ..formats.actions import blocks
+from ..formats.turn_format import Answer, Search, get_turn_format
 from .tool_episode import shared_task
 
 __all__ = ["compute_score", "search_tool", "verl_rows"]
 
-_OBSERVATION = re.compile(r"<(information|tool_response)>(.*?)</\1>", re.DOTALL)
-_PASSAGE = re.compile(r"(?:\[\d+\]|Doc \d+) ?\(Title: (.*?)\) (.*?)(?=\n(?:\[\d+\]|Doc \d+)|\Z)", re.DOTALL)
+_OBSERVATIONS = ("information", "tool_response")
+_PASSAGE = re.compile(r"(?:\[\d{1,9}\]|Doc \d{1,9}) ?\(Title: ")
+_NEXT_PASSAGE = re.compile(r"\n(?=\[\d{1,9}\]|Doc \d)")
 _OPENING = re.compile(r"<(?:information|tool_response)>")
 _END = re.compile(r"</(?:information|tool_response)>")
 
@@ -28,20 +30,24 @@ _END = re.compile(r"</(?:information|tool_response)>")
 def compute_score(
     data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None, **_: Any
 ) -> dict[str, Any]:
-    """Exact match of the last answer, and the fields that a report needs.
+    """Exact match of the answer, read as the environment reads it, and the fields that a report needs.
 
     Configure it as `custom_reward_function` with path `pkg://berrypick.envs.adapters.verl` and name `compute_score`.
 
-    The answer is read only from the text after the last observation, so that an answer tag in a passage or a hint
-    cannot earn a reward. Rollouts of our tool class record their observations, so this is exact under any chat
-    template. In other rollouts, observations are the text inside `<information>` or `<tool_response>`. Group id,
-    queries and passages are JSON texts, because verl writes texts to its dumps and leaves them out of its averages.
+    The text after the last observation is the last turn: its first complete block is its action, and the first line of
+    an answer is scored, without the passages it cites. So an answer tag in a passage or a hint cannot earn a reward,
+    nor can an answer that follows a search in one turn. Rollouts of our tool class record their observations, so this
+    is exact under any chat template. In other rollouts, observations are the text inside `<information>` or
+    `<tool_response>`. Group id, queries and passages are JSON texts, because verl writes texts to its dumps and leaves
+    them out of its averages.
 
     Args:
         data_source: the `data_source` of the row.
         solution_str: the decoded response, observations included.
         ground_truth: a text, a list of texts, or {"target": ...} as in Search-R1's rows.
-        extra_info: the `extra_info` of the row; `split` and `index` (or `question_id`) name the group.
+        extra_info: the `extra_info` of the row; `split` and `index` (or `question_id`) name the group, and
+            `turn_format` how turns are written. Without it that is `tool_call` if the text has calls and no searches
+            in tags, otherwise `tags`.
 
     Returns:
         score, em, f1, and under `berrypick_*` group id, answer, queries, passage ids and number of queries.
@@ -54,11 +60,11 @@ def compute_score(
         last = _after_observations(solution_str, log["observations"])
         queries, passages = list(log["queries"]), list(log["passage_ids"])
     else:
-        last = solution_str
-        queries = _queries(_OBSERVATION.sub("\n", solution_str))
-        passages = [passage for match in _OBSERVATION.finditer(solution_str) for passage in _passages(match.group(2))]
-    said = re.findall(r"<answer>(.*?)</answer>", _after_tags(last), re.DOTALL)
-    answer = said[-1].strip() if said else ""
+        last = _after_tags(solution_str)
+        queries, passages = _read_text(solution_str)
+    action = read_turn(get_turn_format(_format_name(solution_str, info)), last)[1]
+    said = isinstance(action, Answer)
+    answer = action.candidates[0].text if isinstance(action, Answer) else ""
     em = exact_match(answer, answers) if said else 0.0
     key = info.get("question_id", info.get("index", info.get("question", "")))
     return {
@@ -88,14 +94,26 @@ def _after_tags(text: str) -> str:
     return _OPENING.split(text[ends[-1] if ends else 0 :])[0]
 
 
-def _queries(policy_text: str) -> list[str]:
-    """The queries in the policy's own text, in order, in the format `tags` or `tool_call`."""
-    queries: list[str] = []
-    for block in re.finditer(r"<search>.*?</search>|<tool_call>.*?</tool_call>", policy_text, re.DOTALL):
-        name = "tags" if block.group().startswith("<search>") else "tool_call"
-        action = get_turn_format(name).parse(block.group())
+def _format_name(text: str, info: Mapping[str, Any]) -> str:
+    if isinstance(name := info.get("turn_format"), str):
+        return name
+    called = isinstance(info.get("berrypick"), Mapping) or ("<tool_call>" in text and "<search>" not in text)
+    return "tool_call" if called else "tags"
+
+
+def _read_text(text: str) -> tuple[list[str], list[str]]:
+    """The queries in the policy's own text, in tags or calls, and the ids of passages in observations; in order."""
+    queries, passages, policys, end = list[str](), list[str](), list[str](), 0
+    for tag, start_of_body, end_of_body in blocks(text, _OBSERVATIONS):
+        policys.append(text[end : start_of_body - len(tag) - 2])
+        passages += _passages(text[start_of_body:end_of_body])
+        end = end_of_body + len(tag) + 3
+    own = "\n".join([*policys, text[end:]])
+    for tag, at, until in blocks(own, ("search", "tool_call")):
+        name = "tags" if tag == "search" else "tool_call"
+        action = get_turn_format(name).parse(f"<{tag}>{own[at:until]}</{tag}>")
         queries += action.queries if isinstance(action, Search) else ()
-    return queries
+    return queries, passages
 
 
 def _passages(observation: str) -> list[str]:
@@ -103,11 +121,15 @@ def _passages(observation: str) -> list[str]:
     try:
         response = json.loads(observation)
         text = str(response.get("result", "")) if isinstance(response, dict) else observation
-    except ValueError:
+    except (ValueError, RecursionError):
         text = observation
-    return [
-        passage_from_text(match.group(1).strip('"'), match.group(2)).id for match in _PASSAGE.finditer(text.strip())
-    ]
+    ids = []
+    for part in _NEXT_PASSAGE.split(text.strip()):
+        head = _PASSAGE.search(part)
+        title, end, body = part[head.end() :].partition(") ") if head else ("", "", "")
+        if end:
+            ids.append(passage_from_text(title.strip('"'), body).id)
+    return ids
 
 
 def verl_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]:
@@ -129,6 +151,7 @@ def verl_rows(env_id: str, split: str, **arguments: Any) -> list[dict[str, Any]]
                     "split": split,
                     "question": question.text,
                     "question_id": question.id,
+                    "turn_format": "tool_call",
                     "need_tools_kwargs": True,
                     "tools_kwargs": {"search": {"create_kwargs": create}},
                 },

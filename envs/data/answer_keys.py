@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...retrieval_index.corpus import has_lone_surrogate, id_of
 from ..questions import answers_by_path
 from ..rescoring import AnswerKey
+from .evidence import complete_evidence
+from .json_files import read_records_of
 from .questions_file import QuestionError
-from .upstream import read_records_of
 from .upstream_records import FORMATS
 
 __all__ = ["KeyedQuestion", "read_answer_keys"]
@@ -37,11 +39,13 @@ def read_answer_keys(path: Path) -> dict[str, KeyedQuestion]:
     keys: dict[str, KeyedQuestion] = {}
     for where, record in read_records_of(path):
         line = _our_layout(where, record)
-        name, answers, text = line.get("id"), line.get("golden_answers"), line.get("question")
+        name, answers, text = id_of(line), line.get("golden_answers"), line.get("question")
         if not isinstance(name, str) or not name:
             raise QuestionError(f"{where}: id must be a text that is not empty; fix the line")
         if not (isinstance(answers, list) and answers and all(isinstance(said, str) and said for said in answers)):
             raise QuestionError(f"{where}: golden_answers must be a list of texts, at least one; fix the line")
+        if has_lone_surrogate([line.get(part) for part in ("id", "golden_answers", "question", "metadata")]):
+            raise QuestionError(f"{where}: the line contains a lone surrogate; fix the line")
         if name in keys:
             raise QuestionError(f"{where}: duplicate question id {name!r}; give each question its own id")
         key = AnswerKey(tuple(answers), *_of_metadata(where, line.get("metadata") or {}))
@@ -52,13 +56,14 @@ def read_answer_keys(path: Path) -> dict[str, KeyedQuestion]:
 
 
 def _our_layout(where: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "id" in record and "golden_answers" in record:
+    if id_of(record) is not None and "golden_answers" in record:
         return record
     upstream = next((known for known in FORMATS if known.recognise(record)), None)
     if upstream is None:
         raise QuestionError(f'{where}: no question; write {{"id": ..., "golden_answers": [...]}}, see docs/data.md')
     try:
-        line: Mapping[str, Any] = upstream.convert(dict(record))[0]
+        line = upstream.convert(dict(record))[0]
+        complete_evidence(line, {})  # no corpus to find missing passages in
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise QuestionError(f"{where}: {upstream.name} record that cannot be read ({error!r}); fix it") from error
     return line

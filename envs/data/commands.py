@@ -12,6 +12,7 @@ import tyro
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import counted, safe_text
+from ..answers import normalize
 from ..questions import Question
 from .leaks import find_leaks
 from .upstream import read_dataset
@@ -60,9 +61,13 @@ class DataCheck:
         skipped: list[str] | None = [] if self.skip_bad else None
         sets: dict[str, tuple[Question, ...]] = {}
         formats = {}
+        partial: list[str] = []
+        wordless = 0
         for path in self.questions:
             dataset = read_dataset(path, self.corpus, skipped=skipped, passages_elsewhere=self.corpus is None)
             formats[str(path)] = dataset.format
+            partial += dataset.partial
+            wordless += sum(map(_accepts_no_words, (q for asked in dataset.questions.values() for q in asked)))
             sets |= {f"{path}:{split}": questions for split, questions in dataset.questions.items()}
         leaks = find_leaks(sets)
         if self.json:
@@ -70,6 +75,8 @@ class DataCheck:
                 "formats": formats,
                 "questions": {name: len(questions) for name, questions in sets.items()},
                 "skipped": skipped or [],
+                "partial_evidence": partial,
+                "wordless_answers": wordless,
                 "leaks": [asdict(leak) for leak in leaks],
             }
             sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
@@ -78,9 +85,23 @@ class DataCheck:
             sys.stdout.write(f"{file}: {recognised}\n")
         for name, questions in sets.items():
             sys.stdout.write(f"{name}: {counted(len(questions), 'question')}\n")
+        if partial:
+            sys.stdout.write(
+                f"evidence unknown: {counted(len(partial), 'record')} with a supporting passage that is in no known "
+                f"place, the first is {safe_text(partial[0])}\n"
+            )
+        if wordless:
+            sys.stdout.write(
+                f"answers without words: {counted(wordless, 'question')}; any answer of only articles and punctuation "
+                "is right there\n"
+            )
         for line in skipped or []:
             sys.stdout.write(f"left out: {safe_text(line)}\n")
         for leak in leaks:
             sys.stdout.write(f"{leak.kind}: {' '.join(leak.first)} and {' '.join(leak.second)}\n")
         sys.stdout.write(f"{counted(len(leaks), 'leak')}\n")
         return 1 if leaks else 0
+
+
+def _accepts_no_words(question: Question) -> bool:
+    return any(not normalize(answer) for answer in question.answers)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...retrieval_index.corpus import read_jsonl
+from ...retrieval_index.corpus import has_lone_surrogate, id_of, read_jsonl
 from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
 
@@ -89,8 +89,9 @@ def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) ->
         metadata = {}
     if not isinstance(metadata, dict):
         raise _bad(where, "metadata must be an object")
-    for name in ("id", "question"):
-        _check_text(where, name, line.get(name))
+    key = id_of(line)
+    for name, value in (("id", key), ("question", line.get("question"))):
+        _check_text(where, name, value)
     answers = line.get("golden_answers")
     if not isinstance(answers, list) or not answers:
         raise _bad(where, "golden_answers must be a list of texts, at least one")
@@ -98,9 +99,11 @@ def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) ->
         _check_text(where, "each of golden_answers", answer)
     split = metadata.get("split", "test")
     _check_text(where, "metadata.split", split)
+    if has_lone_surrogate(metadata):
+        raise _bad(where, "metadata contains a lone surrogate")
     paths = evidence_paths(where, metadata, titles)
     return Question(
-        id=line["id"],
+        id=str(key),
         text=line["question"],
         answers=tuple(answers),
         evidence=tuple(tuple(frozenset([passage]) for passage in path) for path in paths),
@@ -118,6 +121,8 @@ def evidence_paths(where: str, metadata: Mapping[str, Any], titles: Mapping[str,
     lists = [metadata.get("supporting_ids") or [], *(metadata.get("supporting_ids_by_annotator") or [])]
     paths: dict[tuple[str, ...], None] = {}
     for supporting in lists:
+        if isinstance(supporting, list):
+            supporting = [id_of({"id": passage}) for passage in supporting]
         if not isinstance(supporting, list) or not all(isinstance(passage, str) for passage in supporting):
             raise _bad(where, "metadata.supporting_ids must be a list of passage ids")
         for passage in supporting:
@@ -133,10 +138,8 @@ def evidence_paths(where: str, metadata: Mapping[str, Any], titles: Mapping[str,
 def _check_text(where: str, name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise _bad(where, f"{name} must be a text that is not empty")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _bad(where, f"{name} contains a lone surrogate") from None
+    if has_lone_surrogate(value):
+        raise _bad(where, f"{name} contains a lone surrogate")
 
 
 def _bad(where: str, reason: str) -> QuestionError:

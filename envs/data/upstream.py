@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...retrieval_index.corpus import CorpusError, Passage, read_corpus
-from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.corpus import CorpusError, Passage, has_lone_surrogate, id_of, read_corpus
 from ..questions import Question
+from .evidence import complete_evidence, ids_by_title
+from .json_files import read_records_of, whole_json
 from .questions_file import QuestionError, questions_from_lines
 from .upstream_records import FORMATS, passage_from_text
 
@@ -20,11 +19,16 @@ __all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_more_questions", 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Questions by split, the passages of their corpus, and the name of the format that was recognised."""
+    """Questions by split, the passages of their corpus, and the name of the format that was recognised.
+
+    `partial` lists the records, as file and number, that name a supporting passage which is neither among their own nor
+    found by its title in the corpus. The evidence of their questions is unknown.
+    """
 
     questions: Mapping[str, tuple[Question, ...]]
     passages: tuple[Passage, ...]
     format: str
+    partial: tuple[str, ...] = ()
 
 
 def read_dataset(
@@ -56,7 +60,8 @@ def read_dataset(
     titles = {passage.id: passage.title for passage in passages}
     if corpus and carried:
         _point_at(lines, carried, passages)
-    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name)
+    partial = _complete(lines, passages) if passages else ()
+    return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name, partial)
 
 
 def read_more_questions(path: Path, passages: Sequence[Passage], *, split: str) -> tuple[Question, ...]:
@@ -70,6 +75,7 @@ def read_more_questions(path: Path, passages: Sequence[Passage], *, split: str) 
     if not passages:
         lines = [(where, _without_evidence(line)) for where, line in lines]
     _point_at(lines, carried, passages)
+    _complete(lines, passages)
     for where, line in lines:
         if not isinstance(line["metadata"], dict):
             raise QuestionError(f"{where}: metadata must be an object; fix the line")
@@ -120,17 +126,32 @@ def _without_evidence(line: dict[str, Any]) -> dict[str, Any]:
 def _point_at(
     lines: Iterable[tuple[str, dict[str, Any]]], carried: Mapping[str, Passage], passages: Iterable[Passage]
 ) -> None:
-    """Replaces ids of passages from the records by the ids of equal passages, by title and text, in the corpus."""
+    """Replaces ids of passages from the records by the ids of equal passages, by title and text, in the corpus.
+
+    A passage whose text is not in the corpus counts as missing from the record; its title may still find it.
+    """
     known = {passage_from_text(passage.title, passage.text).id: passage.id for passage in passages}
+    unique = ids_by_title(passages)
     for _, line in lines:
-        supporting = line["metadata"].get("supporting_ids")
-        if isinstance(supporting, list):
-            line["metadata"]["supporting_ids"] = [known.get(key, key) if key in carried else key for key in supporting]
+        hops = line["metadata"].get("supporting_ids")
+        if isinstance(hops, list):
+            line["metadata"]["supporting_ids"] = [
+                known.get(key) or unique.get(carried[key].title, key)
+                if isinstance(key, str) and key in carried
+                else key
+                for key in hops
+            ]
+
+
+def _complete(lines: Iterable[tuple[str, dict[str, Any]]], passages: Iterable[Passage]) -> tuple[str, ...]:
+    """Looks up missing supporting passages by title; returns the records whose evidence stays unknown."""
+    by_title = ids_by_title(passages)
+    return tuple(where for where, line in lines if not complete_evidence(line, by_title))
 
 
 def read_any_corpus(path: Path, *, skipped: list[str] | None = None) -> tuple[Passage, ...]:
     """Passages of our layout, of a JSON list of {"title", "text"}, or of a JSON object title -> sentences."""
-    value = _whole_json(path)
+    value = whole_json(path)
     if value is None:
         corpus = read_corpus(path, skip_bad=skipped is not None)
         if skipped is not None:
@@ -138,92 +159,34 @@ def read_any_corpus(path: Path, *, skipped: list[str] | None = None) -> tuple[Pa
         return corpus.passages
     found: dict[str, Passage] = {}
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in pairs:
+    for place, item in pairs:
+        passage: Passage | None
         if isinstance(value, dict) and isinstance(item, list) and all(isinstance(part, str) for part in item):
-            passage = passage_from_text(str(key), "".join(item))
+            passage = passage_from_text(str(place), "".join(item))
         elif isinstance(item, dict) and isinstance(text := item.get("text", item.get("paragraph_text")), str):
             passage = passage_from_text(str(item.get("title", "")), text)
-            passage = Passage(item["id"], passage.title, passage.text) if isinstance(item.get("id"), str) else passage
+            key = id_of(item)
+            passage = Passage(key, passage.title, passage.text) if isinstance(key, str) and key.strip() else passage
         else:
-            reason = f"{path}[{key!r}]: no passage with title and text; give JSONL, see docs/data.md"
-            if skipped is None:
-                raise CorpusError(reason)
-            skipped.append(reason)
-            continue
-        found[passage.id] = passage
+            passage = None
+        reason = _refused(passage, found)
+        if passage is not None and reason is None:
+            found[passage.id] = passage
+        elif skipped is None:
+            raise CorpusError(f"{path}[{place!r}]: {reason}")
+        else:
+            skipped.append(f"{path}[{place!r}]: {reason}")
     if not found:
         raise CorpusError(f"{path}: no passages; give a JSONL file with one passage a line")
     return tuple(found.values())
 
 
-def read_records_of(path: Path, skipped: list[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records of a JSON list, a JSONL file or a Parquet file, each with its file and number."""
-    if _first_line(path)[:4] == b"PAR1":
-        for number, row in enumerate(_parquet_rows(path)):
-            yield f"{path}[{number}]", row
-        return
-    value = _whole_json(path)
-    places: Iterable[tuple[str, Any]]
-    if isinstance(value, list):
-        places = ((f"{path}[{number}]", item) for number, item in enumerate(value))
-    else:
-        places = ((f"{path}:{n}", _parse(line)) for n, line in enumerate(_bytes(path).split(b"\n"), 1) if line.strip())
-    for where, item in places:
-        if isinstance(item, dict):
-            yield where, item
-            continue
-        reason = f"{where}: no valid JSON object; fix it, or leave such records out with --skip-bad"
-        if skipped is None:
-            raise QuestionError(reason)
-        skipped.append(reason)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file") from error
-
-
-def _parse(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _whole_json(path: Path) -> Any:
-    """The value of a file that is one JSON list or one JSON object over several lines; None for JSONL."""
-    first = _first_line(path)
-    if first[:1] not in (b"[", b"{"):
-        return None
-    line = _parse(first)
-    if isinstance(line, dict) and not all(isinstance(value, list) for value in line.values()):
-        return None
-    value = _parse(_bytes(path))
-    return value if isinstance(value, list | dict) else None
-
-
-def _first_line(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as lines:
-            return next((line.strip() for line in lines if line.strip()), b"")
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file") from error
-
-
-def _parquet_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise MissingExtraError("reading Parquet", "data", error) from error
-    try:
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-    except (ArrowException, OSError) as error:
-        raise BerrypickError(f"cannot read {path}: {error}; give a Parquet file of question rows") from error
-    return rows
+def _refused(passage: Passage | None, found: Mapping[str, Passage]) -> str | None:
+    """Why a passage of a JSON corpus cannot be used; None if it can."""
+    if passage is None:
+        return "no passage with title and text; give JSONL, see docs/data.md"
+    if has_lone_surrogate((passage.id, passage.title, passage.text)):
+        return "the passage contains a lone surrogate; fix it"
+    if found.get(passage.id, passage) != passage:
+        return f"duplicate id {passage.id!r}; give each passage a unique id"
+    return None

@@ -13,19 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...retrieval_index.corpus import Passage
+from ...retrieval_index.corpus import Passage, passage_from_text
+from .evidence import supporting
 
 __all__ = ["FORMATS", "UpstreamFormat", "passage_from_text"]
 
 Converted = tuple[dict[str, Any], list[Passage]]
 """A line of our layout, and the passages in the record."""
-
-
-def passage_from_text(title: str, text: str) -> Passage:
-    """A passage whose id is a digest of its title and text without white space, so that ids are reproducible."""
-    title, text = " ".join(title.split()), " ".join(text.split())
-    key = hashlib.sha1("".join(f"{title}{text}".split()).encode("utf-8", "replace"), usedforsecurity=False)
-    return Passage(f"p-{key.hexdigest()[:12]}", title, text)
 
 
 def _join(sentences: Iterable[str]) -> str:
@@ -45,11 +39,11 @@ def _titled(
     record: Mapping[str, Any], contexts: Iterable[tuple[str, list[str]]], facts: list[tuple[str, int]], key: Any
 ) -> Converted:
     passages = {title: passage_from_text(title, _join(sentences)) for title, sentences in contexts}
-    supporting = [passages[title].id for title in dict.fromkeys(title for title, _ in facts) if title in passages]
+    hops = [supporting(title, passages.get(title)) for title in dict.fromkeys(title for title, _ in facts)]
     line = _line(
         record["question"], [record["answer"]], key, type=record.get("type"), level=record.get("level"),
-        supporting_ids=supporting, supporting_facts=[list(fact) for fact in facts],
-        hops=len(dict.fromkeys(title for title, _ in facts)), evidences=record.get("evidences"),
+        supporting_ids=hops, supporting_facts=[list(fact) for fact in facts], hops=len(hops),
+        evidences=record.get("evidences"),
     )  # fmt: skip
     return line, list(passages.values())
 
@@ -68,11 +62,11 @@ def _columns(record: Mapping[str, Any]) -> Converted:
 
 def _ircot(record: Mapping[str, Any]) -> Converted:
     passages = [passage_from_text(c["title"], c["paragraph_text"]) for c in record["contexts"]]
-    supporting = [p.id for p, c in zip(passages, record["contexts"]) if c.get("is_supporting")]
+    hops = [p.id for p, c in zip(passages, record["contexts"]) if c.get("is_supporting")]
     answers = [span for answer in record["answers_objects"] for span in answer["spans"]]
     line = _line(
-        record["question_text"], answers, record["question_id"], supporting_ids=supporting, level=record.get("level"),
-        type=record.get("type"), hops=len(supporting),
+        record["question_text"], answers, record["question_id"], supporting_ids=hops, level=record.get("level"),
+        type=record.get("type"), hops=len(hops),
     )  # fmt: skip
     return line, passages
 
@@ -80,12 +74,10 @@ def _ircot(record: Mapping[str, Any]) -> Converted:
 def _musique(record: Mapping[str, Any]) -> Converted:
     passages = {p["idx"]: passage_from_text(p["title"], p["paragraph_text"]) for p in record["paragraphs"]}
     steps = record["question_decomposition"]
-    supporting = [
-        passages[step["paragraph_support_idx"]].id for step in steps if step["paragraph_support_idx"] in passages
-    ]
+    hops = [supporting(None, passages.get(step.get("paragraph_support_idx"))) for step in steps]
     answers = list(dict.fromkeys([record["answer"], *record.get("answer_aliases", ())]))
     line = _line(
-        record["question"], answers, record["id"], supporting_ids=supporting, decomposition=steps, hops=len(steps),
+        record["question"], answers, record["id"], supporting_ids=hops, decomposition=steps, hops=len(steps),
         type=str(record["id"]).split("__")[0], answerable=record.get("answerable"),
     )  # fmt: skip
     return line, list(passages.values())

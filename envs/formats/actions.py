@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from ...retrieval_index.plain_text import encodable
 
 __all__ = [
     "Action",
@@ -11,6 +13,7 @@ __all__ = [
     "Candidate",
     "Invalid",
     "Search",
+    "blocks",
     "cut_turn",
     "encodable",
     "first_block",
@@ -54,6 +57,8 @@ class Invalid:
 Action = Search | Answer | Invalid
 """What a turn asks for."""
 
+_LONGEST_CITATION = 8  # "[" and "]" around six digits
+
 
 def cut_turn(text: str, stop: Sequence[str]) -> str:
     """The turn up to and including its first stop string."""
@@ -61,21 +66,32 @@ def cut_turn(text: str, stop: Sequence[str]) -> str:
     return text[: min(ends)] if ends else text
 
 
-def first_block(text: str, tags: Sequence[str]) -> tuple[str, int, int] | None:
-    """The first complete `<tag>...</tag>` among `tags`: its tag and the [start, end) offsets of its body.
+def blocks(text: str, tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """The complete `<tag>...</tag>` of `tags`, in order and not overlapping: tag and [start, end) offsets of the body.
 
-    The regular expression `<(a|b)>(.*?)</\\1>` finds the same block, but it takes quadratic time on a text of many
-    opening tags. This search is linear: if the first opening of a tag has no closing tag after it, no later one has.
+    The regular expression `<(a|b)>(.*?)</\\1>` finds the same blocks, but it takes quadratic time on a text of many
+    opening tags. This search is linear: every tag's next opening and closing are kept until they are passed.
     """
-    found = []
-    for tag in tags:
-        start = text.find(f"<{tag}>")
-        if start >= 0 and (end := text.find(f"</{tag}>", start + len(tag) + 2)) >= 0:
-            found.append((start, tag, start + len(tag) + 2, end))
-    if not found:
-        return None
-    _, tag, start, end = min(found)
-    return tag, start, end
+    at, opens, closes = 0, dict.fromkeys(tags, -1), dict.fromkeys(tags, -1)
+    while opens:
+        for tag in list(opens):
+            if opens[tag] < at:
+                opens[tag] = text.find(f"<{tag}>", at)
+            body = opens[tag] + len(tag) + 2
+            if opens[tag] >= 0 and closes[tag] < body:
+                closes[tag] = text.find(f"</{tag}>", body)
+            if opens[tag] < 0 or closes[tag] < 0:  # and no later one is complete either
+                del opens[tag], closes[tag]
+        if not opens:
+            return
+        first = min(opens, key=opens.__getitem__)
+        yield first, opens[first] + len(first) + 2, closes[first]
+        at = closes[first] + len(first) + 3
+
+
+def first_block(text: str, tags: Sequence[str]) -> tuple[str, int, int] | None:
+    """The first complete `<tag>...</tag>` among `tags`: its tag and the [start, end) offsets of its body."""
+    return next(blocks(text, tags), None)
 
 
 def read_query(text: str, start: int, end: int) -> Search:
@@ -95,21 +111,20 @@ def read_answer(text: str, start: int, end: int) -> Answer | Invalid:
 
 
 def read_candidate(line: str) -> Candidate:
-    """The candidate of one line: a text, then the passages it cites, such as "tovenra [1][4]"."""
+    """The candidate of one line: a text, then the passages it cites, such as "tovenra [1][4]".
+
+    A line of numbers in brackets alone is a text: "[1987]" is an answer.
+    """
     text, cited = line.strip(), list[int]()
-    while text.endswith("]"):
-        head, bracket, number = text[:-1].rpartition("[")
-        if not bracket or not (number.isascii() and number.isdigit() and len(number) <= 6):
+    end = len(text)
+    while text.endswith("]", 0, end):
+        opening = text.rfind("[", max(0, end - _LONGEST_CITATION), end)
+        number = text[opening + 1 : end - 1] if opening >= 0 else ""
+        before = opening
+        while before > 0 and text[before - 1].isspace():
+            before -= 1
+        if before <= 0 or not (number.isascii() and number.isdigit()):
             break
         cited.append(int(number))
-        text = head.rstrip()
-    return Candidate(text, tuple(reversed(cited)))
-
-
-def encodable(text: str) -> str:
-    """The text with each lone surrogate replaced by U+FFFD, because UTF-8 cannot encode surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
-    return text
+        end = before
+    return Candidate(text[:end], tuple(reversed(cited)))

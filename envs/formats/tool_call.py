@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -14,7 +15,7 @@ from ..questions import EpisodeSpec, Question
 from .actions import Action, Invalid, Search, cut_turn, encodable, first_block, read_answer
 from .prompt_words import fitted_lines, opening, passage_lines
 
-__all__ = ["SEARCH_TOOL", "ToolCallFormat"]
+__all__ = ["SEARCH_TOOL", "ToolCallFormat", "call_text", "without_action_tags"]
 
 MAX_QUERIES = 32
 
@@ -51,7 +52,23 @@ _TASK = (
     "write the answer, short and without explanation, inside <answer> and </answer>, for example <answer> Beijing "
     "</answer>.{several}{world}\nQuestion: {question}\n"
 )
+_ACTION_TAG = re.compile(r"<(?=/?(?:tool_call|answer)>)")
 _OPEN, _CLOSE = "\n<tool_response>\n", "\n</tool_response>\n"
+
+
+def call_text(name: object, arguments: object) -> str:
+    """A call as a turn of this format. Every text in its arguments arrives as it was given, also one that holds tags.
+
+    Raises:
+        TypeError, ValueError, RecursionError: the arguments are no JSON.
+    """
+    body = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+    return "<tool_call>" + body.replace("</", "<\\/") + "</tool_call>"  # the same JSON, without a closing tag
+
+
+def without_action_tags(text: str) -> str:
+    """The text with a space in each tag of an action, so that words inside or beside an action are no action."""
+    return _ACTION_TAG.sub("< ", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from ...retrieval_index.json_text import parse_json
 
 __all__ = ["number", "numbers", "parsed", "text_of", "texts", "whole"]
 
@@ -93,7 +94,7 @@ def parsed(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         pass
     if len(text) > 10_000 or not text.lstrip().startswith(("[", "{", "(")):

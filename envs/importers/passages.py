@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...retrieval_index.corpus import split_contents
+from ...retrieval_index.json_text import parse_json
 from ..data.upstream_records import passage_from_text
 from ..record import HitRecord
 from .fields import number
@@ -54,7 +55,7 @@ def _of_text(text: str, depth: int) -> list[list[HitRecord]]:
     for candidate in (body, body.partition("\n")[2].strip()):  # some tools write their name on the first line
         if candidate[:1] in ("{", "[") and candidate[-1:] in ("}", "]"):
             try:
-                return _of_json(json.loads(candidate), depth - 1)
+                return _of_json(parse_json(candidate), depth - 1)
             except (ValueError, RecursionError):
                 pass
     hits = _numbered(body) or ([_hit("", "", body, None)] if body else [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import zipfile
 import zlib
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...retrieval_index.errors import MissingExtraError
+from ...retrieval_index.json_text import parse_json
 from ..record import RecordError
 from .files import Row, json_objects, opened
 from .json_stream import elements
@@ -55,7 +55,7 @@ def container_of(path: Path) -> Container:
 
 def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(parse_json(line), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -126,14 +126,14 @@ def _zip_rows(path: Path) -> Iterator[tuple[str, Row | RecordError]]:
             header: dict[str, Any] = {}
             for name in ("_journal/start.json", "header.json"):  # the journal is there also after an interruption
                 if name in names:
-                    value = json.loads(_member(path, archive, name))
+                    value = parse_json(_member(path, archive, name))
                     header = value if isinstance(value, dict) else header
             for name in names:
                 if not name.startswith("samples/") or not name.endswith(".json"):
                     continue
                 place = f"{path}:{name}"
                 try:
-                    value = json.loads(_member(path, archive, name))
+                    value = parse_json(_member(path, archive, name))
                 except (ValueError, RecursionError, zlib.error, zipfile.BadZipFile, EOFError) as error:
                     yield place, RecordError(f"{place}: {_one_line(error)}; {_DAMAGED}")
                     continue

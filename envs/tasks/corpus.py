@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.plain_text import counted
 from ..data.questions_file import data_folder
 from ..data.upstream import Dataset, read_dataset
 from ..questions import EpisodeSpec
@@ -56,6 +57,7 @@ def public_task(title: str) -> Callable[..., Task]:
         folder = Path(_text("data", data)) if data else _folder(public)
         corpus = None if _is_elsewhere(index) and not _files(folder, "corpus") else file_of(folder, "corpus")
         dataset = read_dataset(file_of(folder, "questions"), corpus, passages_elsewhere=_is_elsewhere(index))
+        _tell_partial(dataset)
         return corpus_task(f"berrypick/{title}-v0", _only(dataset, public.name), index, **rules)
 
     make.__doc__ = f"{title} from the folder `data`, or from `{SETS[title].name}` below BERRYPICK_DATA."
@@ -132,7 +134,18 @@ def custom_task(
     )
     if skipped:
         _log.warning("left out %d bad records; the first: %s", len(skipped), skipped[0])
+    _tell_partial(dataset)
     return corpus_task("berrypick/Custom-v0", dataset, index, **rules)
+
+
+def _tell_partial(dataset: Dataset) -> None:
+    if dataset.partial:
+        _log.warning(
+            "%s with a supporting passage that is in no known place, the first is %s; their evidence counts as "
+            "unknown; give a corpus that holds these passages",
+            counted(len(dataset.partial), "record"),
+            dataset.partial[0],
+        )
 
 
 def _text(name: str, value: object) -> str:
@@ -157,6 +170,7 @@ def corpus_task(
     max_observation_tokens: int = UNLIMITED,
     escape_special_tokens: bool | int = False,
     max_passage_words: int = UNLIMITED,
+    scoring: str = "english",
     holdout: int = 0,
     train_questions: str | int = "",
     split_seed: int = 0,
@@ -174,6 +188,7 @@ def corpus_task(
         max_observation_tokens=None if max_observation_tokens == UNLIMITED else max_observation_tokens,
         escape_special_tokens=flag(escape_special_tokens),
         max_passage_words=None if max_passage_words == UNLIMITED else max_passage_words,
+        scoring=scoring,
     )
     questions = own_splits(dataset, holdout, train_questions, split_seed)
     return Task(env_id, questions, spec, open_index(dataset.passages, index), passages=dataset.passages)

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 from rich.console import Console
 from rich.table import Table
 
+from ...policies.objectives.objective import check_group_size
 from ...policies.objectives.registry import get_objective
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from ..report.closing import Closing, print_end
@@ -71,7 +72,9 @@ def run_sweep_command(flags: Sweep) -> int:
 def sweep_cells(base: Train, objectives: Sequence[str], seeds: Sequence[int]) -> list[SweepCell]:
     """All objectives by all seeds; an unknown or duplicate one raises before anything runs."""
     for spec in objectives:
-        get_objective(spec)
+        objective = get_objective(spec)
+        if base.steps:
+            check_group_size(objective, base.group_size)
     duplicates = [str(item) for items in (objectives, seeds) for item in dict.fromkeys(items) if items.count(item) > 1]
     if duplicates:
         raise BerrypickError(f"duplicate objective or seed in the sweep: {', '.join(duplicates)}; give each once")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ...envs.tasks.registry import make_task
+from ...policies.objectives.objective import check_group_size
 from ...policies.objectives.registry import get_objective
 from ...policies.scripted import scripted_policy
 from ...policies.training.rl import RlConfig
@@ -72,12 +73,14 @@ def prepare_training(flags: Train) -> Prepared:
 
 def _check(flags: Train) -> None:
     """Refuses what is wrong whatever the policy is."""
-    get_objective(flags.objective)
+    objective = get_objective(flags.objective)
     scripted_policy(flags.demonstrator)  # raises if there is no such demonstrator
     if flags.steps < 0 or flags.sft_steps < 0 or flags.steps + flags.sft_steps == 0:
         raise BerrypickError("nothing to train: give --steps or --sft-steps above 0")
     if flags.steps and flags.group_size < 2:
         raise BerrypickError("--group-size must be at least 2: an advantage compares rollouts of one question")
+    if flags.steps:
+        check_group_size(objective, flags.group_size)
     flags_at_least(1, flags, "checkpoint_every", "demonstrations", "sft_batch_size", "max_new_tokens", "max_tokens")
     flags_at_least(1, flags, "questions_per_step", "epochs", "mini_batches", "sft_validate_every")
     flags_at_least(0, flags, "learning_rate", "sft_learning_rate", "dynamic_sampling", "lora_rank", "sft_patience")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypedDict
 
 from ...envs.episode import Episode
-from ...envs.questions import Question
+from ...envs.questions import Question, rules_of
 from ...envs.record import EpisodeRecord
 from ...envs.recording import record_of
 from ...envs.tasks.registry import Task
@@ -66,7 +65,7 @@ def evaluate(
     facts = _facts(policy, task, sampling, seed, policy_id, checkpoint_step)
     rows = rows_at_a_time(policy, questions, task.spec, sampling, num_samples, max_rows)
     chunk = max(1, rows // num_samples)
-    shared = {**facts, "spec": asdict(task.spec)}
+    shared = {**facts, "spec": rules_of(task.spec)}
     partial = None if out is None else PartialRollouts(out, questions, num_samples, shared, chunk=chunk)
     records = list(partial.records) if partial else []
     if records and on_resume:

@@ -78,7 +78,9 @@ def groups_of(groups: Sequence[Sequence[Episode]], seed: int = 0) -> Groups:
         question_ids=tuple(group[0].question.id for group in groups),
         rewards=torch.tensor([[episode.reward for episode in group] for group in groups], dtype=torch.float64),
         outcomes={
-            "answer": [[None if e.prediction is None else normalize(e.prediction) for e in g] for g in groups],
+            "answer": [
+                [None if e.prediction is None else normalize(e.prediction, e.spec.scoring) for e in g] for g in groups
+            ],
             "evidence": [[e.shown_ids & passages_of(e.question.evidence) for e in g] for g in groups],
             "retrieval": [[e.shown_ids for e in g] for g in groups],
             "query": [[tuple(normalize(query) for query in e.queries) for e in g] for g in groups],

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ...retrieval_index.errors import BerrypickError
 from .bonuses import Bonus, OutcomeCounts
 from .estimates import Estimate
 from .groups import Groups
@@ -18,7 +19,7 @@ from .ranges import finite
 from .shapes import Shape
 from .terms import TokenTerm
 
-__all__ = ["Advantages", "Objective", "RlState", "warn_if_idle"]
+__all__ = ["Advantages", "Objective", "RlState", "check_group_size", "warn_if_idle"]
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,22 @@ class Objective:
     def needs_entropy_gradient(self) -> bool:
         """Whether a term differentiates the entropies."""
         return any(term.needs_entropy_gradient for term in self.terms)
+
+
+def check_group_size(objective: Objective, size: int) -> None:
+    """Refuses an objective whose groups are so small that all advantages are 0, whatever the rewards.
+
+    A shape or estimate may state its least size as an attribute `least_group_size`.
+
+    Raises:
+        BerrypickError: the groups are too small.
+    """
+    least = max(int(getattr(part, "least_group_size", 1)) for part in (objective.shape, objective.estimate))
+    if size < least:
+        raise BerrypickError(
+            f"objective {objective.name} needs groups of at least {least} rollouts, got {size}: with k of all of them "
+            f"every advantage is 0; choose a larger group size, or a k below {size}"
+        )
 
 
 def warn_if_idle(objective: Objective, updates: int) -> None:

@@ -42,6 +42,11 @@ class PassAtK:
         at_least(1, k=self.k)
         at_least(0, epsilon=self.epsilon)
 
+    @property
+    def least_group_size(self) -> int:
+        """Smaller groups have one subset of k, so no rollout has an advantage."""
+        return self.k + 1
+
     def __call__(self, g: Groups, shaped: Tensor) -> Tensor:
         """Advantages, [Q, G]; zero if all or none of the k-subsets succeed. k is at most the group's size."""
         _require_binary(shaped, "pass_at_k")

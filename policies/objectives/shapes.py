@@ -64,6 +64,11 @@ class MaxAtK:
         if self.k is not None:
             at_least(1, k=self.k)
 
+    @property
+    def least_group_size(self) -> int:
+        """Smaller groups have one subset of k, so all rollouts have the same shaped reward."""
+        return 3 if self.k is None else self.k + 1
+
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]; k is at most the group's size."""
         n = g.size

@@ -5,16 +5,17 @@ Shapes, estimates and bonuses apply; terms of the loss are TRL's own settings (`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from ...envs.answers import normalize
+from ...envs.formats.actions import blocks
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from .bonuses import OutcomeCounts
 from .groups import Groups
+from .objective import check_group_size
 from .registry import get_objective
 
 __all__ = ["completion_outcomes", "objective_trainer"]
@@ -24,8 +25,8 @@ Outcomes = Callable[[str], Mapping[str, Hashable]]
 
 def completion_outcomes(text: str) -> dict[str, Hashable]:
     """Answer and queries of a completion with tags; the policy's text does not contain what was retrieved."""
-    answers = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
-    queries = tuple(normalize(query) for query in re.findall(r"<search>(.*?)</search>", text, re.DOTALL))
+    answers = [text[start:end] for _, start, end in blocks(text, ("answer",))]
+    queries = tuple(normalize(text[start:end]) for _, start, end in blocks(text, ("search",)))
     return {"answer": normalize(answers[-1]) if answers else None, "query": queries}
 
 
@@ -55,6 +56,7 @@ def objective_trainer(spec: str, *, outcomes: Outcomes = completion_outcomes) ->
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.outcome_counts = OutcomeCounts()
             super().__init__(*args, **kwargs)
+            check_group_size(objective, self.num_generations)
 
         def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> torch.Tensor:
             per_function: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, ids)

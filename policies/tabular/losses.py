@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..objectives.losses import StepTokens, TokenBatch
-from ..objectives.objective import RlState, warn_if_idle
+from ..objectives.objective import RlState, check_group_size, warn_if_idle
 from ..objectives.registry import get_objective
 from .groups import groups_of_table
 from .training import Batch, Loss, log_probs_of
@@ -33,6 +33,8 @@ def objective_loss(spec: str, *, reference: Tensor | None = None, collinear: boo
         if not sampled:
             warn_if_idle(objective, batch.updates)
         g = groups_of_table(batch)
+        if not sampled:
+            check_group_size(objective, g.size)
         if collinear and g.vectors is not None:
             g = replace(g, vectors=g.vectors.mean(-1, keepdim=True).expand_as(g.vectors))
         base, bonus = objective.advantages(g, state.counts)

@@ -49,12 +49,14 @@ def test_the_drop_in_logs_group_queries_and_passages():
         ("<search>q</search><information>x</information><information><answer>gold</answer>", 0.0),
         ('<search>q</search><information>Doc 1(Title: "T") x</information><answer>gold</answer> hm', 1.0),
         ("<answer>gold</answer>", 1.0),
-        ("<answer>no</answer><answer>gold</answer>", 1.0),
-        ("<answer>gold</answer><answer>no</answer>", 0.0),
+        ("<answer>no</answer><answer>gold</answer>", 0.0),
+        ("<answer>gold</answer><answer>no</answer>", 1.0),
+        ("<search>q</search><answer>gold</answer>", 0.0),
+        ("<search>q</search><information>x</information><answer>gold</answer>", 1.0),
         ("", 0.0),
     ],
 )
-def test_only_the_policys_last_answer_counts(response, score):
+def test_only_the_first_action_of_the_policys_last_turn_counts(response, score):
     assert compute_score("d", response, ["gold"], None)["score"] == score
 
 

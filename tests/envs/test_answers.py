@@ -34,11 +34,51 @@ def test_hand_values():
     assert exact_match("tower", ["eiffel tower", "la tour"]) == 0
     assert sub_exact_match("it is the Eiffel Tower of Paris", ["Eiffel tower"]) == 1
     assert sub_exact_match("anything", ["the"]) == 0
+    assert sub_exact_match("A", ["the"]) == exact_match("A", ["the"]) == f1("A", ["the"]) == 1
     assert f1("big red dog", ["red dog"]) == pytest.approx(0.8)
     assert f1("red red", ["red dog", "cat"]) == pytest.approx(0.5)
     assert f1("yes it is", ["yes"]) == 0
     assert f1("no", ["no"]) == 1
     assert f1("anything", []) == 0
+
+
+CHINESE = "在湖边煮了一碗面"
+
+
+@pytest.mark.parametrize(
+    ("said", "gold", "em", "score"),
+    [
+        (f"《{CHINESE}》", CHINESE, 1, 1),
+        (f"{CHINESE}。", CHINESE, 1, 1),
+        (f"{CHINESE}吧", CHINESE, 0, 16 / 17),
+        ("１９９１年", "1991年", 1, 1),
+        ("東京タワー", "東京 タワー！", 1, 1),
+        ("「ガ」", "ガ", 1, 1),  # one kana with a mark of its own, or two characters
+        ("¿Dónde?", "dónde", 1, 1),
+        ("The Eiffel Tower.", "eiffel tower", 1, 1),
+        ("서울 타워", "서울", 0, 2 / 3),
+    ],
+)
+def test_multilingual_scoring_by_hand(said, gold, em, score):
+    assert exact_match(said, [gold], "multilingual") == em
+    assert f1(said, [gold], "multilingual") == pytest.approx(score)
+    assert sub_exact_match(said, [gold], "multilingual") == 1
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=30))
+def test_scorings_differ_in_nothing_on_ascii(text):
+    assert normalize(text, "multilingual") == normalize(text)
+
+
+@given(
+    st.lists(st.sampled_from(["the", "A", ".", "東", "京。", "x", "《", "é", "yes"]), max_size=4).map("".join),
+    st.data(),
+)
+@pytest.mark.parametrize("scoring", ["english", "multilingual"])
+def test_a_substring_match_is_never_below_an_exact_one(scoring, said, data):
+    gold = data.draw(st.sampled_from([said, said.upper(), "the", ".", "", "x y"]))
+    exact, sub, score = (grade(said, [gold], scoring) for grade in (exact_match, sub_exact_match, f1))
+    assert exact <= sub and exact <= score <= 1
 
 
 def official_normalize(text):

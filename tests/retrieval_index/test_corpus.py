@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from berrypick.envs.data.upstream import read_any_corpus
 from berrypick.retrieval_index.corpus import (
     CorpusError,
     Passage,
@@ -27,7 +28,9 @@ BAD = {
     "not UTF-8": b'{"id": "2", "title": "\xff", "text": "x"}',
     "no id": b'{"title": "T", "text": "x"}',
     "empty id": b'{"id": " ", "text": "x"}',
-    "number as id": b'{"id": 2, "text": "x"}',
+    "list as id": b'{"id": [2], "text": "x"}',
+    "fraction as id": b'{"id": 2.5, "text": "x"}',
+    "truth as id": b'{"id": true, "text": "x"}',
     "no text": b'{"id": "2", "title": "T"}',
     "empty text": b'{"id": "2", "text": "  "}',
     "empty contents": b'{"id": "2", "contents": ""}',
@@ -103,10 +106,55 @@ def test_a_cut_or_damaged_gz_is_refused_by_name(cut: int, tmp_path: Path) -> Non
         read_corpus(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "zipped"),
+    [("c.jsonl", True), ("c.jsonl.gz", False), ("C.JSONL.GZ", True), ("c.gz", True), ("c", True)],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_gzip_is_told_by_content_and_a_byte_order_mark_carries_nothing(
+    tmp_path: Path, name: str, zipped: bool, mark: bytes
+) -> None:
+    body = mark + GOOD + b'\n{"id": "2", "text": "y"}\n'
+    (tmp_path / name).write_bytes(gzip.compress(body) if zipped else body)
+    assert [passage.id for passage in read_corpus(tmp_path / name).passages] == ["1", "2"]
+    assert [number for number, _ in read_jsonl(tmp_path / name)] == [1, 2]
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_named(tmp_path: Path, coding: str) -> None:
+    (tmp_path / "c.jsonl").write_bytes(("\ufeff" + GOOD.decode()).encode(coding))
+    with pytest.raises(CorpusError, match=r"its text is UTF-16; save it as UTF-8"):
+        read_corpus(tmp_path / "c.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("lines", "ids"),
+    [
+        (['{"id": 0, "contents": "a"}', '{"id": 1, "contents": "b"}'], ["0", "1"]),
+        (['{"_id": "d1", "title": "", "text": "a", "metadata": {}}', '{"_id": 3, "text": "b"}'], ["d1", "3"]),
+        (['{"doc_id": "doc-001", "text": "a"}', '{"docid": "7", "text": "b"}'], ["doc-001", "7"]),
+        (['{"id": "x", "_id": "y", "text": "a"}', '{"id": null, "_id": "z", "text": "b"}'], ["x", "z"]),
+    ],
+)
+def test_ids_in_the_wild(tmp_path: Path, lines: list[str], ids: list[str]) -> None:
+    (tmp_path / "c.jsonl").write_text("\n".join(lines))
+    assert [passage.id for passage in read_corpus(tmp_path / "c.jsonl").passages] == ids
+    (tmp_path / "list.json").write_text(f"[{', '.join(line.replace('contents', 'text') for line in lines)}]")
+    assert [passage.id for passage in read_any_corpus(tmp_path / "list.json")] == ids
+
+
+def test_a_number_and_its_text_are_one_id(tmp_path: Path) -> None:
+    (tmp_path / "c.jsonl").write_text('{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}')
+    with pytest.raises(CorpusError, match="duplicate id '1'"):
+        read_corpus(tmp_path / "c.jsonl")
+    (tmp_path / "c.json").write_text('[{"id": 1, "text": "a"}, {"id": "1", "text": "b"}]')
+    with pytest.raises(CorpusError, match="duplicate id '1'"):
+        read_any_corpus(tmp_path / "c.json")
+
+
 def test_missing_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"\n\n")
-    (tmp_path / "plain.gz").write_bytes(GOOD)
-    for path in (tmp_path / "none.jsonl", tmp_path / "empty.jsonl", tmp_path / "plain.gz", tmp_path):
+    for path in (tmp_path / "none.jsonl", tmp_path / "empty.jsonl", tmp_path):
         with pytest.raises(CorpusError, match="give a JSONL file"):
             read_corpus(path)
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ import pytest
 pytest.importorskip("uvicorn")
 pytest.importorskip("prometheus_client")
 
+from berrypick.__main__ import main
 from berrypick.envs.tasks.registry import make_task
 from berrypick.retrieval_index import remote as remote_module
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
-from berrypick.retrieval_index.corpus import Passage, corpus_sha256
+from berrypick.retrieval_index.corpus import Passage, corpus_sha256, passage_from_text
 from berrypick.retrieval_index.errors import BerrypickError, SearchUnavailableError
 from berrypick.retrieval_index.remote import RemoteSearcher
 from berrypick.retrieval_index.server.settings import ServerSettings
@@ -167,6 +169,69 @@ def test_a_search_r1_server_is_read_as_its_own_client_reads_it(scripted: Any) ->
     assert found[1] == []
     assert seen[0]["body"] == {"queries": ["q"], "topk": 2, "return_scores": True}
     assert len(remote.index_id) == 64
+
+
+BABBAGE, ADA = "Charles Babbage was born in 1791.", "Ada Lovelace wrote a program."
+BOTH = [("Charles Babbage", BABBAGE), ("Ada Lovelace", ADA)]
+
+
+def contents(title: str, text: str) -> str:
+    return f'"{title}"\n{text}'
+
+
+@pytest.mark.parametrize(
+    ("rows", "ids", "scores"),
+    [  # what Search-R1's BM25 server over stored documents sends, its Google and SerpAPI servers, and others' variants
+        (
+            [
+                {"document": {"title": t, "text": x, "contents": contents(t, x)}, "score": s}
+                for (t, x), s in zip(BOTH, (11.2, 7.2))
+            ],
+            None,
+            [11.2, 7.2],
+        ),
+        ([{"document": {"contents": contents(t, x)}} for t, x in BOTH], None, [1.0, 0.5]),
+        ([{"contents": contents(t, x)} for t, x in BOTH], None, [1.0, 0.5]),
+        ([{"document": {"title": t, "text": x}, "score": None} for t, x in BOTH], None, [1.0, 0.5]),
+        (
+            [{"document": {"id": None, "contents": contents(t, x)}, "score": s} for (t, x), s in zip(BOTH, (0.9, 0.8))],
+            None,
+            [0.9, 0.8],
+        ),
+        (
+            [{"document": {"id": "7", "contents": contents(t, x)}, "score": s} for (t, x), s in zip(BOTH, (0.9, 0.8))],
+            ["7", passage_from_text(*BOTH[1]).id],
+            [0.9, 0.8],
+        ),
+        (
+            [{"document": {"id": 7, "contents": contents(*BOTH[0])}, "score": s} for s in (0.9, 0.8)],
+            ["7"],
+            [0.9],
+        ),
+    ],
+)
+def test_contents_are_enough_and_no_ids_merge_passages(
+    scripted: Any, rows: Any, ids: list[str] | None, scores: list[float]
+) -> None:
+    url, _ = scripted((200, {}, {"result": [rows]}))
+    (found,) = RemoteSearcher(url + "/retrieve").search(["q"], 3)
+    assert [(hit.title, hit.text) for hit in found] == BOTH[: len(scores)]
+    assert [hit.score for hit in found] == scores
+    assert [hit.id for hit in found] == (ids or [passage_from_text(*one).id for one in BOTH])
+
+
+def test_half_a_character_from_a_server_is_replaced_and_the_record_is_written(scripted: Any, tmp_path: Path) -> None:
+    document = {"id": "7\ud83d", "contents": '"T\udc00"\nborn in 1791 \ud83d'}
+    url, _ = scripted((200, {}, {"result": [[{"document": document, "score": 1.0}]]}))
+    (found,) = RemoteSearcher(url + "/retrieve").search(["q"], 1)
+    assert (found[0].id, found[0].title, found[0].text) == ("7\ufffd", "T\ufffd", "born in 1791 \ufffd")
+    (tmp_path / "q.jsonl").write_text('{"id": "q1", "question": "When?", "golden_answers": ["1791"]}\n')
+    code = main(
+        ["eval", "--env", "berrypick/Custom-v0", "--env-arg", f"questions={tmp_path / 'q.jsonl'}",
+         f"index={url}/retrieve", "--policy", "question", "--samples", "2", "--out", str(tmp_path / "out")]
+    )  # fmt: skip
+    assert code == 0
+    assert "\ufffd" in (tmp_path / "out" / "rollouts.jsonl").read_text(encoding="utf-8")
 
 
 def test_a_server_with_another_corpus_is_refused(serve: Any, corpus: list[Passage]) -> None:

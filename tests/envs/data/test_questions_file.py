@@ -44,7 +44,7 @@ BAD = [
     ("{oops", "not valid JSON"),
     ("[]", "not a JSON object"),
     (GOOD | {"id": ""}, "id must be a text"),
-    (GOOD | {"id": 7}, "id must be a text"),
+    (GOOD | {"id": 7.5}, "id must be a text"),
     ({k: v for k, v in GOOD.items() if k != "question"}, "question must be a text"),
     (GOOD | {"question": " \t"}, "question must be a text"),
     (GOOD | {"golden_answers": []}, "golden_answers must be a list"),
@@ -59,6 +59,8 @@ BAD = [
     (GOOD | {"question": "who \ud83d?"}, "lone surrogate"),
     (GOOD | {"golden_answers": ["\udc00"]}, "lone surrogate"),
     (GOOD | {"id": "\udc00"}, "lone surrogate"),
+    (GOOD | {"metadata": {"source": ["crawl \ud83d"]}}, "metadata contains a lone surrogate"),
+    (GOOD | {"metadata": {"\ud83d": 1}}, "metadata contains a lone surrogate"),
     (GOOD, "duplicate question id"),
 ]
 
@@ -80,6 +82,13 @@ def test_files_without_questions_and_absent_files_are_named(tmp_path):
         read_questions(write(tmp_path / "q.jsonl", ""), TITLES)
     with pytest.raises(CorpusError, match="cannot read"):
         read_questions(tmp_path / "absent.jsonl", TITLES)
+
+
+@pytest.mark.parametrize("key", [{"id": 7}, {"_id": "7"}, {"id": None, "_id": 7}])
+def test_whole_numbers_are_ids(tmp_path, key):
+    line = {name: value for name, value in GOOD.items() if name != "id"} | key | {"metadata": {"supporting_ids": [1]}}
+    (question,) = read_questions(write(tmp_path / "q.jsonl", line), {"1": "T"})["test"]
+    assert question.id == "7" and question.evidence == ((frozenset(["1"]),),)
 
 
 def test_gzip_reads_the_same(tmp_path):

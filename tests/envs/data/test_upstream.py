@@ -9,6 +9,8 @@ import shutil
 import berrypick  # noqa: F401
 import gymnasium as gym
 import pytest
+from berrypick.__main__ import main
+from berrypick.envs.data.answer_keys import read_answer_keys
 from berrypick.envs.data.questions_file import QuestionError
 from berrypick.envs.data.upstream import read_any_corpus, read_dataset
 from berrypick.envs.data.upstream_records import FORMATS
@@ -218,3 +220,147 @@ def test_flashrags_truth_values_and_passages_are_read(tmp_path):
     assert second.evidence == () and [p.text for p in sorted(dataset.passages, key=lambda p: p.title)] == [
         "One. Two.", "Three.",
     ]  # fmt: skip
+
+
+def _hotpot(**changes):
+    return {
+        "_id": "h1", "question": "When was its maker born?", "answer": "1791", "type": "bridge", "level": "hard",
+        "supporting_facts": [["Ada Lovelace", 0], ["Charles Babbage", 0]],
+        "context": [["Ada Lovelace", ["Ada wrote a program.", " It ran."]], ["Zoo", ["Animals."]]],
+    } | changes  # fmt: skip
+
+
+def _columnar(**changes):
+    record = _hotpot(**changes)
+    facts, context = record["supporting_facts"], record["context"]
+    return record | {
+        "supporting_facts": {"title": [title for title, _ in facts], "sent_id": [at for _, at in facts]},
+        "context": {"title": [title for title, _ in context], "sentences": [text for _, text in context]},
+    }
+
+
+def _musique(second):
+    return {
+        "id": "2hop__1", "question": "When was its maker born?", "answer": "1791", "paragraphs": [
+            {"idx": 0, "title": "Ada Lovelace", "paragraph_text": "Ada wrote a program. It ran."},
+            {"idx": 1, "title": "Zoo", "paragraph_text": "Animals."},
+        ],
+        "question_decomposition": [
+            {"question": "a", "answer": "b", "paragraph_support_idx": 0},
+            {"question": "c", "answer": "d", "paragraph_support_idx": second},
+        ],
+    }  # fmt: skip
+
+
+def _flashrag():
+    record = _columnar()
+    metadata = {name: record[name] for name in ("supporting_facts", "context")}
+    return {"id": "f", "question": "When?", "golden_answers": ["1791"], "metadata": metadata}
+
+
+BABBAGE = {"id": "c1", "title": "Charles  Babbage", "text": "Babbage was born in 1791."}
+OWN = [{"id": "c0", "title": "Ada Lovelace", "text": "Ada wrote a program. It ran."}, {"id": "c2", "text": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("record", "corpus", "evidence"),
+    [
+        (_hotpot(), None, None),
+        (_hotpot(), OWN, None),
+        (_hotpot(), [*OWN, BABBAGE], ["c0", "c1"]),
+        (_hotpot(), [*OWN, BABBAGE, BABBAGE | {"id": "c9", "text": "Another part."}], None),  # which of the two?
+        (_columnar(), [*OWN, BABBAGE], ["c0", "c1"]),
+        (_columnar(), None, None),
+        (_flashrag(), [*OWN, BABBAGE], ["c0", "c1"]),
+        (_flashrag(), OWN, None),
+        (_musique(None), [*OWN, BABBAGE], None),
+        (_musique(7), None, None),
+        # the same title with a text of another edition: the record's own passage is found by its title, too
+        (_hotpot(), [OWN[0] | {"text": "Ada, revised."}, BABBAGE], ["c0", "c1"]),
+    ],
+)
+def test_a_part_of_the_evidence_is_never_all_of_it(tmp_path, capsys, record, corpus, evidence):
+    (tmp_path / "q.json").write_text(json.dumps([record]))
+    place = None
+    if corpus is not None:
+        place = tmp_path / "c.jsonl"
+        place.write_text("".join(json.dumps(line) + "\n" for line in corpus))
+    dataset = read_dataset(tmp_path / "q.json", place)
+    (question,) = dataset.questions["test"]
+    assert question.evidence == (() if evidence is None else (tuple(frozenset([key]) for key in evidence),))
+    assert dataset.partial == (() if evidence else (f"{tmp_path / 'q.json'}[0]",))
+    assert main(["data", "check", str(tmp_path / "q.json"), *(["--corpus", str(place)] if place else [])]) == 0
+    assert ("evidence unknown: 1 record" in capsys.readouterr().out) is (evidence is None)
+    key = read_answer_keys(tmp_path / "q.json")[question.id].key
+    assert not key.evidence
+
+
+def test_rewards_of_a_partial_record_see_both_hops_or_none(tmp_path, caplog):
+    (tmp_path / "q.json").write_text(json.dumps([_hotpot()]))
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*OWN, BABBAGE]))
+    rewards = {}
+    for corpus in ("", str(tmp_path / "c.jsonl")):
+        for reward in ("evidence_recall", "all_hops"):
+            env = gym.make(
+                "berrypick/Custom-v0", questions=str(tmp_path / "q.json"), corpus=corpus, split="test", reward=reward,
+                top_k=1,
+            )  # fmt: skip
+            env.reset(seed=0)
+            hops = env.step("<search> Ada wrote a program </search>")[4]["hops_hit"]
+            rewards[bool(corpus), reward] = hops, env.step("<answer> 1791 </answer>")[1]
+    assert rewards == {
+        (False, "evidence_recall"): ([], 0.0), (False, "all_hops"): ([], 0.0),
+        (True, "evidence_recall"): ([[True, False]], 0.5), (True, "all_hops"): ([[True, False]], 0.0),
+    }  # fmt: skip
+    assert caplog.text.count("1 record with a supporting passage") == 2
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_or_gzip_changes_no_list_and_no_corpus(tmp_path, monkeypatch, mark, zipped):
+    def put(name, value):
+        body = (mark + (value if isinstance(value, str) else json.dumps(value, indent=1))).encode()
+        (tmp_path / name).write_bytes(gzip.compress(body) if zipped else body)
+        return str(tmp_path / name)
+
+    question = {"id": "q1", "question": "When was Babbage born?", "golden_answers": ["1791"]}
+    passages = [{"title": "Ada", "text": "Ada wrote."}, {"title": "Babbage", "text": "Babbage was born in 1791."}]
+    corpus = put("corpus.json", passages)
+    for name, value in (
+        ("list.json", [question]), ("lines.jsonl", json.dumps(question) + "\n"), ("hotpot.json", [_hotpot()]),
+        ("musique.json", [_musique(1)]),
+    ):  # fmt: skip
+        path = put(name, value)
+        place = None if name == "musique.json" else tmp_path / "corpus.json"
+        assert sum(map(len, read_dataset(tmp_path / name, place).questions.values())) == 1
+        assert len(read_answer_keys(tmp_path / name)) == 1
+        assert main(["data", "check", path, *(["--corpus", corpus] if place else [])]) == 0
+    env = gym.make("berrypick/Custom-v0", corpus=corpus, questions=put("q.jsonl", json.dumps(question)))
+    assert len(env.unwrapped.task.passages) == 2
+    titles = put("titles.json", {"Ada": ["Ada wrote."], "Babbage": ["He was", " born."]})
+    assert [passage.title for passage in read_any_corpus(tmp_path / "titles.json")] == ["Ada", "Babbage"] and titles
+
+
+def test_a_json_corpus_with_half_a_character_is_refused_or_left_out(tmp_path):
+    (tmp_path / "c.json").write_text('[{"title": "T", "text": "a \\ud83d"}, {"title": "U", "text": "b"}]')
+    with pytest.raises(CorpusError, match=r"c\.json\[0\]: the passage contains a lone surrogate"):
+        read_any_corpus(tmp_path / "c.json")
+    skipped = []
+    assert len(read_any_corpus(tmp_path / "c.json", skipped=skipped)) == 1 and len(skipped) == 1
+
+
+def test_questions_that_accept_an_answer_without_words_are_counted(tmp_path, capsys):
+    lines = [{"id": key, "question": f"{key}?", "golden_answers": golds} for key, golds in (("a", ["A"]), ("b", ["x"]))]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["data", "check", str(tmp_path / "q.jsonl")]) == 0
+    assert "answers without words: 1 question;" in capsys.readouterr().out
+
+
+def test_a_key_of_answers_with_half_a_character_is_refused(tmp_path):
+    (tmp_path / "key.jsonl").write_text(
+        '{"id": 7, "golden_answers": ["x"]}\n{"id": "b", "golden_answers": ["\\ud83d"]}\n'
+    )
+    with pytest.raises(QuestionError, match=r"key\.jsonl:2: the line contains a lone surrogate"):
+        read_answer_keys(tmp_path / "key.jsonl")
+    (tmp_path / "key.jsonl").write_text('{"id": 7, "golden_answers": ["x"]}\n')
+    assert list(read_answer_keys(tmp_path / "key.jsonl")) == ["7"]

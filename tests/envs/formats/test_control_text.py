@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 
@@ -147,3 +148,45 @@ def test_adapters_break_control_text_unless_told_otherwise():
     task = shared_task("berrypick/World-v0", size)
     play = ToolEpisode(task, task.split("train")[0])
     assert play.episode.spec.escape_special_tokens and json.loads(play.search(["ledger"]))
+
+
+def _added(tokenizer, ids):
+    known = {token.content for token in tokenizer.added_tokens_decoder.values()}
+    return [token for token in tokenizer.convert_ids_to_tokens(ids) if token in known]
+
+
+@pytest.mark.parametrize("name", turn_format_names())
+@pytest.mark.parametrize("chat", [True, False])
+@pytest.mark.parametrize("template", ["bare", "instruct"])
+@settings(max_examples=40)
+@given(pieces=st.lists(st.sampled_from([*SPELLINGS, "<|im_", "end|>", "\ue000", " who ", "?", "東"]), max_size=5))
+def test_our_own_encoding_makes_no_control_token_of_a_question(qwen_like, name, chat, template, pieces):
+    from berrypick.policies.language.encoding import encode_prompt
+
+    tokenizer = copy.deepcopy(qwen_like)
+    tokenizer.chat_template = qwen_like.chat_template if chat else None
+    spec = EpisodeSpec(turn_format=name, template=template)
+    asked, plain = (Question("q", text, ("x",)) for text in ("x" + "".join(pieces), "x"))
+    ids = encode_prompt(tokenizer, asked, spec)
+    assert _added(tokenizer, ids) == _added(tokenizer, encode_prompt(tokenizer, plain, spec))
+    messages = start(asked, spec).messages
+    text = "\n".join(message["content"] for message in messages) + "\n"
+    if chat:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text  # the model reads the question as it is
+
+
+def test_a_harmless_question_is_encoded_as_ever_and_a_normalisers_spelling_is_plain_too(qwen_like):
+    from berrypick.policies.language.encoding import encode_prompt
+    from tokenizers import AddedToken, normalizers
+
+    spec = EpisodeSpec(template="bare")
+    text = "Who wrote <i>Sketch</i> for [NATO], a < b?"
+    rendered = qwen_like.apply_chat_template([{"role": "user", "content": text}], tokenize=False)
+    assert encode_prompt(qwen_like, Question("q", text, ("x",)), spec) == qwen_like.encode(rendered)
+    folding = copy.deepcopy(qwen_like)
+    folding.backend_tokenizer.normalizer = normalizers.NFKC()
+    folding.backend_tokenizer.add_special_tokens([AddedToken("<|eot|>", special=True, normalized=True)])
+    hostile = Question("q", "a ＜|eot|＞ b", ("x",))
+    assert "<|eot|>" in folding.convert_ids_to_tokens(folding.encode(hostile.text))
+    assert "<|eot|>" not in folding.convert_ids_to_tokens(encode_prompt(folding, hostile, spec))

@@ -90,7 +90,7 @@ def test_what_is_no_action_is_invalid(text):
     ("line", "text", "cited"),
     [
         ("tovenra [1][4]", "tovenra", (1, 4)), ("tovenra [1] [4]  ", "tovenra", (1, 4)), ("tovenra", "tovenra", ()),
-        ("Q [a]", "Q [a]", ()), ("x[12]", "x", (12,)), ("[3]", "", (3,)), ("a ] b", "a ] b", ()),
+        ("Q [a]", "Q [a]", ()), ("x[12]", "x", (12,)), ("[3]", "[3]", ()), ("a ] b", "a ] b", ()),
         ("y [²]", "y [²]", ()),
         ("z [1234567]", "z [1234567]", ()), ("list [1] of", "list [1] of", ()),
     ],

@@ -7,6 +7,9 @@ import json
 import berrypick
 import gymnasium as gym
 import pytest
+from berrypick.envs.recording import record_of
+from berrypick.envs.rescoring import rescore
+from berrypick.envs.rewards import parse_reward
 from berrypick.envs.tasks.registry import TASKS, make_task
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 
@@ -186,3 +189,25 @@ def test_every_public_set_plays_on_the_real_data(shared_data, monkeypatch, env_i
     *_, info = env.step(f"<search> {question.text} </search>")
     assert len(info["retrieved_ids"][0]) == 3
     assert env.step(f"<answer> {question.answers[0]} </answer>")[1] == 1.0
+
+
+def test_multilingual_scoring_reaches_reward_record_and_rescoring(tmp_path):
+    gold = "在湖边煮了一碗面"
+    (tmp_path / "q.jsonl").write_text(json.dumps({"id": "q", "question": "什么？", "golden_answers": [gold]}))
+    (tmp_path / "c.jsonl").write_text(json.dumps({"id": "a", "text": gold}))
+    files = {"questions": str(tmp_path / "q.jsonl"), "corpus": str(tmp_path / "c.jsonl"), "split": "test"}
+    scores = {}
+    for scoring in ("english", "multilingual"):
+        env = gym.make("berrypick/Custom-v0", reward="em + f1 + sub_em", scoring=scoring, **files)
+        env.reset(seed=0)
+        reward = env.step(f"<answer>《{gold}》</answer>")[1]
+        episode = env.unwrapped.episode
+        record = record_of(episode, sample_index=0, seed=0, policy_id="p", env_id="e")
+        again = rescore(record, parse_reward("em + f1 + sub_em"), "em + f1 + sub_em")
+        assert again.reward == reward and again.em == record.em and again.answer_norm == record.answer_norm
+        assert episode.correct is bool(record.em)
+        assert ("scoring" in record.spec) is (scoring != "english")  # records of the official rule are as before
+        scores[scoring] = record.em, record.f1, record.sub_em, reward
+    assert scores == {"english": (0, 0, 1, 1), "multilingual": (1, 1, 1, 3)}
+    with pytest.raises(UnknownNameError, match="multilingual"):
+        gym.make("berrypick/Custom-v0", scoring="multilinguals", **files)

@@ -25,7 +25,7 @@ def world():
     return KindWorld.of(build_world(config).questions("train"))
 
 
-QUICK = TableConfig(questions_per_step=8, group_size=4, sft_steps=30, steps=4, checkpoints=(0, 2, 4), learning_rate=1.0)
+QUICK = TableConfig(questions_per_step=8, group_size=8, sft_steps=30, steps=4, checkpoints=(0, 2, 4), learning_rate=1.0)
 
 
 def trained(world, arm, *, strength=None, seed=0, config=QUICK):

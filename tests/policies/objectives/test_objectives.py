@@ -32,6 +32,7 @@ from berrypick.policies.objectives.estimates import (
     Rloo,
     UnsolvedOnly,
 )
+from berrypick.policies.objectives.objective import check_group_size
 from berrypick.policies.objectives.pass_at_k import PassAtK, PassMix
 from berrypick.policies.objectives.shapes import MaxAtK, MultiRlvr, Plain, Shape, ShuffledRewards, Vpo
 from berrypick.retrieval_index.errors import BerrypickError
@@ -482,3 +483,18 @@ def test_an_option_outside_its_range_is_refused_with_the_range(spec: str, messag
 def test_rewards_an_objective_cannot_take_are_refused(name: str, rewards: list[float], message: str) -> None:
     with pytest.raises(BerrypickError, match=message):
         get_objective(name).advantages(group(rewards))
+
+
+@pytest.mark.parametrize(
+    "name", ["pass_at_k", "max_at_k", "max_at_k:k=3", "pass_at_k:k=2,std=none", "pass_mix", "grpo"]
+)
+def test_groups_are_refused_exactly_where_no_reward_could_ever_move_anything(name: str) -> None:
+    objective = get_objective(name)
+    for size in range(2, 8):
+        patterns = itertools.product([0.0, 1.0], repeat=size)
+        moves = any(bool(objective.advantages(group(list(rewards))).base.any()) for rewards in patterns)
+        if moves:
+            check_group_size(objective, size)
+        else:
+            with pytest.raises(BerrypickError, match=f"needs groups of at least .* rollouts, got {size}"):
+                check_group_size(objective, size)
