@@ -61,7 +61,8 @@ class Serve:
             max_pending=self.max_pending,
             max_wait_s=self.max_wait_ms / 1000,
             search_timeout_s=self.timeout_s,
-            token=os.environ.get("BERRYPICK_TOKEN") or None,
+            host=self.host,
+            token=os.environ.get("BERRYPICK_TOKEN"),
         )
         self._check(settings)
         return _serve(self, settings)

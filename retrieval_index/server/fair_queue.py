@@ -1,0 +1,136 @@
+"""Which waiting queries the next search takes: large requests in pieces, small ones beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..searcher import Hit
+
+__all__ = ["FairQueue", "Piece", "Waiting", "cost"]
+
+Hits = list[list[Hit]]
+_CHARS_OF_A_HIT = 16  # reading and sending a hit takes about as long as searching so many characters
+
+
+def cost(query: str, k: int) -> int:
+    """What a query costs, in characters: its length, and a constant for each hit."""
+    return len(query) + _CHARS_OF_A_HIT * k
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A request whose queries wait.
+
+    Attributes:
+        queries: all its queries.
+        k: hits per query.
+        arrived: seconds on the monotonic clock.
+        done: gets the hits of all queries, or the error of one.
+        taken: number of queries that searches have taken; the others wait.
+        hits: hits of the first queries, as far as they are found.
+    """
+
+    queries: Sequence[str]
+    k: int
+    arrived: float
+    done: asyncio.Future[Hits]
+    taken: int = 0
+    hits: Hits = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Queries of one request that are searched together."""
+
+    request: Waiting
+    queries: Sequence[str]
+
+
+class FairQueue:
+    """Requests in two lines.
+
+    A request that costs at most half a search is small. It waits in order of arrival, and is never split. The large
+    requests take turns, with one piece in a search. If both kinds wait, the piece takes half the search, and small
+    requests take the rest. So a small request waits only for the search that runs and for small requests before it,
+    however many large ones wait, and large ones always proceed.
+    """
+
+    def __init__(self, max_queries: int, max_cost: int) -> None:
+        """Limits of one search: number of queries, and cost. A single query may cost more."""
+        self._max_queries, self._max_cost = max_queries, max_cost
+        self._small: OrderedDict[Waiting, int] = OrderedDict()  # request -> cost
+        self._large: OrderedDict[Waiting, None] = OrderedDict()
+        self._num_queries = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._small or self._large)
+
+    @property
+    def num_queries(self) -> int:
+        """Number of queries that no search has taken."""
+        return self._num_queries
+
+    @property
+    def oldest(self) -> float:
+        """When the first request of either line arrived."""
+        return min(next(iter(line)).arrived for line in (self._small, self._large) if line)
+
+    def add(self, request: Waiting) -> None:
+        """A new request; it has at least one query."""
+        total = sum(cost(query, request.k) for query in request.queries)
+        if 2 * total <= self._max_cost and 2 * len(request.queries) <= self._max_queries:
+            self._small[request] = total
+        else:
+            self._large[request] = None
+        self._num_queries += len(request.queries)
+
+    def discard(self, request: Waiting) -> None:
+        """Drops what still waits of a request, if anything does."""
+        if request in self._small:
+            del self._small[request]
+        elif request in self._large:
+            del self._large[request]
+        else:
+            return
+        self._num_queries -= len(request.queries) - request.taken
+
+    def take(self) -> list[Piece]:
+        """The pieces of the next search; [] if nothing waits."""
+        pieces = []
+        queries = spent = 0
+        if self._large:
+            piece, spent = self._turn(2 if self._small else 1)
+            pieces.append(piece)
+            queries = len(piece.queries)
+        first = True
+        while self._small:
+            request, total = next(iter(self._small.items()))
+            queries, spent = queries + len(request.queries), spent + total
+            if not first and (queries > self._max_queries or spent > self._max_cost):
+                break
+            first = False
+            self.discard(request)
+            request.taken = len(request.queries)
+            pieces.append(Piece(request, request.queries))
+        return pieces
+
+    def _turn(self, share: int) -> tuple[Piece, int]:
+        """The next piece of the large request whose turn it is, at most 1 / `share` of a search, and its cost."""
+        request = next(iter(self._large))
+        begin = end = request.taken
+        spent = 0
+        while end < len(request.queries) and share * (end - begin) < self._max_queries:
+            price = cost(request.queries[end], request.k)
+            if end > begin and share * (spent + price) > self._max_cost:
+                break
+            spent, end = spent + price, end + 1
+        request.taken = end
+        self._num_queries -= end - begin
+        if end == len(request.queries):
+            del self._large[request]
+        else:
+            self._large.move_to_end(request)
+        return Piece(request, request.queries[begin:end]), spent
