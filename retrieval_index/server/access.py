@@ -21,7 +21,7 @@ def check_access(request: Request, settings: ServerSettings) -> None:
 
     With a token, the token decides. Without one, only this machine can connect, but so can the pages in its browser.
     A page whose own name was made to lead here (DNS rebinding) sends that name as Host. A page of another site can
-    post without asking first, but only as text, as a form, or without a content type.
+    post without asking first, but only as text, as a form, or without a content type; browsers add its Origin.
     """
     if settings.token is not None:
         if not hmac.compare_digest(_token(request), settings.token.strip().encode()):
@@ -34,8 +34,7 @@ def check_access(request: Request, settings: ServerSettings) -> None:
             "this server answers to localhost, 127.0.0.1, [::1] and the host it was given; use one of these, or start "
             "it with BERRYPICK_TOKEN",
         )
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method == "POST" and kind != "application/json":
+    if request.method == "POST" and not _is_json(request):
         raise Refused(415, "send the header Content-Type: application/json")
 
 
@@ -43,6 +42,14 @@ def host_name(header: str) -> str:
     """The host of a Host header, in lower case, without its port and brackets; "" if it is none."""
     found = _HOST.fullmatch(header.strip().lower())
     return (found[1] or found[2]) if found else ""
+
+
+def _is_json(request: Request) -> bool:
+    """Whether the body is sent as JSON, or as nothing by a program that is no browser."""
+    kind = request.headers.get("content-type")
+    if kind is None:
+        return "origin" not in request.headers and "sec-fetch-site" not in request.headers
+    return kind.partition(";")[0].strip().lower() == "application/json"
 
 
 def _token(request: Request) -> bytes:

@@ -14,8 +14,6 @@ from .connections import BUSY, Connections
 
 __all__ = ["bounded_protocol"]
 
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol as _Uvicorns
 else:
@@ -30,7 +28,6 @@ class _Bounded(_Uvicorns):
         self._since = self.bounds[0].next_age()
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._heard = False
         self._await_head()
         self.bounds[0].joined(self)
 
@@ -43,7 +40,6 @@ class _Bounded(_Uvicorns):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
@@ -87,8 +83,6 @@ class _Bounded(_Uvicorns):
         self._head_timer = None
         if self._in_request or self.transport.is_closing():
             return
-        if self._heard:
-            self.transport.write(_TOO_SLOW)
         self.transport.close()
         self._await_reading(None)
 

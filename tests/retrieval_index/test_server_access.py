@@ -60,9 +60,11 @@ def test_what_a_page_of_another_site_can_post_is_refused(serve: Serve, opened: H
         for path in ("/retrieve", "/search"):
             reply = post(url + path, BODY, **{"Content-Type": kind})
             assert (reply.status, "application/json" in detail(reply)) == (415, True), kind
-    bare = urllib3.request("POST", url + "/retrieve", body=b'{"queries":["q"]}', retries=False)  # a Blob has no type
-    assert bare.status == 415
+    blob = b'{"queries":["q"]}'  # fetch() sends a Blob without a type, and always says where the page is from
+    for sent in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert urllib3.request("POST", url + "/retrieve", body=blob, headers=sent, retries=False).status == 415
     assert not opened.asked
+    assert urllib3.request("POST", url + "/retrieve", body=blob, retries=False).status == 200  # a simple program
     searcher = RemoteSearcher(url)  # berrypick's own client
     assert [hit.id for hit in searcher.search(["q"], 1)[0]] == ["q0"]
     searcher.close()
