@@ -57,10 +57,9 @@ class MicroBatcher:
         Raises:
             Overloaded: at once if too many queries wait already, or after the time-out.
         """
-        if self.num_waiting + len(queries) > self._max_pending:
-            raise Overloaded("too many queries are waiting")
         request = Waiting(queries, k, time.monotonic(), asyncio.get_running_loop().create_future())
-        self._queue.add(request)
+        if not self._queue.add(request, self._max_pending):
+            raise Overloaded("too many queries are waiting")
         self._wake.set()
         try:
             return await asyncio.wait_for(request.done, self._timeout_s)

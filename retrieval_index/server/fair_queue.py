@@ -63,7 +63,7 @@ class FairQueue:
         self._max_queries, self._max_cost = max_queries, max_cost
         self._small: OrderedDict[Waiting, int] = OrderedDict()  # request -> cost
         self._large: OrderedDict[Waiting, None] = OrderedDict()
-        self._num_queries = 0
+        self._num_queries = self._num_large = 0  # queries that wait: all, and those of large requests
 
     def __bool__(self) -> bool:
         return bool(self._small or self._large)
@@ -78,24 +78,38 @@ class FairQueue:
         """When the first request of either line arrived."""
         return min(next(iter(line)).arrived for line in (self._small, self._large) if line)
 
-    def add(self, request: Waiting) -> None:
-        """A new request; it has at least one query."""
+    def add(self, request: Waiting, most: int) -> bool:
+        """A new request, with at least one query; False and not added if too many wait already.
+
+        At most `most` queries wait. Those of large requests fill at most half of these places, unless one has to
+        fill more alone, so that there are places for small ones.
+        """
+        count = len(request.queries)
         total = sum(cost(query, request.k) for query in request.queries)
-        if 2 * total <= self._max_cost and 2 * len(request.queries) <= self._max_queries:
+        is_small = 2 * total <= self._max_cost and 2 * count <= self._max_queries
+        if self._num_queries + count > most:
+            return False
+        if is_small:
             self._small[request] = total
+        elif self._num_large and 2 * (self._num_large + count) > most:
+            return False
         else:
             self._large[request] = None
-        self._num_queries += len(request.queries)
+            self._num_large += count
+        self._num_queries += count
+        return True
 
     def discard(self, request: Waiting) -> None:
         """Drops what still waits of a request, if anything does."""
+        count = len(request.queries) - request.taken
         if request in self._small:
             del self._small[request]
         elif request in self._large:
             del self._large[request]
+            self._num_large -= count
         else:
             return
-        self._num_queries -= len(request.queries) - request.taken
+        self._num_queries -= count
 
     def take(self) -> list[Piece]:
         """The pieces of the next search; [] if nothing waits."""
@@ -129,6 +143,7 @@ class FairQueue:
             spent, end = spent + price, end + 1
         request.taken = end
         self._num_queries -= end - begin
+        self._num_large -= end - begin
         if end == len(request.queries):
             del self._large[request]
         else:

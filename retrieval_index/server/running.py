@@ -75,7 +75,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _bound(family: int, address: Any) -> socket.socket:
-    place = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small replies at once (TCP_NODELAY) only on sockets that name their protocol
+    place = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

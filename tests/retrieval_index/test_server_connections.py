@@ -194,6 +194,7 @@ def test_a_socket_that_finds_no_handle_refuses_the_client_and_tells_nobody(monke
         return real(listener)
 
     with Listener(bound, connections) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # else asyncio would send small replies late
         monkeypatch.setattr(socket.socket, "accept", accept)
         for _ in range(3):
             with socket.create_connection(listener.getsockname(), timeout=patience(20)) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,26 @@ def test_a_request_in_pieces_gets_the_hits_of_one_search(
             ]
 
 
+def test_large_requests_leave_half_of_the_places_to_small_ones(serve: Serve) -> None:
+    held = Held()
+    url = serve(held, max_batch=4, max_pending=20, search_timeout_s=patience(60))
+    with ThreadPoolExecutor(16) as threads:
+        ask = [threads.submit(post, url + "/search", {"queries": names(20), "k": 1})]  # alone it may fill all
+        until(lambda: held.asked)
+        assert post(url + "/search", {"queries": names(3), "k": 1}).status == 503
+        for _ in range(3):
+            held.let_go()
+        until_waiting(url, 4)
+        ask.append(threads.submit(post, url + "/search", {"queries": names(6), "k": 1}))
+        until_waiting(url, 10)
+        assert post(url + "/search", {"queries": names(3), "k": 1}).status == 503
+        ask += [threads.submit(post, url + "/search", {"queries": ["small"], "k": 1}) for _ in range(10)]
+        until_waiting(url, 20)
+        assert post(url + "/search", {"queries": ["small"], "k": 1}).status == 503
+        held.open()
+        assert {request.result().status for request in ask} == {200}
+
+
 def test_a_query_that_fails_ends_its_own_large_request_and_no_other(serve: Serve) -> None:
     held = Held()
     url = serve(held, max_batch=4, search_timeout_s=patience(60))
@@ -145,20 +166,29 @@ def test_a_client_that_hangs_up_within_its_body_is_not_an_error_of_the_server(
 REQUESTS = st.lists(st.tuples(st.lists(st.integers(0, 60), min_size=1, max_size=12), st.integers(1, 4)), max_size=12)
 
 
-@given(REQUESTS, st.integers(1, 8), st.integers(1, 200))
+@given(REQUESTS, st.integers(1, 8), st.integers(1, 200), st.dictionaries(st.integers(0, 20), st.integers(0, 11)))
 def test_the_queue_takes_every_query_once_in_order_and_within_the_limits(
-    requests: list[tuple[list[int], int]], max_queries: int, max_cost: int
+    requests: list[tuple[list[int], int]], max_queries: int, max_cost: int, hang_up: dict[int, int]
 ) -> None:
     loop = asyncio.new_event_loop()
     try:
         queue = FairQueue(max_queries, max_cost)
         waiting = [Waiting(["x" * n for n in lengths], k, 0.0, loop.create_future()) for lengths, k in requests]
         for request in waiting:
-            queue.add(request)
+            assert queue.add(request, 10**6)
         taken: dict[Waiting, list[str]] = {request: [] for request in waiting}
         waits = sum(len(request.queries) for request in waiting)
-        while queue:
+        gone = set()
+        for step in itertools.count():
+            if hang_up.get(step, len(waiting)) < len(waiting):  # search number -> the client that hangs up before it
+                request = waiting[hang_up[step]]
+                queue.discard(request)
+                if request not in gone:
+                    waits -= len(request.queries) - len(taken[request])
+                gone.add(request)
             assert queue.num_queries == waits
+            if not queue:
+                break
             pieces = queue.take()
             count = sum(len(piece.queries) for piece in pieces)
             price = sum(cost(query, piece.request.k) for piece in pieces for query in piece.queries)
@@ -168,6 +198,10 @@ def test_the_queue_takes_every_query_once_in_order_and_within_the_limits(
             for piece in pieces:
                 taken[piece.request] += piece.queries
             waits -= count
-        assert taken == {request: list(request.queries) for request in waiting} and queue.num_queries == 0
+        assert waits == 0
+        for request in waiting:
+            assert taken[request] == list(request.queries)[: len(taken[request])]
+            assert len(taken[request]) == len(request.queries) or request in gone
+        assert queue.add(Waiting(["x"] * 9, 1, 0.0, loop.create_future()), 9)  # all places are free again
     finally:
         loop.close()
