@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, ValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from ..searcher import Hit, Searcher
+from .access import check_access
 from .batcher import MicroBatcher, Overloaded
+from .bodies import discard_body, read_body
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
 from .metrics import ServerMetrics
+from .refusals import Refused, json_response
 from .settings import ServerSettings
 
-__all__ = ["Refused", "create_app"]
+__all__ = ["create_app"]
 
 logger = logging.getLogger("berrypick.server")
-Body = TypeVar("Body", Retrieve, Search)
-
-
-class Refused(Exception):
-    """A request that is answered with an error status and a reason."""
-
-    def __init__(self, status: int, reason: str, retry_after_s: int | None = None) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
-
-    def response(self) -> Response:
-        """The reply; closes the connection if the body was not read to its end."""
-        headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
-        if self.status in (408, 413):
-            headers["Connection"] = "close"
-        if self.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        return _json_response({"detail": self.reason}, self.status, headers)
+T = TypeVar("T")
+_UNREAD = frozenset({401, 413, 415, 421})  # refusals that may come before the body was read
+_PARTS_AT_ONCE = 8  # rankings of a reply that are written before others are served
+_HUNG_UP = 499  # as nginx counts them; nobody reads this reply
 
 
 def create_app(
@@ -59,11 +48,14 @@ def create_app(
         on_failure: called with the exception that `load` raised.
     """
     service = _Service(load, settings, dict(about or {}), on_failure)
-    app = FastAPI(title="berrypick retrieval", lifespan=service.lifespan, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="berrypick retrieval", lifespan=service.lifespan, openapi_url=None)
+    service.openapi = app.openapi
     app.add_api_route("/retrieve", service.retrieve, methods=["POST"], openapi_extra=_body_schema(Retrieve))
     app.add_api_route("/search", service.search, methods=["POST"], openapi_extra=_body_schema(Search))
     app.add_api_route("/health", service.health, methods=["GET"])
     app.add_api_route("/metrics", service.metrics_text, methods=["GET"])
+    app.add_api_route("/docs", service.docs, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/openapi.json", service.schema, methods=["GET"], include_in_schema=False)
     return app
 
 
@@ -75,6 +67,7 @@ class _Service:
         about: dict[str, Any],
         on_failure: Callable[[BaseException], None],
     ) -> None:
+        self.openapi: Callable[[], dict[str, Any]] = dict
         self._load, self._settings, self._about, self._on_failure = load, settings, about, on_failure
         self._batcher: MicroBatcher | None = None
         self._searcher: Searcher | None = None
@@ -101,6 +94,7 @@ class _Service:
         self._batcher = MicroBatcher(
             self._searcher,
             max_batch=settings.max_batch,
+            max_cost=settings.max_cost,
             max_wait_s=settings.max_wait_s,
             max_pending=settings.max_pending,
             timeout_s=settings.search_timeout_s,
@@ -112,8 +106,8 @@ class _Service:
         """Search-R1's, verl's and SkyRL-Gym's request: {"queries": [...]} or {"query": "..."}."""
 
         async def answer() -> bytes:
-            body = await self._read(request, Retrieve)
-            return retrieve_reply(await self._hits(body), body.return_scores)
+            body = await read_body(request, Retrieve, self._settings)
+            return await _joined(retrieve_reply(await self._hits(request, body), body.return_scores))
 
         return await self._answer(request, answer)
 
@@ -121,46 +115,65 @@ class _Service:
         """berrypick's request: {"queries": [...], "k": 3}."""
 
         async def answer() -> bytes:
-            body = await self._read(request, Search)
-            hits = await self._hits(body)
+            body = await read_body(request, Search, self._settings)
+            hits = await self._hits(request, body)
             assert self._searcher is not None
-            return search_reply(hits, self._searcher.index_id)
+            return await _joined(search_reply(hits, self._searcher.index_id))
 
         return await self._answer(request, answer)
 
-    async def health(self) -> Response:
-        """Replies 503 until the index is loaded."""
-        if self._searcher is None or self._batcher is None:
-            return _json_response({"status": "loading"}, 503, {"Retry-After": "1"})
+    async def health(self, request: Request) -> Response:
+        """Replies 503 until the index is loaded. It needs no token."""
         settings = self._settings
+        if settings.token is None and (refusal := self._refusal(request)):
+            return refusal
+        if self._searcher is None or self._batcher is None:
+            return json_response({"status": "loading"}, 503, {"Retry-After": "1"})
         limits = {
             "max_queries": settings.most_queries,
             "max_query_chars": settings.max_query_chars,
             "max_k": settings.max_k,
         }
         ready = {"status": "ready", "index_id": self._searcher.index_id, "limits": limits}
-        return _json_response({**ready, **self._about})
+        return json_response({**ready, **self._about})
 
     async def metrics_text(self, request: Request) -> Response:
         """Prometheus metrics."""
-        if not self._admitted(request):
-            return Refused(401, "send the server's token").response()
-        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+        text = Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+        return self._refusal(request) or text
+
+    async def schema(self, request: Request) -> Response:
+        """The OpenAPI schema."""
+        return self._refusal(request) or json_response(self.openapi())
+
+    async def docs(self, request: Request) -> Response:
+        """The OpenAPI page. It reads the schema with the token that was in its own address."""
+        token = request.query_params.get("token")
+        schema = "/openapi.json" + (f"?token={quote(token, safe='')}" if token else "")
+        return self._refusal(request) or get_swagger_ui_html(openapi_url=schema, title="berrypick retrieval")
+
+    def _refusal(self, request: Request) -> Response | None:
+        try:
+            check_access(request, self._settings)
+        except Refused as refused:
+            return refused.response()
+        return None
 
     async def _answer(self, request: Request, answer: Callable[[], Awaitable[bytes]]) -> Response:
         began = time.monotonic()
         path = request.url.path
         try:
-            if not self._admitted(request):
-                raise Refused(401, "send the server's token as Authorization: Bearer TOKEN")
+            check_access(request, self._settings)
             response = Response(await answer(), media_type="application/json")
         except Refused as refused:
             response = refused.response()
-            if refused.status in (401, 413):
-                await self._discard_body(request)
+            if refused.status in _UNREAD:
+                await discard_body(request, self._settings)
             logger.info("refused", extra={"fields": {"path": path, "status": refused.status, "reason": refused.reason}})
         except Overloaded as error:
             response = Refused(503, str(error), retry_after_s=1).response()
+        except ClientDisconnect:
+            response = Response(status_code=_HUNG_UP)
         except Exception as error:
             logger.exception("search failed", extra={"fields": {"path": path, "error": type(error).__name__}})
             response = Refused(503, "the search failed; see the server's log", retry_after_s=1).response()
@@ -168,53 +181,7 @@ class _Service:
         self._metrics.seconds.labels(path).observe(time.monotonic() - began)
         return response
 
-    def _admitted(self, request: Request) -> bool:
-        token = self._settings.token
-        if token is None:
-            return True
-        scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            sent = request.query_params.get("token", "")  # for clients that can only be configured with an address
-        return hmac.compare_digest(sent.strip().encode(), token.encode())
-
-    async def _read(self, request: Request, model: type[Body]) -> Body:
-        settings = self._settings
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > settings.max_body_bytes:
-            raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
-        try:
-            body = await asyncio.wait_for(self._body(request), settings.body_timeout_s)
-        except TimeoutError:
-            raise Refused(408, f"the body took longer than {settings.body_timeout_s:g} s") from None
-        try:
-            return model.model_validate_json(body)
-        except ValidationError as error:
-            raise Refused(422, _reasons(error)) from None
-
-    async def _body(self, request: Request) -> bytes:
-        parts = []
-        size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self._settings.max_body_bytes:
-                raise Refused(413, f"the body may have at most {self._settings.max_body_bytes} bytes")
-            parts.append(part)
-        return b"".join(parts)
-
-    async def _discard_body(self, request: Request) -> None:
-        """Reads the rest of a refused body, up to a limit.
-
-        Closing a connection with unread data resets it, and the client could lose the reply that states the reason.
-        """
-        left = 4 * self._settings.max_body_bytes
-        with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: the body was read to its end
-            async with asyncio.timeout(self._settings.body_timeout_s):
-                async for part in request.stream():
-                    left -= len(part)
-                    if left < 0:
-                        return
-
-    async def _hits(self, body: Retrieve | Search) -> list[list[Hit]]:
+    async def _hits(self, request: Request, body: Retrieve | Search) -> list[list[Hit]]:
         settings = self._settings
         k = settings.default_k if body.k is None else body.k
         if k > settings.max_k:
@@ -225,20 +192,33 @@ class _Service:
             raise Refused(413, f"a query may have at most {settings.max_query_chars} characters")
         if self._batcher is None:
             raise Refused(503, "the index is loading", retry_after_s=1)
-        return await self._batcher.search(body.texts, k) if body.texts else []
+        return await _unless_gone(request, self._batcher.search(body.texts, k)) if body.texts else []
 
 
-def _reasons(error: ValidationError) -> str:
-    """Field and reason of each validation error, without the input, which may be anything."""
-    parts = []
-    for detail in error.errors(include_input=False, include_url=False, include_context=False)[:3]:
-        where = ".".join(str(step) for step in detail["loc"])
-        parts.append(f"{where}: {detail['msg']}" if where else detail["msg"])
-    return "; ".join(parts)
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. If the client hangs up first, cancels the work and raises `ClientDisconnect`.
+
+    The body must have been read: then the next message is the end of the connection.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        gone.cancel()
+        working.cancel()
 
 
-def _json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(json.dumps(value), status, dict(headers or {}), media_type="application/json")
+async def _joined(parts: Iterator[bytes]) -> bytes:
+    """A reply; others are served between its parts."""
+    out = []
+    for part in parts:
+        out.append(part)
+        if len(out) % _PARTS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return b"".join(out)
 
 
 def _body_schema(model: type[BaseModel]) -> dict[str, Any]:

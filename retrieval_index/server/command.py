@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import sys
-import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -44,6 +39,10 @@ class Serve:
     """how long an idle server waits for more queries before it searches"""
     timeout_s: float = 30.0
     """time limit from arrival to reply"""
+    head_timeout_s: float = 10.0
+    """time limit for the head of a request, after which its connection is closed"""
+    max_connections: int | None = None
+    """open connections; by default as many as the process has handles for, at most 2048"""
     cache: int = 0
     """number of queries whose hits are cached"""
     log_level: str = "info"
@@ -61,7 +60,10 @@ class Serve:
             max_pending=self.max_pending,
             max_wait_s=self.max_wait_ms / 1000,
             search_timeout_s=self.timeout_s,
-            token=os.environ.get("BERRYPICK_TOKEN") or None,
+            head_timeout_s=self.head_timeout_s,
+            max_connections=self.max_connections,
+            host=self.host,
+            token=os.environ.get("BERRYPICK_TOKEN"),
         )
         self._check(settings)
         return _serve(self, settings)
@@ -70,8 +72,15 @@ class Serve:
         settings.check_host(self.host)
         at_least(1, {"--topk": self.topk, "--max-queries": self.max_queries, "--max-pending": self.max_pending})
         at_least(0, {"--max-wait-ms": self.max_wait_ms, "--timeout-s": self.timeout_s, "--cache": self.cache})
-        if not self.timeout_s:
-            raise BerrypickError("--timeout-s must be above 0; use the default of 30")
+        if self.max_connections is not None:
+            at_least(1, {"--max-connections": self.max_connections})
+        at_least(0, {"--head-timeout-s": self.head_timeout_s})
+        for flag, seconds, usual in (
+            ("--timeout-s", self.timeout_s, 30),
+            ("--head-timeout-s", self.head_timeout_s, 10),
+        ):
+            if not seconds:
+                raise BerrypickError(f"{flag} must be above 0; use the default of {usual}")
         if self.topk > self.max_topk:
             raise BerrypickError(f"--topk {self.topk} is above --max-topk {self.max_topk}; add --max-topk {self.topk}")
         if not 0 <= self.port <= 65535:
@@ -82,11 +91,11 @@ class Serve:
 
 
 def _serve(command: Serve, settings: ServerSettings) -> int:
-    import uvicorn
-
     from ..cached import CachedSearcher
     from ..searcher import Searcher
     from .app import create_app
+    from .logs import structured_logs
+    from .running import Server, listen
 
     folder = index_folder(command.folder)
     manifest = read_manifest(folder)
@@ -105,47 +114,9 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
         "num_passages": manifest.num_passages,
         "corpus_sha256": manifest.corpus_sha256,
     }
-    _structured_logs(command.log_level)
-    config = uvicorn.Config(
-        create_app(load, settings, about, stop),
-        host=command.host,
-        port=command.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=int(settings.search_timeout_s) + 1,
-        backlog=1024,
-    )
-    server = uvicorn.Server(config)
-    try:
-        server.run()
-    except SystemExit as error:  # uvicorn exits if the port is taken
-        raise BerrypickError(f"cannot listen on {command.host}:{command.port}; choose another --port") from error
+    structured_logs(command.log_level)
+    server = Server(create_app(load, settings, about, stop), settings)
+    server.run(listen(command.host, command.port))
     if failures:
         raise failures[0]
     return 0
-
-
-def _structured_logs(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    for name in ("berrypick", "uvicorn"):
-        target = logging.getLogger(name)
-        target.handlers, target.propagate = [handler], False
-        target.setLevel(level.upper())
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object per line: time (s since 1970), level, logger, message, and the fields of the record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """A line."""
-        line: dict[str, Any] = {
-            "time": round(time.time(), 3),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)

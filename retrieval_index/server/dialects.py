@@ -8,7 +8,7 @@ bare documents, and so does this one. berrypick's own clients use /search.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import pydantic_core
@@ -65,15 +65,23 @@ class Search(BaseModel):
         return self.queries
 
 
-def retrieve_reply(hits: Sequence[Sequence[Hit]], return_scores: bool) -> bytes:
-    """The reply of /retrieve."""
-    return _json({"result": [[_scored(hit) if return_scores else _document(hit) for hit in row] for row in hits]})
+def retrieve_reply(hits: Sequence[Sequence[Hit]], return_scores: bool) -> Iterator[bytes]:
+    """The reply of /retrieve, in parts."""
+    yield b'{"result":['
+    yield from _rows(hits, _scored if return_scores else _document)
+    yield b"]}"
 
 
-def search_reply(hits: Sequence[Sequence[Hit]], index_id: str) -> bytes:
-    """The reply of /search."""
-    rows = [[{"id": h.id, "title": h.title, "text": h.text, "score": h.score} for h in row] for row in hits]
-    return _json({"index_id": index_id, "hits": rows})
+def search_reply(hits: Sequence[Sequence[Hit]], index_id: str) -> Iterator[bytes]:
+    """The reply of /search, in parts."""
+    yield b'{"index_id":' + _json(index_id) + b',"hits":['
+    yield from _rows(hits, lambda hit: {"id": hit.id, "title": hit.title, "text": hit.text, "score": hit.score})
+    yield b"]}"
+
+
+def _rows(hits: Sequence[Sequence[Hit]], as_object: Callable[[Hit], dict[str, Any]]) -> Iterator[bytes]:
+    for number, row in enumerate(hits):
+        yield (b"," if number else b"") + _json([as_object(hit) for hit in row])
 
 
 def _scored(hit: Hit) -> dict[str, Any]:

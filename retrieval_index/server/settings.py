@@ -22,10 +22,15 @@ class ServerSettings:
         max_body_bytes: largest request body.
         body_timeout_s: time limit for receiving the body.
         search_timeout_s: time limit from arrival to reply; then the reply is 503.
-        max_batch: largest number of queries in one search.
+        max_batch: largest number of queries in one search; larger requests are searched in pieces.
+        max_cost: largest cost of one search: characters of its queries, and 16 for each hit.
         max_wait_s: how long an idle searcher waits for more queries.
         max_pending: waiting queries of all requests together; further ones get 503.
-        token: required in `Authorization: Bearer` or ?token=; None allows every request.
+        head_timeout_s: time limit for receiving the head of a request, on a new connection or a kept one.
+        stall_timeout_s: a client that reads nothing of its reply for so long is cut off.
+        max_connections: open connections; None for as many as the process has handles for, and at most 2048.
+        host: where the server listens. Without a token, requests must name this machine or it as their Host.
+        token: required in `Authorization: Bearer` or ?token=; None admits programs of this machine.
     """
 
     default_k: int = 3
@@ -35,10 +40,19 @@ class ServerSettings:
     max_body_bytes: int = 4 << 20
     body_timeout_s: float = 10.0
     search_timeout_s: float = 30.0
-    max_batch: int = 512
+    max_batch: int = 64
+    max_cost: int = 16_384
     max_wait_s: float = 0.001
     max_pending: int = 4_096
+    head_timeout_s: float = 10.0
+    stall_timeout_s: float = 30.0
+    max_connections: int | None = None
+    host: str = "127.0.0.1"
     token: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not self.token.strip():
+            raise BerrypickError("BERRYPICK_TOKEN is set but blank: set it to a secret, or unset it")
 
     @property
     def most_queries(self) -> int:
@@ -47,7 +61,7 @@ class ServerSettings:
 
     def check_host(self, host: str) -> None:
         """Raises if other machines can reach the address and there is no token."""
-        if not self.token and not is_loopback(host):
+        if self.token is None and not is_loopback(host):
             raise BerrypickError(
                 f"{host} can be reached from other machines: set BERRYPICK_TOKEN to a secret, or serve on 127.0.0.1"
             )

@@ -94,14 +94,13 @@ def reserved_port(port: int = 0) -> Iterator[socket.socket]:
 def running_server(load: Any, settings: Any, about: Any = None, port: int = 0) -> Iterator[str]:
     """A server in a thread, by default on a free port; yields its address when it is ready, stops it gracefully."""
     import urllib3
-    import uvicorn
     from berrypick.retrieval_index.server.app import create_app
+    from berrypick.retrieval_index.server.running import Server
 
-    app = create_app(load, settings, about)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = Server(create_app(load, settings, about), settings)
     with reserved_port(port) as place:
         url = f"http://127.0.0.1:{place.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, args=([place],), daemon=True)
+        thread = threading.Thread(target=server.run, args=([place.dup()],), daemon=True)
         thread.start()
         try:
             until(lambda: server.started or not thread.is_alive())

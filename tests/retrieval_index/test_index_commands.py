@@ -181,6 +181,8 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
         ((index, "--topk", 500), "add --max-topk 500"),
         ((index, "--cache", -1), "--cache must be at least 0"),
         ((index, "--timeout-s", 0), "--timeout-s must be above 0"),
+        ((index, "--head-timeout-s", 0), "--head-timeout-s must be above 0"),
+        ((index, "--max-connections", 0), "--max-connections must be at least 1"),
         ((index, "--max-wait-ms", "nan"), "--max-wait-ms must be at least 0"),
         ((index, "--port", -1), "--port must be between 0 and 65535"),
         ((index, "--port", 99999999), "--port must be between 0 and 65535"),
@@ -188,6 +190,9 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
     ):
         status, _, err = run("serve", *words)
         assert status == 2 and says in err and err.count("\n") == 1, (words, err)
+    monkeypatch.setenv("BERRYPICK_TOKEN", " ")
+    status, _, err = run("serve", index, "--host", "0.0.0.0")
+    assert status == 2 and "BERRYPICK_TOKEN is set but blank" in err and err.count("\n") == 1
 
 
 def test_serve_answers_logs_json_lines_and_stops_on_sigterm(index: Path) -> None:
@@ -200,7 +205,7 @@ def test_serve_answers_logs_json_lines_and_stops_on_sigterm(index: Path) -> None
     assert process.stderr is not None
     log = [process.stderr.readline()]
     try:
-        while "running on" not in log[-1]:  # uvicorn names the port it got
+        while "running on" not in log[-1]:
             assert log[-1], "the server ended"
             log.append(process.stderr.readline())
         url = re.findall(r"http://[\d.:]+", log[-1])[0]

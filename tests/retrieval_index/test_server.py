@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,48 +19,15 @@ from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.searcher import Hit
 from berrypick.retrieval_index.server.settings import ServerSettings, is_loopback
 from fixtures.machine import patience, until
+from fixtures.retrieval_server import Held, connect, detail, head, post, until_waiting
 
 Serve = Callable[..., str]
-
-
-def post(url: str, body: Any, **headers: str) -> urllib3.BaseHTTPResponse:
-    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return urllib3.request("POST", url, body=payload, headers=headers, retries=False, timeout=patience(20))
-
-
-def until_waiting(url: str, queries: int) -> None:
-    """Returns when that many queries wait for a search."""
-    line = f"berrypick_waiting_queries {queries}.0\n"
-    until(lambda: line in urllib3.request("GET", url + "/metrics").data.decode())
-
-
-def detail(reply: urllib3.BaseHTTPResponse) -> str:
-    return str(reply.json()["detail"])
+LOCAL = "http://localhost"
 
 
 @pytest.fixture
 def bm25s(corpus: list[Passage]) -> Bm25sSearcher:
     return Bm25sSearcher.from_passages(corpus)
-
-
-class Slow:
-    """Holds every search until it is let go; notes what it was asked."""
-
-    index_id = "slow"
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-        self.asked: list[tuple[list[str], int]] = []
-
-    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        self.asked.append((list(queries), k))
-        assert self.go.wait(patience(20))
-        if "poison" in queries:
-            raise RuntimeError("cannot search poison")
-        return [[Hit(f"{query}{i}", "", query, -float(i)) for i in range(k)] for query in queries]
-
-    def close(self) -> None:
-        self.go.set()
 
 
 # -- dialects ---------------------------------------------------------------------------------------------------------
@@ -112,7 +77,7 @@ def test_the_native_form_gives_titles_texts_scores_and_the_index_id(serve: Serve
 
 
 def test_a_passage_without_title_still_has_a_title_line(serve: Serve, bm25s: Bm25sSearcher) -> None:
-    class Untitled(Slow):
+    class Untitled(Held):
         def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
             return [[Hit("1", "", "the text", 1.0)] for _ in queries]
 
@@ -175,17 +140,16 @@ def test_lone_surrogates_and_control_characters_are_legal_queries(serve: Serve, 
 
 def test_a_slow_body_is_cut_off_and_others_are_served_meanwhile(serve: Serve, bm25s: Bm25sSearcher) -> None:
     url = serve(bm25s, body_timeout_s=patience(0.2))
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as slow:
-        slow.sendall(b"POST /retrieve HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    with connect(url) as slow:
+        slow.sendall(head(100) + b"{")
         assert post(url + "/retrieve", {"queries": ["berries"]}).status == 200
-        slow.settimeout(patience(10))
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
 def test_a_chunked_body_beyond_the_limit_is_refused(serve: Serve, bm25s: Bm25sSearcher) -> None:
     url = serve(bm25s, max_body_bytes=1000)
-    reply = urllib3.request("POST", url + "/retrieve", body=iter([b" " * 600] * 3), retries=False)
+    kind = {"Content-Type": "application/json"}
+    reply = urllib3.request("POST", url + "/retrieve", body=iter([b" " * 600] * 3), headers=kind, retries=False)
     assert (reply.status, "1000 bytes" in detail(reply)) == (413, True)
 
 
@@ -193,47 +157,47 @@ def test_a_chunked_body_beyond_the_limit_is_refused(serve: Serve, bm25s: Bm25sSe
 
 
 def test_requests_that_wait_share_one_search_and_each_gets_its_own_k(serve: Serve) -> None:
-    slow = Slow()
-    url = serve(slow)
+    held = Held()
+    url = serve(held)
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(post, url + "/search", {"queries": ["first"], "k": 1})
-        until(lambda: slow.asked)
+        until(lambda: held.asked)
         others = [threads.submit(post, url + "/search", {"queries": [f"q{k}"], "k": k}) for k in range(1, 9)]
         until_waiting(url, 8)
-        slow.go.set()
+        held.open()
         assert first.result().status == 200
         for k, other in enumerate(others, 1):
             (ranking,) = other.result().json()["hits"]
             assert [hit["id"] for hit in ranking] == [f"q{k}{i}" for i in range(k)]
-    assert len(slow.asked) == 2
-    queries, k = slow.asked[1]
+    assert len(held.asked) == 2
+    queries, k = held.asked[1]
     assert (sorted(queries), k) == ([f"q{i}" for i in range(1, 9)], 8)
 
 
 def test_a_search_that_fails_costs_only_its_own_request(serve: Serve) -> None:
-    slow = Slow()
-    url = serve(slow)
+    held = Held()
+    url = serve(held)
     with ThreadPoolExecutor(3) as threads:
         replies = [threads.submit(post, url + "/search", {"queries": ["first"]})]
-        until(lambda: slow.asked)
+        until(lambda: held.asked)
         replies += [threads.submit(post, url + "/search", {"queries": [name]}) for name in ("poison", "good")]
         until_waiting(url, 2)
-        slow.go.set()
+        held.open()
         assert [reply.result().status for reply in replies] == [200, 503, 200]
     assert replies[1].result().headers["Retry-After"] == "1"
     assert "poison" not in detail(replies[1].result())
 
 
 def test_too_many_waiting_queries_get_503_with_retry_after_and_none_is_lost(serve: Serve) -> None:
-    slow = Slow()
-    url = serve(slow, max_pending=4)
+    held = Held()
+    url = serve(held, max_pending=4)
     with ThreadPoolExecutor(12) as threads:
         replies = [threads.submit(post, url + "/search", {"queries": ["running"]})]
-        until(lambda: slow.asked)
+        until(lambda: held.asked)
         replies += [threads.submit(post, url + "/search", {"queries": [f"q{i}"]}) for i in range(10)]
         until(lambda: sum(reply.done() for reply in replies) == 6)  # those that were refused
         until_waiting(url, 4)
-        slow.go.set()
+        held.open()
         found = [reply.result() for reply in replies]
     statuses = sorted(reply.status for reply in found)
     assert statuses == [200] * 5 + [503] * 6
@@ -242,9 +206,9 @@ def test_too_many_waiting_queries_get_503_with_retry_after_and_none_is_lost(serv
 
 def test_a_request_of_more_queries_than_may_wait_is_refused_for_good(serve: Serve) -> None:
     """A 503 would send its client into retries that cannot end well."""
-    slow = Slow()
-    slow.go.set()
-    url = serve(slow, max_pending=4)
+    held = Held()
+    held.open()
+    url = serve(held, max_pending=4)
     assert urllib3.request("GET", url + "/health").json()["limits"]["max_queries"] == 4
     assert post(url + "/search", {"queries": ["q"] * 4}).status == 200
     reply = post(url + "/search", {"queries": ["q"] * 5})
@@ -252,11 +216,11 @@ def test_a_request_of_more_queries_than_may_wait_is_refused_for_good(serve: Serv
 
 
 def test_a_search_that_takes_too_long_gets_503(serve: Serve) -> None:
-    slow = Slow()
-    url = serve(slow, search_timeout_s=0.2)
+    held = Held()
+    url = serve(held, search_timeout_s=0.2)
     reply = post(url + "/search", {"queries": ["q"]})
     assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
-    slow.go.set()
+    held.open()
     until(lambda: post(url + "/search", {"queries": ["q"]}).status == 200)  # the search that took too long ends first
 
 
@@ -273,7 +237,7 @@ def test_health_says_loading_then_ready(corpus: list[Passage]) -> None:
         gate.wait(patience(20))
         return Bm25sSearcher.from_passages(corpus)
 
-    with TestClient(create_app(load, ServerSettings(), {"backend": "bm25s"})) as client:
+    with TestClient(create_app(load, ServerSettings(), {"backend": "bm25s"}), LOCAL) as client:
         reply = client.get("/health")
         assert (reply.status_code, reply.json(), reply.headers["retry-after"]) == (503, {"status": "loading"}, "1")
         early = client.post("/retrieve", json={"queries": ["q"]})
@@ -297,7 +261,7 @@ def test_a_load_that_fails_is_reported(corpus: list[Passage]) -> None:
     def load() -> Bm25sSearcher:
         raise BerrypickError("no index; build one")
 
-    with TestClient(create_app(load, ServerSettings(), None, failures.append)) as client:
+    with TestClient(create_app(load, ServerSettings(), None, failures.append), LOCAL) as client:
         until(lambda: failures)
         assert client.get("/health").status_code == 503
     assert str(failures[0]) == "no index; build one"
@@ -351,10 +315,10 @@ def test_other_addresses_do(host: str) -> None:
 
 
 def test_a_stopped_server_answers_what_it_has_accepted(serving: Any) -> None:
-    slow = Slow()
+    held = Held()
     with ThreadPoolExecutor(1) as threads:
-        with serving(lambda: slow, ServerSettings()) as url:
+        with serving(lambda: held, ServerSettings()) as url:
             reply = threads.submit(post, url + "/search", {"queries": ["q"]})
-            until(lambda: slow.asked)
-            threading.Timer(0.3, slow.go.set).start()
+            until(lambda: held.asked)
+            threading.Timer(0.3, held.open).start()
         assert reply.result().status == 200
