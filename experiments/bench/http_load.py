@@ -80,7 +80,7 @@ async def _client(
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         body = bodies[number]
         head = (
-            f"POST {parts.path} HTTP/1.1\r\nHost: x\r\n"
+            f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         began = time.monotonic()
