@@ -67,8 +67,8 @@ class RealCorpora(Experiment):
     policies: str = f"{AGENT},smollm2,question,follow_titles,random_words,oracle"
     env_args: Mapping[str, Any] | None = None
     questions: int = 200
-    agent_questions: int = 60
-    model_questions: int = 12
+    agent_questions: int = 40
+    model_questions: int = 8
     split: str = HOLDOUT
     max_new_tokens: int = 64
     name: str = "real_corpora"

@@ -106,7 +106,7 @@ def test_a_set_without_evidence_is_refused_before_the_first_cell(toy, tmp_path):
 
 def test_small_scale_adds_the_language_model_with_fewer_questions():
     sizes = {cell.config["policy"]: cell.config["questions"] for cell in EXPERIMENT.cells("small", 1)}
-    assert sizes["smollm2"] == 12 and sizes["smollm2-search"] == 60
+    assert sizes["smollm2"] == 8 and sizes["smollm2-search"] == 40
     assert sizes["question"] == 200
     arguments = EXPERIMENT.cells("small", 1)[0].config["env_args"]
     assert arguments["holdout"] == 300 and arguments["max_passage_words"] == 100  # as the agent was trained

@@ -1,0 +1,1 @@
+"""The adapter of the policy `smollm2-search`; README.md is its model card."""
