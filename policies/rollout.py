@@ -13,6 +13,7 @@ from ..envs.formats.turn_format import get_turn_format
 from ..envs.questions import EpisodeSpec, Question
 from ..envs.rewards import parse_reward
 from ..retrieval_index.errors import BerrypickError, SearchUnavailableError
+from ..retrieval_index.plain_text import safe_text
 from ..retrieval_index.searcher import Hit, Searcher
 from .counter_random import row_seed
 from .out_of_memory import ran_out_of_memory
@@ -167,7 +168,7 @@ def _advance(
     except Exception as failure:
         if [len(episode.turns) for episode in episodes] != num_turns:
             raise
-        logger.warning("a search failed (%s); trying its queries one episode at a time", failure)
+        logger.warning("a search failed (%s); trying its queries one episode at a time", safe_text(str(failure)))
         # A server that stayed unreachable after all retries would make every episode wait again, so it is not asked.
         again = _Gone(failure) if isinstance(failure, SearchUnavailableError) else searcher
         results = [_advance_alone(episodes[at], drafts[at], again, leading) for at in writing]
