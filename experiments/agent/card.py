@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,19 +30,23 @@ def model_card(report: Mapping[str, Any]) -> str:
     recipe, found = report["recipe"], report["found"]
     used = [*found["sets"], *found["reading"]]
     data = "\n".join(f"- {LICENCES.get(name, f'{name}, data of your own')}" for name in used)
-    samples = f"{report['training']['demonstrations']} demonstrations"
+    training = (
+        f"Supervised fine-tuning on {report['training']['demonstrations']} demonstrations of the scripted policy "
+        f"`bridge` ({recipe['sft_steps']} updates of {recipe['batch_size']}, learning rate {recipe['learning_rate']:g}, seed "
+        f"{recipe['seed']}), drawn from {report['training']['questions']} training questions. {recipe['holdout']} "
+        "questions of each set were held out before, with their near duplicates. No reinforcement learning."
+    )
     return f"""# A search agent of {recipe["policy"]}
 
-LoRA matrices of rank {recipe["lora_rank"]} in bfloat16 for {_BASES.get(recipe["policy"], recipe["policy"])}.
+LoRA matrices of rank {recipe["lora_rank"]} in bfloat16.
+Base: {_BASES.get(recipe["policy"], recipe["policy"])}.
+
 The agent asks a search engine up to three times, two passages each, and copies its answer from what it read. It writes
 `<search> QUERY </search>` or `<answer> ANSWER </answer>`. Made by `berrypick agent`.
 
 ## Training
 
-Supervised fine-tuning on {samples} of the scripted policy `bridge` ({recipe["sft_steps"]} updates of
-{recipe["batch_size"]}, learning rate {recipe["learning_rate"]:g}, seed {recipe["seed"]}), drawn from
-{report["training"]["questions"]} training questions. {recipe["holdout"]} questions of each set were held out before,
-with their near duplicates. No reinforcement learning.
+{textwrap.fill(training, 100)}
 
 Data, with the licences that its authors state; the matrices are derived from it, so they are offered under
 CC BY-SA 4.0:
@@ -50,7 +55,9 @@ CC BY-SA 4.0:
 
 ## Figures
 
-{recipe["questions"]} held-out questions of each set, greedy; ± is half of the 95 % interval over questions.
+{recipe["questions"]} held-out questions of each set, greedy; ± is half of the 95 % interval over questions. Floors: the
+agent over a search engine that finds nothing; the agent with a single turn, in which it still wants to search; a
+scripted policy that searches once and answers with the first title.
 
 {markdown_table(["set", "policy", *MEASURES.values()], arm_rows(report))}
 
@@ -60,7 +67,7 @@ Differences of the agent from its floors, paired by question, with 95 % interval
 
 ## Limits
 
-- It has 135 million parameters. It mostly finds the evidence and often copies the wrong span from it.
+- It is small. It often copies the wrong span from the right passage, and guesses between two names or yes and no.
 - English, Wikipedia passages, short answers; corpora of some ten thousand passages, in which the evidence is easier to
   find than in the whole Wikipedia.
 - It always answers, also when nothing relevant was found, and it may repeat errors and prejudice of its texts.
