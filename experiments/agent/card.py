@@ -30,10 +30,11 @@ def model_card(report: Mapping[str, Any]) -> str:
     recipe, found = report["recipe"], report["found"]
     used = [*found["sets"], *found["reading"]]
     data = "\n".join(f"- {LICENCES.get(name, f'{name}, data of your own')}" for name in used)
+    facts = report["training"]
     training = (
-        f"Supervised fine-tuning on {report['training']['demonstrations']} demonstrations of the scripted policy "
-        f"`bridge` ({recipe['sft_steps']} updates of {recipe['batch_size']}, learning rate "
-        f"{recipe['learning_rate']:g}, seed {recipe['seed']}), drawn from {report['training']['questions']} training questions. {recipe['holdout']} "
+        f"Supervised fine-tuning on {facts['demonstrations']} demonstrations of the scripted policy `bridge` "
+        f"({recipe['sft_steps']} updates of {recipe['batch_size']}, learning rate {recipe['learning_rate']:g}, "
+        f"seed {recipe['seed']}), drawn from {facts['questions']} training questions. {recipe['holdout']} "
         "questions of each set were held out before, with their near duplicates. No reinforcement learning."
     )
     return f"""# A search agent of {recipe["policy"]}
