@@ -128,7 +128,7 @@ def test_the_picture_shows_every_package_once() -> None:
     assert PICTURE
     shown, floor = ["berrypick"], ""
     for line in PICTURE.group(1).splitlines():
-        folder = line.split()[0].rstrip("/")
+        folder = line.split()[0].rstrip("/").replace("/", ".")
         if folder.endswith(".py"):
             continue
         floor = floor if line.startswith(" ") else folder

@@ -111,8 +111,8 @@ class TrainRun:
             return
         self.log.write(phase, step, metrics)
         overall = step + (self.config.sft.steps if phase == "rl" else 0)
-        for tracker in self.trackers:
-            with writing("to a tracker", "free some space, then continue with --resume, or take none: --track"):
+        with writing("to a tracker", "free some space, then use --resume, or take none: --track"):
+            for tracker in self.trackers:
                 tracker.log(metrics, step=overall)
         if self.view:
             self.view.update(overall, metrics, text)
