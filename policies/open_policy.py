@@ -77,7 +77,9 @@ def open_policy(
     if adapter is not None:
         from .language.adapter import load_adapter
 
-        return load_adapter(adapter, dtype=dtype, device=device, trains=trains)
+        policy = load_adapter(adapter, dtype=dtype, device=device, trains=trains)
+        policy.policy_id = name if name in KEPT else policy.policy_id
+        return policy
     return load_language_model(name, seed=seed, dtype=dtype, device=device, trains=trains)
 
 

@@ -49,4 +49,5 @@ def test_the_kept_agent_searches_for_what_it_reads_and_answers(
     turns = [turn for row in rows for turn in row["turns"]]
     assert sum(turn["action"] == "search" for turn in turns) >= len(rows), "it searches at least once a question"
     assert sum(turn["action"] == "invalid" for turn in turns) <= 1
+    assert {row["policy_id"] for row in rows} == {"smollm2-search"}
     assert sum(row["answer_raw"] is not None for row in rows) >= len(rows) - 1
