@@ -113,7 +113,8 @@ def page(report: Report) -> str:
         "must beat: itself without retrieval, the model it was, and scripted policies. All answer the same held-out "
         "questions of each set, sampled at temperature 1, by the rules that the agent was trained under. ± is half of "
         "the 95 % interval over resampled questions, brackets are the whole interval; differences are paired by "
-        "question.",
+        "question. Greedily it answers more: its [model card](../policies/kept/smollm2_search/README.md) has 300 "
+        "questions of each set.",
         f"## The agent\n\n{_agent(report)}\n\n{_floors(report)}",
         f"Command: `{report['command']}`. {_state(report)}",
         _no_width(report),
