@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 MODES = {
@@ -38,7 +39,7 @@ def words_of(work: str, folder: Path, *, again: bool) -> Sequence[str]:
         return ["index", "build", "--corpus", str(folder.parent / "corpus.jsonl"), "--backend", "bm25s",
                 "--out", str(folder / "index")]  # fmt: skip
     if work == "train":
-        return ["train", *WORLD, "--policy", "tiny", "--sft-steps", "1", "--sft-batch-size", "2", "--steps", "2",
+        return ["train", *WORLD, "--policy", "tiny", "--sft-steps", "0", "--steps", "2",
                 "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "6", "--checkpoint-every", "1",
                 "--track", "--out", str(folder / "run"), *resume]  # fmt: skip
     if work == "eval":
@@ -85,7 +86,9 @@ def main(shim_file: str, work: str, root: Path, seed: int, sample: str) -> dict[
     from berrypick.__main__ import main as berrypick
 
     if work == "train":
-        import berrypick.experiments.commands.train
+        import_module("berrypick.experiments.commands.train")  # once, not in every child
+        import_module("berrypick.policies.language.session")
+        import_module("berrypick.policies.language.model").load_language_model("tiny")
     shim = ctypes.CDLL(shim_file)
     log, counts = root / "stderr", root / "count"
 

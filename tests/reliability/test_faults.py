@@ -17,7 +17,7 @@ import pytest
 
 SHIM = Path(__file__).resolve().parents[3] / "shared" / "tools" / "faults" / "shim.c"
 DRIVER = Path(__file__).with_name("fault_driver.py")
-SAMPLES = {"index": 30, "eval": 30, "run": 25, "train": 30}
+SAMPLES = {"index": 25, "eval": 20, "run": 10, "train": 20}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the shim is for Linux")]
 
