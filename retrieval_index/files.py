@@ -141,11 +141,15 @@ def aside_of(target: Path) -> Path:
 
 def discard(folder: Path) -> None:
     """Removes a folder. It is renamed before its files are deleted, so nobody ever sees half of it."""
-    doomed = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    doomed, held = _new_work(folder)  # held, so that no other process takes its place for a left-over
     try:
         os.rename(folder, doomed)
     finally:
-        shutil.rmtree(doomed, ignore_errors=True)
+        try:
+            shutil.rmtree(doomed, ignore_errors=True)
+        finally:
+            if held is not None:
+                os.close(held)
 
 
 @contextmanager

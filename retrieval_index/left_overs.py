@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from .locks import folder_lock
@@ -40,7 +42,7 @@ def reclaim(folder: Path, name: str | None = None) -> dict[Path, int]:
 
 def reclaim_files(folder: Path) -> None:
     """Removes what calls of `whole_file` that were killed left in a folder or below; those of living processes stay."""
-    for left in filter(is_left_over, folder.rglob(".*.partial")):
+    for left in filter(is_left_over, _files_below(folder)):
         held = None if left.is_symlink() or not left.is_file() else hold(left)
         if held is not None:
             left.unlink(missing_ok=True)
@@ -63,7 +65,17 @@ def reclaim_scratch(folder: Path) -> dict[Path, int]:
 
 
 def _bytes_of(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in _files_below(folder):
+        with suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and below, while others may delete parts of it."""
+    for parent, _, names in os.walk(folder):  # unlike rglob, it passes over what has just gone
+        yield from (Path(parent) / name for name in names)
 
 
 def hold(path: Path) -> int | None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.files import (
     FolderTakenError,
     discard,
     scratch_folder,
     whole_folder,
 )
-from berrypick.retrieval_index.left_overs import reclaim
+from berrypick.retrieval_index.left_overs import reclaim, reclaim_files
 from berrypick.retrieval_index.locks import LOCK
 from fixtures.machine import patience
 
@@ -224,3 +226,38 @@ def test_a_builder_that_comes_while_the_folder_is_removed_keeps_what_it_writes(
     other.join()
     assert LOCK in removed and kept == parts
     assert list(tmp_path.iterdir()) == []
+
+
+def test_writers_and_sweepers_of_one_folder_never_take_each_others_work(tmp_path: Path) -> None:
+    wrong: list[BaseException] = []
+    stop = threading.Event()
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BerrypickError:
+            pass  # another writer was faster
+        except BaseException as error:
+            wrong.append(error)
+
+    def sweep() -> None:
+        while not stop.is_set():
+            guarded(lambda: (reclaim(tmp_path), reclaim_files(tmp_path), None)[2])
+
+    def build(number: int) -> None:
+        scratch = tmp_path / f".scratch{number}"
+        for _ in range(60):
+            guarded(lambda: write(tmp_path / "target", "new", replaces=True))
+            scratch.mkdir()
+            guarded(lambda: discard(scratch))
+
+    threads = [threading.Thread(target=build, args=(number,)) for number in range(3)]
+    sweepers = [threading.Thread(target=sweep) for _ in range(2)]
+    for thread in threads + sweepers:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stop.set()
+    for thread in sweepers:
+        thread.join()
+    assert wrong == [] and names(tmp_path) == ["target"]
