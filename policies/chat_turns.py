@@ -16,6 +16,7 @@ from ..envs.formats.prompt_words import opening
 from ..envs.formats.tool_call import call_text, without_action_tags
 from ..envs.formats.turn_format import Invalid, TurnFormat
 from ..envs.questions import EpisodeSpec, Question
+from ..retrieval_index.json_text import parse_json
 from .endpoint import StoppedBy, ended_text
 
 __all__ = ["TASK", "TOOLS", "ChatTurn", "observed", "tag_turn", "thoughtful", "tool_prompt", "tool_turn"]
@@ -175,8 +176,8 @@ def _arguments(call: Mapping[str, Any]) -> dict[str, Any] | None:
     arguments = call["arguments"]
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError):
+            arguments = parse_json(arguments)
+        except ValueError:
             return None
     return arguments if isinstance(arguments, dict) else None
 

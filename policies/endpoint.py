@@ -118,7 +118,7 @@ class Endpoint:
             )
         try:
             return Reply(got.status, parse_json(text), said)
-        except (ValueError, RecursionError):
+        except ValueError:
             return Reply(got.status, None, said)
 
     def choice(self, reply: Reply, path: str, what: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .data_files import numbered_lines
-from .errors import BerrypickError
+from .errors import BerrypickError, system_reason
 from .json_text import parse_json
 from .plain_text import encodable
 
@@ -147,7 +147,7 @@ def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         yield from numbered_lines(path)
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         raise CorpusError(f"cannot read {path}: {reason}; give a JSONL file, plain or gzipped") from error
 
 
@@ -155,7 +155,7 @@ def jsonl_object(path: Path, number: int, line: bytes, cure: str = _CURE) -> dic
     """The JSON object of a line; raises `CorpusError` with file and line if it is none."""
     try:
         value = parse_json(line)
-    except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits
+    except ValueError as error:  # bad JSON, bad UTF-8, an integer of 5000 digits
         raise _bad(path, number, f"not valid JSON ({error})", cure) from error
     if not isinstance(value, dict):
         raise _bad(path, number, "not a JSON object", cure)

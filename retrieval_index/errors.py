@@ -5,7 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BerrypickError", "MissingExtraError", "SearchUnavailableError", "UnknownNameError"]
+__all__ = [
+    "BerrypickError",
+    "MissingExtraError",
+    "SearchUnavailableError",
+    "UnknownNameError",
+    "first_line",
+    "system_reason",
+]
 
 
 class BerrypickError(Exception):
@@ -35,3 +42,14 @@ class MissingExtraError(BerrypickError):
 
 class SearchUnavailableError(BerrypickError):
     """A searcher that is still unavailable after all retries; episodes catch it, end and are counted as failed."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception of a library says; the name of its class if it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+def system_reason(error: BaseException) -> str:
+    """What the system says of a file or socket, without number and path; the whole message of other exceptions."""
+    return getattr(error, "strerror", None) or str(error)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .backends import BACKENDS, Backend, BuildSettings, backend_of
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
-from .errors import BerrypickError, UnknownNameError
+from .errors import BerrypickError, UnknownNameError, first_line
 from .files import FolderTakenError, scratch_folder, whole_folder
 from .left_overs import reclaim
 from .manifest import (
@@ -118,7 +118,7 @@ def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) ->
     try:
         return backend.open(folder, manifest.parameters, table, manifest.index_id)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise manifest.refused(folder, f"its files or parameters do not fit together ({reason})") from error
 
 

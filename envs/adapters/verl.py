@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...retrieval_index.json_text import parse_json
 from ..answers import exact_match, f1
 from ..data.upstream_records import passage_from_text
 from ..episode import read_turn, start
@@ -119,9 +120,9 @@ def _read_text(text: str) -> tuple[list[str], list[str]]:
 def _passages(observation: str) -> list[str]:
     """Ids of the passages with titles in an observation: digests of title and text, as in `passage_from_text`."""
     try:
-        response = json.loads(observation)
+        response = parse_json(observation)
         text = str(response.get("result", "")) if isinstance(response, dict) else observation
-    except (ValueError, RecursionError):
+    except ValueError:
         text = observation
     ids = []
     for part in _NEXT_PASSAGE.split(text.strip()):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.data_files import opened_data, read_data
-from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.errors import BerrypickError, MissingExtraError, system_reason
+from ...retrieval_index.json_text import parse_json
 from .questions_file import QuestionError
 
 __all__ = ["read_records_of", "whole_json"]
@@ -45,14 +45,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _unreadable(path: Path, error: Exception) -> QuestionError:
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = system_reason(error)
     return QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file")
 
 
 def _parse(text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None
 
 

@@ -95,7 +95,7 @@ def parsed(text: Any) -> Any:
         return text
     try:
         return parse_json(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     if len(text) > 10_000 or not text.lstrip().startswith(("[", "{", "(")):
         return text

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...retrieval_index.data_files import numbered_lines, opened_data
+from ...retrieval_index.errors import system_reason
 from ...retrieval_index.json_text import parse_json
 from ..record import RecordError
 
@@ -43,7 +44,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _unreadable(path: Path, error: Exception) -> RecordError:
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = system_reason(error)
     return RecordError(f"cannot read {path}: {reason}; give a file of rollouts, plain or gzipped")
 
 
@@ -52,7 +53,7 @@ def json_objects(path: Path) -> Iterator[tuple[int, Row | RecordError]]:
     for number, line in lines(path):
         try:
             value = parse_json(line)
-        except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, an integer of 5000 digits
+        except ValueError as error:  # bad JSON, bad UTF-8, an integer of 5000 digits
             yield number, RecordError(f"{path}:{number}: not valid JSON ({error}); {_CURE}")
             continue
         if not isinstance(value, dict):

@@ -56,7 +56,7 @@ def container_of(path: Path) -> Container:
 def _is_object(line: bytes) -> bool:
     try:
         return isinstance(parse_json(line), dict)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
 
 
@@ -134,12 +134,12 @@ def _zip_rows(path: Path) -> Iterator[tuple[str, Row | RecordError]]:
                 place = f"{path}:{name}"
                 try:
                     value = parse_json(_member(path, archive, name))
-                except (ValueError, RecursionError, zlib.error, zipfile.BadZipFile, EOFError) as error:
+                except (ValueError, zlib.error, zipfile.BadZipFile, EOFError) as error:
                     yield place, RecordError(f"{place}: {_one_line(error)}; {_DAMAGED}")
                     continue
                 row = {**value, "header": header} if isinstance(value, dict) else None
                 yield place, row or RecordError(f"{place}: not a JSON object; {_DAMAGED}")
-    except (OSError, ValueError, zipfile.BadZipFile, RecursionError, NotImplementedError, zlib.error) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
         raise RecordError(f"cannot read {path}: {_one_line(error)}; {_DAMAGED}") from error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
 from rich.text import Text
 
 from ...envs.record import EpisodeRecord, HitRecord, TurnRecord
+from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.plain_text import counted, safe_text
 from .format import number
 
@@ -125,8 +125,8 @@ def _unwrapped(observation: str) -> str:
     body = observation.strip().removeprefix("<tool_response>").removesuffix("</tool_response>").strip()
     if body.startswith("{"):
         try:
-            found = json.loads(body)
-        except (ValueError, RecursionError):
+            found = parse_json(body)
+        except ValueError:
             return observation
         text = found.get("result", found.get("error")) if isinstance(found, dict) else None
         return text if isinstance(text, str) else observation

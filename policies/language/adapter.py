@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.errors import BerrypickError, MissingExtraError, first_line
 from ...retrieval_index.files import whole_folder
 from ...retrieval_index.json_text import parse_json
 from ..policy_rules import ADAPTER, RULES, adapter_folder, is_adapter
@@ -105,7 +105,7 @@ def load_adapter(
             warnings.simplefilter("ignore", FutureWarning)
             merged: Any = PeftModel.from_pretrained(bare, str(folder)).merge_and_unload()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise BerrypickError(
             f"the adapter {folder} is damaged or does not fit {base} ({reason}); copy the adapter again"
         ) from error

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import EpisodeSpec, Question
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, first_line
 from ..policy import Sampling
 from .contexts import Contexts
 from .encoding import encode_prompt
@@ -163,7 +163,7 @@ def load_language_model(
                 path, dtype=torch.float32 if options else stored, use_safetensors=None if options else True, **options
             )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise BerrypickError(
             f"cannot load policy {name!r}: {reason}; give a folder with safetensors weights, a .gguf file, "
             'a hub id this machine can reach, or "tiny"'

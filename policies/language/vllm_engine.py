@@ -21,7 +21,7 @@ import torch
 
 from ...envs.episode import Draft, Episode
 from ...envs.questions import EpisodeSpec, Question
-from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
+from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError, first_line
 from ..counter_random import row_seed
 from ..policy import Sampling
 from .batches import log_probs_of_rows
@@ -162,7 +162,7 @@ class VllmPolicy:
         except ImportError as error:
             raise MissingExtraError("policy vllm:...", "vllm", error) from error
         except (RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = first_line(error)
             raise BerrypickError(
                 f"vLLM did not start ({reason}); it needs a CUDA GPU with memory left by the model in training: "
                 "lower its share, vllm,gpu_memory_utilization=0.3:..., or drop vllm: to sample in process"

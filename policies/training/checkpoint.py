@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, first_line
 from ...retrieval_index.files import discard, whole_folder
 from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.left_overs import reclaim
@@ -166,7 +166,7 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
 
 
 def _unusable(path: Path, error: Exception) -> BerrypickError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = first_line(error)
     return BerrypickError(
         f"checkpoint {path} does not fit this run or is damaged ({reason}); delete that folder to continue from "
         "the one before, or start again in another --out"

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from ..errors import BerrypickError
+from ..errors import BerrypickError, system_reason
 from .connections import Connections, Listener, most_connections
 from .protocol import bounded_protocol
 from .settings import ServerSettings
@@ -67,7 +67,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except (OSError, UnicodeError) as error:
         for place in places:
             place.close()
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         raise BerrypickError(f"cannot listen on {host}:{port} ({reason}); choose another --port or --host") from error
     for url in _urls(places):
         logger.info(f"running on {url}")
