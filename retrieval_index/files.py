@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BerrypickError
-from .left_overs import hold, reclaim
+from .left_overs import held_path, reclaim
 from .locks import LOCK, folder_lock
 
 __all__ = [
@@ -66,27 +66,20 @@ def whole_file(target: Path) -> Iterator[Path]:
     there is followed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    work, held = _new_file(target)
-    try:
-        yield work
-        fsync(work)
-        os.replace(work, target)
-    finally:
+    with held_path(lambda: _empty_file(target)) as work:
         try:
-            work.unlink(missing_ok=True)
+            yield work
+            fsync(work)
+            os.replace(work, target)
         finally:
-            if held is not None:
-                os.close(held)
+            work.unlink(missing_ok=True)
 
 
-def _new_file(target: Path) -> tuple[Path, int | None]:
-    """A new temporary file beside `target`, and a descriptor that shows that its owner lives."""
-    while True:
-        work = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
-        os.close(os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # minus what the user's mask forbids
-        held = hold(work)
-        if work.exists():  # else another process took it for a left-over before it was held
-            return work, held
+def _empty_file(target: Path) -> Path:
+    """A new hidden file beside `target`, under a random name."""
+    work = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+    os.close(os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # minus what the user's mask forbids
+    return work
 
 
 @contextmanager
@@ -110,28 +103,20 @@ def whole_folder(target: Path, cure: str, *, replaces: bool = False) -> Iterator
     with writing(target, cure):
         target.parent.mkdir(parents=True, exist_ok=True)
         reclaim(target.parent, target.name)
-        work, held = _new_work(target)
-        try:
-            work.chmod(0o755)  # mkdtemp makes it private
-            yield work
-            for path in (*sorted(work.rglob("*")), work):
-                fsync(path)
-            _put(work, target, cure, replaces)
-        finally:
+        with held_path(lambda: _empty_folder(target)) as work:
             try:
-                shutil.rmtree(work, ignore_errors=True)
+                work.chmod(0o755)  # mkdtemp makes it private
+                yield work
+                for path in (*sorted(work.rglob("*")), work):
+                    fsync(path)
+                _put(work, target, cure, replaces)
             finally:
-                if held is not None:
-                    os.close(held)
+                shutil.rmtree(work, ignore_errors=True)
 
 
-def _new_work(target: Path) -> tuple[Path, int | None]:
-    """A temporary folder beside `target`, and a descriptor that shows that its owner lives."""
-    while True:
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-        held = hold(work)
-        if work.is_dir():  # else another process took it for a left-over before it was held
-            return work, held
+def _empty_folder(target: Path) -> Path:
+    """A new hidden folder beside `target`, under a random name."""
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
 
 
 def aside_of(target: Path) -> Path:
@@ -141,15 +126,11 @@ def aside_of(target: Path) -> Path:
 
 def discard(folder: Path) -> None:
     """Removes a folder. It is renamed before its files are deleted, so nobody ever sees half of it."""
-    doomed, held = _new_work(folder)  # held, so that no other process takes its place for a left-over
-    try:
-        os.rename(folder, doomed)
-    finally:
+    with held_path(lambda: _empty_folder(folder)) as doomed:  # else another process might take it for a left-over
         try:
-            shutil.rmtree(doomed, ignore_errors=True)
+            os.rename(folder, doomed)
         finally:
-            if held is not None:
-                os.close(held)
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 @contextmanager

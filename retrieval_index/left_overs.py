@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .locks import folder_lock
+from .locks import LockState, folder_lock
 
-__all__ = ["hold", "is_left_over", "reclaim", "reclaim_files", "reclaim_scratch"]
+__all__ = ["held_path", "is_left_over", "reclaim", "reclaim_files", "reclaim_scratch"]
 
 
 def is_left_over(path: Path) -> bool:
@@ -32,21 +32,23 @@ def reclaim(folder: Path, name: str | None = None) -> dict[Path, int]:
     pattern = rf"\.{'.+' if name is None else re.escape(name)}\.[a-z0-9_]{{8}}\.partial"
     gone = {}
     for left in sorted(path for path in folder.glob(".*") if re.fullmatch(pattern, path.name)):
-        held = None if left.is_symlink() or not left.is_dir() else hold(left)
-        if held is not None:
-            gone[left] = _bytes_of(left)
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(held)
+        if left.is_symlink() or not left.is_dir():
+            continue
+        with _hold(left) as state:
+            if state == "ours":
+                gone[left] = _bytes_of(left)
+                shutil.rmtree(left, ignore_errors=True)
     return gone
 
 
 def reclaim_files(folder: Path) -> None:
     """Removes what calls of `whole_file` that were killed left in a folder or below; those of living processes stay."""
     for left in filter(is_left_over, _files_below(folder)):
-        held = None if left.is_symlink() or not left.is_file() else hold(left)
-        if held is not None:
-            left.unlink(missing_ok=True)
-            os.close(held)
+        if left.is_symlink() or not left.is_file():
+            continue
+        with _hold(left) as state:
+            if state == "ours":
+                left.unlink(missing_ok=True)
 
 
 def reclaim_scratch(folder: Path) -> dict[Path, int]:
@@ -78,19 +80,42 @@ def _files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in names)
 
 
-def hold(path: Path) -> int | None:
-    """Holds a file or folder until the descriptor is closed, as it is at death; None if another process holds it."""
+@contextmanager
+def held_path(make: Callable[[], Path]) -> Iterator[Path]:
+    """Makes a hidden file or folder and holds it while the block runs, so that nobody takes it for a left-over.
+
+    Args:
+        make: makes it, under another name each time.
+    """
+    while True:
+        path = make()
+        with _hold(path) as state:
+            if state != "busy" and path.exists():  # else another process took it for a left-over before it was held
+                yield path
+                return
+
+
+@contextmanager
+def _hold(path: Path) -> Iterator[LockState]:
+    """Holds a file or folder itself until the block or the process ends; see `folder_lock` for the states."""
     try:
         import fcntl
     except ImportError:  # not on Windows, where left-overs stay
-        return None
+        yield "unsupported"
+        return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
+    except OSError as error:
+        yield "busy" if isinstance(error, FileNotFoundError) else "unsupported"  # gone: its taker was faster
+        return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            state: LockState = "ours"
+        except BlockingIOError:
+            state = "busy"
+        except OSError:
+            state = "unsupported"
+        yield state
+    finally:
         os.close(descriptor)
-        return None
-    return descriptor

@@ -261,3 +261,25 @@ def test_writers_and_sweepers_of_one_folder_never_take_each_others_work(tmp_path
     for thread in sweepers:
         thread.join()
     assert wrong == [] and names(tmp_path) == ["target"]
+
+
+def test_of_writers_who_begin_together_one_wins_and_the_others_are_told_so(tmp_path: Path) -> None:
+    """A writer that sweeps must not take the folder that another one has made this moment for a left-over."""
+    for number in range(150):
+        failures: list[type[BaseException]] = []
+        target = tmp_path / str(number) / "target"
+
+        def build(target: Path = target, failures: list[type[BaseException]] = failures) -> None:
+            try:
+                with whole_folder(target, CURE) as work:
+                    (work / "file").write_text("whole")
+            except BaseException as error:
+                failures.append(type(error))
+
+        threads = [threading.Thread(target=build) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == [FolderTakenError] * 2
+        assert names(target.parent) == ["target"] and (target / "file").read_text() == "whole"
