@@ -69,7 +69,7 @@ def open_policy(
         found = latest_checkpoint(path / "checkpoints")
         if found is None:
             raise BerrypickError(f"{path} has no checkpoint yet; train it first, or give another --policy")
-        checked_state(found)
+        checked_state(found, optimizer=False)
         policy = load_language_model(str(found), dtype=dtype, device=device, trains=trains)
         policy.policy_id = f"{path.name}/{found.name}"
         return policy

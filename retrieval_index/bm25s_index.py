@@ -81,7 +81,7 @@ class Bm25sSearcher:
         """Top k passages of each query by (-score, id)."""
         try:
             return [self._one(query, k) for query in queries]
-        except (IndexError, ValueError, TypeError) as error:  # arrays of a file that do not fit together
+        except (IndexError, ValueError) as error:  # arrays of a file that do not fit together
             raise IndexFolderError(
                 f"the bm25s index over {len(self._passages)} passages is damaged ({error}); check it with berrypick "
                 "index check, and rebuild it"
@@ -104,6 +104,8 @@ class Bm25sSearcher:
         vocabulary = parse_json((folder / _VOCABULARY).read_bytes())
         if not isinstance(vocabulary, dict) or starts.ndim != 1 or len(starts) < len(vocabulary):
             raise ValueError("its vocabulary does not fit its matrix")
+        if not all(type(column) is int for column in vocabulary.values()):
+            raise ValueError("its vocabulary has a column that is no number")
         return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
 
     def _one(self, query: str, k: int) -> list[Hit]:

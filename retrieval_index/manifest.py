@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import BerrypickError
 from .files import aside_of
 from .json_text import parse_json
+from .sealed import digest_of
 
 __all__ = [
     "FORMAT",
@@ -98,7 +99,7 @@ class Manifest:
     def as_json(self) -> str:
         """The text of manifest.json, which includes a digest of itself."""
         value = {name: getattr(self, name) for name in Manifest.__slots__}
-        return json.dumps({**value, "manifest_sha256": _digest(value)}, indent=1, sort_keys=True) + "\n"
+        return json.dumps({**value, "manifest_sha256": digest_of(value)}, indent=1, sort_keys=True) + "\n"
 
     def refused(self, folder: Path, reason: str) -> IndexFolderError:
         """The error for an index that fails a check; ends with the command that rebuilds it."""
@@ -145,7 +146,7 @@ def read_manifest(folder: Path) -> Manifest:
     if value.get("format") != FORMAT:
         raise _refused(folder, str(backend), _other_format(value.get("format")))
     stated = value.pop("manifest_sha256", None)
-    if stated != _digest(value):
+    if stated != digest_of(value):
         raise _refused(folder, str(backend), "its manifest was changed or damaged")
     try:
         return _Stored.model_validate_json(json.dumps(value)).manifest()
@@ -190,10 +191,6 @@ def _other_format(found: object) -> str:
             "corpus.jsonl.gz in that folder, so copy that file elsewhere and use it as FILE"
         )
     return f"its format is {found}, this version reads {FORMAT}; upgrade berrypick"
-
-
-def _digest(value: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _refused(folder: Path, backend: str, reason: str) -> IndexFolderError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .json_text import parse_json
 
-__all__ = ["sealed", "unsealed"]
+__all__ = ["digest_of", "sealed", "unsealed"]
 
 _SEAL = "sha256"
 
@@ -17,7 +17,7 @@ _SEAL = "sha256"
 def sealed(value: Mapping[str, Any]) -> str:
     """The text of a JSON object with its digest under "sha256"."""
     plain: dict[str, Any] = json.loads(json.dumps(value))  # keys that are numbers become text, as they are read back
-    return json.dumps({**plain, _SEAL: _digest(plain)}, sort_keys=True)
+    return json.dumps({**plain, _SEAL: digest_of(plain)}, sort_keys=True)
 
 
 def unsealed(text: str | bytes) -> dict[str, Any]:
@@ -30,10 +30,11 @@ def unsealed(text: str | bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     stated = value.pop(_SEAL, None)
-    if stated is not None and stated != _digest(value):
+    if stated is not None and stated != digest_of(value):
         raise ValueError("its checksum is wrong")
     return value
 
 
-def _digest(value: Mapping[str, Any]) -> str:
+def digest_of(value: Mapping[str, Any]) -> str:
+    """SHA-256 of the JSON of an object, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ from ...retrieval_index.corpus import has_lone_surrogate, id_of, read_jsonl
 from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
 
-__all__ = ["QuestionError", "cache_folder", "data_folder", "questions_from_lines", "read_questions"]
+__all__ = ["QuestionError", "cache_folder", "data_folder", "questions_from_lines", "read_questions", "set_folder"]
 
 
 class QuestionError(BerrypickError):
@@ -37,6 +37,11 @@ def data_folder(name: str) -> Path:
         f"{name} needs its data: set BERRYPICK_DATA to the folder that holds {name}/corpus.jsonl.gz and "
         f"{name}/questions.jsonl, pass data=FOLDER, or try `berrypick data get {name}`"
     )
+
+
+def set_folder(name: str) -> Path:
+    """The folder of a question set that a user names: the folder itself, or see `data_folder`."""
+    return Path(name) if Path(name).is_dir() else data_folder(name)
 
 
 def read_questions(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...retrieval_index.corpus import Passage
 from ...retrieval_index.errors import BerrypickError
-from ..data.questions_file import data_folder
+from ..data.questions_file import set_folder
 from ..data.splits import HOLDOUT, held_out, with_shares, without_near_duplicates
 from ..data.upstream import Dataset, read_dataset
 from ..questions import Question
@@ -66,7 +66,7 @@ def _sets(text: object) -> list[_Set]:
         if weight is not None and not 0 < weight < float("inf"):
             raise BerrypickError(f"the weight of {name} must be a number above 0, got {number!r}; {example}")
         name = name if colon else part
-        out.append(_Set(name, Path(name) if Path(name).is_dir() else data_folder(name), weight))
+        out.append(_Set(name, set_folder(name), weight))
     return out
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...envs.data.questions_file import data_folder
+from ...envs.data.questions_file import set_folder
 from ...envs.data.splits import HOLDOUT, some_questions
 from ...envs.episode import Episode
 from ...envs.record import EpisodeRecord, read_records
@@ -33,6 +33,7 @@ from ..runs.evaluation import evaluate
 from ..runs.fit_checks import check_fit
 from ..runs.phase_cost import PhaseCost
 from ..runs.preparation import open_trainee
+from ..runs.recipes import CPU_MICRO_BATCH
 from ..runs.run_folder import hold_run_folder, write_json
 from ..runs.training import train
 from ..runs.training_config import EnvArgument, TrainConfig
@@ -50,9 +51,6 @@ RULES: Mapping[str, EnvArgument] = {
     "search_budget": 3,
 }
 """Of all episodes: three searches, two passages each, cut to 100 words."""
-
-MAX_TOKENS = 1024
-"""Padded tokens of a micro-batch: as fast on a processor as more, in a third of the memory."""
 
 AGENT = "agent"
 
@@ -137,8 +135,7 @@ def _present(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     found, missing = [], {}
     for name in names:
         try:
-            if not Path(name).is_dir():
-                data_folder(name)
+            set_folder(name)
         except BerrypickError as error:
             missing[name] = str(error)
         else:
@@ -171,7 +168,7 @@ def _trained(recipe: AgentRecipe, sets: Sequence[str], folder: Path) -> dict[str
                 steps=recipe.sft_steps,
                 batch_size=recipe.batch_size,
                 learning_rate=recipe.learning_rate,
-                max_tokens=MAX_TOKENS,
+                max_tokens=CPU_MICRO_BATCH,
                 seed=recipe.seed,
             ),
             rl=RlConfig(steps=0, max_new_tokens=recipe.max_new_tokens),

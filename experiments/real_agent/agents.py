@@ -23,6 +23,7 @@ from ...policies.training.rl_config import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
 from ..runs.preparation import open_trainee
+from ..runs.recipes import CPU_MICRO_BATCH
 from ..runs.training import train
 from ..runs.training_config import EnvArgument, TrainConfig
 
@@ -49,9 +50,6 @@ DTYPE = "bfloat16"
 """Format of forwards and backwards; weights and LoRA matrices are float32 while they train."""
 
 LORA_RANK = 8
-
-MAX_TOKENS = 1024
-"""Padded tokens of a micro-batch: as fast on a processor as more, in a third of the memory."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None)
             steps=0 if start else round(sizes.sft_steps * agent.sft_factor),
             batch_size=sizes.sft_batch,
             learning_rate=sizes.sft_rate,
-            max_tokens=MAX_TOKENS,
+            max_tokens=CPU_MICRO_BATCH,
             seed=seed,
         ),
         rl=RlConfig(
@@ -191,7 +189,7 @@ def _train(agent: Agent, seed: int, out: Path, sizes: Sizes, start: Path | None)
             group_size=sizes.group,
             learning_rate=sizes.rl_rate,
             max_new_tokens=sizes.max_new_tokens,
-            max_tokens=MAX_TOKENS,
+            max_tokens=CPU_MICRO_BATCH,
             seed=seed,
         ),
         checkpoint_every=5,

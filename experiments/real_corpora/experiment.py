@@ -137,16 +137,17 @@ class RealCorpora(Experiment):
 
     def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
         """Rows of every set and their differences from the closed book."""
-        cells = self.cells(scale, num_seeds)
-        rows = [row for group in _grouped(cells) if (row := _row(group, results)) is not None]
+        groups = _grouped(self.cells(scale, num_seeds))
+        columns = {key: _columns(group, results) for key, group in groups.items()}
+        rows = [row for key, group in groups.items() if (row := _row(group, columns[key], results)) is not None]
         report = {
             "experiment": self.name,
             "scale": scale,
             "seeds": num_seeds,
             "cells": {"done": len(results.done), "failed": results.failed, "not_run": len(results.not_run)},
             "rows": rows,
-            "gains": _gains(cells, results),
-            "floors": _floors(cells, results),
+            "gains": _gains(columns),
+            "floors": _floors(columns),
         }
         from .page import report_text
 
@@ -168,15 +169,23 @@ def _task(name: str, split: str, env_args: str) -> Task:
     return task
 
 
-def _grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells grouped by row: all seeds of one set, policy and retrieval."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+_Key = tuple[str, str, str]
+"""Set, policy and retrieval: what a row is about."""
+
+_Columns = Mapping[str, NDArray[np.float64]]
+"""Measure -> one value for each question."""
+
+
+def _grouped(cells: Sequence[Cell]) -> dict[_Key, list[Cell]]:
+    """Key of a row -> its cells, one for each seed."""
+    groups: dict[_Key, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(tuple(cell.config[key] for key in ("set", "policy", "retrieval")), []).append(cell)
-    return list(groups.values())
+        config = cell.config
+        groups.setdefault((config["set"], config["policy"], config["retrieval"]), []).append(cell)
+    return groups
 
 
-def _columns(group: Sequence[Cell], results: Results) -> dict[str, NDArray[np.float64]]:
+def _columns(group: Sequence[Cell], results: Results) -> _Columns:
     """Measure -> float64 [questions], the mean over finished seeds."""
     done = [results.done[cell.key]["columns"] for cell in group if cell.key in results.done]
     out = {}
@@ -189,8 +198,8 @@ def _columns(group: Sequence[Cell], results: Results) -> dict[str, NDArray[np.fl
     return out
 
 
-def _row(group: Sequence[Cell], results: Results) -> Report | None:
-    columns, config = _columns(group, results), group[0].config
+def _row(group: Sequence[Cell], columns: _Columns, results: Results) -> Report | None:
+    config = group[0].config
     if not columns:
         return None
     indices = bootstrap_indices(len(next(iter(columns.values()))))
@@ -205,9 +214,8 @@ def _row(group: Sequence[Cell], results: Results) -> Report | None:
     }
 
 
-def _gains(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
+def _gains(columns: Mapping[_Key, _Columns]) -> Sequence[Report]:
     """EM and F1 of each retrieval minus the closed book, paired by question."""
-    columns = {tuple(group[0].config[key] for key in _KEY): _columns(group, results) for group in _grouped(cells)}
     out = []
     for (name, policy, retrieval), ours in columns.items():
         closed = columns.get((name, policy, "closed_book"), {})
@@ -219,9 +227,8 @@ def _gains(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
     return out
 
 
-def _floors(cells: Sequence[Cell], results: Results) -> Sequence[Report]:
+def _floors(columns: Mapping[_Key, _Columns]) -> Sequence[Report]:
     """EM and F1 of the agent with BM25 minus each of its floors, over the questions that both answered."""
-    columns = {tuple(group[0].config[key] for key in _KEY): _columns(group, results) for group in _grouped(cells)}
     out = []
     for name in dict.fromkeys(name for name, _, _ in columns):
         agent = columns.get((name, AGENT, "bm25"), {})
@@ -243,8 +250,6 @@ def _agent_rules() -> dict[str, Any]:
     rules = {name: value for name, value in rules_of_policy(AGENT).items() if name != "max_new_tokens"}
     return {**rules, "holdout": HELD_OUT}
 
-
-_KEY = ("set", "policy", "retrieval")
 
 EXPERIMENT = RealCorpora()
 """What `berrypick run real_corpora` runs."""

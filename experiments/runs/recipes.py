@@ -18,6 +18,7 @@ from ...policies.training.sft import SftConfig
 from .training_config import EnvArgument, TrainConfig
 
 __all__ = [
+    "CPU_MICRO_BATCH",
     "SMALL_MODEL",
     "WORLD_DEMONSTRATIONS",
     "LearningRates",
@@ -38,6 +39,9 @@ WORLD_DEMONSTRATIONS: Mapping[str, EnvArgument] = {
     "index": "bm25s",
 }
 """Arguments of the world whose questions are demonstrated."""
+
+CPU_MICRO_BATCH = 1024
+"""Padded tokens of a micro-batch of a pretrained model: as fast on a processor as more, in a third of the memory."""
 
 SMALL_MODEL = 5_000_000
 """Models with fewer parameters train at the rates of the from-scratch preset."""

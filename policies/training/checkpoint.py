@@ -40,6 +40,7 @@ PackedOptimizer = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 _STATE = "state.json"
 _ADAPTER = "adapter.safetensors"
+_OPTIMIZER = "optimizer.safetensors"
 
 
 def save_checkpoint(
@@ -74,7 +75,7 @@ def save_checkpoint(
         policy.save(work)
         tensors, scalars = packed or pack_optimizer(optimizer)
         with file_errors():
-            save_file(tensors, work / "optimizer.safetensors")
+            save_file(tensors, work / _OPTIMIZER)
             if policy.has_lora:
                 save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
         sums = {path.name: sha256(path) for path in sorted(work.iterdir())}
@@ -128,8 +129,12 @@ def _complete(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*-*") if not path.name.startswith(".") and (path / _STATE).is_file()]
 
 
-def checked_state(path: Path) -> dict[str, Any]:
-    """The state of a checkpoint, after the checksums of all its files; those of before had none.
+def checked_state(path: Path, *, optimizer: bool = True) -> dict[str, Any]:
+    """The state of a checkpoint, after the checksums of its files; those of before had none.
+
+    Args:
+        path: the checkpoint.
+        optimizer: also check the optimizer's file, which is twice as long as the weights.
 
     Raises:
         BerrypickError: a file is missing or damaged.
@@ -137,7 +142,7 @@ def checked_state(path: Path) -> dict[str, Any]:
     try:
         state = unsealed((path / _STATE).read_bytes())
         for name, digest in state.pop("files", {}).items():
-            if sha256(path / Path(name).name) != digest:
+            if (optimizer or name != _OPTIMIZER) and sha256(path / Path(name).name) != digest:
                 raise ValueError(f"{name}: its checksum is wrong")
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise _unusable(path, error) from error
@@ -158,7 +163,7 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
     state = checked_state(path)
     try:
         load_weights(path, policy)
-        tensors = load_file(path / "optimizer.safetensors")
+        tensors = load_file(path / _OPTIMIZER)
         _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(path, error) from error
