@@ -14,7 +14,6 @@ from typing import Any
 
 from ...envs.data.questions_file import set_folder
 from ...envs.data.splits import HOLDOUT, some_questions
-from ...envs.episode import Episode
 from ...envs.record import EpisodeRecord, read_records
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.registry import Task, make_task
@@ -29,9 +28,9 @@ from ...retrieval_index.errors import BerrypickError
 from ..measures.arms_report import measure_arms
 from ..measures.paired import compare
 from ..report.live import LiveView
+from ..report.live_evaluation import EvaluationProgress
 from ..runs.evaluation import evaluate
 from ..runs.fit_checks import check_fit
-from ..runs.phase_cost import PhaseCost
 from ..runs.preparation import open_trainee
 from ..runs.recipes import CPU_MICRO_BATCH
 from ..runs.run_folder import hold_run_folder, write_json
@@ -201,12 +200,7 @@ def _measured(recipe: AgentRecipe, name: str, adapter: Path, out: Path) -> dict[
 def _play(recipe: AgentRecipe, policy: Policy, task: Task, arm: str, place: Path) -> None:
     total = len(task.split(HOLDOUT))
     with LiveView(f"{place.parent.name}: {arm}", total) as view:
-        cost = PhaseCost(view, f"{arm}: {total} rollouts", total, unit="sampled tokens")
-
-        def progress(done: int, batch: Sequence[Episode]) -> None:
-            view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)})
-            cost.step(sum(len(tokens.ids) for e in batch for _, tokens in e.token_turns), steps=len(batch))
-
+        shown = EvaluationProgress(view, arm, total)
         evaluate(
             policy,
             task,
@@ -217,5 +211,6 @@ def _play(recipe: AgentRecipe, policy: Policy, task: Task, arm: str, place: Path
             seed=recipe.seed,
             out=place,
             policy_id=arm,
-            on_progress=progress,
+            on_resume=shown.resumed,
+            on_progress=shown.progress,
         )

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...envs.data.splits import HOLDOUT, some_questions
-from ...envs.episode import Episode
 from ...envs.record import RecordError
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.presets import evaluation_preset
@@ -23,11 +22,11 @@ from ..measures.rows import ArmsReport
 from ..report.arms import load_rollouts
 from ..report.episode_sample import PAGE_CHARS
 from ..report.live import LiveView
+from ..report.live_evaluation import EvaluationProgress
 from ..report.packed_episode import PageEpisode
 from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
-from ..runs.phase_cost import PhaseCost
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
 from .env_arguments import chat_voice, parse_env_args, split_arguments, with_rules
 from .flags import Eval
@@ -147,18 +146,7 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
         task = replace(task, questions={**task.questions, config.split: drawn})
     total = config.questions * config.samples
     with LiveView(f"eval {policy.policy_id}", total) as view:
-        cost = PhaseCost(view, f"eval: {total} rollouts", total, unit="sampled tokens")
-
-        def resumed(done: int) -> None:
-            view.begin(done)
-            cost.skip(done)
-
-        def progress(done: int, batch: Sequence[Episode]) -> None:
-            view.update(done, {"reward": sum(episode.reward for episode in batch) / len(batch)}, None)
-            if config.dtype:  # a language model
-                sampled = sum(len(tokens.ids) for episode in batch for _, tokens in episode.token_turns)
-                cost.step(sampled, steps=len(batch))
-
+        shown = EvaluationProgress(view, "eval", total, samples=bool(config.dtype))
         evaluate(
             policy,
             task,
@@ -169,8 +157,8 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
             seed=config.seed,
             out=flags.out,
             max_rows=min(flags.max_rows, CHAT_ROWS) if chat_name(flags.policy) else flags.max_rows,
-            on_resume=resumed,
-            on_progress=progress,
+            on_resume=shown.resumed,
+            on_progress=shown.progress,
         )
 
 
