@@ -85,7 +85,7 @@ class AgentRecipe:
     reading: tuple[str, ...] = ("wiki18_singlehop",)
     holdout: int = 300
     questions: int = 100
-    sft_steps: int = 120
+    sft_steps: int = 100
     batch_size: int = 8
     learning_rate: float = 1e-3
     lora_rank: int = 8

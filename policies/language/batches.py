@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from ..objectives.losses import token_log_probs
 from .attention import attention_mask, below_lora
+from .blocked_attention import BlockedAttention
 from .precision import autocast
 
 __all__ = [
@@ -149,7 +150,7 @@ def logits_of(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     causal: Any = below_lora(model)
     separation = _separation(batch, causal)
     sharded = hasattr(causal, "unshard")  # FSDP gathers weights in the whole model's forward only
-    with autocast(model):
+    with autocast(model), BlockedAttention():
         if causal.config.model_type in _PLAIN_HEAD and not sharded:
             hidden = causal.base_model(input_ids=context, use_cache=False, **separation).last_hidden_state
             logits: Tensor = causal.get_output_embeddings()(hidden[batch.policy])
