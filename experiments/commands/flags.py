@@ -75,7 +75,7 @@ class Agent:
     """questions of each set that are held out"""
     questions: int = 100
     """held-out questions of each set to be measured on"""
-    sft_steps: int = 120
+    sft_steps: int = 100
     """updates on eight demonstrations each"""
     dtype: Literal["float32", "bfloat16", "auto"] = "auto"
     """format to compute in; auto: bfloat16 where the processor has instructions for it"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,19 @@ from berrypick.__main__ import main
 from berrypick.envs.record import read_records
 from berrypick.experiments.agent import FLOORS, RULES
 from berrypick.experiments.agent.card import model_card
+from berrypick.experiments.agent.recipe import AgentRecipe
+from berrypick.experiments.commands.flags import Agent
 from berrypick.policies.policy_rules import rules_of_policy
 from fixtures.invented_sets import invented_sets
 
 SMALL = ("--policy", "tiny", "--sft-steps", "2", "--holdout", "4", "--questions", "3")
+
+
+def test_the_command_line_has_the_defaults_of_the_recipe() -> None:
+    recipe, flags = asdict(AgentRecipe()), asdict(Agent())
+    shared = flags.keys() & recipe.keys()
+    assert shared == flags.keys() - {"out", "resume"}
+    assert {name: flags[name] for name in shared} == {name: recipe[name] for name in shared}
 
 
 @pytest.fixture
