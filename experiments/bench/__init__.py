@@ -5,6 +5,7 @@ from __future__ import annotations
 from .envs import BenchEnvs
 from .quality import BenchQuality
 from .retrieval import BenchRetrieval
+from .server import BenchServer
 from .train import BenchTrain
 
 __all__ = ["BENCHES"]
@@ -13,6 +14,7 @@ BENCHES: dict[str, type] = {
     "envs": BenchEnvs,
     "quality": BenchQuality,
     "retrieval": BenchRetrieval,
+    "server": BenchServer,
     "train": BenchTrain,
 }
 """Name of a benchmark -> its flags, whose `run` measures."""

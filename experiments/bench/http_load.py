@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 __all__ = ["Load", "run_load"]
 
+_AFTER_CUT_S = 0.01
+
 
 @dataclass(slots=True)
 class Load:
@@ -21,12 +23,14 @@ class Load:
         latencies_s: latencies of the replies with status 200, sorted.
         statuses: status -> number of replies.
         wrong: number of replies that `check` rejected.
+        cut_off: number of requests without a reply, because the connection was closed.
         wall_s: duration of the load.
     """
 
     latencies_s: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     wrong: int = 0
+    cut_off: int = 0
     wall_s: float = 0.0
 
     @property
@@ -42,9 +46,16 @@ class Load:
 
 
 def run_load(
-    url: str, bodies: Sequence[bytes], clients: int, seconds: float, check: Any = None, *, bad: Sequence[int] = ()
+    url: str,
+    bodies: Sequence[bytes],
+    clients: int,
+    seconds: float,
+    check: Any = None,
+    *,
+    bad: Sequence[int] = (),
+    pause_s: float = 0.0,
 ) -> Load:
-    """Keeps `clients` connections busy; each posts the next body as soon as it has its reply.
+    """Keeps `clients` connections busy; each posts the next body after it has its reply.
 
     Args:
         url: address to post to.
@@ -53,39 +64,60 @@ def run_load(
         seconds: duration.
         check: (index of the body, reply) -> whether the reply is correct.
         bad: indices of bodies that are malformed on purpose; their replies are only counted.
+        pause_s: how long a client waits between a reply and its next request.
     """
-    return asyncio.run(_load(url, bodies, clients, seconds, check, frozenset(bad)))
+    return asyncio.run(_load(url, bodies, clients, seconds, check, frozenset(bad), pause_s))
 
 
 async def _load(
-    url: str, bodies: Sequence[bytes], clients: int, seconds: float, check: Any, bad: frozenset[int]
+    url: str,
+    bodies: Sequence[bytes],
+    clients: int,
+    seconds: float,
+    check: Any,
+    bad: frozenset[int],
+    pause_s: float,
 ) -> Load:
     load = Load()
     counter = iter(range(1 << 62))
     began = time.monotonic()
-    await asyncio.gather(*(_client(url, bodies, counter, began + seconds, load, check, bad) for _ in range(clients)))
+    end = began + seconds
+    await asyncio.gather(*(_client(url, bodies, counter, end, load, check, bad, pause_s) for _ in range(clients)))
     load.wall_s = time.monotonic() - began
     load.latencies_s.sort()
     return load
 
 
 async def _client(
-    url: str, bodies: Sequence[bytes], counter: Any, end: float, load: Load, check: Any, bad: frozenset[int]
+    url: str,
+    bodies: Sequence[bytes],
+    counter: Any,
+    end: float,
+    load: Load,
+    check: Any,
+    bad: frozenset[int],
+    pause_s: float,
 ) -> None:
     parts = urlsplit(url)
     reader = writer = None
     while time.monotonic() < end:
         number = next(counter) % len(bodies)
-        if writer is None or reader is None:
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         body = bodies[number]
         head = (
             f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         began = time.monotonic()
-        writer.write(head.encode() + body)
-        status, reply, keep = await _answer(reader)
+        try:
+            if writer is None or reader is None:
+                reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            writer.write(head.encode() + body)
+            status, reply, keep = await _answer(reader)
+        except (OSError, EOFError):  # asyncio's IncompleteReadError is an EOFError
+            load.cut_off += 1
+            reader = writer = None
+            await asyncio.sleep(_AFTER_CUT_S)
+            continue
         load.statuses[status] = load.statuses.get(status, 0) + 1
         if status == 200:
             load.latencies_s.append(time.monotonic() - began)
@@ -96,6 +128,8 @@ async def _client(
         if not keep:
             writer.close()
             reader = writer = None
+        if pause_s:
+            await asyncio.sleep(pause_s)
     if writer is not None:
         writer.close()
 

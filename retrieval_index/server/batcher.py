@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ..searcher import Searcher
 from .fair_queue import FairQueue, Hits, Piece, Waiting
 
-__all__ = ["MicroBatcher", "Overloaded"]
+__all__ = ["HungUp", "MicroBatcher", "Overloaded"]
 
 _ENOUGH = 16  # with this many queries, waiting for more costs more than it saves
+_WATCH_AFTER_S = 0.05  # watching a client costs as much as a small search, which is mostly over by then
 
 
 class Overloaded(Exception):
     """Too many queries are waiting, or a query waited too long."""
+
+
+class HungUp(Exception):
+    """The client does not wait for the hits any more."""
 
 
 class MicroBatcher:
@@ -51,21 +57,34 @@ class MicroBatcher:
         """Number of queries that wait for a search."""
         return self._queue.num_queries
 
-    async def search(self, queries: Sequence[str], k: int) -> Hits:
+    async def search(
+        self, queries: Sequence[str], k: int, gone: Callable[[], Coroutine[Any, Any, object]] | None = None
+    ) -> Hits:
         """As `Searcher.search`, for at least one query. If it is cancelled, what still waits is not searched.
+
+        Args:
+            queries: of one request.
+            k: hits per query.
+            gone: returns when the client has hung up.
 
         Raises:
             Overloaded: at once if too many queries wait already, or after the time-out.
+            HungUp: `gone` returned first.
         """
-        request = Waiting(queries, k, time.monotonic(), asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Hits] = loop.create_future()
+        request = Waiting(queries, k, time.monotonic(), done)
         if not self._queue.add(request, self._max_pending):
             raise Overloaded("too many queries are waiting")
         self._wake.set()
+        late = loop.call_later(self._timeout_s, _end, done, Overloaded("the search took too long"))
+        watch = None if gone is None else _Watch(loop, gone, done)
         try:
-            return await asyncio.wait_for(request.done, self._timeout_s)
-        except TimeoutError:
-            raise Overloaded("the search took too long") from None
+            return await done
         finally:
+            late.cancel()
+            if watch is not None:
+                watch.stop()
             self._queue.discard(request)
 
     async def close(self) -> None:
@@ -120,5 +139,38 @@ class MicroBatcher:
 
     def _fail(self, request: Waiting, error: Exception) -> None:
         self._queue.discard(request)
-        if not request.done.done():
-            request.done.set_exception(error)
+        _end(request.done, error)
+
+
+class _Watch:
+    """Ends a search with `HungUp` when its client hangs up, if it is not over in a moment."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gone: Callable[[], Coroutine[Any, Any, object]],
+        done: asyncio.Future[Hits],
+    ) -> None:
+        self._loop, self._gone, self._done = loop, gone, done
+        self._task: asyncio.Task[object] | None = None
+        self._timer = loop.call_later(_WATCH_AFTER_S, self._begin)
+
+    def stop(self) -> None:
+        """Watches no longer."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._gone())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        if not task.cancelled():
+            task.exception()  # counts as hanging up, too
+            _end(self._done, HungUp())
+
+
+def _end(done: asyncio.Future[Hits], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)

@@ -29,7 +29,8 @@ async def read_body(request: Request, model: type[Body], settings: ServerSetting
     if not length.isdecimal() or int(length) > settings.max_body_bytes:
         raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
     try:
-        body = await asyncio.wait_for(_bytes(request, settings.max_body_bytes), settings.body_timeout_s)
+        async with asyncio.timeout(settings.body_timeout_s):
+            body = await _bytes(request, settings.max_body_bytes)
     except TimeoutError:
         raise Refused(408, f"the body took longer than {settings.body_timeout_s:g} s") from None
     try:

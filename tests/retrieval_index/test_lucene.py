@@ -220,3 +220,86 @@ def test_ctrl_c_reaches_python_with_lucene_loaded(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "interrupted\n"
     assert process.wait(patience(30)) == 0
+
+
+ROUNDS = """
+import json, random, sys, time
+from pathlib import Path
+from berrypick.retrieval_index import lucene_index
+from berrypick.retrieval_index.corpus import Passage
+from berrypick.retrieval_index.store import build_index
+
+lucene_index._WORTH_A_THREAD_S = 0.0  # every batch is spread over threads
+draw = random.Random(0)
+words = [f"word{i}" for i in range(500)]
+passages = [Passage(f"{i:04d}", "", " ".join(draw.choices(words, k=30))) for i in range(2000)]
+build_index(passages, "lucene", Path(sys.argv[1]))
+import jnius
+Factory = jnius.autoclass("java.lang.management.ManagementFactory")
+System = jnius.autoclass("java.lang.System")
+
+def resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1]) if sys.platform == "linux" else 0
+    return pages * 4096
+
+def state(least):
+    for _ in range(3):
+        System.gc()
+    ends = time.monotonic() + float(sys.argv[3])
+    while resident() > least and time.monotonic() < ends:  # Java gives memory back some time after a collection
+        time.sleep(0.1)
+    heap = Factory.getMemoryMXBean().getHeapMemoryUsage().getUsed()
+    return {"resident": resident(), "heap": heap, "threads": Factory.getThreadMXBean().getThreadCount()}
+
+def rounds(count):
+    for _ in range(count):
+        searcher = lucene_index.LuceneSearcher(Path(sys.argv[1]) / "lucene", passages, "", threads=4)
+        assert len(searcher.search([p.text for p in passages[:8]], 3)) == 8
+        searcher.close()
+
+rounds(20)
+early = state(1 << 60)
+rounds(int(sys.argv[2]))
+print(json.dumps([early, state(early["resident"] + (32 << 20))]))
+"""
+
+
+def test_memory_and_threads_stay_as_they_are_over_open_and_close(tmp_path: Path) -> None:
+    """A thread that stays attached to Java keeps about 8 kB of heap, and its own memory."""
+    words = [sys.executable, "-c", ROUNDS, str(tmp_path / "i"), "200", str(patience(5))]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    early, late = json.loads(done.stdout)
+    assert late["threads"] <= early["threads"]
+    assert late["heap"] - early["heap"] < 1 << 20
+    assert late["resident"] - early["resident"] <= 32 << 20
+
+
+FULL = """
+import random, resource, sys
+from pathlib import Path
+from berrypick.retrieval_index import lucene_index
+from berrypick.retrieval_index.corpus import Passage
+from berrypick.retrieval_index.errors import BerrypickError
+
+lucene_index._BUFFER_MIB = 0.1  # flushes many times
+lucene_index.start_jvm()
+draw = random.Random(0)
+passages = [Passage(f"{i:05d}", "", " ".join(f"w{draw.randrange(10**6)}" for _ in range(30))) for i in range(3000)]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    lucene_index.build_lucene(passages, Path(sys.argv[1]))
+except BerrypickError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another system may say it in other words")
+@pytest.mark.parametrize("most", [10_000, 60_000, 400_000], ids=["flush", "merge", "last merge"])
+def test_a_flush_that_fails_names_the_folder_and_the_reason(tmp_path: Path, most: int) -> None:
+    words = [sys.executable, "-c", FULL, str(tmp_path / "i"), str(most)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.strip()
+    assert "\n" not in said and said.startswith(f"Lucene cannot write {tmp_path / 'i'}: ")
+    assert "File too large" in said and said.endswith("see that its disk has space and works")

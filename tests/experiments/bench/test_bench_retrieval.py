@@ -139,3 +139,43 @@ def test_the_documented_tables_are_generated_from_the_kept_numbers() -> None:
     folder = ROOT / "results" / "retrieval"
     assert markdown(json.loads((folder / "quality.json").read_text())["rows"]) in page
     assert results_file.markdown(read_parts(folder / "bench.json"), tuple(PARTS)) in page
+
+
+@pytest.mark.slow
+def test_good_clients_are_answered_right_while_the_server_is_attacked(
+    index: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--index", index[0], "--questions", index[1], "--out", tmp_path, "--rounds", 2, "--seconds", 0.5, "--json"]
+    assert main(["bench", "server", *map(str, words)]) == 0
+    result = json.loads((tmp_path / "server.json").read_text())
+    assert json.loads(capsys.readouterr().out) == result
+    assert result["wrong_answers"] == 0 and result["right_answers"] > 0
+    assert result["attacks"].keys() == {"slow-headers", "slow-bodies", "connections", "large", "hung-up"}
+    assert result["ratio"] == pytest.approx(result["attack_p99_ms"] / result["calm_p99_ms"], abs=1e-3)
+    assert 0 < result["attackers_cpu_share"] < 1
+    assert result["command"].startswith(f"berrypick bench server --index INDEX --questions {tmp_path.name}/q.jsonl")
+
+
+def test_a_server_bench_that_cannot_be_is_one_line(
+    index: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["bench", "server", "--index", str(index[0]), "--questions", str(index[1]), "--out", str(tmp_path)]
+    for words, reason in (
+        (["--attacks", "slow-header"], "did you mean slow-headers"),
+        (["--rounds", "0"], "--rounds"),
+        (["--seconds", "0"], "above 0"),
+        (["--attackers-cpu", "0"], "above 0"),
+    ):
+        assert main([*given, *words]) == 2
+        assert reason in capsys.readouterr().err
+
+
+def test_a_large_request_is_legal_and_3_7_mb() -> None:
+    from berrypick.experiments.bench.attackers import large_body
+    from berrypick.retrieval_index.server import ServerSettings
+
+    body = large_body(["ripe", "berries", "Zürich"], hits=100)
+    asked, limits = json.loads(body), ServerSettings()
+    assert 3_600_000 < len(body) <= limits.max_body_bytes
+    assert len(asked["queries"]) <= limits.max_queries and asked["k"] <= limits.max_k
+    assert max(map(len, asked["queries"])) <= limits.max_query_chars
