@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters lint clean
+.PHONY: demo agent test test-random test-all test-adapters lint release-check clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -64,6 +64,10 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+
+# Builds wheel and sdist and says what is wrong with them; --final: on the day of the release.
+release-check: .venv/.dev
+	$(BIN)/python tests/release_check.py $(FINAL)
 
 clean:
 	rm -rf runs .cache build .venv-adapters *.egg-info .pytest_cache .mypy_cache .ruff_cache
