@@ -52,4 +52,5 @@ def _print(flags: AdapterCheck, rows: Sequence[Check], failed: int) -> None:
         table.add_row(Text(row.name), Text(word, style=style), found)
     console.print(table)
     verdict = f"{failed} of {len(rows)} rows fail" if failed else f"no row of {len(rows)} fails"
-    console.print(Text(safe_text(f"{flags.adapter} with the tokenizer {flags.tokenizer}: {verdict}"), style="bold"))
+    line = f"{flags.adapter} with the tokenizer {flags.tokenizer}: {verdict}"
+    console.print(Text(safe_text(line), style="bold"), soft_wrap=True)

@@ -72,7 +72,7 @@ def _verl_length(settings: Settings) -> Check:
         "length of tool responses",
         None if limit > _VERL_DEFAULT else True,
         f"passages may have {limit} characters, verl keeps {_VERL_DEFAULT} by default",
-        f"actor_rollout_ref.rollout.multi_turn.max_tool_response_length={max(8000, 2 * limit)}",
+        f"set rollout.multi_turn.max_tool_response_length={max(8000, 2 * limit)}",
     )
 
 
