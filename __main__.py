@@ -53,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _DISK or isinstance(error, BrokenPipeError):
             raise
         place = safe_text(str(error.filename or "a file"))
-        after = parsed.command.after_stop if parsed else ""
+        after = safe_text(parsed.after_stop) if parsed else ""
         sys.stderr.write(
             f"berrypick: cannot write {place}: {error.strerror}; free some space or fix that disk{after}\n"
         )
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(f"berrypick: stopped{parsed.command.after_stop if parsed else ''}\n")
+        sys.stderr.write(f"berrypick: stopped{safe_text(parsed.after_stop) if parsed else ''}\n")
         return 130
     except BrokenPipeError:
         return 0

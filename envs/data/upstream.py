@@ -14,7 +14,7 @@ from .json_files import read_records_of, whole_json
 from .questions_file import QuestionError, questions_from_lines
 from .upstream_records import FORMATS, passage_from_text
 
-__all__ = ["Dataset", "read_any_corpus", "read_dataset", "read_more_questions", "read_records_of"]
+__all__ = ["Dataset", "question_lines", "read_any_corpus", "read_dataset", "read_more_questions", "read_records_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,18 @@ def read_dataset(
         _point_at(lines, carried, passages)
     partial = _complete(lines, passages) if passages else ()
     return Dataset(questions_from_lines(questions, lines, titles, skipped), passages, name, partial)
+
+
+def question_lines(
+    questions: Path, skipped: list[str] | None = None, *, split: str = "test"
+) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Passage]]:
+    """The records of a question file in our layout, as they are, and the passages that they contain by id.
+
+    Supporting passages are not looked up: `metadata.supporting_ids` may name any id, and holds a `MissingPassage` where
+    a record names a passage that it does not contain.
+    """
+    lines, carried, _ = _read_lines(questions, split, skipped)
+    return lines, carried
 
 
 def read_more_questions(path: Path, passages: Sequence[Passage], *, split: str) -> tuple[Question, ...]:

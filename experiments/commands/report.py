@@ -14,6 +14,7 @@ from ...retrieval_index.plain_text import safe_text
 from ...retrieval_index.store import open_searcher
 from ..measures.arms_report import measure_arms
 from ..measures.by_step import series_by_step
+from ..measures.coverage import stored_coverage
 from ..measures.cross_scores import FirstTurns, add_question_information
 from ..measures.score_again import score_again
 from ..measures.search_again import search_again
@@ -101,6 +102,8 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
         absent.update((key, reason) for key, reason in source.absent.items() if key in absent)
     if left_out := _left_out(loaded):
         report["lines_left_out"] = left_out
+    if coverage := stored_coverage(flags.paths):
+        report["coverage"] = coverage
     page, why = None, ""
     if with_page:
         page, why = write_page(flags.paths, loaded.episodes, report, flags.html)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from dataclasses import replace
 
-from ...envs.tasks.registry import make_task
+from ...envs.tasks.registry import Task, make_task
 from ...policies.objectives.objective import check_group_size
 from ...policies.objectives.registry import get_objective
 from ...policies.scripted import scripted_policy
@@ -17,12 +19,15 @@ from ..report.live import LiveView
 from ..report.training_end import training_closing, training_sentence
 from ..runs.fit_checks import check_fit
 from ..runs.preparation import Prepared, open_trainee
-from ..runs.recipes import copying_steps, demonstration_args, learning_rates
+from ..runs.recipes import copying_steps, default_sft_steps, demonstration_args, is_fresh, learning_rates
 from ..runs.training_config import TrainConfig, Validation
+from .command_line import command_line
 from .env_arguments import parse_env_args, split_arguments
 from .train_flags import Train
 
 __all__ = ["prepare_training", "run_train"]
+
+logger = logging.getLogger(__name__)
 
 
 def run_train(flags: Train) -> int:
@@ -31,13 +36,21 @@ def run_train(flags: Train) -> int:
     if os.environ.get("RANK", "0") != "0":  # only the first process of a distributed run draws
         run.start(flags.out, resume=flags.resume, track=flags.track, on_collapse=flags.on_collapse)
         return 0
-    with LiveView(f"train {flags.out}", flags.sft_steps + flags.steps) as view:
+    with LiveView(f"train {flags.out}", run.config.sft.steps + run.config.rl.steps) as view:
         run.start(flags.out, resume=flags.resume, track=flags.track, view=view, on_collapse=flags.on_collapse)
     print_end(
         training_sentence(flags.out / "metrics.jsonl"),
-        training_closing(flags.out, flags.env, flags.env_arg, holdout=flags.holdout),
+        training_closing(flags.out, flags.env, flags.env_arg, holdout=flags.holdout, further=_further(flags)),
     )
     return 0
+
+
+def _further(flags: Train) -> str:
+    """The line that trains twice as long; "" for a run without RL, whose learning rate has run out."""
+    if not flags.steps:
+        return ""
+    longer = replace(flags, steps=2 * flags.steps, resume=True)
+    return f"{command_line('berrypick train', longer)}    (goes on to {longer.steps} RL steps)"
 
 
 def prepare_training(flags: Train) -> Prepared:
@@ -48,6 +61,7 @@ def prepare_training(flags: Train) -> Prepared:
     )
     task = make_task(flags.env, **arguments)
     task.split(flags.split)  # raises if there is no such split
+    sft_steps = _sft_steps(flags, task)
     trainee = open_trainee(
         flags.policy, seed=flags.seed, dtype=flags.dtype, device=flags.device, lora_rank=flags.lora_rank
     )
@@ -62,7 +76,7 @@ def prepare_training(flags: Train) -> Prepared:
         demonstrator=flags.demonstrator,
         demonstrations=flags.demonstrations,
         demonstration_args=demonstration_args(task),
-        sft=_sft_config(flags, trainee.num_parameters),
+        sft=_sft_config(flags, sft_steps, trainee.num_parameters),
         rl=_rl_config(flags, trainee.num_parameters),
         validation=Validation(flags.sft_validation, flags.sft_validate_every, flags.sft_patience),
         checkpoint_every=flags.checkpoint_every,
@@ -75,8 +89,7 @@ def _check(flags: Train) -> None:
     """Refuses what is wrong whatever the policy is."""
     objective = get_objective(flags.objective)
     scripted_policy(flags.demonstrator)  # raises if there is no such demonstrator
-    if flags.steps < 0 or flags.sft_steps < 0 or flags.steps + flags.sft_steps == 0:
-        raise BerrypickError("nothing to train: give --steps or --sft-steps above 0")
+    flags_at_least(0, flags, "steps", "sft_steps")
     if flags.steps and flags.group_size < 2:
         raise BerrypickError("--group-size must be at least 2: an advantage compares rollouts of one question")
     if flags.steps:
@@ -87,13 +100,27 @@ def _check(flags: Train) -> None:
     flags_at_least(0, flags, "holdout")
 
 
-def _sft_config(flags: Train, num_parameters: int) -> SftConfig:
+def _sft_steps(flags: Train, task: Task) -> int:
+    """The SFT steps of the flags, or the default."""
+    steps = default_sft_steps(flags.policy, task) if flags.sft_steps is None else flags.sft_steps
+    if flags.steps + steps == 0:
+        raise BerrypickError("nothing to train: give --steps or --sft-steps above 0")
+    if flags.sft_steps == 0 and is_fresh(flags.policy):
+        logger.warning(
+            "%s starts from nothing: without SFT no rollout earns a reward, so RL learns nothing; leave out "
+            "--sft-steps 0",
+            flags.policy,
+        )
+    return steps
+
+
+def _sft_config(flags: Train, steps: int, num_parameters: int) -> SftConfig:
     rate = flags.sft_learning_rate  # 0 is a rate: a control that learns nothing
     return SftConfig(
-        steps=flags.sft_steps,
+        steps=steps,
         batch_size=flags.sft_batch_size,
         learning_rate=learning_rates(num_parameters).sft if rate is None else rate,
-        copying_steps=copying_steps(flags.policy, flags.sft_steps),
+        copying_steps=copying_steps(flags.policy, steps),
         max_tokens=flags.max_tokens,
         packing=flags.sft_packing,
         seed=flags.seed,

@@ -30,7 +30,10 @@ class Train:
     """RL objective; berrypick list shows all"""
     steps: int = 40
     """RL steps"""
-    sft_steps: int = 0
+    sft_steps: Annotated[
+        int | None,
+        tyro.conf.arg(help_behavior_hint="(default: 520 for tiny on the World, which starts from nothing, else 0)"),
+    ] = None
     """SFT steps before RL"""
     seed: int = 0
     """seed of the whole run"""
@@ -96,7 +99,7 @@ class Train:
     on_collapse: Literal["warn", "stop"] = "warn"
     """at a sign of collapse, show an alarm, or also stop after a checkpoint"""
     resume: bool = False
-    """continue the run in --out"""
+    """continue the run in --out; with more --steps than before, RL goes on to that number"""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...envs.tasks.registry import Task
 from ...policies.language.model import load_language_model
 from ...policies.training.checkpoint import latest_checkpoint
+from ..runs.phase import Phase
 from ..runs.recipes import world_sft
 from ..runs.training import train
 from ..runs.training_config import EnvArgument
@@ -54,7 +55,7 @@ class CheckpointView:
     steps: Collection[int]
     measure: Callable[[int], object]
 
-    def begin(self, step: int) -> None:
+    def begin(self, step: int, phase: Phase) -> None:
         """Shows nothing."""
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:

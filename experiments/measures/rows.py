@@ -83,6 +83,24 @@ ReferenceRows: TypeAlias = Mapping[str, Mapping[str, float]]
 """Name of a reference policy -> key of a measure -> exact value."""
 
 
+class CoverageRow(TypedDict):
+    """How many questions of an evaluation can be answered from its corpus.
+
+    Attributes:
+        questions: number of questions.
+        open: those whose answer is a text to find, not yes or no.
+        found: open questions with an accepted answer in some passage.
+        bound: the most that a policy can reach that copies answers from passages.
+        absent: ids of the open questions whose answer is in no passage.
+    """
+
+    questions: int
+    open: int
+    found: int
+    bound: float
+    absent: list[str]
+
+
 class ArmsReport(TypedDict):
     """The report on some arms, as `berrypick report --json` prints it.
 
@@ -94,6 +112,7 @@ class ArmsReport(TypedDict):
         no_frontier: why there is no exact frontier.
         lines_left_out: number of bad lines that were skipped.
         training_reward: name of an arm -> mean reward on the training questions.
+        coverage: name of a run folder -> how many of its questions its corpus can answer.
     """
 
     arms: dict[str, SummaryRow]
@@ -103,6 +122,7 @@ class ArmsReport(TypedDict):
     no_frontier: NotRequired[str]
     lines_left_out: NotRequired[int]
     training_reward: NotRequired[dict[str, float]]
+    coverage: NotRequired[dict[str, CoverageRow]]
 
 
 def estimate_row(estimate: Estimate) -> EstimateRow:

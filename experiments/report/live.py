@@ -23,6 +23,7 @@ from rich.text import Text
 
 from ...retrieval_index.plain_text import safe_text
 from ..measures.measures import measure_of
+from ..runs.phase import Phase
 from .palette import arm_colours
 
 __all__ = ["LiveView", "sparkline"]
@@ -58,7 +59,8 @@ class LiveView:
         self._alarms: deque[str] = deque(maxlen=6)
         self._started = self._last_line = time.monotonic()
         self._written = -1
-        self._first = 0
+        self._phase = Phase("", 0, total)
+        self._paced: tuple[int, float] | None = None  # step and time of the first update on this clock
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -83,13 +85,29 @@ class LiveView:
         if self._live:
             self._live.update(self._render())
             self._live.stop()
-        elif kind is None and self._written != self._total:
-            self._line(self._total)
+        elif kind is None and self._written != self._phase.last:
+            self._line(self._phase.last)
 
-    def begin(self, step: int) -> None:
-        """Sets how many steps earlier processes did; only later steps count in the estimate of the remaining time."""
-        self._first, self._started = step, time.monotonic()
-        self._progress.update(self._task, completed=step)
+    def begin(self, step: int, phase: Phase | None = None) -> None:
+        """Starts the clock of a phase; only steps after `step` count in the estimate of the time that is left.
+
+        Args:
+            step: steps that are done already, over all phases.
+            phase: names the clock; without it, the clock is that of the whole job.
+        """
+        self._phase = phase or Phase("", 0, self._total)
+        self._started, self._paced = time.monotonic(), None
+        name, first, last = self._phase
+        title = f"{self._title} {name}".rstrip()
+        size = last - first or None  # None keeps the bar's length: a phase without steps is not measured by it
+        self._progress.reset(self._task, description=title, total=size, completed=step - first)
+        if self._live:
+            self._live.update(self._render())
+        elif name:
+            steps = f": {last - first} steps" if last > first else ""
+            done = f", {step - first} done" if step > first else ""
+            sys.stderr.write(f"{title}{steps}{done}\n")
+            sys.stderr.flush()
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
         """Shows the metrics of a step. Names that the view does not know are not shown."""
@@ -98,7 +116,9 @@ class LiveView:
                 self._history[name].append(metrics[name])
         if episode_text is not None:
             self._episode = safe_text(episode_text)
-        self._progress.update(self._task, completed=step)
+        self._progress.update(self._task, completed=step - self._phase.first)
+        if self._paced is None:
+            self._paced = step, time.monotonic()
         if self._live:
             self._live.update(self._render())
         elif time.monotonic() - self._last_line >= self._every_s:
@@ -124,19 +144,29 @@ class LiveView:
 
     def _line(self, step: int) -> None:
         self._last_line, self._written = time.monotonic(), step
+        name, first, last = self._phase
         seconds = self._last_line - self._started
-        done = step - self._first
-        left = seconds / done * (self._total - step) if done > 0 else 0.0
-        values = "  ".join(f"{_SHOWN[name]} {values[-1]:.3f}" for name, values in self._history.items())
-        sys.stderr.write(f"{self._title}: {step}/{self._total}  {seconds:.0f} s, {left:.0f} s left  {values}\n")
+        left = self._left(step)
+        clock = f"{seconds:.0f} s" + ("" if left is None else f", about {left:.0f} s left")
+        clock += f" in {name}" if name else ""
+        values = "  ".join(f"{_SHOWN[key]} {values[-1]:.3f}" for key, values in self._history.items())
+        title = f"{self._title} {name}".rstrip()
+        sys.stderr.write(f"{title}: {step - first}/{last - first}  {clock}  {values}\n")
         sys.stderr.flush()
+
+    def _left(self, step: int) -> float | None:
+        """Seconds to the end of the phase; None as long as only its first update, which also warms up, was seen."""
+        if self._paced is None or step <= self._paced[0]:
+            return 0.0 if step >= self._phase.last else None
+        begun, at = self._paced
+        return (self._last_line - at) / (step - begun) * max(0, self._phase.last - step)
 
     def _render(self) -> Group:
         table = Table.grid(padding=(0, 2))
         for name, values in self._history.items():
             table.add_row(_SHOWN[name], f"{values[-1]:.3f}", Text(sparkline(list(values)), style=self._colour))
         parts: list[object] = [self._progress, *([Text(self._cost)] if self._cost else []), table]
-        parts += [Text(f"alarm: {text}", style="bold red") for text in self._alarms]
+        parts += [Text(f"alarm: {text}", style="bold white on red") for text in self._alarms]
         if self._episode:
             lines = self._episode.splitlines()[:16]
             parts.append(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from ...retrieval_index.plain_text import counted
 from ..measures.measures import measure_of
-from ..measures.rows import ArmsReport, SummaryRow
+from ..measures.rows import ArmsReport, CoverageRow, SummaryRow
 
-__all__ = ["absent_lines", "frontier_caption", "information_lines", "size_lines"]
+__all__ = ["absent_lines", "coverage_lines", "frontier_caption", "information_lines", "size_lines"]
 
 
 def size_lines(report: ArmsReport) -> list[str]:
@@ -40,6 +40,25 @@ def absent_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
     return lines + [
         f"not measured in {name}: {_labels(keys - everywhere)}" for name, keys in absent.items() if keys - everywhere
     ]
+
+
+_COVERED = 0.99
+"""From this share of covered questions on, coverage is no bound worth a line."""
+
+
+def coverage_lines(coverage: Mapping[str, CoverageRow]) -> list[str]:
+    """Says where the corpus bounds accuracy: one line for each run folder, or one for all of equal coverage."""
+    lines = [(name, _bound(row)) for name, row in coverage.items() if row["bound"] < _COVERED]
+    texts = {text for _, text in lines}
+    return list(texts) if len(texts) == 1 else [f"{name}: {text}" for name, text in lines]
+
+
+def _bound(row: CoverageRow) -> str:
+    return (
+        f"Coverage bounds accuracy at {row['bound']:.3f}: the answer of {len(row['absent'])} of "
+        f"{counted(row['questions'], 'question')} is in no passage. Passages, not another algorithm, raise that (arXiv "
+        "2605.27881); berrypick index audit lists what is missing."
+    )
 
 
 def information_lines(arms: Mapping[str, SummaryRow]) -> list[str]:

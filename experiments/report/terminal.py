@@ -16,7 +16,7 @@ from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
 from .closing import WIDTH, Closing, print_closing, report_console
 from .columns import blocks, column_notes, is_world
 from .format import estimate_parts, number
-from .notes import absent_lines, information_lines, size_lines
+from .notes import absent_lines, coverage_lines, information_lines, size_lines
 from .palette import arm_colours
 from .takeaway import takeaway, verdicts
 from .verdict_table import print_verdicts
@@ -37,6 +37,7 @@ def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | N
         notes.append(report["no_frontier"])
     if "lines_left_out" in report:
         notes.append(f"bad lines left out: {report['lines_left_out']}")
+    notes += coverage_lines(report.get("coverage", {}))
     console = report_console()
     final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report, notes)
     if closing is not None:

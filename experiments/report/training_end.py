@@ -34,14 +34,25 @@ def training_sentence(file: Path) -> str:
         if values:
             few = min(_FEW, max(1, len(values) // 2))
             first, last = fmean(values[:few]), fmean(values[-few:])
-            return (
+            return _without_signal(rows) + (
                 f"The {words} went from {first:.3f} to {last:.3f} over {len(values)} steps (means of the first and "
                 f"last {few}); whether the policy is better, an evaluation on held-out questions says."
             )
     return ""
 
 
-def training_closing(out: Path, env: str, env_arg: Sequence[str], *, holdout: int = 0) -> Closing:
+def _without_signal(rows: Rows) -> str:
+    """Says that no RL step could teach anything, as the first words of the end; "" if one could."""
+    shares = [float(row["rl/zero_variance_share"]) for row in rows if "rl/zero_variance_share" in row]
+    if not shares or min(shares) < 1:
+        return ""
+    return (
+        f"RL learned nothing: in each of {counted(len(shares), 'step')} every group had equal rewards, so there was no "
+        "gradient; alarms.json and docs/training.md say what helps. "
+    )
+
+
+def training_closing(out: Path, env: str, env_arg: Sequence[str], *, holdout: int = 0, further: str = "") -> Closing:
     """Says where the weights and metrics of a run are, and how to evaluate them.
 
     Args:
@@ -49,12 +60,16 @@ def training_closing(out: Path, env: str, env_arg: Sequence[str], *, holdout: in
         env: environment id of the run.
         env_arg: its arguments, as they were given on the command line.
         holdout: number of questions that it held out.
+        further: the line that trains longer, if there is one.
     """
     folder = shlex.quote(str(out))
     words = f" --env-arg {shlex.join(env_arg)}" if env_arg else ""
     words += f" --holdout {holdout}" if holdout else ""
-    command = f"berrypick eval --env {env}{words} --policy {folder} --out {shlex.quote(f'{out}-test')}"
-    return Closing([("weights", out / "checkpoints"), ("metrics", out / "metrics.jsonl")], [command])
+    command = f"berrypick eval --env {shlex.quote(env)}{words} --policy {folder} --out {shlex.quote(f'{out}-test')}"
+    return Closing(
+        [("weights", out / "checkpoints"), ("metrics", out / "metrics.jsonl")],
+        [command, *([further] if further else [])],
+    )
 
 
 def sweep_sentence(cells: Mapping[str, Mapping[str, Any]]) -> str:

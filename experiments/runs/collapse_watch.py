@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ...envs.metrics.alarms import Alarm, collapse_alarms
+from ...envs.metrics.first_groups import no_signal
 from ...retrieval_index.errors import BerrypickError
 from .run_folder import write_json
+from .training_config import ShowsAlarms
 
-__all__ = ["CollapseError", "CollapseWatch", "OnCollapse"]
+__all__ = ["CollapseError", "CollapseWatch", "OnCollapse", "show_alarms"]
+
+logger = logging.getLogger(__name__)
 
 OnCollapse: TypeAlias = Literal["warn", "stop"]
 """What a training run does at an alarm."""
@@ -25,6 +31,15 @@ class CollapseError(BerrypickError):
             f"training stopped after RL step {step} of {steps}: {why} The checkpoint is kept; to go on anyway: the "
             "same command with --resume --on-collapse warn"
         )
+
+
+def show_alarms(alarms: Sequence[Alarm], view: object) -> None:
+    """Shows alarms that began in the view of a run, or as warnings if it shows none."""
+    for alarm in alarms:
+        if isinstance(view, ShowsAlarms):
+            view.alarm(alarm.text)
+        else:
+            logger.warning("%s", alarm.text)
 
 
 class CollapseWatch:
@@ -41,12 +56,12 @@ class CollapseWatch:
         log = out / "metrics.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
         self._rows = [row for line in lines if (row := json.loads(line))["phase"] == "rl"]
-        self._told = {alarm.name for alarm in collapse_alarms(self._rows) if alarm.lasts}
+        self._told = {alarm.name for alarm in self._alarms() if alarm.lasts}
 
     def step(self, step: int, metrics: dict[str, float]) -> list[Alarm]:
         """Adds a step; returns the alarms that began with it. An alarm that has ended may begin again."""
         self._rows.append({"step": step, **metrics})
-        alarms = collapse_alarms(self._rows)
+        alarms = self._alarms()
         lasting = {alarm.name for alarm in alarms if alarm.lasts}
         new = [alarm for alarm in alarms if alarm.lasts and alarm.name not in self._told]
         self._told = lasting
@@ -57,4 +72,8 @@ class CollapseWatch:
     @property
     def lasting(self) -> list[Alarm]:
         """The alarms that are there at the newest step."""
-        return [alarm for alarm in collapse_alarms(self._rows) if alarm.lasts]
+        return [alarm for alarm in self._alarms() if alarm.lasts]
+
+    def _alarms(self) -> list[Alarm]:
+        early = no_signal(self._rows)
+        return [*([early] if early else []), *collapse_alarms(self._rows)]

@@ -16,6 +16,9 @@ __all__ = ["PhaseCost", "ShowsCost", "peak_bytes", "rl_cost", "sft_cost"]
 _LONG_S = 60.0
 """A phase below this is not announced."""
 
+_WARM_UP_S = 5.0
+"""A first step below this says little of the others: much of it can be loading and compiling."""
+
 
 @runtime_checkable
 class ShowsCost(Protocol):
@@ -49,6 +52,7 @@ class PhaseCost:
         self._view = view if isinstance(view, ShowsCost) else None
         self._what, self._steps, self._unit, self._clock = what, steps, unit, clock
         self._start, self._done, self._tokens = clock(), 0, 0.0
+        self._first: tuple[int, float] | None = None  # steps and seconds of the first call
 
     def skip(self, steps: int) -> None:
         """Leaves out steps that an earlier process made."""
@@ -58,7 +62,12 @@ class PhaseCost:
         """Counts steps that are done and the tokens that they read or wrote."""
         self._done += steps
         self._tokens += tokens
-        seconds = (self._clock() - self._start) / self._done * self._steps
+        spent = self._clock() - self._start
+        begun, before = self._first = self._first or (self._done, spent)
+        if begun == self._done and spent < _WARM_UP_S:
+            return
+        rate = (spent - before) / (self._done - begun) if self._done > begun else spent / self._done
+        seconds = before + rate * (self._steps - begun)
         if self._view is None or seconds < _LONG_S:
             return
         total = self._tokens / self._done * self._steps

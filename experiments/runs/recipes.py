@@ -15,15 +15,19 @@ from ...envs.tasks.registry import Task
 from ...policies.language.vllm_engine import split_name
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
+from ...retrieval_index.errors import BerrypickError
 from .training_config import EnvArgument, TrainConfig
 
 __all__ = [
     "CPU_MICRO_BATCH",
+    "FRESH_SFT_STEPS",
     "SMALL_MODEL",
     "WORLD_DEMONSTRATIONS",
     "LearningRates",
     "copying_steps",
+    "default_sft_steps",
     "demonstration_args",
+    "is_fresh",
     "learning_rates",
     "world_rl",
     "world_sft",
@@ -43,6 +47,9 @@ WORLD_DEMONSTRATIONS: Mapping[str, EnvArgument] = {
 CPU_MICRO_BATCH = 1024
 """Padded tokens of a micro-batch of a pretrained model: as fast on a processor as more, in a third of the memory."""
 
+FRESH_SFT_STEPS = 520
+"""SFT steps after which fresh weights play the World about as well as the demonstrator."""
+
 SMALL_MODEL = 5_000_000
 """Models with fewer parameters train at the rates of the from-scratch preset."""
 
@@ -59,9 +66,36 @@ def learning_rates(num_parameters: int) -> LearningRates:
     return LearningRates(4e-3, 1e-4) if num_parameters < SMALL_MODEL else LearningRates(2e-5, 1e-6)
 
 
+def is_fresh(policy: str) -> bool:
+    """Whether the weights of this name start from nothing."""
+    return split_name(policy)[1] == "tiny"
+
+
+def default_sft_steps(policy: str, task: Task) -> int:
+    """SFT steps if nobody says how many: without them, fresh weights never earn a reward, so RL learns nothing.
+
+    Raises:
+        BerrypickError: fresh weights, and a task that the recipe does not teach them; says what to type instead.
+    """
+    if not is_fresh(policy):
+        return 0
+    if task.world is None:
+        raise BerrypickError(
+            f"{policy} starts from nothing and cannot learn to read {task.env_id}; start from pretrained weights: "
+            "--policy smollm2 --demonstrator bridge:ways=4 --sft-steps 120 --sft-batch-size 8 --sft-learning-rate 1e-4 "
+            "--max-new-tokens 48, or say --sft-steps N to try all the same"
+        )
+    if task.world.voice != "closed":
+        raise BerrypickError(
+            f"{policy} starts from nothing and has no words for voice={task.world.voice}; leave out that --env-arg, "
+            "choose --policy smollm2, or say --sft-steps N to try all the same"
+        )
+    return FRESH_SFT_STEPS
+
+
 def copying_steps(policy: str, sft_steps: int) -> int:
     """How many SFT steps also train copying: a quarter for the policy that starts from nothing, else none."""
-    return sft_steps // 4 if split_name(policy)[1] == "tiny" else 0
+    return sft_steps // 4 if is_fresh(policy) else 0
 
 
 def demonstration_args(task: Task) -> dict[str, EnvArgument]:

@@ -7,11 +7,12 @@ and machine facts; they explain a difference but decide nothing.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,8 @@ __all__ = [
     "write_whole",
 ]
 
+logger = logging.getLogger(__name__)
+
 _PACKAGES = (
     "gymnasium",
     "numpy",
@@ -52,7 +55,9 @@ _BEGUN = frozenset({"config.json", "environment.json", LOCK})
 
 
 @contextmanager
-def hold_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) -> Iterator[bool]:
+def hold_run_folder(
+    out: Path, config: Mapping[str, object], *, resume: bool, may_grow: Sequence[str] = ()
+) -> Iterator[bool]:
     """Opens a run folder as `open_run_folder` does and keeps every other process out of it while the block runs.
 
     Raises:
@@ -61,7 +66,7 @@ def hold_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
     with folder_lock(out, patience_s=PATIENCE_S) as lock:  # its last owner may have been killed this moment
         if lock == "busy":
             raise BerrypickError(f"another process is at work in {out}; wait for its end, or choose another --out")
-        was_there = open_run_folder(out, config, resume=resume)
+        was_there = open_run_folder(out, config, resume=resume, may_grow=may_grow)
         _check_links(out)
         reclaim_files(out)
         yield was_there
@@ -81,10 +86,17 @@ def _check_links(out: Path) -> None:
         )
 
 
-def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) -> bool:
+def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool, may_grow: Sequence[str] = ()) -> bool:
     """Creates a run folder, or reopens the folder of a run with the same configuration.
 
     A folder in which nothing was done yet takes any configuration.
+
+    Args:
+        out: the folder.
+        config: of the run, as config.json holds it.
+        resume: whether a run that is there goes on.
+        may_grow: dotted names of numbers that may be larger than before: what was done until now does not depend on
+            them. config.json then holds the larger one.
 
     Returns:
         Whether there is a run to continue.
@@ -98,8 +110,12 @@ def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
     if stored.is_file() and not unused:
         if not resume:
             raise BerrypickError(f"{out} holds a run already; add --resume to continue it, or choose another --out")
-        different = _differences(_stored_config(stored), json.loads(json.dumps(config)))
-        if different:
+        before, now = _stored_config(stored), json.loads(json.dumps(config))
+        different = _differences(before, now)
+        if different and all(name in may_grow for name in different):
+            _check_growth(out, {name: (_at(before, name), _at(now, name)) for name in different})
+            write_json(stored, config)
+        elif different:
             raise BerrypickError(
                 f"{out} holds another run (different: {', '.join(different)}); give the settings it was started with, "
                 "or choose another --out"
@@ -112,6 +128,23 @@ def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
         write_json(out / "environment.json", environment_facts())
         write_json(stored, config)
     return False
+
+
+def _check_growth(out: Path, numbers: Mapping[str, tuple[Any, Any]]) -> None:
+    """Refuses numbers (before, now) that became smaller."""
+    for name, (before, now) in numbers.items():
+        if not isinstance(before, int) or not isinstance(now, int) or now < before:
+            raise BerrypickError(
+                f"{out} was started with {name} {before}, and {now} is less; give {before} or more, or choose another "
+                "--out"
+            )
+        logger.info("%s: %s goes from %d to %d", out, name, before, now)
+
+
+def _at(config: object, name: str) -> object:
+    for part in name.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
 
 
 def drop_unused_run(out: Path) -> None:

@@ -47,7 +47,8 @@ def train(
         policy: loaded from `config.policy`.
         task: made from `config.env` and `config.env_args`.
         out: the run folder.
-        resume: continue from the newest checkpoint; the result is that of a run that was never stopped.
+        resume: continue from the newest checkpoint; the result is that of a run that was never stopped. More RL steps
+            than before go on where the run ended, as if it had been configured so at once.
         view: shows every step.
         track: names of trackers as `accelerate` has them, e.g. "tensorboard".
         player: plays the rollouts of `policy`; by default the policy itself.
@@ -67,7 +68,7 @@ def train(
     processes = join_processes()
     policy, player, processes = _distribute(config, policy, player, processes)
     first = processes.rank == 0
-    with hold_run_folder(out, asdict(config), resume=resume) if first else nullcontext():
+    with hold_run_folder(out, asdict(config), resume=resume, may_grow=("rl.steps",)) if first else nullcontext():
         processes.gather(None)  # from here on the folder exists
         trackers = open_trackers(track, out) if first else []
         found = checkpoint_of_log(out / "checkpoints", out / "metrics.jsonl")

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ...envs.episode import Episode
 from ...envs.questions import EpisodeSpec
 from ...envs.tasks.corpus import RULES
 from ...envs.tasks.task import Task
@@ -15,15 +16,18 @@ from ...policies.language.batches import TokenRows
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
 from ...retrieval_index.errors import BerrypickError
+from .phase import Phase
 
 __all__ = [
     "EnvArgument",
+    "Resumed",
     "ShowsAlarms",
     "TrainConfig",
     "TrainView",
     "Validation",
     "episode_rules",
     "split_for_validation",
+    "text_of",
 ]
 
 EnvArgument = str | int | float | bool | None
@@ -33,13 +37,26 @@ EnvArgument = str | int | float | bool | None
 class TrainView(Protocol):
     """Shows a training run while it runs."""
 
-    def begin(self, step: int) -> None:
-        """Called before a phase's first step; `step` is the number of steps already done, over both phases."""
+    def begin(self, step: int, phase: Phase) -> None:
+        """Called before a phase's first step; `step` is the number of steps already done, over all phases."""
         ...
 
     def update(self, step: int, metrics: dict[str, float], episode_text: str | None = None) -> None:
         """Called after each step; `step` counts from 1 over both phases."""
         ...
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Where a phase starts.
+
+    Attributes:
+        step: steps of the phase that are done.
+        validation: (step, loss) pairs of SFT's validations so far.
+    """
+
+    step: int = 0
+    validation: list[tuple[int, float]] = field(default_factory=list)
 
 
 @runtime_checkable
@@ -127,6 +144,12 @@ def episode_rules(config: TrainConfig, task: Task) -> dict[str, EnvArgument]:
         return {}
     ruled = {field.name for field in fields(EpisodeSpec)} & RULES.keys()
     return {name: config.env_args.get(name, RULES[name]) for name in sorted(ruled)}
+
+
+def text_of(episode: Episode) -> str:
+    """An episode for the view of a run: its messages, its reward and the accepted answers."""
+    lines = [message["content"].strip() for message in episode.messages]
+    return "\n".join(lines) + f"\n(reward {episode.reward:g}; answer: {' | '.join(episode.question.answers)})"
 
 
 def split_for_validation(rows: TokenRows, config: TrainConfig) -> tuple[TokenRows, TokenRows]:

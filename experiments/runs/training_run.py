@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from ...envs.episode import Episode
 from ...envs.tasks.registry import Task
 from ...policies.language.batches import TokenRows
 from ...policies.language.episode_rows import within_window
@@ -34,29 +33,18 @@ from ...policies.training.rl_update import RlState
 from ...policies.training.sft import sft_optimizer
 from ...policies.training.sft_fit import EarlyStop, sft_steps, validation_loss
 from ...retrieval_index.files import writing
-from .collapse_watch import CollapseError, CollapseWatch, OnCollapse
+from .collapse_watch import CollapseError, CollapseWatch, OnCollapse, show_alarms
 from .demonstrations import demonstrate
+from .interrupts import stops_after_step
+from .phase import Phase
 from .phase_cost import rl_cost, sft_cost
 from .run_log import RunLog
 from .trackers import Tracker
-from .training_config import ShowsAlarms, TrainConfig, TrainView, split_for_validation
+from .training_config import Resumed, TrainConfig, TrainView, split_for_validation, text_of
 
-__all__ = ["Resumed", "TrainRun"]
+__all__ = ["TrainRun"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """Where a phase starts.
-
-    Attributes:
-        step: steps of the phase that are done.
-        validation: (step, loss) pairs of SFT's validations so far.
-    """
-
-    step: int = 0
-    validation: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -142,12 +130,14 @@ class TrainRun:
         if resumed.step == config.sft.steps:
             return
         if self.view:
-            self.view.begin(resumed.step)
+            self.view.begin(resumed.step, Phase("demonstrations", resumed.step, resumed.step))
         played = demonstrate(policy, self.task, config, out=None if self.processes.rank else self.out)
         training, validation = (within_window(policy, rows) for rows in split_for_validation(played, config))
         stop = EarlyStop(config.validation.patience, resumed.validation)
+        if self.view:  # the clock of SFT starts here: playing demonstrations is no step of it
+            self.view.begin(resumed.step, Phase("SFT", 0, config.sft.steps))
         cost = sft_cost(self.view, config.sft, resumed.step)
-        for done in sft_steps(
+        updates = sft_steps(
             policy,
             optimizer,
             training,
@@ -157,15 +147,21 @@ class TrainRun:
             validate=partial(self._validation_loss, validation) if validation.ids else None,
             validate_every=config.validation.every,
             processes=self.processes,
-        ):
-            self.log_step("sft", done.number, done.metrics)
-            cost.step(config.sft.batch_size * training.num_tokens / len(training.ids))
-            last = done.number == config.sft.steps
-            saves = last or done.checked or done.number % (10 * config.checkpoint_every) == 0
-            if saves and not (last and done.checked):  # `_end_with_best` writes that one, with the best weights
-                self._save_sft(optimizer, done.number, stop)
+        )
+        with stops_after_step(wanted=self.processes.count == 1) as stopped:
+            for done in updates:
+                self.log_step("sft", done.number, done.metrics)
+                cost.step(config.sft.batch_size * training.num_tokens / len(training.ids))
+                last, ends = done.number == config.sft.steps, stopped()
+                saves = ends or last or done.checked or done.number % (10 * config.checkpoint_every) == 0
+                if saves and not (last and done.checked):  # `_end_with_best` writes that one, with the best weights
+                    self._save_sft(optimizer, done.number, stop)
+                if ends and not last:
+                    raise KeyboardInterrupt
         if validation.ids:
             self._end_with_best(optimizer, stop)
+        if stopped():
+            raise KeyboardInterrupt
 
     def _save_sft(self, optimizer: torch.optim.Optimizer, step: int, stop: EarlyStop) -> None:
         """Writes an SFT checkpoint; the one with the best weights so far stays."""
@@ -200,37 +196,38 @@ class TrainRun:
         after_sft = config.sft.steps > 0 and not self.found
         first = 0 if after_sft else self.resume(optimizer, memory).step
         if self.view:
-            self.view.begin(config.sft.steps + first)
+            sft = config.sft.steps
+            self.view.begin(sft + first, Phase("RL", sft, sft + config.rl.steps))
         every = task.split(config.split)
         watch = CollapseWatch(self.out) if processes.rank == 0 else None
         cost = rl_cost(self.view, config.rl, first)
-        for step in range(first, config.rl.steps):
-            questions = questions_of_step(every, config.rl, step)
-            self.player.sync()
-            groups = rl_rollout(
-                self.player, questions, task.spec, task.searcher, config.rl, step, more=every, processes=processes
-            )
-            update = rl_update(
-                policy, optimizer, groups, objective, config.rl,
-                step=step, state=memory, reference=reference, processes=processes,
-            )  # fmt: skip
-            metrics = {**group_metrics(groups), **update}
-            self.log_step("rl", step + 1, metrics, _as_text(groups))
-            cost.step(update["rl/policy_tokens"])
-            why = self._collapse(watch, step + 1, metrics)
-            if why or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.rl.steps:
-                self.save(optimizer, "rl", step + 1, memory=memory.state_dict())
-            if why:
-                raise CollapseError(step + 1, config.rl.steps, why)
+        with stops_after_step(wanted=processes.count == 1) as stopped:
+            for step in range(first, config.rl.steps):
+                questions = questions_of_step(every, config.rl, step)
+                self.player.sync()
+                groups = rl_rollout(
+                    self.player, questions, task.spec, task.searcher, config.rl, step, more=every, processes=processes
+                )
+                update = rl_update(
+                    policy, optimizer, groups, objective, config.rl,
+                    step=step, state=memory, reference=reference, processes=processes,
+                )  # fmt: skip
+                metrics = {**group_metrics(groups), **update}
+                self.log_step("rl", step + 1, metrics, text_of(groups[0][0]))
+                cost.step(update["rl/policy_tokens"])
+                why, last = self._collapse(watch, step + 1, metrics), step + 1 == config.rl.steps
+                ends = stopped()
+                if ends or why or last or (step + 1) % config.checkpoint_every == 0:
+                    self.save(optimizer, "rl", step + 1, memory=memory.state_dict())
+                if why:
+                    raise CollapseError(step + 1, config.rl.steps, why)
+                if ends and not last:
+                    raise KeyboardInterrupt
 
     def _collapse(self, watch: CollapseWatch | None, step: int, metrics: dict[str, float]) -> str:
         """Shows the alarms that begin with a step; returns why the run must stop, to all processes, or ""."""
-        new = watch.step(step, metrics) if watch else []
-        for alarm in new:
-            if isinstance(self.view, ShowsAlarms):
-                self.view.alarm(alarm.text)
-            else:
-                logger.warning("%s", alarm.text)
+        if watch:
+            show_alarms(watch.step(step, metrics), self.view)
         if self.on_collapse == "warn":
             return ""
         return str(self.processes.gather(" ".join(alarm.text for alarm in watch.lasting) if watch else "")[0])
@@ -242,10 +239,3 @@ class TrainRun:
             reference_model(self.out / "reference", self.player.weights)
         self.processes.gather(None)
         return reference_model(self.out / "reference", self.player.weights)
-
-
-def _as_text(groups: Sequence[Sequence[Episode]]) -> str:
-    """The first episode of a step, for the view."""
-    episode = groups[0][0]
-    lines = [message["content"].strip() for message in episode.messages]
-    return "\n".join(lines) + f"\n(reward {episode.reward:g}; answer: {' | '.join(episode.question.answers)})"

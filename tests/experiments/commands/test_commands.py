@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -217,12 +218,14 @@ def test_a_stopped_evaluation_says_how_it_goes_on_and_does(
 
     monkeypatch.setattr(LiveView, "update", stop)
     assert evaluate(tmp_path / "run") == 130
-    assert capsys.readouterr().err == (
-        "berrypick: stopped; finished work is saved: continue with the same command and --resume\n"
-    )
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    before, _, line = err.strip().partition("; finished work is saved, continue with: ")
+    assert before == "berrypick: stopped"
     assert not (tmp_path / "run").exists()  # nothing was finished
     monkeypatch.undo()
-    assert evaluate(tmp_path / "run", "--resume") == 0
+    assert main(shlex.split(line)[1:]) == 0
+    assert (tmp_path / "run" / "report.json").is_file()
 
 
 def test_a_folder_in_which_nothing_was_done_takes_another_configuration(tmp_path: Path) -> None:
@@ -339,7 +342,10 @@ def test_report_compares_several_runs_paired_by_question(tmp_path: Path, capsys:
         (["report"], "at least one run folder"),
         (["index", "check", "nowhere"], "build one"),
         (["index", "build", "--corpus", "nowhere.jsonl", "--out", "index", "--backend", "bm25s"], "JSONL"),
-        (["train", "--env", "berrypick/World-v0", "--steps", "0", "--out", "run"], "--steps or --sft-steps"),
+        (
+            ["train", "--env", "berrypick/World-v0", "--steps", "0", "--sft-steps", "0", "--out", "run"],
+            "--steps or --sft-steps",
+        ),
         (["train", "--env", "berrypick/World-v0", "--policy", "oracle", "--out", "run"], "needs weights"),
         (["eval", "--env", "berrypick/World-v0", "--policy", "oracle", "--samples", "0", "--out", "run"], "--samples"),
         (["eval", "--env", "berrypick/World-v0", "--policy", "oracle", "--env-arg", "preset", "--out", "run"], "K=V"),

@@ -22,6 +22,7 @@ def base(out: Path) -> Train:
         out=out,
         env_arg=("num_train=4", "num_validation=0", "num_test=1"),
         steps=1,
+        sft_steps=0,
         questions_per_step=2,
         group_size=2,
         max_new_tokens=4,

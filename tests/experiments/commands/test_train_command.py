@@ -25,7 +25,10 @@ WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validat
         (["--group-size", "2", "--objective", "max_at_k"], "needs groups of at least 3 rollouts, got 2"),
         (["--dynamic-sampling", "-1"], "--dynamic-sampling must be at least 0"),
         (["--lora-rank", "-2"], "--lora-rank must be at least 0, got -2"),
-        (["--steps", "0"], "nothing to train"),
+        (["--steps", "0", "--sft-steps", "0"], "nothing to train"),
+        (["--steps", "0", "--policy", "smollm2"], "nothing to train"),
+        (["--steps", "-1"], "--steps must be at least 0, got -1"),
+        (["--sft-steps", "-1"], "--sft-steps must be at least 0, got -1"),
         (["--split", "tain"], "did you mean train"),
     ],
 )
@@ -40,7 +43,18 @@ def test_a_number_that_cannot_be_is_one_line_and_leaves_nothing(
 
 @pytest.mark.filterwarnings("ignore")
 def test_learning_rate_0_is_0(tmp_path: Path) -> None:
-    small = ["--steps", "1", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3"]
+    small = [
+        "--steps",
+        "1",
+        "--sft-steps",
+        "0",
+        "--questions-per-step",
+        "2",
+        "--group-size",
+        "2",
+        "--max-new-tokens",
+        "3",
+    ]
     assert (
         main(["train", *WORLD, *small, "--learning-rate", "0", "--track", "tensorboard", "--out", str(tmp_path)]) == 0
     )

@@ -149,7 +149,18 @@ def heed_interrupts() -> None:
 def test_ctrl_c_with_lucene_loaded_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "berrypick", "train", "--env", "berrypick/World-v0", "--policy", "tiny"]
     command += ["--env-arg", "index=lucene", "num_train=8", "num_validation=0", "num_test=0"]
-    command += ["--questions-per-step", "2", "--group-size", "2", "--steps", "120", "--checkpoint-every", "1"]
+    command += [
+        "--questions-per-step",
+        "2",
+        "--group-size",
+        "2",
+        "--steps",
+        "120",
+        "--sft-steps",
+        "0",
+        "--checkpoint-every",
+        "1",
+    ]
     command += ["--max-new-tokens", "4", "--out", str(tmp_path / "run")]
     environment = {**os.environ, "BERRYPICK_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
@@ -162,7 +173,11 @@ def test_ctrl_c_with_lucene_loaded_leaves_a_run_that_resumes(tmp_path: Path) -> 
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 130
-    assert "continue with the same command and --resume" in err and "Traceback" not in err
+    assert (
+        f"continue with: berrypick train --env berrypick/World-v0 --out {tmp_path}" in err
+        and "--resume" in err
+        and "Traceback" not in err
+    )
     done = subprocess.run([*command, "--resume"], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

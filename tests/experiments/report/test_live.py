@@ -6,6 +6,7 @@ import io
 
 import pytest
 from berrypick.experiments.report.live import LiveView
+from berrypick.experiments.runs.phase import Phase
 from rich.console import Console
 
 
@@ -23,3 +24,42 @@ def test_a_job_that_ends_early_still_writes_its_end(capsys: pytest.CaptureFixtur
     with LiveView("a run", 3, console=Console(file=io.StringIO()), every_s=0.0) as view:
         view.update(1, {})
     assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == ["a run: 1/3", "a run: 3/3"]
+
+
+def test_the_clock_of_a_phase_is_named_and_leaves_out_what_came_before(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("berrypick.experiments.report.live.time.monotonic", lambda: now[0])
+    with LiveView("train x", 30, console=Console(file=io.StringIO()), every_s=1.0) as view:
+        view.begin(0, Phase("demonstrations", 0, 0))
+        now[0] = 60.0  # playing them takes a minute
+        view.begin(0, Phase("SFT", 0, 20))
+        for step, time in ((1, 63.0), (2, 63.5), (3, 65.0)):  # the first one also loads and compiles
+            now[0] = time
+            view.update(step, {"sft/loss": 2.0})
+        now[0] = 70.0
+        view.begin(24, Phase("RL", 20, 30))
+        now[0] = 73.0
+        view.update(25, {"reward": 0.5})
+        now[0] = 76.0
+        view.update(30, {"reward": 0.5})
+    assert [line.split("  ")[:2] for line in capsys.readouterr().err.splitlines()] == [
+        ["train x demonstrations"],
+        ["train x SFT: 20 steps"],
+        ["train x SFT: 1/20", "3 s in SFT"],
+        ["train x SFT: 3/20", "5 s, about 17 s left in SFT"],  # two steps took 2 s
+        ["train x RL: 10 steps, 4 done"],
+        ["train x RL: 5/10", "3 s in RL"],
+        ["train x RL: 10/10", "6 s, about 0 s left in RL"],
+    ]
+
+
+def test_a_terminal_shows_the_phase_beside_its_bar() -> None:
+    screen = io.StringIO()
+    with LiveView("train x", 30, console=Console(file=screen, force_terminal=True, width=100)) as view:
+        view.begin(0, Phase("SFT", 0, 20))
+        view.update(5, {})
+        view.alarm("no signal, since step 1")
+    shown = screen.getvalue()
+    assert "train x SFT" in shown and "5/20" in shown and "alarm: no signal" in shown

@@ -10,7 +10,8 @@ from berrypick.__main__ import main
 
 TRAIN = [
     "train", "--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=1", "index=bm25s",
-    "--steps", "13", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3", "--track",
+    "--steps", "13", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3", "--sft-steps", "0",
+    "--track",
 ]  # fmt: skip
 """Fresh weights solve nothing, so no group has an advantage: row 10 is the first that is judged, row 12 the third."""
 

@@ -22,16 +22,27 @@ class Seen:
 def test_the_rest_is_estimated_from_what_is_done_and_corrected() -> None:
     view, now = Seen(), [0.0]
     cost = PhaseCost(view, "SFT: 240 steps of 8 demonstrations", 240, clock=lambda: now[0])
-    now[0] = 1.5  # one of 240 steps: 360 s
+    now[0] = 6.0  # one of 240 steps: 1440 s
     cost.step(437.5)
-    now[0] = 6.0  # two of 240: 720 s
+    now[0] = 7.5  # the others take a quarter: 6 + 239 * 1.5 = 364.5 s
     cost.step(437.5)
     parts = [line.split(", ") for line in view.lines]
     assert [part[:3] for part in parts] == [
+        ["SFT: 240 steps of 8 demonstrations", "about 105 k tokens", "24 min"],
         ["SFT: 240 steps of 8 demonstrations", "about 105 k tokens", "6 min"],
-        ["SFT: 240 steps of 8 demonstrations", "about 105 k tokens", "12 min"],
     ]
     assert all(part[3].endswith(" GiB") and float(part[3][:-4]) > 0 for part in parts)
+
+
+def test_a_short_first_step_is_warm_up_and_announces_nothing() -> None:
+    view, now = Seen(), [0.0]
+    cost = PhaseCost(view, "SFT", 520, clock=lambda: now[0])
+    now[0] = 4.0  # at this rate the phase would take 35 minutes
+    cost.step(1000)
+    assert not view.lines
+    now[0] = 4.5
+    cost.step(1000)
+    assert [line.split(", ")[2] for line in view.lines] == ["4 min"]  # 4 + 519 * 0.5 = 263.5 s
 
 
 def test_steps_of_an_earlier_process_do_not_count() -> None:

@@ -37,6 +37,22 @@ def test_settings_that_differ_are_named_by_field(changes: dict[str, object], nam
     assert open_run_folder(used, CONFIG, resume=True)
 
 
+def test_a_number_that_may_grow_grows_and_never_shrinks(used: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def steps(number: int, **others: object) -> dict[str, object]:
+        return CONFIG | {"rl": {**CONFIG["rl"], "steps": number}, **others}  # type: ignore[dict-item]
+
+    for other in ({}, {"env": "f"}):
+        with pytest.raises(BerrypickError, match="different: "):
+            open_run_folder(used, steps(5, **other), resume=True, may_grow=() if not other else ("rl.steps",))
+    with pytest.raises(BerrypickError, match="add --resume"):
+        open_run_folder(used, steps(5), resume=False, may_grow=("rl.steps",))
+    assert open_run_folder(used, steps(5), resume=True, may_grow=("rl.steps",))
+    assert json.loads((used / "config.json").read_text()) == steps(5)
+    with pytest.raises(BerrypickError, match=r"was started with rl.steps 5, and 3 is less; give 5 or more"):
+        open_run_folder(used, steps(3), resume=True, may_grow=("rl.steps",))
+    assert json.loads((used / "config.json").read_text()) == steps(5)
+
+
 def test_only_a_folder_in_which_nothing_was_done_is_dropped(used: Path, tmp_path: Path) -> None:
     drop_unused_run(used)
     assert (used / "metrics.jsonl").is_file()

@@ -85,7 +85,19 @@ def test_train_and_eval_take_the_prefix_and_a_resumed_run_is_the_same_run(
 ) -> None:
     world = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=2"]
     small = ["--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "5", "--checkpoint-every", "1"]
-    run = ["train", *world, "--policy", "vllm:tiny", "--steps", "2", *small, "--track", "tensorboard"]
+    run = [
+        "train",
+        *world,
+        "--policy",
+        "vllm:tiny",
+        "--steps",
+        "2",
+        "--sft-steps",
+        "0",
+        *small,
+        "--track",
+        "tensorboard",
+    ]
     assert main([*run, "--out", str(tmp_path / "a")]) == 0
     rows = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]

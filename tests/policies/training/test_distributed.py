@@ -127,6 +127,7 @@ from berrypick.policies.training.distributed import join_processes
 
 words = ["train", "--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=1"]
 words += ["index=bm25s", "--steps", "20", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3"]
+words += ["--sft-steps", "0"]
 code = main([*words, "--track", "--on-collapse", "stop", "--out", sys.argv[1]])
 os.write(1, b"rank %d of %d: status %d " % (join_processes().rank, join_processes().count, code))
 """

@@ -1,0 +1,42 @@
+"""The early alarm: by hand, at the second step of a run with sixteen groups."""
+
+from __future__ import annotations
+
+from berrypick.envs.metrics import no_signal
+
+
+def rows(shares: list[float], *, groups: int = 16, right: list[float] | None = None) -> list[dict[str, float]]:
+    return [
+        {
+            "step": step,
+            "rl/zero_variance_share": share,
+            "rl/zero_variance_groups": share * groups,
+            "pass@1": 0.0 if right is None else right[step - 1],
+        }
+        for step, share in enumerate(shares, 1)
+    ]
+
+
+def test_it_waits_for_32_groups_and_says_what_to_do() -> None:
+    assert no_signal(rows([1.0])) is None
+    alarm = no_signal(rows([1.0, 1.0]))
+    assert alarm is not None and (alarm.name, alarm.step, alarm.until, alarm.lasts) == ("no signal", 1, 2, True)
+    assert "each of the first 32 groups had equal rewards" in alarm.text and "no rollout was right" in alarm.text
+    assert "--sft-steps 520" in alarm.text
+    assert no_signal(rows([1.0] * 15, groups=2)) is None
+    assert no_signal(rows([1.0] * 16, groups=2)) is not None
+    assert no_signal(rows([1.0], groups=32)) is not None
+
+
+def test_one_group_that_differs_ends_it_and_none_raises_it_later() -> None:
+    alarm = no_signal(rows([1.0, 1.0, 0.9, 1.0]))
+    assert alarm is not None and not alarm.lasts and (alarm.step, alarm.until) == (1, 2)
+    assert no_signal(rows([0.9, 1.0, 1.0, 1.0])) is None
+    assert no_signal([]) is None and no_signal([{"step": 1, "reward": 0.5}]) is None
+
+
+def test_the_cure_depends_on_what_is_equal() -> None:
+    every = no_signal(rows([1.0, 1.0], right=[1.0, 1.0]))
+    mixed = no_signal(rows([1.0, 1.0], right=[0.5, 0.25]))
+    assert every is not None and "every rollout was right" in every.text and "harder" in every.text
+    assert mixed is not None and "rollout was right" not in mixed.text and "--group-size 16" in mixed.text
