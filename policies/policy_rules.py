@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ..envs.questions import EpisodeSpec
 from ..retrieval_index.errors import BerrypickError
-from ..retrieval_index.json_text import parse_json
+from ..retrieval_index.json_text import read_json
 from .kept import kept_folder
 
 __all__ = ["ADAPTER", "RULES", "adapter_folder", "is_adapter", "rules_of_policy"]
@@ -15,6 +17,10 @@ ADAPTER = "adapter_config.json"
 """The file by which `peft` knows an adapter's folder."""
 
 RULES = "rules.json"
+
+_TOKENS = "max_new_tokens"
+_RULES = frozenset({_TOKENS, *(field.name for field in fields(EpisodeSpec))})
+"""What `rules.json` may hold: the arguments of an environment that say how an episode is played."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -41,9 +47,24 @@ def rules_of_policy(name: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = parse_json(path.read_bytes())
+        found = read_json(path)
     except (OSError, ValueError) as error:
         raise BerrypickError(f"{path} is damaged ({error}); copy the adapter again") from error
     if not isinstance(found, dict):
         raise BerrypickError(f"{path} must hold one JSON object; copy the adapter again")
+    for rule, value in found.items():
+        _check(path, rule, value)
     return found
+
+
+def _check(path: Path, rule: str, value: object) -> None:
+    """Refuses what is no rule of an episode: an adapter from a stranger must not name an index, a server or code."""
+    if rule not in _RULES:
+        raise BerrypickError(f"{path}: {rule!r} is no rule of an episode; remove it from that file")
+    if isinstance(value, str) and ".py:" in value:
+        raise BerrypickError(
+            f"{path}: {rule} names a file of code, which only you can choose; remove it there and give it yourself: "
+            f"--env-arg {rule}=..."
+        )
+    if rule == _TOKENS and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise BerrypickError(f"{path}: {rule} must be a whole number of at least 1, got {value!r:.60}; correct it")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .errors import BerrypickError
 from .files import aside_of
-from .json_text import parse_json
+from .json_text import read_json
 from .sealed import digest_of
 
 __all__ = [
@@ -137,7 +137,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}"
         )
     try:
-        value = parse_json(path.read_bytes())
+        value = read_json(path)
         if not isinstance(value, dict):
             raise TypeError("not an object")
     except (OSError, ValueError, TypeError) as error:
@@ -179,7 +179,9 @@ def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file; raises OSError if it cannot be read or is no regular file, such as a pipe that never ends."""
+    if path.exists() and not path.is_file():
+        raise OSError(0, "it is no file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

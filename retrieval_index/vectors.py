@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .corpus import Passage
 from .encoder import Encoder
 from .files import whole_file
+from .json_text import small_file
 from .sealed import sealed, unsealed
 
 __all__ = ["VECTORS", "encode_passages", "open_vectors"]
@@ -81,12 +82,14 @@ def _whole_chunks(folder: Path, state: Mapping[str, object], shape: tuple[int, i
     """Digests of the first chunks that an earlier call encoded and that are as it left them."""
     chunk = state["chunk"]
     try:
-        noted = unsealed((folder / _STATE).read_bytes())
+        noted = unsealed(small_file(folder / _STATE))
         sums = noted.pop("sums")
         stored = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, KeyError):
         return []
-    if noted != state or stored.shape != shape or stored.dtype != np.float32 or not isinstance(chunk, int):
+    if not isinstance(sums, list) or noted != state or stored.shape != shape:
+        return []
+    if stored.dtype != np.float32 or not isinstance(chunk, int):
         return []
     kept = []
     for number, digest in enumerate(sums):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ...envs.importers import RolloutSource, open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import read_json
 from ..measures.measures import extended
 from ..measures.rollout import Rollout, SharedFacts, rollout_of
 from ..measures.same_questions import QuestionCheck, check_same_questions
@@ -189,7 +189,7 @@ def _next_step(folder: Path) -> str:
 def _json_object(path: Path) -> JsonObject:
     """Reads a JSON object; {} if the file holds none."""
     try:
-        value = parse_json(path.read_bytes())
+        value = read_json(path)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -17,9 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, system_reason
 from ...retrieval_index.files import whole_file, writing
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import read_json
 from ...retrieval_index.left_overs import is_left_over, reclaim_files
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
 
@@ -125,9 +125,9 @@ def drop_unused_run(out: Path) -> None:
 
 def _stored_config(path: Path) -> Mapping[str, object]:
     try:
-        config = parse_json(path.read_bytes())
+        config = read_json(path)
     except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(path, system_reason(error)) from error
     if not isinstance(config, dict):
         raise _damaged(path, "not a JSON object")
     return config
@@ -187,10 +187,18 @@ def write_json(path: Path, value: object, *, rows: bool = False) -> None:
 
 
 def kept_json(path: Path, compute: Callable[[], object]) -> Any:
-    """What a JSON file holds from an earlier call, or what is computed now and written to it."""
+    """What a JSON file holds from an earlier call, or what is computed now and written to it.
+
+    Raises:
+        BerrypickError: the file is damaged.
+    """
     if not path.is_file():
         write_json(path, compute())
-    return json.loads(path.read_text())
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        reason = system_reason(error)
+        raise BerrypickError(f"{path} is damaged ({reason}); delete it, and it is computed again") from error
 
 
 def write_whole(

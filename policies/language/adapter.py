@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, first_line
 from ...retrieval_index.files import whole_folder
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import read_json
 from ..policy_rules import ADAPTER, RULES, adapter_folder, is_adapter
 from .model import LanguageModelPolicy, load_language_model
 from .precision import compute_in, computed_in, store_in
@@ -89,7 +89,7 @@ def load_adapter(
     except ImportError as error:
         raise MissingExtraError(f"the adapter {folder}", "train", error) from error
     try:
-        config = parse_json((folder / ADAPTER).read_bytes())
+        config = read_json(folder / ADAPTER)
         base, seed = config["base_model_name_or_path"], _seed(config.get("revision"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error

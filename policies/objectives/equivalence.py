@@ -26,8 +26,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, first_line
 from ...retrieval_index.files import whole_folder
+from ...retrieval_index.json_text import read_json
 
 __all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
 
@@ -111,13 +112,15 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
         BerrypickError: the folder has none, or it is damaged.
     """
     try:
-        facts: dict[str, Any] = json.loads((Path(path) / "classifier.json").read_text())
+        facts: dict[str, Any] = read_json(Path(path) / "classifier.json")
         if facts["format"] != _FORMAT:
             raise ValueError(f"format {facts['format']}")
-        weights = load_file(Path(path) / "head.safetensors")["weights"]
-        return EquivalenceClassifier(str(facts["encoder"]), weights, float(facts["bias"]), float(facts["threshold"]))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        weights, encoder = load_file(Path(path) / "head.safetensors")["weights"], str(facts["encoder"])
+        if weights.ndim != 1 or (encoder == _HASHED and len(weights) != 2 * _DIM):
+            raise ValueError(f"weights of shape {list(weights.shape)}")
+        return EquivalenceClassifier(encoder, weights, float(facts["bias"]), float(facts["threshold"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
+        reason = first_line(error)
         command = f"berrypick classifier ROLLOUTS --out {shlex.quote(str(path))}"
         raise BerrypickError(f"no classifier at {path} ({reason}); train one: {command}") from error
 

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from ...retrieval_index.errors import BerrypickError, first_line
 from ...retrieval_index.files import discard, whole_folder
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import read_json, small_file
 from ...retrieval_index.left_overs import reclaim
 from ...retrieval_index.manifest import sha256
 from ...retrieval_index.sealed import sealed, unsealed
@@ -114,8 +114,8 @@ def checkpoint_of_log(folder: Path, log: Path) -> Path | None:
     newest_first = sorted(_complete(folder), key=_order, reverse=True)
     for at, path in enumerate(newest_first):
         try:
-            rows = int(parse_json((path / _STATE).read_bytes())["metrics_bytes"])
-        except (OSError, ValueError, KeyError, TypeError):
+            rows = int(read_json(path / _STATE)["metrics_bytes"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return path  # loading it says what is wrong
         if rows <= have:
             for later in newest_first[:at]:
@@ -140,7 +140,7 @@ def checked_state(path: Path, *, optimizer: bool = True) -> dict[str, Any]:
         BerrypickError: a file is missing or damaged.
     """
     try:
-        state = unsealed((path / _STATE).read_bytes())
+        state = unsealed(small_file(path / _STATE))
         for name, digest in state.pop("files", {}).items():
             if (optimizer or name != _OPTIMIZER) and sha256(path / Path(name).name) != digest:
                 raise ValueError(f"{name}: its checksum is wrong")

@@ -28,6 +28,15 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger("berrypick.server")
 T = TypeVar("T")
+_REFUSALS = {
+    401: "The token is missing or wrong.",
+    408: "The body did not arrive in time.",
+    413: "The request is above a limit.",
+    415: "The body is not sent as JSON.",
+    421: "The request names another host.",
+    422: "The body is no request.",
+    503: "The index loads, too many queries wait, or the search failed; repeat the request after Retry-After.",
+}
 _UNREAD = frozenset({401, 413, 415, 421})  # refusals that may come before the body was read
 _PARTS_AT_ONCE = 8  # rankings of a reply that are written before others are served
 _HUNG_UP = 499  # as nginx counts them; nobody reads this reply
@@ -50,10 +59,12 @@ def create_app(
     service = _Service(load, settings, dict(about or {}), on_failure)
     app = FastAPI(title="berrypick retrieval", lifespan=service.lifespan, openapi_url=None)
     service.openapi = app.openapi
-    app.add_api_route("/retrieve", service.retrieve, methods=["POST"], openapi_extra=_body_schema(Retrieve))
-    app.add_api_route("/search", service.search, methods=["POST"], openapi_extra=_body_schema(Search))
-    app.add_api_route("/health", service.health, methods=["GET"])
-    app.add_api_route("/metrics", service.metrics_text, methods=["GET"])
+    for path, route, model in (("/retrieve", service.retrieve, Retrieve), ("/search", service.search, Search)):
+        app.add_api_route(
+            path, route, methods=["POST"], openapi_extra=_body_schema(model), responses=_refusals(*_REFUSALS)
+        )
+    app.add_api_route("/health", service.health, methods=["GET"], responses=_refusals(421, 503))
+    app.add_api_route("/metrics", service.metrics_text, methods=["GET"], responses=_refusals(401, 421))
     app.add_api_route("/docs", service.docs, methods=["GET"], include_in_schema=False)
     app.add_api_route("/openapi.json", service.schema, methods=["GET"], include_in_schema=False)
     return app
@@ -225,3 +236,10 @@ def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}},
     }
+
+
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the schema says of the replies that refuse a request."""
+    schema = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+    content = {"application/json": {"schema": schema}}
+    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}

@@ -26,7 +26,7 @@ async def read_body(request: Request, model: type[Body], settings: ServerSetting
         ClientDisconnect: the client hung up.
     """
     length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > settings.max_body_bytes:
+    if not length.isdecimal() or len(length) > 18 or int(length) > settings.max_body_bytes:
         raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
     try:
         body = await asyncio.wait_for(_bytes(request, settings.max_body_bytes), settings.body_timeout_s)
