@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.json_text import read_json
+from ...retrieval_index.json_text import small_file
+from ...retrieval_index.sealed import unsealed
 from ..measures.sweep import TrainedCell
 from ..runs.run_log import read_rows
 
@@ -111,7 +112,14 @@ def _rows(file: Path) -> list[dict[str, Any]]:
 
 
 def _json(file: Path) -> Any:
+    """The object in a file that a run wrote; None if there is none."""
     try:
-        return read_json(file)
-    except (OSError, ValueError):
+        body = small_file(file)
+    except OSError:
+        return None
+    try:
+        return unsealed(body)
+    except ValueError as error:
+        if b'"sha256": "' in body:
+            raise BerrypickError(f"{file} is damaged ({error}); restore it, or make it again") from error
         return None

@@ -19,9 +19,10 @@ from typing import Any, TypedDict
 
 from ...retrieval_index.errors import BerrypickError, system_reason
 from ...retrieval_index.files import whole_file, writing
-from ...retrieval_index.json_text import read_json
+from ...retrieval_index.json_text import parse_json, small_file
 from ...retrieval_index.left_overs import is_left_over, reclaim_files
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
+from ...retrieval_index.sealed import digest_of, unsealed
 
 __all__ = [
     "EnvironmentFacts",
@@ -30,6 +31,7 @@ __all__ = [
     "hold_run_folder",
     "kept_json",
     "open_run_folder",
+    "stored_json",
     "write_json",
     "write_whole",
 ]
@@ -102,7 +104,7 @@ def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool) ->
         if different:
             raise BerrypickError(
                 f"{out} holds another run (different: {', '.join(different)}); give the settings it was started with, "
-                "or choose another --out"
+                "which config.json holds, or choose another --out"
             )
         return True
     if not unused:
@@ -125,7 +127,7 @@ def drop_unused_run(out: Path) -> None:
 
 def _stored_config(path: Path) -> Mapping[str, object]:
     try:
-        config = read_json(path)
+        config = stored_json(path)
     except (OSError, ValueError) as error:
         raise _damaged(path, system_reason(error)) from error
     if not isinstance(config, dict):
@@ -178,8 +180,12 @@ def environment_facts() -> EnvironmentFacts:
 def write_json(path: Path, value: object, *, rows: bool = False) -> None:
     """Writes a JSON document atomically. Keys stay in their order, which is that of a report's rows.
 
-    With `rows`, each of the innermost objects and lists is on one line.
+    An object gets a digest of itself under "sha256", so that `stored_json` notices a flipped bit. With `rows`, each of
+    the innermost objects and lists is on one line.
     """
+    if isinstance(value, Mapping):
+        plain = json.loads(json.dumps(value))  # keys that are numbers become text, as they are read back
+        value = {**plain, "sha256": digest_of(plain)}
     text = json.dumps(value, indent=1)
     if rows:  # JSON escapes line breaks inside strings, so each one in the text is layout
         text = re.sub(r"[{\[]\n[^{}\[\]]*[}\]]", lambda found: re.sub(r"\n *", " ", found[0]), text)
@@ -195,10 +201,21 @@ def kept_json(path: Path, compute: Callable[[], object]) -> Any:
     if not path.is_file():
         write_json(path, compute())
     try:
-        return read_json(path)
+        return stored_json(path)
     except (OSError, ValueError) as error:
         reason = system_reason(error)
         raise BerrypickError(f"{path} is damaged ({reason}); delete it, and it is computed again") from error
+
+
+def stored_json(path: Path) -> Any:
+    """The document that `write_json` wrote, without its digest; one without a digest is taken as it is.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or its digest is wrong.
+    """
+    body = small_file(path)
+    return unsealed(body) if body.lstrip()[:1] == b"{" else parse_json(body)
 
 
 def write_whole(

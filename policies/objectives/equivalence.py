@@ -8,7 +8,6 @@ the text is the rollout's queries.
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import zlib
@@ -28,7 +27,9 @@ from torch import Tensor
 
 from ...retrieval_index.errors import BerrypickError, first_line
 from ...retrieval_index.files import whole_folder
-from ...retrieval_index.json_text import read_json
+from ...retrieval_index.json_text import small_file
+from ...retrieval_index.manifest import sha256
+from ...retrieval_index.sealed import sealed, unsealed
 
 __all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
 
@@ -101,8 +102,14 @@ class EquivalenceClassifier:
         """Writes the head and the encoder's name, atomically."""
         with whole_folder(folder, "choose a new or empty folder") as work:
             save_file({"weights": self.weights}, work / "head.safetensors")
-            facts = {"format": _FORMAT, "encoder": self.encoder, "bias": self.bias, "threshold": self.threshold}
-            (work / "classifier.json").write_text(json.dumps(facts, indent=1) + "\n")
+            facts: dict[str, Any] = {
+                "format": _FORMAT,
+                "encoder": self.encoder,
+                "bias": self.bias,
+                "threshold": self.threshold,
+            }
+            facts["head_sha256"] = sha256(work / "head.safetensors")
+            (work / "classifier.json").write_text(sealed(facts) + "\n")
 
 
 def load_classifier(path: str | Path) -> EquivalenceClassifier:
@@ -112,9 +119,11 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
         BerrypickError: the folder has none, or it is damaged.
     """
     try:
-        facts: dict[str, Any] = read_json(Path(path) / "classifier.json")
+        facts = unsealed(small_file(Path(path) / "classifier.json"))
         if facts["format"] != _FORMAT:
             raise ValueError(f"format {facts['format']}")
+        if facts.get("head_sha256", head := sha256(Path(path) / "head.safetensors")) != head:
+            raise ValueError("head.safetensors: its checksum is wrong")
         weights, encoder = load_file(Path(path) / "head.safetensors")["weights"], str(facts["encoder"])
         if weights.ndim != 1 or (encoder == _HASHED and len(weights) != 2 * _DIM):
             raise ValueError(f"weights of shape {list(weights.shape)}")
