@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from .errors import BerrypickError
+from .errors import BerrypickError, system_reason
 from .files import aside_of
 from .json_text import read_json
 from .sealed import digest_of
@@ -168,11 +168,16 @@ def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
     lines = []
     for name, (size, digest) in sorted(manifest.files.items()):
         path = folder / name
-        if not path.is_file():
-            raise manifest.refused(folder, f"{name} is missing")
-        if path.stat().st_size != size:
-            raise manifest.refused(folder, f"{name} has {path.stat().st_size} bytes, not {size}")
-        if (full or size <= _FULL_CHECK_BYTES) and sha256(path) != digest:
+        try:
+            if not path.is_file():
+                raise manifest.refused(folder, f"{name} is missing")
+            found = path.stat().st_size
+            damaged = found == size and (full or size <= _FULL_CHECK_BYTES) and sha256(path) != digest
+        except OSError as error:  # such as a name that is too long for a file
+            raise manifest.refused(folder, f"{name} cannot be read ({system_reason(error)})") from error
+        if found != size:
+            raise manifest.refused(folder, f"{name} has {found} bytes, not {size}")
+        if damaged:
             raise manifest.refused(folder, f"{name} is damaged: its checksum is wrong")
         lines.append(f"{name}: {size} bytes, checksum right")
     return lines

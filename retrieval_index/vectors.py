@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import load_array
 from .corpus import Passage
 from .encoder import Encoder
 from .files import whole_file
@@ -75,7 +76,7 @@ def encode_passages(
 
 def open_vectors(path: Path) -> NDArray[np.float32]:
     """The vectors that `encode_passages` wrote, float32 [passages, dim], memory-mapped, read only."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    return load_array(path, np.float32, 2)
 
 
 def _whole_chunks(folder: Path, state: Mapping[str, object], shape: tuple[int, int]) -> list[str]:
@@ -84,13 +85,12 @@ def _whole_chunks(folder: Path, state: Mapping[str, object], shape: tuple[int, i
     try:
         noted = unsealed(small_file(folder / _STATE))
         sums = noted.pop("sums")
-        stored = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        stored = load_array(folder / VECTORS, np.float32, 2)
     except (OSError, ValueError, KeyError):
         return []
     if not isinstance(sums, list) or noted != state or stored.shape != shape:
         return []
-    if stored.dtype != np.float32 or not isinstance(chunk, int):
-        return []
+    assert isinstance(chunk, int)
     kept = []
     for number, digest in enumerate(sums):
         if _digest(stored[number * chunk : (number + 1) * chunk]) != digest:
