@@ -105,7 +105,8 @@ class Bm25sSearcher:
         vocabulary = parse_json((folder / _VOCABULARY).read_bytes())
         if not isinstance(vocabulary, dict):
             raise ValueError("its vocabulary is no object")
-        if not all(type(column) is int and 0 <= column < len(starts) - 1 for column in vocabulary.values()):
+        # bm25s itself adds a term "" without a column, for which nobody asks
+        if not all(type(column) is int and 0 <= column < len(starts) for column in vocabulary.values()):
             raise ValueError("its vocabulary does not fit its matrix")
         return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
 

@@ -149,6 +149,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     yield f"{path}[{number}]", row
                     number += 1
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
         reason = first_line(error)
         raise BerrypickError(f"cannot read {path}: {reason}; give a Parquet file of question rows") from error

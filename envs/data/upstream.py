@@ -133,7 +133,7 @@ def _point_at(
     known = {passage_from_text(passage.title, passage.text).id: passage.id for passage in passages}
     unique = ids_by_title(passages)
     for _, line in lines:
-        hops = line["metadata"].get("supporting_ids")
+        hops = line["metadata"].get("supporting_ids") if isinstance(line["metadata"], dict) else None
         if isinstance(hops, list):
             line["metadata"]["supporting_ids"] = [
                 known.get(key) or unique.get(carried[key].title, key)

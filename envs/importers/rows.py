@@ -148,5 +148,5 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Row | RecordError]]:
                 for row in batch.to_pylist():
                     yield f"{path}[{number}]", row
                     number += 1
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
         raise RecordError(f"cannot read {path}: {short_reason(error)}; {_DAMAGED}") from error

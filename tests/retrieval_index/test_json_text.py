@@ -36,7 +36,9 @@ def test_a_value_is_what_the_standard_library_reads(value: object) -> None:
 
 def test_the_depth_is_limited_whatever_the_text_is() -> None:
     assert parse_json(nested(MOST_DEPTH)) is not None
-    for text in (nested(MOST_DEPTH + 1), nested(900), nested(100_000), '{"a":' * 101 + "1" + "}" * 101, "[" * 10**6):
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json(nested(MOST_DEPTH + 1))
+    for text in (nested(MOST_DEPTH + 2), nested(900), nested(100_000), '{"a":' * 102 + "1" + "}" * 102, "[" * 10**6):
         with pytest.raises(ValueError, match=r"nested too deeply|Expecting value"):
             parse_json(text)
         with pytest.raises(ValueError):
