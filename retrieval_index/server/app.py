@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from ..searcher import Hit, Searcher
 from .access import check_access
+from .addresses import PlainQuery
 from .batcher import MicroBatcher, Overloaded
 from .bodies import discard_body, read_body
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
@@ -58,6 +59,7 @@ def create_app(
     """
     service = _Service(load, settings, dict(about or {}), on_failure)
     app = FastAPI(title="berrypick retrieval", lifespan=service.lifespan, openapi_url=None)
+    app.add_middleware(PlainQuery)
     service.openapi = app.openapi
     for path, route, model in (("/retrieve", service.retrieve, Retrieve), ("/search", service.search, Search)):
         app.add_api_route(

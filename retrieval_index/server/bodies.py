@@ -67,6 +67,6 @@ def _reasons(error: ValidationError) -> str:
     """Field and reason of each validation error, without the input, which may be anything."""
     parts = []
     for detail in error.errors(include_input=False, include_url=False, include_context=False)[:3]:
-        where = ".".join(str(step) for step in detail["loc"])
+        where = ".".join(str(step)[:60] for step in detail["loc"])
         parts.append(f"{where}: {detail['msg']}" if where else detail["msg"])
     return "; ".join(parts)
