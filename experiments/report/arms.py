@@ -166,9 +166,10 @@ def stored_report(folder: Path) -> Report | None:
 
 def _next_step(folder: Path) -> str:
     """Says what a folder without rollouts.jsonl is, and which command works with it."""
-    config, report = _json_object(folder / "config.json"), folder / "report.json"
-    if report.is_file() and not _json_object(report):
-        return f"{report} is damaged; the command that made it, run again, writes it anew"
+    config = _json_object(folder / "config.json")
+    for file in (folder / "report.json", folder / "sweep.json"):
+        if file.is_file() and not _json_object(file):
+            return f"{file} is damaged; the command that made it, run again, writes it anew"
     if stored_report(folder) is not None:
         command = f"berrypick report {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment and has a report; show it alone: {command}"

@@ -118,20 +118,23 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
     Raises:
         BerrypickError: the folder has none, or it is damaged.
     """
+    part, head = "classifier.json", Path(path) / "head.safetensors"
     try:
-        facts = unsealed(small_file(Path(path) / "classifier.json"))
+        facts = unsealed(small_file(Path(path) / part))
         if facts["format"] != _FORMAT:
             raise ValueError(f"format {facts['format']}")
-        if facts.get("head_sha256", head := sha256(Path(path) / "head.safetensors")) != head:
-            raise ValueError("head.safetensors: its checksum is wrong")
-        weights, encoder = load_file(Path(path) / "head.safetensors")["weights"], str(facts["encoder"])
+        encoder, bias, threshold = str(facts["encoder"]), float(facts["bias"]), float(facts["threshold"])
+        part = head.name
+        if facts.get("head_sha256", digest := sha256(head)) != digest:
+            raise ValueError("its checksum is wrong")
+        weights = load_file(head)["weights"]
         if weights.ndim != 1 or (encoder == _HASHED and len(weights) != 2 * _DIM):
             raise ValueError(f"weights of shape {list(weights.shape)}")
-        return EquivalenceClassifier(encoder, weights, float(facts["bias"]), float(facts["threshold"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
         reason = first_line(error)
         command = f"berrypick classifier ROLLOUTS --out {shlex.quote(str(path))}"
-        raise BerrypickError(f"no classifier at {path} ({reason}); train one: {command}") from error
+        raise BerrypickError(f"no classifier at {path} ({part}: {reason}); train one: {command}") from error
+    return EquivalenceClassifier(encoder, weights, bias, threshold)
 
 
 def fit_classifier(pairs: Sequence[Pair], *, encoder: str = _HASHED, penalty: float = 1e-3) -> EquivalenceClassifier:
