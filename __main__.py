@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .retrieval_index.errors import BerrypickError
-from .retrieval_index.plain_text import safe_text
+from .retrieval_index.plain_text import one_line, safe_text
 
 __all__ = ["main"]
 
@@ -50,9 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"berrypick: {safe_text(str(error))}\n")
         return 2
     except OSError as error:
-        if error.errno not in _DISK or isinstance(error, BrokenPipeError):
-            raise
-        place = safe_text(str(error.filename or "a file"))
+        if isinstance(error, BrokenPipeError):
+            return 0
+        place = one_line(str(error.filename or "a file"))
+        if error.errno not in _DISK:
+            if error.filename is None:
+                raise
+            sys.stderr.write(f"berrypick: cannot use {place}: {error.strerror}; check that path\n")
+            return 2
         after = safe_text(parsed.after_stop) if parsed else ""
         sys.stderr.write(
             f"berrypick: cannot write {place}: {error.strerror}; free some space or fix that disk{after}\n"
@@ -61,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"berrypick: stopped{safe_text(parsed.after_stop) if parsed else ''}\n")
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 if __name__ == "__main__":

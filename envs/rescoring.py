@@ -73,7 +73,7 @@ def _candidates(record: EpisodeRecord) -> tuple[str, ...]:
     spec: Mapping[str, object] = record.spec or {}
     count = spec.get("num_answers", 1)
     if record.turns and isinstance(count, int) and count > 1:
-        action = get_turn_format(str(spec.get("turn_format", "tags"))).parse(record.turns[-1].text)
+        action = get_turn_format(str(spec.get("turn_format", "tags")), runs_files=False).parse(record.turns[-1].text)
         if isinstance(action, Answer):
             return tuple(candidate.text for candidate in action.candidates[:count])
     return (record.answer_raw,)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import load_array
 from .backend import BACKENDS, Backend, BuildSettings, Progress, register_backend, source_digest
 from .corpus import corpus_sha256
 from .dense import DenseSearcher, VectorIndex
@@ -105,7 +106,7 @@ def _open_faiss(folder: Path, parameters: Mapping[str, Any], table: PassageTable
     else:
         index = graph_index(read_graph(Path(parameters.get("index", folder / "index.faiss"))))
     ranks = folder / "id_rank.npy"  # imported indexes have the order of their corpus file
-    id_rank = np.load(ranks, mmap_mode="r", allow_pickle=False) if ranks.is_file() else None
+    id_rank = load_array(ranks, np.int64) if ranks.is_file() else None
     return DenseSearcher(index, table, index_id, encoder, id_rank)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .analyzer import terms
+from .arrays import load_array
 from .corpus import Passage, corpus_sha256
 from .json_text import parse_json
 from .manifest import IndexFolderError
@@ -20,7 +21,7 @@ from .searcher import Hit
 
 __all__ = ["Bm25sSearcher"]
 
-_ARRAYS = ("data", "rows", "starts")
+_ARRAYS = {"data": np.float32, "rows": np.int32, "starts": np.int64}
 _VOCABULARY = "vocabulary.json"
 
 
@@ -100,12 +101,13 @@ class Bm25sSearcher:
     @classmethod
     def load(cls, folder: Path, passages: Sequence[Passage], index_id: str) -> Bm25sSearcher:
         """Opens what `save` wrote; the matrix is memory-mapped."""
-        data, rows, starts = (np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _ARRAYS)
+        data, rows, starts = (load_array(folder / f"{name}.npy", dtype) for name, dtype in _ARRAYS.items())
         vocabulary = parse_json((folder / _VOCABULARY).read_bytes())
-        if not isinstance(vocabulary, dict) or starts.ndim != 1 or len(starts) < len(vocabulary):
+        if not isinstance(vocabulary, dict):
+            raise ValueError("its vocabulary is no object")
+        # bm25s itself adds a term "" without a column, for which nobody asks
+        if not all(type(column) is int and 0 <= column < len(starts) for column in vocabulary.values()):
             raise ValueError("its vocabulary does not fit its matrix")
-        if not all(type(column) is int for column in vocabulary.values()):
-            raise ValueError("its vocabulary has a column that is no number")
         return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
 
     def _one(self, query: str, k: int) -> list[Hit]:
@@ -115,6 +117,8 @@ class Bm25sSearcher:
         spans = [slice(self._starts[column], self._starts[column + 1]) for column in columns]
         entries = np.concatenate([self._rows[span] for span in spans])
         weights = np.concatenate([self._data[span] for span in spans]).astype(np.float64)
+        if len(entries) and not 0 <= entries.min() <= entries.max() < len(self._passages):
+            raise ValueError("a row beyond the corpus")  # before anything of that size is made
         # float64 sums, so that the order of a query's terms does not change the float32 score
         if len(entries) * 8 > len(self._passages):  # one slot per passage is cheaper than sorting many entries
             totals = np.bincount(entries, weights, len(self._passages))

@@ -10,13 +10,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
 
-__all__ = ["LONGEST_LINE", "is_gzipped", "numbered_lines", "opened_data", "read_data"]
+__all__ = ["LONGEST_LINE", "all_lines", "is_gzipped", "numbered_lines", "opened_data"]
 
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 LONGEST_LINE = 64 << 20
-"""Bytes of a line."""
+"""Bytes of a line, of a value in a longer file, and of a transcript in a text log."""
 
 _BUFFER = 1 << 20
 """Bytes read at a time; the lines of rollouts are often longer than the default of 8 KiB."""
@@ -39,17 +39,23 @@ def opened_data(path: Path) -> Iterator[IO[bytes]]:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of such a file that are not blank, with their numbers from 1; see `opened_data`.
+    """The lines of such a file that are not blank, with their numbers from 1; see `opened_data` and `all_lines`."""
+    with opened_data(path) as file:
+        for number, line in all_lines(file):
+            if not line.isspace():
+                yield number, line
+
+
+def all_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of an opened file with their numbers from 1.
 
     A bomb, a few bytes that unpack to gigabytes without a line break, must not fill the memory: a line of more than
     `LONGEST_LINE` bytes raises OSError.
     """
-    with opened_data(path) as file:
-        for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
-            if len(line) > LONGEST_LINE:
-                raise OSError(0, f"line {number} has more than {LONGEST_LINE >> 20} MiB")
-            if not line.isspace():
-                yield number, line
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
+        if len(line) > LONGEST_LINE:
+            raise OSError(0, f"line {number} has more than {LONGEST_LINE >> 20} MiB")
+        yield number, line
 
 
 def _after_mark(file: IO[bytes], start: bytes) -> IO[bytes]:
@@ -58,12 +64,6 @@ def _after_mark(file: IO[bytes], start: bytes) -> IO[bytes]:
     if start == _BYTE_ORDER_MARK:
         file.read(len(_BYTE_ORDER_MARK))
     return file
-
-
-def read_data(path: Path) -> bytes:
-    """The whole content of such a file; see `opened_data`."""
-    with opened_data(path) as file:
-        return file.read()
 
 
 def is_gzipped(path: Path) -> bool:

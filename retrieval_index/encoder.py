@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from .bounds import at_least
 from .errors import BerrypickError, MissingExtraError
+from .json_text import read_json
 from .searcher import clean_query
 
 __all__ = ["Encoder", "HuggingFaceEncoder", "Recipe", "load_encoder", "recipe"]
@@ -187,9 +187,11 @@ def _model_name(name: str) -> str:
     config = Path(name) / "config.json"
     if config.is_file():
         try:
-            return f"{json.loads(config.read_text(encoding='utf-8')).get('_name_or_path') or ''} {Path(name).name}"
-        except ValueError:
-            return Path(name).name
+            found = read_json(config)
+        except (OSError, ValueError):
+            found = None
+        known = found.get("_name_or_path") if isinstance(found, dict) else None
+        return f"{known or ''} {Path(name).name}"
     return name
 
 

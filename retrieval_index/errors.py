@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from .plain_text import one_line
+
 __all__ = [
     "BerrypickError",
     "MissingExtraError",
@@ -16,7 +18,13 @@ __all__ = [
 
 
 class BerrypickError(Exception):
-    """Base of all berrypick errors; the command line prints its message alone and exits with 2."""
+    """Base of all berrypick errors; the command line prints its message alone and exits with 2.
+
+    The message is one line of bounded length without control characters, whatever text of a file or server is in it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 _MOST_NAMES = 30

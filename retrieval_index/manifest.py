@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from .errors import BerrypickError
+from .errors import BerrypickError, system_reason
 from .files import aside_of
-from .json_text import parse_json
+from .json_text import read_json
 from .sealed import digest_of
 
 __all__ = [
@@ -137,7 +137,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a berrypick index (it has no {MANIFEST}); build one: {_first_build(folder)}"
         )
     try:
-        value = parse_json(path.read_bytes())
+        value = read_json(path)
         if not isinstance(value, dict):
             raise TypeError("not an object")
     except (OSError, ValueError, TypeError) as error:
@@ -168,18 +168,25 @@ def verify_files(folder: Path, manifest: Manifest, *, full: bool) -> list[str]:
     lines = []
     for name, (size, digest) in sorted(manifest.files.items()):
         path = folder / name
-        if not path.is_file():
-            raise manifest.refused(folder, f"{name} is missing")
-        if path.stat().st_size != size:
-            raise manifest.refused(folder, f"{name} has {path.stat().st_size} bytes, not {size}")
-        if (full or size <= _FULL_CHECK_BYTES) and sha256(path) != digest:
+        try:
+            if not path.is_file():
+                raise manifest.refused(folder, f"{name} is missing")
+            found = path.stat().st_size
+            damaged = found == size and (full or size <= _FULL_CHECK_BYTES) and sha256(path) != digest
+        except OSError as error:  # such as a name that is too long for a file
+            raise manifest.refused(folder, f"{name} cannot be read ({system_reason(error)})") from error
+        if found != size:
+            raise manifest.refused(folder, f"{name} has {found} bytes, not {size}")
+        if damaged:
             raise manifest.refused(folder, f"{name} is damaged: its checksum is wrong")
         lines.append(f"{name}: {size} bytes, checksum right")
     return lines
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file; raises OSError if it cannot be read or is no regular file, such as a pipe that never ends."""
+    if path.exists() and not path.is_file():
+        raise OSError(0, "it is no file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

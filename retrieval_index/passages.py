@@ -11,6 +11,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import load_array
 from .corpus import CorpusError, Passage, parse_passage
 from .json_text import parse_json
 
@@ -37,7 +38,7 @@ class PassageTable(Sequence[Passage]):
     @classmethod
     def open(cls, folder: Path) -> PassageTable:
         """Opens a folder that `write_passages` wrote."""
-        return cls(folder / PASSAGES, np.load(folder / OFFSETS, mmap_mode="r", allow_pickle=False))
+        return cls(folder / PASSAGES, load_array(folder / OFFSETS, np.int64, 2))
 
     def __len__(self) -> int:
         return len(self._offsets)

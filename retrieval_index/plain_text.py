@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["counted", "encodable", "safe_text", "skipped_text"]
+__all__ = ["counted", "encodable", "one_line", "safe_text", "skipped_text"]
+
+_LONGEST_LINE = 2_000
 
 
 def encodable(text: str) -> str:
@@ -31,6 +33,13 @@ def safe_text(text: str) -> str:
         else:
             out.append(f"\\u{ord(char):04x}" if category != "Zl" and category != "Zp" else " ")
     return "".join(out)
+
+
+def one_line(text: str) -> str:
+    """The text as one harmless line, see `safe_text`; of more than 2000 characters the beginning and the end."""
+    if len(text) > _LONGEST_LINE:
+        text = f"{text[: _LONGEST_LINE // 2]} ... {text[-_LONGEST_LINE // 2 :]}"
+    return safe_text(text).replace("\n", " ")
 
 
 def counted(number: int, what: str) -> str:

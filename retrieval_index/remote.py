@@ -79,9 +79,8 @@ class RemoteSearcher:
         digest = health.get("corpus_sha256")
         if expected_corpus_sha256 is not None and digest not in (None, expected_corpus_sha256):
             raise BerrypickError(f"the server at {self._base} indexes another corpus; serve the index of this corpus")
-        limits = health.get("limits") or {}
-        self._max_queries = min(_CHUNK, int(limits.get("max_queries", _CHUNK)))
-        self._max_chars = int(limits.get("max_query_chars", _MAX_CHARS))
+        self._max_queries = min(_CHUNK, self._limit(health, "max_queries", _CHUNK))
+        self._max_chars = self._limit(health, "max_query_chars", _MAX_CHARS)
         self.index_id = str(health.get("index_id") or hashlib.sha256(f"remote|{base}".encode()).hexdigest())
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
@@ -96,6 +95,14 @@ class RemoteSearcher:
     def close(self) -> None:
         """Closes the connections."""
         self._pool.clear()
+
+    def _limit(self, health: dict[str, Any], name: str, otherwise: int) -> int:
+        """A limit that a server states, at least 1; raises `BerrypickError` if it is none."""
+        limits = health.get("limits") or {}
+        stated = limits.get(name, otherwise) if isinstance(limits, dict) else None
+        if isinstance(stated, bool) or not isinstance(stated, int) or stated < 1:
+            self._not_a_server()
+        return stated
 
     def _retrieve(self, queries: list[str], k: int) -> list[list[Hit]]:
         if self._search_r1:

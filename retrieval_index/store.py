@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .arrays import load_array
 from .backends import BACKENDS, Backend, BuildSettings, backend_of
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
 from .errors import BerrypickError, UnknownNameError, first_line
@@ -117,7 +118,7 @@ def open_searcher(folder: Path, *, expected_corpus_sha256: str | None = None) ->
     table = open_table(folder, manifest)
     try:
         return backend.open(folder, manifest.parameters, table, manifest.index_id)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError) as error:
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError) as error:
         reason = first_line(error)
         raise manifest.refused(folder, f"its files or parameters do not fit together ({reason})") from error
 
@@ -158,11 +159,9 @@ def _backend_of_index(folder: Path, manifest: Manifest) -> Backend:
 
 def open_table(folder: Path, manifest: Manifest) -> PassageTable:
     """The passages of an index; those of imported indexes may be outside the folder."""
-    import numpy as np
-
     path = Path(manifest.parameters.get("passages", folder / PASSAGES))
     try:
-        table = PassageTable(path, np.load(folder / OFFSETS, mmap_mode="r", allow_pickle=False))
+        table = PassageTable(path, load_array(folder / OFFSETS, "int64", 2))
     except (OSError, ValueError) as error:
         raise manifest.refused(folder, "its passages cannot be read") from error
     if len(table) != manifest.num_passages:

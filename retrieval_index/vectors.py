@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import load_array
 from .corpus import Passage
 from .encoder import Encoder
 from .files import whole_file
+from .json_text import small_file
 from .sealed import sealed, unsealed
 
 __all__ = ["VECTORS", "encode_passages", "open_vectors"]
@@ -74,20 +76,21 @@ def encode_passages(
 
 def open_vectors(path: Path) -> NDArray[np.float32]:
     """The vectors that `encode_passages` wrote, float32 [passages, dim], memory-mapped, read only."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    return load_array(path, np.float32, 2)
 
 
 def _whole_chunks(folder: Path, state: Mapping[str, object], shape: tuple[int, int]) -> list[str]:
     """Digests of the first chunks that an earlier call encoded and that are as it left them."""
     chunk = state["chunk"]
     try:
-        noted = unsealed((folder / _STATE).read_bytes())
+        noted = unsealed(small_file(folder / _STATE))
         sums = noted.pop("sums")
-        stored = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        stored = load_array(folder / VECTORS, np.float32, 2)
     except (OSError, ValueError, KeyError):
         return []
-    if noted != state or stored.shape != shape or stored.dtype != np.float32 or not isinstance(chunk, int):
+    if not isinstance(sums, list) or noted != state or stored.shape != shape:
         return []
+    assert isinstance(chunk, int)
     kept = []
     for number, digest in enumerate(sums):
         if _digest(stored[number * chunk : (number + 1) * chunk]) != digest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,8 @@ from typing import Any
 from ...retrieval_index.corpus import Passage, write_corpus
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from ...retrieval_index.files import FolderTakenError, whole_folder, writing
+from ...retrieval_index.json_text import read_json
+from ...retrieval_index.manifest import sha256
 from .questions_file import cache_folder
 from .upstream_records import FORMATS
 
@@ -85,9 +86,9 @@ def check_download(folder: Path) -> None:
     """Compares the files of a download with its manifest; raises `BerrypickError` if they differ."""
     cure = f"delete {folder} and get it again"
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        wrong = [name for name, digest in manifest["sha256"].items() if _sha256(folder / name) != digest]
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        sums = read_json(folder / MANIFEST)["sha256"]
+        wrong = [name for name, digest in sums.items() if sha256(folder / Path(name).name) != digest]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BerrypickError(f"{folder} is not a complete download ({error}); {cure}") from error
     if wrong:
         raise BerrypickError(f"{folder}: {', '.join(wrong)} changed since the download; {cure}")
@@ -118,7 +119,7 @@ def _write(name: str, source: HubSource, work: Path, rows: Rows) -> None:
         "configuration": source.configuration,
         "questions": counts,
         "passages": len(passages),
-        "sha256": {file_name: _sha256(work / file_name) for file_name in files},
+        "sha256": {file_name: sha256(work / file_name) for file_name in files},
     }
     (work / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
@@ -151,11 +152,3 @@ def _ask_for(repository: str) -> None:
 
     if not constants.HF_HUB_OFFLINE and not Path(repository).is_dir():
         HfApi().dataset_info(repository, timeout=20)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

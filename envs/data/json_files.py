@@ -1,52 +1,112 @@
-"""Reads files of JSON records, whatever their form: one JSON value, JSONL or Parquet, plain or gzipped."""
+"""Reads files of JSON records, whatever their form: one JSON value, JSONL or Parquet, plain or gzipped.
+
+The form is told by the first megabyte. Records come one by one, and none may have more than 64 MiB, so that no file
+fills the memory before its records are looked at.
+"""
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal, TypeVar
 
-from ...retrieval_index.data_files import opened_data, read_data
-from ...retrieval_index.errors import BerrypickError, MissingExtraError, system_reason
+from ...retrieval_index.data_files import all_lines, opened_data
+from ...retrieval_index.errors import BerrypickError, MissingExtraError, first_line, system_reason
+from ...retrieval_index.json_stream import list_elements, pairs
 from ...retrieval_index.json_text import parse_json
 from .questions_file import QuestionError
 
 __all__ = ["read_records_of", "whole_json"]
 
+_PEEK = 1 << 20
+_SKIPPING = "fix it, or leave such records out with --skip-bad"
+_FIRST_IS_A_LIST = re.compile(rb'\{\s*"(?:[^"\\]|\\.){0,1000}"\s*:\s*\[')
+
+_Name = TypeVar("_Name")
+Form = Literal["lines", "list", "object", "parquet"]
+
 
 def read_records_of(path: Path, skipped: list[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records of a JSON list, a JSONL file or a Parquet file, each with its file and number."""
-    if _first_line(path)[:4] == b"PAR1":
-        for number, row in enumerate(_parquet_rows(path)):
-            yield f"{path}[{number}]", row
+    """The records of a JSON list, a JSONL file or a Parquet file, each with its file and number.
+
+    Args:
+        path: the file.
+        skipped: if given, records that are no JSON objects are left out, and their errors are added to this list.
+
+    Raises:
+        QuestionError: the file cannot be read, or a record is no JSON object.
+    """
+    form = _form_of(path)
+    if form == "parquet":
+        yield from _parquet_rows(path)
         return
-    value = whole_json(path)
-    places: Iterable[tuple[str, Any]]
-    if isinstance(value, list):
-        places = ((f"{path}[{number}]", item) for number, item in enumerate(value))
-    else:
-        places = ((f"{path}:{n}", _parse(line)) for n, line in enumerate(_bytes(path).split(b"\n"), 1) if line.strip())
+    places: Iterator[tuple[str, Any]] = _lines(path)
+    if form == "list":
+        places = ((f"{path}[{number}]", item) for number, item in _values(path, _numbered, skipped))
     for where, item in places:
         if isinstance(item, dict):
             yield where, item
             continue
-        reason = f"{where}: no valid JSON object; fix it, or leave such records out with --skip-bad"
+        reason = f"{where}: no valid JSON object; {_SKIPPING}"
         if skipped is None:
             raise QuestionError(reason)
         skipped.append(reason)
 
 
-def _bytes(path: Path) -> bytes:
+def whole_json(
+    path: Path, skipped: list[str] | None = None
+) -> tuple[Literal["list", "object"], Iterator[tuple[int | str, Any]]] | None:
+    """The form of a file that is one JSON value, with its elements by number or its values by name; None for JSONL.
+
+    Such an object has several lines, or lists only. The file is read while the iterator is used; its errors are those
+    of `read_records_of`.
+    """
+    form = _form_of(path)
+    if form == "list":
+        return form, ((number, item) for number, item in _values(path, _numbered, skipped))
+    return (form, ((name, item) for name, item in _values(path, pairs, skipped))) if form == "object" else None
+
+
+def _form_of(path: Path) -> Form:
+    with _opened(path) as file:
+        head = file.read(_PEEK)
+    if head[:4] == b"PAR1":
+        return "parquet"
+    whole = len(head) < _PEEK
+    head = head.lstrip()
+    if head[:1] == b"[":
+        return "list"
+    if head[:1] != b"{":
+        return "lines"
+    first, newline, rest = head.partition(b"\n")
+    if not newline and not whole:  # a line of more than a megabyte
+        return "object" if _FIRST_IS_A_LIST.match(head) else "lines"
+    line = _parse(first)
+    if isinstance(line, dict):
+        alone = whole and not rest.strip()
+        return "object" if alone and all(isinstance(value, list) for value in line.values()) else "lines"
+    return "lines" if not rest.strip() or rest.lstrip()[:1] == b"{" else "object"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """`opened_data`, whose errors become a `QuestionError`."""
     try:
-        return read_data(path)
+        with opened_data(path) as file:
+            yield file
     except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+        reason = system_reason(error)
+        raise QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file") from error
 
 
-def _unreadable(path: Path, error: Exception) -> QuestionError:
-    reason = system_reason(error)
-    return QuestionError(f"cannot read {path}: {reason}; give a JSON, JSONL or Parquet file")
+def _lines(path: Path) -> Iterator[tuple[str, Any]]:
+    with _opened(path) as file:
+        for number, line in all_lines(file):
+            if not line.isspace():
+                yield f"{path}:{number}", _parse(line)
 
 
 def _parse(text: bytes) -> Any:
@@ -56,33 +116,39 @@ def _parse(text: bytes) -> Any:
         return None
 
 
-def whole_json(path: Path) -> Any:
-    """The value of a file that is one JSON list or one JSON object over several lines; None for JSONL."""
-    first = _first_line(path)
-    if first[:1] not in (b"[", b"{"):
-        return None
-    line = _parse(first)
-    if isinstance(line, dict) and not all(isinstance(value, list) for value in line.values()):
-        return None
-    value = _parse(_bytes(path))
-    return value if isinstance(value, list | dict) else None
+def _numbered(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    return enumerate(list_elements(file))
 
 
-def _first_line(path: Path) -> bytes:
-    try:
-        with opened_data(path) as lines:
-            return next((line.strip() for line in lines if line.strip()), b"")
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+def _values(
+    path: Path, read: Callable[[IO[bytes]], Iterator[tuple[_Name, Any]]], skipped: list[str] | None
+) -> Iterator[tuple[_Name, Any]]:
+    """Reads one JSON value piece by piece. Where it is damaged, the rest is one bad record."""
+    with _opened(path) as file:
+        number = 0
+        try:
+            for piece in read(file):
+                yield piece
+                number += 1
+        except ValueError as error:
+            reason = f"{path}[{number}]: no valid JSON ({error}); {_SKIPPING}"
+            if skipped is None:
+                raise QuestionError(reason) from error
+            skipped.append(reason)
 
 
-def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise MissingExtraError("reading Parquet", "data", error) from error
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-    except (ArrowException, OSError) as error:
-        raise BerrypickError(f"cannot read {path}: {error}; give a Parquet file of question rows") from error
-    return rows
+        with parquet.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    yield f"{path}[{number}]", row
+                    number += 1
+    except (ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
+        reason = first_line(error)
+        raise BerrypickError(f"cannot read {path}: {reason}; give a Parquet file of question rows") from error

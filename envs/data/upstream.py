@@ -145,7 +145,7 @@ def _point_at(
     known = {passage_from_text(passage.title, passage.text).id: passage.id for passage in passages}
     unique = ids_by_title(passages)
     for _, line in lines:
-        hops = line["metadata"].get("supporting_ids")
+        hops = line["metadata"].get("supporting_ids") if isinstance(line["metadata"], dict) else None
         if isinstance(hops, list):
             line["metadata"]["supporting_ids"] = [
                 known.get(key) or unique.get(carried[key].title, key)
@@ -163,17 +163,17 @@ def _complete(lines: Iterable[tuple[str, dict[str, Any]]], passages: Iterable[Pa
 
 def read_any_corpus(path: Path, *, skipped: list[str] | None = None) -> tuple[Passage, ...]:
     """Passages of our layout, of a JSON list of {"title", "text"}, or of a JSON object title -> sentences."""
-    value = whole_json(path)
+    value = whole_json(path, skipped)
     if value is None:
         corpus = read_corpus(path, skip_bad=skipped is not None)
         if skipped is not None:
             skipped += corpus.skipped
         return corpus.passages
     found: dict[str, Passage] = {}
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for place, item in pairs:
+    form, places = value
+    for place, item in places:
         passage: Passage | None
-        if isinstance(value, dict) and isinstance(item, list) and all(isinstance(part, str) for part in item):
+        if form == "object" and isinstance(item, list) and all(isinstance(part, str) for part in item):
             passage = passage_from_text(str(place), "".join(item))
         elif isinstance(item, dict) and isinstance(text := item.get("text", item.get("paragraph_text")), str):
             passage = passage_from_text(str(item.get("title", "")), text)

@@ -117,8 +117,13 @@ def turn_format_names() -> tuple[str, ...]:
     return tuple(TURN_FORMATS)
 
 
-def get_turn_format(name: str) -> TurnFormat:
+def get_turn_format(name: str, *, runs_files: bool = True) -> TurnFormat:
     """The turn format of a name, or of "FILE.py:NAME".
+
+    Args:
+        name: the name.
+        runs_files: whether FILE.py is run. For names that were read from a file of somebody else it must not be; the
+            format is then found if FILE.py has been run before.
 
     Raises:
         UnknownNameError: no such format; the message offers the nearest ones.
@@ -128,4 +133,4 @@ def get_turn_format(name: str) -> TurnFormat:
         raise BerrypickError(f"turn_format must be a name such as tags, got {name!r}")
     if name in TURN_FORMATS:
         return TURN_FORMATS[name]
-    return TURN_FORMATS.find(TURN_FORMATS.load_files(name))
+    return TURN_FORMATS.find(TURN_FORMATS.load_files(name) if runs_files else name.rpartition(".py:")[2])

@@ -28,8 +28,9 @@ A rollouts file holds episodes that were played. `berrypick report FILE...` meas
     berrypick convert validation/40.jsonl --out rollouts.jsonl.gz
     berrypick convert rollouts.jsonl.gz --to atif --out atif.jsonl
 
-Files may be gzipped. A line that cannot be read is left out and listed; `--strict` stops there instead. For a file of
-another system, one line on standard error says what was recognised.
+Files may be gzipped and have any size; a line, a value, or a transcript in a text log may have at most 64 MiB, and a
+value at most 100 levels. A line that cannot be read is left out and listed; `--strict` stops there instead. For a file
+of another system, one line on standard error says what was recognised.
 
 ## What all importers do
 

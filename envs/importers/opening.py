@@ -15,7 +15,7 @@ from .mapped import mapped_importer
 from .own import OWN, own_episodes
 from .registry import IMPORTERS, Importer, find_importer
 from .rollout import Groups, Rollout
-from .rows import Container, container_of, rows_of, text_lines
+from .rows import Container, container_of, rows_of, text_lines, transcripts
 from .source import RolloutSource
 
 __all__ = ["known_importers", "open_rollouts"]
@@ -72,7 +72,7 @@ def _places(path: Path, container: Container, importer: Importer) -> Iterator[tu
     """Place and row of each rollout."""
     if importer.split is None:
         return rows_of(path, container)
-    return ((f"{path}:{number}", {"text": text}) for number, text in importer.split(text_lines(path)))
+    return ((f"{path}:{number}", {"text": text}) for number, text in transcripts(path, importer.split))
 
 
 def _episodes(

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ...retrieval_index.data_files import LONGEST_LINE, all_lines
 from ...retrieval_index.errors import MissingExtraError
+from ...retrieval_index.json_stream import elements
 from ...retrieval_index.json_text import parse_json
 from ..record import RecordError
+from .archives import samples_of, short_reason
 from .files import Row, json_objects, opened
-from .json_stream import elements
 
-__all__ = ["Container", "container_of", "rows_of", "text_lines"]
+__all__ = ["Container", "Split", "container_of", "rows_of", "text_lines", "transcripts"]
 
 Container = Literal["empty", "jsonl", "json", "parquet", "zip", "text"]
+
+Split = Callable[[Iterator[tuple[int, str]]], Iterator[tuple[int, str]]]
+"""Cuts the numbered lines of a text into transcripts, each with the number of its first line."""
 
 _PEEK = 1 << 20
 _FIRST_LINES = 50
@@ -66,7 +68,7 @@ def rows_of(path: Path, container: Container, inner: str = "samples") -> Iterato
     Args:
         path: the file.
         container: see `container_of`; neither "text" nor "empty".
-        inner: see `json_stream.elements`.
+        inner: see `retrieval_index.json_stream.elements`.
 
     Raises:
         RecordError: the file cannot be read.
@@ -80,14 +82,46 @@ def rows_of(path: Path, container: Container, inner: str = "samples") -> Iterato
     elif container == "parquet":
         yield from _parquet_rows(path)
     elif container == "zip":
-        yield from _zip_rows(path)
+        yield from samples_of(path)
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines of a text with their numbers, blank ones included; bytes that are no UTF-8 become U+FFFD."""
+    """Yields the lines of a text with their numbers, blank ones included; bytes that are no UTF-8 become U+FFFD.
+
+    Raises:
+        RecordError: the file cannot be read, or a line has more than `LONGEST_LINE` bytes.
+    """
     with opened(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in all_lines(file):
             yield number, line.decode("utf-8", "replace")
+
+
+def transcripts(path: Path, split: Split) -> Iterator[tuple[int, str]]:
+    """Yields the transcripts of a text log, with the number of the line where each begins.
+
+    Args:
+        path: the file.
+        split: see `Importer`.
+
+    Raises:
+        RecordError: see `text_lines`; or a transcript has more than `LONGEST_LINE` characters.
+    """
+    since = 0
+
+    def counted() -> Iterator[tuple[int, str]]:
+        nonlocal since
+        for number, line in text_lines(path):
+            since += len(line)
+            if since > LONGEST_LINE:
+                raise RecordError(
+                    f"{path}:{number}: no transcript ends within {LONGEST_LINE >> 20} MiB; give a log of shorter "
+                    "ones, or another --format"
+                )
+            yield number, line
+
+    for transcript in split(counted()):
+        since = 0
+        yield transcript
 
 
 def _json_rows(path: Path, inner: str) -> Iterator[tuple[str, Row | RecordError]]:
@@ -98,7 +132,7 @@ def _json_rows(path: Path, inner: str) -> Iterator[tuple[str, Row | RecordError]
                 place = f"{path}[{number - 1}]"
                 bad = f"{place}: not a JSON object; {_DAMAGED}"
                 yield place, value if isinstance(value, dict) else RecordError(bad)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             yield f"{path}[{number}]", RecordError(f"{path}[{number}]: not valid JSON ({error}); {_DAMAGED}")
 
 
@@ -114,60 +148,5 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Row | RecordError]]:
                 for row in batch.to_pylist():
                     yield f"{path}[{number}]", row
                     number += 1
-    except (ArrowException, OSError) as error:
-        raise RecordError(f"cannot read {path}: {_one_line(error)}; {_DAMAGED}") from error
-
-
-def _zip_rows(path: Path) -> Iterator[tuple[str, Row | RecordError]]:
-    """The samples of an Inspect log, each with the log's header under "header"."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            header: dict[str, Any] = {}
-            for name in ("_journal/start.json", "header.json"):  # the journal is there also after an interruption
-                if name in names:
-                    value = parse_json(_member(path, archive, name))
-                    header = value if isinstance(value, dict) else header
-            for name in names:
-                if not name.startswith("samples/") or not name.endswith(".json"):
-                    continue
-                place = f"{path}:{name}"
-                try:
-                    value = parse_json(_member(path, archive, name))
-                except (ValueError, zlib.error, zipfile.BadZipFile, EOFError) as error:
-                    yield place, RecordError(f"{place}: {_one_line(error)}; {_DAMAGED}")
-                    continue
-                row = {**value, "header": header} if isinstance(value, dict) else None
-                yield place, row or RecordError(f"{place}: not a JSON object; {_DAMAGED}")
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
-        raise RecordError(f"cannot read {path}: {_one_line(error)}; {_DAMAGED}") from error
-
-
-_ZSTANDARD = 93
-
-
-def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
-    """The bytes of a member. Inspect compresses with Zstandard, which Python's zipfile reads only from 3.14 on."""
-    info = archive.getinfo(name)
-    if info.compress_type != _ZSTANDARD:
-        return archive.read(info)
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError("reading a log compressed with Zstandard", "data", error) from error
-    with path.open("rb") as file:
-        file.seek(info.header_offset)
-        local = file.read(30)
-        if len(local) < 30:
-            raise ValueError("the archive is cut off")
-        name_size, extra_size = struct.unpack("<HH", local[26:30])
-        file.seek(info.header_offset + 30 + name_size + extra_size)
-        packed = file.read(info.compress_size)
-    try:
-        return bytes(pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read())
-    except (OSError, pyarrow.ArrowException) as error:
-        raise ValueError(f"the compressed data is damaged ({error})") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    except (ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
+        raise RecordError(f"cannot read {path}: {short_reason(error)}; {_DAMAGED}") from error

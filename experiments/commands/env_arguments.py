@@ -60,7 +60,7 @@ def with_rules(
         default_tokens: for policies that bring no rules.
     """
     rules = rules_of_policy(policy)
-    tokens = max_new_tokens or int(rules.pop("max_new_tokens", default_tokens))
+    tokens = max_new_tokens or rules.pop("max_new_tokens", default_tokens)
     known = task_arguments(env)
     own = {name: value for name, value in rules.items() if name in known and name not in arguments}
     if own:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,8 @@ from ...policies.objectives.registry import get_objective
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from ..report.closing import Closing, print_end
 from ..report.training_end import sweep_sentence, training_closing
-from ..runs.run_folder import write_json
+from ..runs.run_folder import kept_json, write_json
+from ..runs.run_log import read_rows
 from .json_output import print_json
 from .train import prepare_training
 from .train_flags import Sweep, Train
@@ -92,10 +92,10 @@ def run_cell(cell: SweepCell) -> CellResult:
     flags = cell.command
     done = flags.out / _DONE
     if done.is_file():
-        found: CellResult = json.loads(done.read_text())
+        found: CellResult = kept_json(done, dict)
         return found
     prepare_training(flags).start(flags.out, resume=flags.resume, track=flags.track, on_collapse=flags.on_collapse)
-    last = json.loads((flags.out / "metrics.jsonl").read_text().splitlines()[-1])
+    last = read_rows(flags.out / "metrics.jsonl")[-1]
     result: CellResult = {"cell": cell.name, "objective": flags.objective, "seed": flags.seed, "metrics": last}
     write_json(done, result)
     return result

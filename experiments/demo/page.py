@@ -6,7 +6,6 @@ first copies the run's JSON.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..measures.rows import ArmsReport, EstimateRow
 from ..report.figure_files import can_draw
 from ..report.format import markdown_table, number, signed
 from ..report.frontier_figure import draw_frontier
+from ..runs.run_folder import stored_json
 
 if TYPE_CHECKING:
     from .seeds import PooledRun
@@ -52,15 +52,13 @@ def write_demo_page(folder: Path, run_folder: Path | None = None) -> Path:
     """
     if run_folder is not None:
         shutil.copy(run_folder / "report.json", folder / "report.json")
-    run: PooledRun = json.loads((folder / "report.json").read_text())
+    run: PooledRun = stored_json(folder / "report.json")
     first = folder / f"seed-{run['seeds'][0]}.json"
     if run_folder is not None:
         shutil.copy(run_folder / first.stem / "report.json", first)
     if can_draw():
-        draw_frontier(_reports(run, json.loads(first.read_text())), folder, title=seeds_title(len(run["seeds"])))
-    checks = {
-        path.stem.removeprefix("sft-check-"): json.loads(path.read_text()) for path in folder.glob("sft-check-*.json")
-    }
+        draw_frontier(_reports(run, stored_json(first)), folder, title=seeds_title(len(run["seeds"])))
+    checks = {path.stem.removeprefix("sft-check-"): stored_json(path) for path in folder.glob("sft-check-*.json")}
     page = folder / "README.md"
     page.write_text(demo_page(run, dict(sorted(checks.items()))))
     return page

@@ -8,7 +8,6 @@ grid was run; worlds kept apart say first whether each could be supported and co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..grid.grid_experiment import GridExperiment
 from ..grid.language_cells import LanguageGrid
 from ..grid.series import Grid
 from ..report.format import Report
+from ..runs.run_folder import stored_json
 from .claims import CONTRASTS, OWN
 from .figure import write_findings_figure
 from .findings import details, findings
@@ -58,7 +58,7 @@ class DiversityTax(GridExperiment):
         """docs/findings.md, with the price law if its results are published, and docs/findings_details.md."""
         law = None if results is None else results / "price_law" / "report.json"
         names = {name: arm.strength_name for name, arm in self.arms.items()}
-        read = json.loads(law.read_text()) if law is not None and law.is_file() else None
+        read = stored_json(law) if law is not None and law.is_file() else None
         return {"findings.md": findings(report, read), "findings_details.md": details(report, names)}
 
 

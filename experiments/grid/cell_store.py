@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import lzma
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.data_files import all_lines
+from ...retrieval_index.errors import BerrypickError, system_reason
+from ...retrieval_index.json_text import parse_json, small_file
 from ...retrieval_index.locks import PATIENCE_S, folder_lock
 from ...retrieval_index.sealed import sealed, unsealed
 from ..runs.run_folder import write_whole
@@ -65,9 +67,11 @@ def stored_result(experiment: Experiment, out: Path, cell: Cell) -> CellResult |
     if not path.is_file():
         return None
     try:
-        document = cast("CellDocument", unsealed(path.read_bytes()))
+        document = cast("CellDocument", unsealed(small_file(path)))
     except (OSError, ValueError, TypeError) as error:
-        raise BerrypickError(f"{path} is damaged ({error}); delete it, and the next run computes it again") from error
+        raise BerrypickError(
+            f"{path} is damaged ({system_reason(error)}); delete it, and the next run computes it again"
+        ) from error
     return _checked(experiment, cell, document, str(path))
 
 
@@ -80,6 +84,8 @@ def _checked(experiment: Experiment, cell: Cell, stored: CellDocument, path: str
         )
     if stored.get("digest") != cell.digest:
         raise BerrypickError(f"{path} was computed with other settings than {cell.key} has now; choose a new --out")
+    if not isinstance(stored.get("result"), dict):
+        raise BerrypickError(f"{path} holds no result; delete it, and the next run computes it again")
     return stored["result"]
 
 
@@ -141,22 +147,29 @@ def read_cells(experiment: Experiment, cells: Sequence[Cell], given: Path) -> di
             f"{given} is no file of cells; give the .jsonl.xz that an earlier run left beside its report"
         )
     known = {cell.key: cell for cell in cells}
-    try:
-        text = lzma.decompress(given.read_bytes()).decode()
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise BerrypickError(f"{given} cannot be read ({error}); give a .jsonl.xz that an earlier run left") from error
     found = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in _lines(given):
         try:
-            row = dict(json.loads(line))
+            row = dict(parse_json(line))
             key = row.pop("key")
+            cell = known.get(key)
         except (ValueError, KeyError, TypeError) as error:
             raise BerrypickError(f"{given}:{number} is no cell of an experiment; give another file") from error
-        if key in known:
+        if cell is not None:
             document = cast("CellDocument", row)
-            _checked(experiment, known[key], document, f"{given}:{number}")
+            _checked(experiment, cell, document, f"{given}:{number}")
             found[key] = document
     return found
+
+
+def _lines(given: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that is compressed by xz, one at a time."""
+    try:
+        with lzma.open(given) as file:
+            yield from all_lines(file)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        reason = system_reason(error)
+        raise BerrypickError(f"{given} cannot be read ({reason}); give a .jsonl.xz that an earlier run left") from error
 
 
 def take_over(out: Path, cells: Sequence[Cell], documents: Mapping[str, CellDocument]) -> None:

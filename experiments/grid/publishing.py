@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from ...retrieval_index.errors import BerrypickError
+from ..runs.run_folder import stored_json
 from .cell_store import CELLS_PATTERN
 from .experiment import Experiment, Report
 
@@ -40,7 +41,7 @@ def publish(experiment: Experiment, run: Path, project: Path) -> list[Path]:
         )
     check_project(project)
     results = project / "results" / experiment.name
-    report = json.loads((run / "report.json").read_text())
+    report = _stored(run / "report.json")
     _check_not_less(report, results)
     pages = experiment.pages(report, project / "results")
     for name in pages:
@@ -70,9 +71,19 @@ def _check_not_less(report: Report, results: Path) -> None:
     before = results / "report.json"
     if not before.is_file():
         return
-    old = json.loads(before.read_text())
+    old = _stored(before)
     if old["scale"] != report["scale"] or old["cells"]["done"] > report["cells"]["done"]:
         raise BerrypickError(
             f"{results} holds {old['cells']['done']} cells of scale {old['scale']} and this run "
             f"{report['cells']['done']} of scale {report['scale']}; finish the run, or move {results} away"
         )
+
+
+def _stored(file: Path) -> Report:
+    try:
+        report: Report = stored_json(file)
+    except (OSError, ValueError) as error:
+        raise BerrypickError(
+            f"{file} is damaged ({error}); run the same command again, which writes it anew"
+        ) from error
+    return report

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-from ...retrieval_index.errors import BerrypickError, UnknownNameError
+from ...retrieval_index.errors import BerrypickError, UnknownNameError, first_line
 from ...retrieval_index.left_overs import reclaim_files
 from ...retrieval_index.locks import folder_lock
 from ...retrieval_index.plugins import load_file, loaded_files
@@ -95,7 +95,15 @@ def run_experiment(
     for cell in cells:
         if cell.key in results.done:  # a process that was killed after its result has left "killed" beside it
             failure_file(out, cell).unlink(missing_ok=True)
-    return _write_report(experiment, results, out, scale, num_seeds)
+    try:
+        return _write_report(experiment, results, out, scale, num_seeds)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        if not documents:
+            raise
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise BerrypickError(
+            f"the cells of {given} are not those of {experiment.name} ({reason}); give another file, and another --out"
+        ) from error
 
 
 def _write_report(experiment: Experiment, results: Results, out: Path, scale: Scale, num_seeds: int) -> Report:

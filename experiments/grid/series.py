@@ -17,6 +17,7 @@ from ..measures.rows import estimate_row as row_of
 from .arms import Arm
 from .condition import Condition
 from .experiment import Cell, CellResult, Results
+from .result_check import check_measures
 from .table_cells import TableCell
 
 __all__ = [
@@ -70,7 +71,7 @@ class Series:
         for world in self.worlds:
             checkpoints = self.results[world]["checkpoints"]
             at = max(map(int, checkpoints)) if step is None else step
-            out[world] = checkpoints[str(at)].get(measure, math.nan)
+            out[world] = checkpoints.get(str(at), {}).get(measure, math.nan)
         return out
 
     def curve(self, world: int, measure: str, along: str) -> list[float]:
@@ -136,6 +137,7 @@ def read_grid(results: Results, cells: Sequence[Cell], arms: Mapping[str, Arm]) 
             where = Condition.of(cell.config["condition"])
             found = language.setdefault((where, cell.config["arm"]), _Sorted({}, {}))
         if cell.key in results.done:
+            check_measures(cell.key, results.done[cell.key])
             found.results[cell.config["seed"]] = results.done[cell.key]
         else:
             found.missing[cell.config["seed"]] = results.failed.get(cell.key, NOT_RUN)

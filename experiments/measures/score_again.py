@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,12 @@ def episode_to_score(record: EpisodeRecord) -> Episode:
             "prompt is unknown and --policy cannot score it; omit --policy"
         )
     spec = EpisodeSpec.of_record(record.spec)
+    turn_format = get_turn_format(spec.turn_format, runs_files=False)
     question = Question(record.question.id, record.question.text, tuple(record.question.answers))
-    parse = get_turn_format(spec.turn_format).parse
-    turns = [Turn(Draft(turn.text), parse(turn.text), (), turn.observation, turn.error) for turn in record.turns]
-    return Episode(question, spec, turns, terminated=True)
+    turns = [
+        Turn(Draft(turn.text), turn_format.parse(turn.text), (), turn.observation, turn.error) for turn in record.turns
+    ]
+    return Episode(question, replace(spec, turn_format=turn_format.name), turns, terminated=True)
 
 
 def _with_tokens(

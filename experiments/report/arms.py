@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 from ...envs.importers import RolloutSource, open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import small_file
+from ...retrieval_index.sealed import unsealed
 from ..measures.measures import extended
 from ..measures.rollout import Rollout, SharedFacts, rollout_of
 from ..measures.same_questions import QuestionCheck, check_same_questions
@@ -166,6 +167,9 @@ def stored_report(folder: Path) -> Report | None:
 def _next_step(folder: Path) -> str:
     """Says what a folder without rollouts.jsonl is, and which command works with it."""
     config = _json_object(folder / "config.json")
+    for file in (folder / "report.json", folder / "sweep.json"):
+        if file.is_file() and not _json_object(file):
+            return f"{file} is damaged; the command that made it, run again, writes it anew"
     if stored_report(folder) is not None:
         command = f"berrypick report {shlex.quote(str(folder))}"
         return f"{folder} is the folder of an experiment and has a report; show it alone: {command}"
@@ -187,9 +191,18 @@ def _next_step(folder: Path) -> str:
 
 
 def _json_object(path: Path) -> JsonObject:
-    """Reads a JSON object; {} if the file holds none."""
+    """Reads a JSON object; {} if the file holds none.
+
+    Raises:
+        BerrypickError: it has a digest, which is wrong.
+    """
     try:
-        value = parse_json(path.read_bytes())
-    except (OSError, ValueError):
+        body = small_file(path)
+    except OSError:
         return {}
-    return value if isinstance(value, dict) else {}
+    try:
+        return unsealed(body)
+    except ValueError as error:
+        if b'"sha256": "' in body:
+            raise BerrypickError(f"{path} is damaged ({error}); restore it, or make it again") from error
+        return {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from ...retrieval_index.plain_text import safe_text
+from ...retrieval_index.plain_text import one_line, safe_text
 
 __all__ = ["WIDTH", "Closing", "print_closing", "print_end", "report_console"]
 
@@ -34,7 +34,7 @@ def print_closing(console: Console, closing: Closing) -> None:
     rows = [*closing.files, *(("next", command) for command in closing.next)]
     width = max((len(what) for what, _ in rows), default=0) + 1
     for what, where in rows:
-        line = Text(f"{what + ':':<{width}} ", style="dim").append(safe_text(str(where)), style="default not dim")
+        line = Text(f"{what + ':':<{width}} ", style="dim").append(one_line(str(where)), style="default not dim")
         console.print(line, soft_wrap=True)
 
 

@@ -7,10 +7,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...retrieval_index.json_text import parse_json
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.json_text import small_file
+from ...retrieval_index.sealed import unsealed
 from ..measures.sweep import TrainedCell
+from ..runs.run_log import read_rows
 
 __all__ = ["SweepFolder", "evaluated_cells", "run_env", "sweep_folder"]
+
+
+class _Cell(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    objective: str
+    seed: int
+
+
+class _Sweep(BaseModel):
+    """sweep.json as it was read, perhaps from a stranger."""
+
+    model_config = ConfigDict(strict=True)
+
+    cells: dict[str, _Cell]
+    failures: dict[str, str] = {}
+
+    @field_validator("cells")
+    @classmethod
+    def inside(cls, cells: dict[str, _Cell]) -> dict[str, _Cell]:
+        """Refuses cells that are not below the sweep's folder."""
+        for place in cells:
+            if Path(place).is_absolute() or ".." in Path(place).parts or "\0" in place:
+                raise ValueError("a cell lies outside of the folder")
+        return cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +69,19 @@ def sweep_folder(folder: Path) -> SweepFolder | None:
     found = _json(folder / "sweep.json")
     if not isinstance(found, dict) or not isinstance(found.get("cells"), dict):
         return None
+    try:
+        sweep = _Sweep.model_validate(found)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise BerrypickError(
+            f"{folder / 'sweep.json'} is wrong at {place}: {wrong['msg']}; run the sweep again, which writes it anew"
+        ) from error
     trained, folders = {}, {}
-    for place, cell in found["cells"].items():
-        name = f"{cell['objective']}-seed{cell['seed']}"
-        trained[name], folders[name] = (str(cell["objective"]), int(cell["seed"])), folder / place
-    return SweepFolder(trained, {str(name): str(why) for name, why in found.get("failures", {}).items()}, folders)
+    for place, cell in sweep.cells.items():
+        name = f"{cell.objective}-seed{cell.seed}"
+        trained[name], folders[name] = (cell.objective, cell.seed), folder / place
+    return SweepFolder(trained, dict(sweep.failures), folders)
 
 
 def evaluated_cells(folder: Path) -> dict[str, Path]:
@@ -70,15 +108,18 @@ def run_env(folder: Path) -> str:
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     """The RL rows of a metrics.jsonl; [] if there is none."""
-    try:
-        rows = [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
-        return []
-    return [row for row in rows if isinstance(row, dict) and row.get("phase") == "rl"]
+    return [row for row in read_rows(file) if row.get("phase") == "rl"]
 
 
 def _json(file: Path) -> Any:
+    """The object in a file that a run wrote; None if there is none."""
     try:
-        return parse_json(file.read_bytes())
-    except (OSError, ValueError):
+        body = small_file(file)
+    except OSError:
+        return None
+    try:
+        return unsealed(body)
+    except ValueError as error:
+        if b'"sha256": "' in body:
+            raise BerrypickError(f"{file} is damaged ({error}); restore it, or make it again") from error
         return None

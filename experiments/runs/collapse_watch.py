@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from ...envs.metrics.alarms import Alarm, collapse_alarms
 from ...envs.metrics.first_groups import no_signal
 from ...retrieval_index.errors import BerrypickError
 from .run_folder import write_json
+from .run_log import read_rows
 from .training_config import ShowsAlarms
 
 __all__ = ["CollapseError", "CollapseWatch", "OnCollapse", "show_alarms"]
@@ -53,9 +53,7 @@ class CollapseWatch:
 
     def __init__(self, out: Path) -> None:
         self._path = out / "alarms.json"
-        log = out / "metrics.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        self._rows = [row for line in lines if (row := json.loads(line))["phase"] == "rl"]
+        self._rows = [row for row in read_rows(out / "metrics.jsonl") if row.get("phase") == "rl"]
         self._told = {alarm.name for alarm in self._alarms() if alarm.lasts}
 
     def step(self, step: int, metrics: dict[str, float]) -> list[Alarm]:

@@ -18,11 +18,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, system_reason
 from ...retrieval_index.files import whole_file, writing
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import parse_json, small_file
 from ...retrieval_index.left_overs import is_left_over, reclaim_files
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
+from ...retrieval_index.sealed import digest_of, unsealed
 
 __all__ = [
     "EnvironmentFacts",
@@ -31,6 +32,7 @@ __all__ = [
     "hold_run_folder",
     "kept_json",
     "open_run_folder",
+    "stored_json",
     "write_json",
     "write_whole",
 ]
@@ -118,7 +120,7 @@ def open_run_folder(out: Path, config: Mapping[str, object], *, resume: bool, ma
         elif different:
             raise BerrypickError(
                 f"{out} holds another run (different: {', '.join(different)}); give the settings it was started with, "
-                "or choose another --out"
+                "which config.json holds, or choose another --out"
             )
         return True
     if not unused:
@@ -158,9 +160,9 @@ def drop_unused_run(out: Path) -> None:
 
 def _stored_config(path: Path) -> Mapping[str, object]:
     try:
-        config = parse_json(path.read_bytes())
+        config = stored_json(path)
     except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(path, system_reason(error)) from error
     if not isinstance(config, dict):
         raise _damaged(path, "not a JSON object")
     return config
@@ -211,8 +213,12 @@ def environment_facts() -> EnvironmentFacts:
 def write_json(path: Path, value: object, *, rows: bool = False) -> None:
     """Writes a JSON document atomically. Keys stay in their order, which is that of a report's rows.
 
-    With `rows`, each of the innermost objects and lists is on one line.
+    An object gets a digest of itself under "sha256", so that `stored_json` notices a flipped bit. With `rows`, each of
+    the innermost objects and lists is on one line.
     """
+    if isinstance(value, Mapping):
+        plain = json.loads(json.dumps(value))  # keys that are numbers become text, as they are read back
+        value = {**plain, "sha256": digest_of(plain)}
     text = json.dumps(value, indent=1)
     if rows:  # JSON escapes line breaks inside strings, so each one in the text is layout
         text = re.sub(r"[{\[]\n[^{}\[\]]*[}\]]", lambda found: re.sub(r"\n *", " ", found[0]), text)
@@ -220,10 +226,29 @@ def write_json(path: Path, value: object, *, rows: bool = False) -> None:
 
 
 def kept_json(path: Path, compute: Callable[[], object]) -> Any:
-    """What a JSON file holds from an earlier call, or what is computed now and written to it."""
+    """What a JSON file holds from an earlier call, or what is computed now and written to it.
+
+    Raises:
+        BerrypickError: the file is damaged.
+    """
     if not path.is_file():
         write_json(path, compute())
-    return json.loads(path.read_text())
+    try:
+        return stored_json(path)
+    except (OSError, ValueError) as error:
+        reason = system_reason(error)
+        raise BerrypickError(f"{path} is damaged ({reason}); delete it, and it is computed again") from error
+
+
+def stored_json(path: Path) -> Any:
+    """The document that `write_json` wrote, without its digest; one without a digest is taken as it is.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or its digest is wrong.
+    """
+    body = small_file(path)
+    return unsealed(body) if body.lstrip()[:1] == b"{" else parse_json(body)
 
 
 def write_whole(

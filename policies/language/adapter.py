@@ -7,7 +7,6 @@ the policy was trained on, which it should also be played under.
 from __future__ import annotations
 
 import copy
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,10 @@ from safetensors.torch import save_file
 
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, first_line
 from ...retrieval_index.files import whole_folder
-from ...retrieval_index.json_text import parse_json
-from ..policy_rules import ADAPTER, RULES, adapter_folder, is_adapter
+from ...retrieval_index.json_text import read_json
+from ...retrieval_index.manifest import sha256
+from ...retrieval_index.sealed import sealed
+from ..policy_rules import ADAPTER, RULES, adapter_folder, check_adapter, is_adapter
 from .model import LanguageModelPolicy, load_language_model
 from .precision import compute_in, computed_in, store_in
 from .weight_files import file_errors
@@ -61,7 +62,8 @@ def save_adapter(
         with file_errors():
             save_file(narrow, work / _WEIGHTS)
             config.save_pretrained(work)
-        (work / RULES).write_text(json.dumps(dict(rules), indent=1, sort_keys=True) + "\n")
+        sums = {path.name: sha256(path) for path in sorted(work.iterdir())}
+        (work / RULES).write_text(sealed({**rules, "files": sums}) + "\n")
 
 
 def load_adapter(
@@ -84,12 +86,13 @@ def load_adapter(
         raise BerrypickError(f"{folder} has no {ADAPTER}; give a folder that berrypick train --lora-rank wrote")
     if not (folder / _WEIGHTS).is_file():  # peft would unpickle an older kind of file
         raise BerrypickError(f"{folder} has no {_WEIGHTS}; save the adapter as safetensors")
+    check_adapter(folder)
     try:
         from peft import PeftModel
     except ImportError as error:
         raise MissingExtraError(f"the adapter {folder}", "train", error) from error
     try:
-        config = parse_json((folder / ADAPTER).read_bytes())
+        config = read_json(folder / ADAPTER)
         base, seed = config["base_model_name_or_path"], _seed(config.get("revision"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error

@@ -8,7 +8,6 @@ the text is the rollout's queries.
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import zlib
@@ -26,8 +25,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.errors import BerrypickError, first_line
 from ...retrieval_index.files import whole_folder
+from ...retrieval_index.json_text import small_file
+from ...retrieval_index.manifest import sha256
+from ...retrieval_index.sealed import sealed, unsealed
 
 __all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
 
@@ -100,8 +102,14 @@ class EquivalenceClassifier:
         """Writes the head and the encoder's name, atomically."""
         with whole_folder(folder, "choose a new or empty folder") as work:
             save_file({"weights": self.weights}, work / "head.safetensors")
-            facts = {"format": _FORMAT, "encoder": self.encoder, "bias": self.bias, "threshold": self.threshold}
-            (work / "classifier.json").write_text(json.dumps(facts, indent=1) + "\n")
+            facts: dict[str, Any] = {
+                "format": _FORMAT,
+                "encoder": self.encoder,
+                "bias": self.bias,
+                "threshold": self.threshold,
+            }
+            facts["head_sha256"] = sha256(work / "head.safetensors")
+            (work / "classifier.json").write_text(sealed(facts) + "\n")
 
 
 def load_classifier(path: str | Path) -> EquivalenceClassifier:
@@ -110,16 +118,23 @@ def load_classifier(path: str | Path) -> EquivalenceClassifier:
     Raises:
         BerrypickError: the folder has none, or it is damaged.
     """
+    part, head = "classifier.json", Path(path) / "head.safetensors"
     try:
-        facts: dict[str, Any] = json.loads((Path(path) / "classifier.json").read_text())
+        facts = unsealed(small_file(Path(path) / part))
         if facts["format"] != _FORMAT:
             raise ValueError(f"format {facts['format']}")
-        weights = load_file(Path(path) / "head.safetensors")["weights"]
-        return EquivalenceClassifier(str(facts["encoder"]), weights, float(facts["bias"]), float(facts["threshold"]))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        encoder, bias, threshold = str(facts["encoder"]), float(facts["bias"]), float(facts["threshold"])
+        part = head.name
+        if facts.get("head_sha256", digest := sha256(head)) != digest:
+            raise ValueError("its checksum is wrong")
+        weights = load_file(head)["weights"]
+        if weights.ndim != 1 or (encoder == _HASHED and len(weights) != 2 * _DIM):
+            raise ValueError(f"weights of shape {list(weights.shape)}")
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, SafetensorError) as error:
+        reason = first_line(error)
         command = f"berrypick classifier ROLLOUTS --out {shlex.quote(str(path))}"
-        raise BerrypickError(f"no classifier at {path} ({reason}); train one: {command}") from error
+        raise BerrypickError(f"no classifier at {path} ({part}: {reason}); train one: {command}") from error
+    return EquivalenceClassifier(encoder, weights, bias, threshold)
 
 
 def fit_classifier(pairs: Sequence[Pair], *, encoder: str = _HASHED, penalty: float = 1e-3) -> EquivalenceClassifier:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from ...retrieval_index.errors import BerrypickError, first_line
 from ...retrieval_index.files import discard, whole_folder
-from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.json_text import read_json, small_file
 from ...retrieval_index.left_overs import reclaim
 from ...retrieval_index.manifest import sha256
 from ...retrieval_index.sealed import sealed, unsealed
@@ -78,22 +78,31 @@ def save_checkpoint(
             save_file(tensors, work / _OPTIMIZER)
             if policy.has_lora:
                 save_file({name: value.detach() for name, value in _trainable(policy).items()}, work / _ADAPTER)
-        sums = {path.name: sha256(path) for path in sorted(work.iterdir())}
-        (work / _STATE).write_text(sealed({**state, "optimizer": scalars, "files": sums}))
+        (work / _STATE).write_text(sealed({**state, "optimizer": scalars, "files": _sums(work)}))
     for old in sorted(folder.glob(f"{state['phase']}-*"), key=_order)[:-keep]:
         if old.name != spare:
             discard(old)
     return target
 
 
+def _sums(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in sorted(folder.iterdir())}
+
+
 def reference_model(folder: Path, policy: LanguageModelPolicy) -> PreTrainedModel:
     """The reference model of KL terms: a frozen copy of `policy` from the first call with this folder.
 
     Later calls load it from the folder, so a resumed run has the same one. The folder is written atomically.
+
+    Raises:
+        BerrypickError: a file of the folder is missing or damaged.
     """
     if not folder.is_dir():
         with whole_folder(folder, "free some space or choose another --out") as work:
             policy.save(work)
+            (work / _STATE).write_text(sealed({"files": _sums(work)}))
+    if (folder / _STATE).is_file():  # those of before have none
+        checked_state(folder)
     model: Any = load_language_model(str(folder), dtype=policy.dtype, trains=policy.model.dtype == torch.float32).model
     fixed: PreTrainedModel = model.to(policy.model.device).requires_grad_(False)
     return fixed
@@ -114,8 +123,8 @@ def checkpoint_of_log(folder: Path, log: Path) -> Path | None:
     newest_first = sorted(_complete(folder), key=_order, reverse=True)
     for at, path in enumerate(newest_first):
         try:
-            rows = int(parse_json((path / _STATE).read_bytes())["metrics_bytes"])
-        except (OSError, ValueError, KeyError, TypeError):
+            rows = int(read_json(path / _STATE)["metrics_bytes"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return path  # loading it says what is wrong
         if rows <= have:
             for later in newest_first[:at]:
@@ -140,13 +149,20 @@ def checked_state(path: Path, *, optimizer: bool = True) -> dict[str, Any]:
         BerrypickError: a file is missing or damaged.
     """
     try:
-        state = unsealed((path / _STATE).read_bytes())
+        state = _state(path)
         for name, digest in state.pop("files", {}).items():
             if (optimizer or name != _OPTIMIZER) and sha256(path / Path(name).name) != digest:
                 raise ValueError(f"{name}: its checksum is wrong")
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise _unusable(path, error) from error
     return state
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        return unsealed(small_file(path / _STATE))
+    except ValueError as error:
+        raise ValueError(f"{_STATE}: {error}") from error
 
 
 def _order(path: Path) -> tuple[bool, int]:

@@ -14,13 +14,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
 
 from ..searcher import Hit, Searcher
 from .access import check_access
+from .addresses import PlainQuery
 from .batcher import HungUp, MicroBatcher, Overloaded
 from .bodies import discard_body, read_body
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
+from .direct_app import DirectApp
 from .metrics import ServerMetrics
 from .refusals import Refused, json_response
 from .settings import ServerSettings
@@ -28,6 +29,15 @@ from .settings import ServerSettings
 __all__ = ["create_app"]
 
 logger = logging.getLogger("berrypick.server")
+_REFUSALS = {
+    401: "The token is missing or wrong.",
+    408: "The body did not arrive in time.",
+    413: "The request is above a limit.",
+    415: "The body is not sent as JSON.",
+    421: "The request names another host.",
+    422: "The body is no request.",
+    503: "The index loads, too many queries wait, or the search failed; repeat the request after Retry-After.",
+}
 _UNREAD = frozenset({401, 413, 415, 421})  # refusals that may come before the body was read
 _PARTS_AT_ONCE = 8  # rankings of a reply that are written before others are served
 _HUNG_UP = 499  # as nginx counts them; nobody reads this reply
@@ -48,37 +58,19 @@ def create_app(
         on_failure: called with the exception that `load` raised.
     """
     service = _Service(load, settings, dict(about or {}), on_failure)
-    app = _App(title="berrypick retrieval", lifespan=service.lifespan, openapi_url=None)
+    app = DirectApp(title="berrypick retrieval", lifespan=service.lifespan, openapi_url=None)
+    app.add_middleware(PlainQuery)
     service.openapi = app.openapi
     for path, answer, model in (("/retrieve", service.retrieve, Retrieve), ("/search", service.search, Search)):
-        app.add_api_route(path, answer, methods=["POST"], openapi_extra=_body_schema(model))
+        app.add_api_route(
+            path, answer, methods=["POST"], openapi_extra=_body_schema(model), responses=_refusals(*_REFUSALS)
+        )
         app.direct["POST", path] = answer
-    app.add_api_route("/health", service.health, methods=["GET"])
-    app.add_api_route("/metrics", service.metrics_text, methods=["GET"])
+    app.add_api_route("/health", service.health, methods=["GET"], responses=_refusals(421, 503))
+    app.add_api_route("/metrics", service.metrics_text, methods=["GET"], responses=_refusals(401, 421))
     app.add_api_route("/docs", service.docs, methods=["GET"], include_in_schema=False)
     app.add_api_route("/openapi.json", service.schema, methods=["GET"], include_in_schema=False)
     return app
-
-
-class _App(FastAPI):
-    """FastAPI with a direct way to some routes: all that it does around a route takes as long as a small search.
-
-    Attributes:
-        direct: (method, path) -> a route that catches its own errors.
-    """
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.direct: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request."""
-        route = self.direct.get((scope.get("method", ""), scope.get("path", "")))
-        if route is None:
-            await super().__call__(scope, receive, send)
-        else:
-            response = await route(Request(scope, receive, send))
-            await response(scope, receive, send)
 
 
 class _Service:
@@ -231,3 +223,10 @@ def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}},
     }
+
+
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the schema says of the replies that refuse a request."""
+    schema = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+    content = {"application/json": {"schema": schema}}
+    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}

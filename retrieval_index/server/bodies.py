@@ -26,7 +26,7 @@ async def read_body(request: Request, model: type[Body], settings: ServerSetting
         ClientDisconnect: the client hung up.
     """
     length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > settings.max_body_bytes:
+    if not length.isdecimal() or len(length) > 18 or int(length) > settings.max_body_bytes:
         raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
     try:
         async with asyncio.timeout(settings.body_timeout_s):
@@ -68,6 +68,6 @@ def _reasons(error: ValidationError) -> str:
     """Field and reason of each validation error, without the input, which may be anything."""
     parts = []
     for detail in error.errors(include_input=False, include_url=False, include_context=False)[:3]:
-        where = ".".join(str(step) for step in detail["loc"])
+        where = ".".join(str(step)[:60] for step in detail["loc"])
         parts.append(f"{where}: {detail['msg']}" if where else detail["msg"])
     return "; ".join(parts)

@@ -8,6 +8,8 @@ from typing import Any
 
 from fastapi import Response
 
+from ..plain_text import one_line
+
 __all__ = ["Refused", "json_response"]
 
 
@@ -15,6 +17,7 @@ class Refused(Exception):
     """A request that is answered with an error status and a reason."""
 
     def __init__(self, status: int, reason: str, retry_after_s: int | None = None) -> None:
+        reason = one_line(reason)  # it may name fields of the request
         super().__init__(reason)
         self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
 
