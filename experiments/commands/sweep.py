@@ -21,6 +21,7 @@ from ...retrieval_index.errors import BerrypickError, MissingExtraError
 from ..report.closing import Closing, print_end
 from ..report.training_end import sweep_sentence, training_closing
 from ..runs.run_folder import write_json
+from ..runs.run_log import read_rows
 from .json_output import print_json
 from .train import prepare_training
 from .train_flags import Sweep, Train
@@ -95,7 +96,7 @@ def run_cell(cell: SweepCell) -> CellResult:
         found: CellResult = json.loads(done.read_text())
         return found
     prepare_training(flags).start(flags.out, resume=flags.resume, track=flags.track, on_collapse=flags.on_collapse)
-    last = json.loads((flags.out / "metrics.jsonl").read_text().splitlines()[-1])
+    last = read_rows(flags.out / "metrics.jsonl")[-1]
     result: CellResult = {"cell": cell.name, "objective": flags.objective, "seed": flags.seed, "metrics": last}
     write_json(done, result)
     return result

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...retrieval_index.json_text import parse_json
 from ..measures.sweep import TrainedCell
+from ..runs.run_log import read_rows
 
 __all__ = ["SweepFolder", "evaluated_cells", "run_env", "sweep_folder"]
 
@@ -70,11 +71,7 @@ def run_env(folder: Path) -> str:
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     """The RL rows of a metrics.jsonl; [] if there is none."""
-    try:
-        rows = [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
-        return []
-    return [row for row in rows if isinstance(row, dict) and row.get("phase") == "rl"]
+    return [row for row in read_rows(file) if row.get("phase") == "rl"]
 
 
 def _json(file: Path) -> Any:

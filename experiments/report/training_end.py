@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.plain_text import counted
+from ..runs.run_log import read_rows
 from .closing import Closing
 
 __all__ = ["sweep_sentence", "training_closing", "training_sentence"]
@@ -25,10 +25,7 @@ def training_sentence(file: Path) -> str:
 
     Batches hold different questions, so the sentence never calls a difference sure. "" if nothing was measured.
     """
-    try:
-        rows = [parse_json(line) for line in file.read_text().splitlines()]
-    except (OSError, ValueError):
-        return ""
+    rows = read_rows(file)
     for key, words in (("reward", "reward on training questions"), ("sft/loss", "SFT loss")):
         values = [float(row[key]) for row in rows if key in row]
         if values:

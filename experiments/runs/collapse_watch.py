@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,6 +9,7 @@ from typing import Literal, TypeAlias
 from ...envs.metrics.alarms import Alarm, collapse_alarms
 from ...retrieval_index.errors import BerrypickError
 from .run_folder import write_json
+from .run_log import read_rows
 
 __all__ = ["CollapseError", "CollapseWatch", "OnCollapse"]
 
@@ -38,9 +38,7 @@ class CollapseWatch:
 
     def __init__(self, out: Path) -> None:
         self._path = out / "alarms.json"
-        log = out / "metrics.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        self._rows = [row for line in lines if (row := json.loads(line))["phase"] == "rl"]
+        self._rows = [row for row in read_rows(out / "metrics.jsonl") if row.get("phase") == "rl"]
         self._told = {alarm.name for alarm in collapse_alarms(self._rows) if alarm.lasts}
 
     def step(self, step: int, metrics: dict[str, float]) -> list[Alarm]:

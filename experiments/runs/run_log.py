@@ -5,13 +5,54 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.data_files import numbered_lines
+from ...retrieval_index.errors import BerrypickError, system_reason
 from ...retrieval_index.files import fsync, writing
+from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.sealed import sealed_row, unsealed_row
 
-__all__ = ["RunLog"]
+__all__ = ["RunLog", "read_rows"]
+
+
+def read_rows(log: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl: "phase" is a text, all other values are numbers; [] if there is no such file.
+
+    A last line that a kill has cut off, which has no line break, is left out.
+
+    Raises:
+        BerrypickError: the file cannot be read, or a line is no such row or has the wrong digest.
+    """
+    rows: list[dict[str, Any]] = []
+    if not log.is_file():
+        return rows
+    try:
+        for number, line in numbered_lines(log):
+            try:
+                row = parse_json(unsealed_row(line)[0])
+            except ValueError as error:
+                if not line.endswith(b"\n"):
+                    break
+                raise _damaged(log, number) from error
+            if not isinstance(row, dict) or not all(_fits(name, value) for name, value in row.items()):
+                raise _damaged(log, number)
+            rows.append(row)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BerrypickError(f"cannot read {log}: {system_reason(error)}; restore it") from error
+    return rows
+
+
+def _fits(name: str, value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return isinstance(value, str) if name == "phase" else number or value != value
+
+
+def _damaged(log: Path, number: int) -> BerrypickError:
+    return BerrypickError(f"{log}:{number} is damaged: no row of a training log; restore the file")
 
 
 class RunLog:
@@ -69,6 +110,6 @@ class RunLog:
 
 
 def _append(path: Path, row: Mapping[str, str | int | float]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row, sort_keys=True) + "\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(sealed_row(json.dumps(row, sort_keys=True, ensure_ascii=False)) + "\n")
         file.flush()
