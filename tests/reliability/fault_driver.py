@@ -16,7 +16,9 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +72,22 @@ class Faults:
         (root / "corpus.jsonl").write_text(
             "".join(json.dumps({"id": str(at), "text": f"passage {at} of ripe berries"}) + "\n" for at in range(30))
         )
-        self.work.warm()
         self._fresh(self.prepared)
-        self.work.prepare(self.prepared)
+        assert in_child(partial(self.work.prepare, self.prepared), self.prepared, self.log) == 0, self.log.read_text()
         counts = root / "count"
 
         def counted() -> int:
             code = self._run(0, -1)
-            counts.write_text(str(self._shim.shim_count()))
+            counts.write_text(json.dumps([self._shim.shim_count(), sorted(sys.modules)]))
             return code
 
         self._fresh(self.folder, self.prepared)
         assert in_child(counted, self.folder, self.log) == 0, self.log.read_text()
-        self.wanted, self.operations = left(self.work, self.folder), int(counts.read_text())
+        self.operations, modules = json.loads(counts.read_text())
+        self.wanted = left(self.work, self.folder)
+        for module in modules:  # imported once here, not in every child
+            with suppress(Exception):
+                import_module(module)
         assert self.wanted, "the work leaves something"
 
     def _fresh(self, folder: Path, source: Path | None = None) -> None:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 __all__ = ["WORKS", "Work"]
@@ -27,8 +26,9 @@ def berrypick(words: Words) -> int:
     return main(list(words))
 
 
-def nothing(folder: Path) -> None:
+def nothing(folder: Path) -> int:
     """Prepares nothing."""
+    return 0
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,13 @@ class Work:
     Attributes:
         words: folder, whether it is run again -> the command line; what a user types after a failure is the second.
         kept: patterns of the files that must be the same as if nothing had happened.
-        prepare: fills the folder before the work.
-        warm: imports what every child needs.
+        prepare: fills the folder before the work; returns 0.
         run: runs the command line.
     """
 
     words: Callable[[Path, bool], Words]
     kept: tuple[str, ...]
-    prepare: Callable[[Path], None] = nothing
-    warm: Callable[[], object] = lambda: None
+    prepare: Callable[[Path], int] = nothing
     run: Callable[[Words], int] = berrypick
 
 
@@ -91,19 +89,20 @@ def _serve(folder: Path, again: bool) -> Words:
     return ["serve", str(folder / "index"), "--port", str(port)]
 
 
-def _built(folder: Path) -> None:
-    assert berrypick(_build(folder, False)) == 0
+def _built(folder: Path) -> int:
+    return berrypick(_build(folder, False))
 
 
-def _left_over(folder: Path) -> None:
+def _left_over(folder: Path) -> int:
     """A whole index, and what killed builds left beside it."""
-    _built(folder)
+    code = _built(folder)
     for name in (".index.abcd_123.partial", ".other.0123abcd.partial", ".index.scratch"):
         shutil.copytree(folder / "index", folder / name)
+    return code
 
 
-def _evaluated(folder: Path) -> None:
-    assert berrypick([*_eval(folder, False), "--no-html"]) == 0
+def _evaluated(folder: Path) -> int:
+    return berrypick([*_eval(folder, False), "--no-html"])
 
 
 def _serve_and_stop(words: Words) -> int:
@@ -121,19 +120,9 @@ def _serve_and_stop(words: Words) -> int:
             answered = reply.status == 200
         os.kill(os.getpid(), signal.SIGTERM)
 
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends, and then lets the signal end the process
     threading.Thread(target=stop, daemon=True).start()
     return berrypick(words)
-
-
-def _warm_train() -> None:
-    import_module("berrypick.experiments.commands.train")
-    import_module("berrypick.policies.language.session")
-    import_module("berrypick.policies.language.model").load_language_model("tiny")
-
-
-def _warm_serve() -> None:
-    for module in ("uvicorn", "fastapi", "berrypick.retrieval_index.server.app"):
-        import_module(module)
 
 
 WORKS = {
@@ -142,6 +131,6 @@ WORKS = {
     "eval": Work(_eval, ("run/rollouts.jsonl", "run/report.json")),
     "report": Work(_report, ("run/rollouts.jsonl", "run/report.html"), prepare=_evaluated),
     "run": Work(_run, ("run/cells/**/*.json",)),
-    "train": Work(_train, ("run/metrics.jsonl", "run/checkpoints/rl-000002/*"), warm=_warm_train),
-    "serve": Work(_serve, ("index/*",), prepare=_built, warm=_warm_serve, run=_serve_and_stop),
+    "train": Work(_train, ("run/metrics.jsonl", "run/checkpoints/rl-000002/*")),
+    "serve": Work(_serve, ("index/*",), prepare=_built, run=_serve_and_stop),
 }

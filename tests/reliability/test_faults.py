@@ -1,8 +1,8 @@
 """Faults at file operations: kills, full disks and failing operations of each piece of work that writes files.
 
-A seeded sample. `BERRYPICK_FAULTS=all` tries every operation in every mode, and goes on with what an interrupted call
-had tried; then results/reliability/faults.json gets the counts, from which docs/reliability.md is made. The shim that
-fails or kills is compiled from the tools beside the project.
+A seeded sample. `BERRYPICK_FAULTS=all` tries every operation in every mode; then results/reliability/faults.json gets
+the counts, from which docs/reliability.md is made. With `BERRYPICK_FAULTS_DONE=FILE`, an interrupted call goes on. The
+shim that fails or kills is compiled from the tools beside the project.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tried(work: str, shim: Path, folder: Path, sample: str) -> dict[str, object]:
     """The counts of the driver."""
     words = [sys.executable, str(DRIVER), str(shim), work, str(folder), "0", sample]
-    if sample == "all":
-        words.append(str(Path(os.environ.get("TMPDIR", "/tmp")) / f"berrypick-faults-{work.replace(' ', '-')}.jsonl"))
+    if "BERRYPICK_FAULTS_DONE" in os.environ:
+        words.append(os.environ["BERRYPICK_FAULTS_DONE"])
     env = {**os.environ, "LD_PRELOAD": str(shim), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
