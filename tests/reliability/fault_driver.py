@@ -72,6 +72,7 @@ class Faults:
         (root / "corpus.jsonl").write_text(
             "".join(json.dumps({"id": str(at), "text": f"passage {at} of ripe berries"}) + "\n" for at in range(30))
         )
+        self.work.before()
         self._fresh(self.prepared)
         assert in_child(partial(self.work.prepare, self.prepared), self.prepared, self.log) == 0, self.log.read_text()
         counts = root / "count"

@@ -39,12 +39,14 @@ class Work:
         words: folder, whether it is run again -> the command line; what a user types after a failure is the second.
         kept: patterns of the files that must be the same as if nothing had happened.
         prepare: fills the folder before the work; returns 0.
+        before: is called once, before all children.
         run: runs the command line.
     """
 
     words: Callable[[Path, bool], Words]
     kept: tuple[str, ...]
     prepare: Callable[[Path], int] = nothing
+    before: Callable[[], None] = lambda: None
     run: Callable[[Words], int] = berrypick
 
 
@@ -61,7 +63,7 @@ def _build(folder: Path, again: bool) -> Words:
 
 def _train(folder: Path, again: bool) -> Words:
     return ["train", *WORLD, "--policy", "tiny", "--sft-steps", "0", "--steps", "2", "--questions-per-step", "2",
-            "--group-size", "2", "--max-new-tokens", "6", "--checkpoint-every", "1", "--track",
+            "--group-size", "2", "--max-new-tokens", "2", "--checkpoint-every", "1", "--track",
             "--out", str(folder / "run"), *_resume(again)]  # fmt: skip
 
 
@@ -105,6 +107,16 @@ def _evaluated(folder: Path) -> int:
     return berrypick([*_eval(folder, False), "--no-html"])
 
 
+def _draw_no_figures() -> None:
+    """Drawing takes nine tenths of the time; what can fail is the writing of the files."""
+    from matplotlib.figure import Figure
+
+    def savefig(self: Figure, place: Path, **options: object) -> None:
+        place.write_bytes(b"a drawing" * 5000)
+
+    Figure.savefig = savefig
+
+
 def _serve_and_stop(words: Words) -> int:
     """Runs the server, asks it once, and stops it as a service manager does."""
     import urllib3
@@ -130,7 +142,7 @@ WORKS = {
     "index clean": Work(_clean, ("index/*",), prepare=_left_over),
     "eval": Work(_eval, ("run/rollouts.jsonl", "run/report.json")),
     "report": Work(_report, ("run/rollouts.jsonl", "run/report.html"), prepare=_evaluated),
-    "run": Work(_run, ("run/cells/**/*.json",)),
+    "run": Work(_run, ("run/cells/**/*.json",), before=_draw_no_figures),
     "train": Work(_train, ("run/metrics.jsonl", "run/checkpoints/rl-000002/*")),
     "serve": Work(_serve, ("index/*",), prepare=_built, run=_serve_and_stop),
 }
