@@ -1,7 +1,7 @@
 """Evaluates, trains and reports in a loop over a server, and watches memory, open handles and files.
 
-Run by test_soak.py: `soak_driver.py FOLDER SECONDS [LEAK]`. LEAK makes it lose something in each cycle, so that a test
-sees that the soak can fail: memory, handles or files. Prints one JSON object.
+Run by test_soak.py: `soak_driver.py FOLDER SECONDS [leak]`. With "leak" it loses memory, handles and files in each
+cycle, so that a test sees that the soak can fail. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def prepared(folder: Path) -> Path:
     return folder / "index"
 
 
-def main(folder: Path, seconds: float, leak: str) -> dict[str, Any]:
+def main(folder: Path, seconds: float, *, leak: bool) -> dict[str, Any]:
     """Runs cycles for so long; returns what they did, what they lost and what is wrong with it."""
     import urllib3
 
@@ -109,16 +109,13 @@ def main(folder: Path, seconds: float, leak: str) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while time.monotonic() < end or len(samples["client"]) < 8:
             left += cycle(folder, url)
-            if leak == "memory":
-                lost.append(bytearray(os.urandom(1 << 20) * 8))
-            elif leak == "handles":
-                lost.append(os.open(os.devnull, os.O_RDONLY))
-            elif leak == "files":
-                (temporary / f"left-{time.monotonic_ns()}").touch()
+            if leak:
+                lost += [bytearray(os.urandom(1 << 20) * 8), os.open(os.devnull, os.O_RDONLY)]
+                (temporary / f"left-{len(lost)}").touch()
             gc.collect()
             trim(0)
             for name, process in (("server", server), ("client", os.getpid())):
-                most = samples[name][2].handles if len(samples[name]) > 2 else None
+                most = samples[name][2].handles if len(samples[name]) > 2 and not leak else None
                 samples[name].append(Sample(resident_mib(process), handles(process, most)))
         metrics = urllib3.request("GET", url + "/metrics").data.decode()
     left += sum(path.is_file() for path in temporary.rglob("*"))  # torch leaves an empty folder
@@ -135,5 +132,5 @@ if __name__ == "__main__":
     place, length, *planted = sys.argv[1:]
     out = os.dup(1)
     os.dup2(os.open(os.path.join(place, "client.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-    result = main(Path(place), float(length), planted[0] if planted else "")
+    result = main(Path(place), float(length), leak=bool(planted))
     os.write(out, json.dumps(result).encode())
