@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..retrieval_index.corpus import CorpusError, jsonl_lines, jsonl_object
 from ..retrieval_index.errors import BerrypickError
 from ..retrieval_index.plain_text import encodable
+from ..retrieval_index.sealed import SEAL, sealed_row, unsealed_row
 from .record_schema import (
     SCHEMA_VERSION,
     EpisodeRecord,
@@ -23,6 +24,7 @@ from .record_schema import (
     TurnRecord,
     UsageRecord,
 )
+from .wholeness import Wholeness
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -60,11 +62,20 @@ def write_records(path: Path, records: Iterable[EpisodeRecord]) -> None:
 
 
 def record_line(record: EpisodeRecord) -> str:
-    """The line of a record, with its line break. Lone surrogates, which UTF-8 cannot encode, become U+FFFD."""
-    return encodable(json.dumps(record.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=False)) + "\n"
+    """The line of a record, with its digest and its line break.
+
+    Lone surrogates, which UTF-8 cannot encode, become U+FFFD.
+    """
+    value = record.model_dump(exclude_none=True)
+    value.pop(SEAL, None)
+    return sealed_row(encodable(json.dumps(value, sort_keys=True, ensure_ascii=False))) + "\n"
 
 
 _CURE = "fix the line, or leave such lines out (berrypick report without --strict)"
+_CHANGED = (
+    "the row was changed or damaged after it was written; restore it, leave such lines out (berrypick report without "
+    f"--strict), or, if you changed it, drop the checksums: jq -c 'del(.{SEAL})'"
+)
 
 
 def read_records(path: Path, *, skipped: list[str] | None = None) -> list[EpisodeRecord]:
@@ -100,38 +111,59 @@ def iter_records(path: Path, *, skipped: list[str] | None = None) -> Iterator[Ep
         raise RecordError(f"{path}: no rollouts; give a file with one episode a line")
 
 
-def read_lines(path: Path, lines: Iterable[tuple[int, bytes]]) -> Iterator[EpisodeRecord | RecordError]:
-    """Reads numbered lines of a file; a line that cannot be used is an error in its place."""
+def read_lines(
+    path: Path, lines: Iterable[tuple[int, bytes]], whole: Wholeness | None = None
+) -> Iterator[EpisodeRecord | RecordError]:
+    """Reads numbered lines of a file; a line that cannot be used is an error in its place.
+
+    Args:
+        path: the file, for messages.
+        lines: its lines with their numbers.
+        whole: notes what the file lacks.
+    """
     seen = SampleIndices()
     for number, line in lines:
         try:
-            record = parse_line(path, number, line)
+            record, is_sealed = _parse(path, number, line)
             seen.add(f"{path}:{number}", number, record)
         except RecordError as error:
             yield error
         else:
+            if whole is not None:
+                whole.add(record, is_sealed=is_sealed)
             yield record
 
 
 def parse_line(path: Path, number: int, line: bytes) -> EpisodeRecord:
     """Reads and checks a line.
 
-    Pydantic reads JSON several times as fast as the standard library and then a validation. What it refuses is read
-    again the slow way, which accepts a little more, such as lone surrogates, and whose messages name the place.
-
     Raises:
         NewerSchemaError: the line was written by a newer berrypick.
-        RecordError: the line is no JSON object or has another shape, or a number is not finite.
+        RecordError: the line is no JSON object or has another shape, a number is not finite, or its digest is wrong.
     """
+    return _parse(path, number, line)[0]
+
+
+def _parse(path: Path, number: int, line: bytes) -> tuple[EpisodeRecord, bool]:
+    """The record of a line, and whether it has a digest.
+
+    Pydantic reads JSON several times as fast as the standard library and then a validation. What it refuses is read
+    again the slow way, which accepts a little more, such as lone surrogates, and whose messages name the place.
+    """
+    where = f"{path}:{number}"
     try:
-        record = EpisodeRecord.model_validate_json(line)
+        plain, is_sealed = unsealed_row(line)
+    except ValueError as error:
+        raise RecordError(f"{where}: {error}: {_CHANGED}") from error
+    try:
+        record = EpisodeRecord.model_validate_json(plain)
     except ValidationError:
         try:
-            value = jsonl_object(path, number, line, _CURE)
+            value = jsonl_object(path, number, plain, _CURE)
         except CorpusError as error:
             raise RecordError(str(error)) from error
-        return parse_record(f"{path}:{number}", value)
-    return _checked(f"{path}:{number}", record)
+        return parse_record(where, value), is_sealed
+    return _checked(where, record), is_sealed
 
 
 class SampleIndices:

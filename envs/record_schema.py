@@ -92,6 +92,9 @@ class EpisodeRecord(_Row):
     question: QuestionRecord = _field("the question")
     group_id: str = _field("identifies the group: rollouts of one question by one policy")
     sample_index: int = _field("number of the rollout in its group, each its own")
+    num_rollouts: int | None = _field(
+        "number of rollouts of the whole evaluation; a file with fewer was cut, or holds a selection", default=None
+    )
     seed: int = _field("seed of the group", default=0)
     temperature: float = _field("sampling temperature", default=1.0)
     turns: list[TurnRecord] = _field("the turns, in order")

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BerrypickError
-from .left_overs import held_path, reclaim
+from .left_overs import held_path, reclaim, reclaim_files
 from .locks import LOCK, folder_lock
 
 __all__ = [
@@ -62,10 +62,12 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Yields a path next to `target` and renames that file to `target` when the block succeeds.
 
     Readers see the old file or the new one, never a part, also after a power failure. If the block fails, nothing is
-    left. Parent folders are created. The name is random and the file is new, so that no link which somebody has put
+    left; what a process that is killed leaves is removed by the next call for the same target. Parent folders are
+    created. The name is random and the file is new, so that no link which somebody has put
     there is followed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    reclaim_files(target.parent, target.name)
     with held_path(lambda: _empty_file(target)) as work:
         try:
             yield work

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from .locks import LockState, folder_lock
@@ -41,9 +42,15 @@ def reclaim(folder: Path, name: str | None = None) -> dict[Path, int]:
     return gone
 
 
-def reclaim_files(folder: Path) -> None:
-    """Removes what calls of `whole_file` that were killed left in a folder or below; those of living processes stay."""
-    for left in filter(is_left_over, _files_below(folder)):
+def reclaim_files(folder: Path, name: str | None = None) -> None:
+    """Removes what calls of `whole_file` that were killed left; those of living processes stay.
+
+    Args:
+        folder: the folder of the targets.
+        name: the name of one target; by default those of all targets in the folder and below are removed.
+    """
+    files = _files_below(folder) if name is None else folder.glob(f".{escape(name)}.*.partial")
+    for left in sorted(filter(is_left_over, files)):
         if left.is_symlink() or not left.is_file():
             continue
         with _hold(left) as state:

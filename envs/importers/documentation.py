@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from ...retrieval_index.sealed import SEAL
 from ..record_schema import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord, UsageRecord
 from .mapped import MAPPED
 from .opening import known_importers
@@ -79,7 +80,18 @@ lead into objects and lists, as in `output.pred` or `choices.0.text`.
 _RECORD = """
 berrypick's own format, `rollouts.jsonl`, is JSONL in UTF-8 with one episode a line. Only the fields marked "yes" are
 required. Fields that are not listed are preserved. A measure whose fields are missing is absent from the report.
+
+Every row that berrypick writes ends with its checksum. A row whose content was changed or damaged is left out and
+named; to change rows on purpose, drop their checksums with `jq -c 'del(.sha256)'`. `head`, `cat` and `jq` may select,
+join and reformat rows. A file with fewer rows than `num_rollouts` is reported with a note, and refused with `--strict`.
+Rows without a checksum are read as before.
 """
+
+_CHECKSUM = (
+    f"`{SEAL}`", "text", "",
+    "SHA-256 of the row without this field: its JSON with sorted keys, `, ` and `: ` between parts, characters "
+    "that are not escaped, and 1 for 1.0",
+)  # fmt: skip
 
 _EXAMPLE = """## An example
 
@@ -127,7 +139,7 @@ def rollouts_page() -> str:
     parts.append(_table(("ours", "meaning"), [(f"`{name}`", meaning) for name, meaning in MAPPED.items()]))
     parts += ["## The record", _RECORD]
     for title, model in _MODELS.items():
-        parts += [f"### {title}", _schema(model)]
+        parts += [f"### {title}", _schema(model, [_CHECKSUM] if model is EpisodeRecord else [])]
     lines = "\n".join(json.dumps(row) for row in _example())
     parts.append(f"{_EXAMPLE}\n```jsonl rollouts\n{lines}\n```")
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -147,12 +159,13 @@ def _formats() -> str:
     return _table(("`--format`", "files", "gives", "lacks"), rows)
 
 
-def _schema(model: type[BaseModel]) -> str:
-    rows = []
+def _schema(model: type[BaseModel], more: Sequence[tuple[str, ...]]) -> str:
+    """A table of a model's fields, and of `more` that no model has."""
+    rows: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
         need = "yes" if field.is_required() else ""
         rows.append((f"`{name}`", _type_name(field.annotation), need, field.description or ""))
-    return _table(("field", "type", "required", "meaning"), rows)
+    return _table(("field", "type", "required", "meaning"), [*rows, *more])
 
 
 _NAMES: Mapping[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from ...retrieval_index.plain_text import safe_text
 from ..record import EpisodeRecord, RecordError
+from ..wholeness import Wholeness
 from . import atif, chats, flashrag, text_dumps, text_logs, traces  # noqa: F401  (they register their formats)
 from .files import Row
 from .mapped import mapped_importer
@@ -55,10 +57,10 @@ def open_rollouts(
         has = "text" if container == "text" else container
         raise RecordError(f"{place}: {importer.title} cannot be read from {has}; give another --format, or none")
     if importer is OWN and container == "jsonl":
-        return RolloutSource(place, OWN.title, lambda: own_episodes(place), skip_bad=skip_bad, own=True)
+        return RolloutSource(place, OWN.title, partial(own_episodes, place), skip_bad=skip_bad, own=True)
     groups: list[Groups] = []
 
-    def episodes() -> Iterator[EpisodeRecord | RecordError]:
+    def episodes(_: Wholeness) -> Iterator[EpisodeRecord | RecordError]:
         groups[:] = [Groups()]
         return _episodes(importer, _places(place, container, importer), groups[0])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...retrieval_index.plain_text import counted
 from ..record import EpisodeRecord, NewerSchemaError, RecordError
+from ..wholeness import Wholeness
 from .absent import absent_measures, parts_of
 
 __all__ = ["MOST_REASONS", "Episodes", "RolloutSource"]
@@ -14,8 +15,11 @@ __all__ = ["MOST_REASONS", "Episodes", "RolloutSource"]
 MOST_REASONS = 1000
 """Number of skipped lines whose reasons are kept; the others are only counted."""
 
-Episodes = Callable[[], Iterator[EpisodeRecord | RecordError]]
-"""Starts reading a file. A line that cannot be used is an error in its place, so that reading can go on after it."""
+Episodes = Callable[[Wholeness], Iterator[EpisodeRecord | RecordError]]
+"""Starts reading a file. A line that cannot be used is an error in its place, so that reading can go on after it.
+
+What the file lacks is noted in the argument, if its format tells it.
+"""
 
 
 class RolloutSource:
@@ -28,6 +32,7 @@ class RolloutSource:
         skipped: after an iteration, "FILE:LINE: reason; cure" of the first `MOST_REASONS` lines that were left out.
         num_skipped: after an iteration, the number of lines that were left out.
         num_rollouts: after an iteration, the number of rollouts.
+        whole: after an iteration, what berrypick's own file lacks: rollouts that were cut off, checksums.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class RolloutSource:
         self.num_skipped = self.num_rollouts = 0
         self._questions: set[str] = set()
         self._parts: set[str] = set()
+        self.whole = Wholeness()
 
     def records(self) -> Iterator[EpisodeRecord]:
         """Yields the rollouts in the order of the file; memory does not grow with their number, but with its questions.
@@ -71,7 +77,7 @@ class RolloutSource:
             RecordError: the file holds no rollouts or cannot be read; with `skip_bad=False` also at the first bad line.
         """
         self._start()
-        for episode in self._episodes():
+        for episode in self._episodes(self.whole):
             if isinstance(episode, RecordError):
                 if not self._skip_bad or isinstance(episode, NewerSchemaError):
                     raise episode
@@ -86,6 +92,16 @@ class RolloutSource:
         if not self.num_rollouts:
             reason = f"; the first line that was left out: {self.skipped[0]}" if self.skipped else ""
             raise RecordError(f"{self.path}: no rollouts; give a file with one episode a line{reason}")
+
+    @property
+    def num_missing(self) -> int:
+        """After an iteration, number of rollouts of the evaluation that are on no line, not even on a bad one."""
+        return max(0, self.whole.num_missing - self.num_skipped)
+
+    def notes(self) -> list[str]:
+        """After an iteration, "FILE: ..." for each thing that the file lacks."""
+        missing = self.whole.missing_text() if self.num_missing else ""
+        return [f"{self.path}: {text}" for text in (missing, self.whole.unsealed_text()) if text]
 
     @property
     def absent(self) -> dict[str, str]:

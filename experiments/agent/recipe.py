@@ -14,7 +14,7 @@ from typing import Any
 
 from ...envs.data.questions_file import set_folder
 from ...envs.data.splits import HOLDOUT, some_questions
-from ...envs.record import EpisodeRecord, read_records
+from ...envs.record import EpisodeRecord
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.adapter import load_adapter
@@ -31,6 +31,7 @@ from ..report.live import LiveView
 from ..report.live_evaluation import EvaluationProgress
 from ..runs.evaluation import evaluate
 from ..runs.fit_checks import check_fit
+from ..runs.partial_rollouts import finished_rollouts
 from ..runs.preparation import open_trainee
 from ..runs.recipes import CPU_MICRO_BATCH
 from ..runs.run_folder import hold_run_folder, write_json
@@ -187,11 +188,12 @@ def _measured(recipe: AgentRecipe, name: str, adapter: Path, out: Path) -> dict[
     arms: dict[str, list[EpisodeRecord]] = {}
     for arm, (policy, control) in {AGENT: (AGENT, ""), **FLOORS}.items():
         place = out / Path(name).name / arm.replace(" ", "_")
-        if not (place / "rollouts.jsonl").is_file():
+        file = place / "rollouts.jsonl"
+        if not file.is_file():
             if policy not in policies:
                 policies[policy] = load_adapter(adapter, dtype=recipe.dtype) if policy == AGENT else open_policy(policy)
             _play(recipe, policies[policy], controlled(played, control, seed=0) if control else played, arm, place)
-        arms[arm] = read_records(place / "rollouts.jsonl")
+        arms[arm] = finished_rollouts(file)
     report = measure_arms(arms)
     report["differences"] = {f"{AGENT} - {floor}": compare(arms[floor], arms[AGENT]) for floor in FLOORS}
     return {**report}

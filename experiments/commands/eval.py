@@ -176,6 +176,9 @@ def _asked(task: Task, config: EvalConfig) -> tuple[Question, ...]:
 def _measure(flags: Eval) -> tuple[Mapping[str, Sequence[PageEpisode]], ArmsReport]:
     try:
         loaded = load_rollouts([flags.out], episode_chars=PAGE_CHARS)
+        for source in loaded.sources.values():
+            if source.num_missing:
+                raise RecordError(f"{source.path}: {source.whole.missing_text()}; restore the file")
         return loaded.episodes, measure_arms(loaded.rollouts)
     except RecordError as error:
         file = flags.out / "rollouts.jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...envs.record import EpisodeRecord
+from ...envs.record import EpisodeRecord, RecordError
 from ...policies.open_policy import open_policy, require_training
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
@@ -69,6 +69,8 @@ def run_report(flags: Report) -> int:
         if changes.policy is not None:
             add_question_information([*zip(loaded.rollouts.values(), changes.first_turns)], changes.policy)
     for source in loaded.sources.values():
+        if flags.strict and source.num_missing:
+            raise RecordError(f"{source.path}: {source.whole.missing_text()}; give the whole file, or omit --strict")
         sys.stderr.write(source_text(source))
     if flags.by == "step":
         return _by_step(flags, loaded, with_page)
@@ -104,6 +106,8 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
         report["lines_left_out"] = left_out
     if coverage := stored_coverage(flags.paths):
         report["coverage"] = coverage
+    if missing := sum(source.num_missing for source in loaded.sources.values()):
+        report["rollouts_missing"] = missing
     page, why = None, ""
     if with_page:
         page, why = write_page(flags.paths, loaded.episodes, report, flags.html)

@@ -30,6 +30,10 @@ def parse_row_map(pairs: Sequence[str]) -> dict[str, str] | None:
 
 
 def source_text(source: RolloutSource) -> str:
-    """The summary of a file of another system, and the lines that were left out; "" for a whole file of berrypick."""
+    """The summary of a file of another system, the lines that were left out, and what berrypick's own file lacks.
+
+    "" for a whole file of berrypick.
+    """
     summary = "" if source.own else f"{safe_text(f'{source.path}: {source.summary()}')}\n"
-    return summary + skipped_text(source.skipped, _MOST_REASONS, source.num_skipped)
+    notes = "".join(f"{safe_text(note)}\n" for note in source.notes())
+    return summary + skipped_text(source.skipped, _MOST_REASONS, source.num_skipped) + notes

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ...envs.episode import Episode
-from ...envs.record import EpisodeRecord, read_records
+from ...envs.record import EpisodeRecord
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.policy import Sampling
@@ -25,6 +25,7 @@ from ..report.live import LiveView
 from ..report.page import report_closing, write_page
 from ..report.terminal import final_screen
 from ..runs.evaluation import evaluate
+from ..runs.partial_rollouts import finished_rollouts
 from ..runs.recipes import world_rl, world_sft
 from ..runs.run_folder import hold_run_folder, write_json
 from ..runs.training import train
@@ -97,7 +98,7 @@ def _train_and_measure(config: DemoConfig, task: Task, out: Path) -> tuple[Episo
         policy = load_language_model(str(start))
         policy = _trained(name, config.rl(objective, start.relative_to(out)), policy, task, out / objective)
         _measure(name, policy, task, config, out)
-    arms = {name: read_records(_rollouts(out, name)) for name in ("untrained", "SFT", *ARMS)}
+    arms = {name: finished_rollouts(_rollouts(out, name)) for name in ("untrained", "SFT", *ARMS)}
     report = demo_report(arms)
     if config.measure_training:
         report["training_reward"] = {name: _training_reward(out, name) for name in ("SFT", *ARMS)}
@@ -118,7 +119,7 @@ def _rollouts(out: Path, name: str, split: str = "test") -> Path:
 
 
 def _training_reward(out: Path, name: str) -> float:
-    records = read_records(_rollouts(out, name, "train"))
+    records = finished_rollouts(_rollouts(out, name, "train"))
     return sum(record.reward or 0.0 for record in records) / len(records)
 
 

@@ -111,6 +111,7 @@ class ArmsReport(TypedDict):
         frontier: the exact frontier of the same questions (World).
         no_frontier: why there is no exact frontier.
         lines_left_out: number of bad lines that were skipped.
+        rollouts_missing: number of rollouts of these evaluations that the files lack.
         training_reward: name of an arm -> mean reward on the training questions.
         coverage: name of a run folder -> how many of its questions its corpus can answer.
     """
@@ -121,6 +122,7 @@ class ArmsReport(TypedDict):
     frontier: NotRequired[FrontierRow]
     no_frontier: NotRequired[str]
     lines_left_out: NotRequired[int]
+    rollouts_missing: NotRequired[int]
     training_reward: NotRequired[dict[str, float]]
     coverage: NotRequired[dict[str, CoverageRow]]
 

@@ -16,16 +16,18 @@ from ...envs.answers import normalize
 from ...envs.data.splits import HOLDOUT, some_questions
 from ...envs.metrics.accuracy import pass_at_k
 from ...envs.questions import Question
-from ...envs.record import EpisodeRecord, read_records, write_records
+from ...envs.record import EpisodeRecord, write_records
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.registry import Task
 from ...policies.language.model import LanguageModelPolicy
 from ...policies.policy import Policy, Sampling
 from ...policies.scripted import SCRIPTED, scripted_policy
+from ...retrieval_index.files import whole_file, writing
 from ..grid.experiment import Cell, CellResult
 from ..measures.score_again import score_again
 from ..measures.summary import question_table_of
 from ..runs.evaluation import evaluate
+from ..runs.partial_rollouts import finished_rollouts
 from .agents import Sizes, task_of, trained, training_task
 
 __all__ = ["MEASURES", "SETTINGS", "Setting", "cell_of", "run_agent_cell"]
@@ -197,8 +199,9 @@ def _shared_histories(seed: int, agents: Path, sizes: Sizes, task: Task) -> list
                 sampling=Sampling(max_new_tokens=sizes.max_new_tokens),
                 seed=seed,
             )
-            write_records(path, records)
-    return read_records(path)
+            with writing(path, "free some space, then run the same command again"), whole_file(path) as work:
+                write_records(work, records)  # whole or not at all: a later call takes it over
+    return finished_rollouts(path)
 
 
 def _plain(values: np.ndarray[Any, Any]) -> list[float | None]:

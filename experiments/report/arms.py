@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from ...envs.importers import RolloutSource, open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.json_text import small_file
+from ...retrieval_index.plain_text import safe_text
 from ...retrieval_index.sealed import unsealed
 from ..measures.measures import extended
 from ..measures.rollout import Rollout, SharedFacts, rollout_of
@@ -21,6 +23,8 @@ from .packed_episode import PackedEpisode
 from .sweep_folder import evaluated_cells, sweep_folder
 
 __all__ = ["Episodes", "LoadedArms", "load_arms", "load_rollouts", "rollouts_file", "stored_report"]
+
+logger = logging.getLogger(__name__)
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -37,6 +41,8 @@ def load_arms(
 ) -> Episodes:
     """Reads rollouts by arm. A file is one arm; a folder is its rollouts.jsonl, or one arm for each eval/NAME in it.
 
+    What a file lacks is logged as a warning.
+
     Args:
         paths: run folders and rollouts files, berrypick's or another system's.
         skip_bad: leave bad lines out; otherwise they raise.
@@ -46,11 +52,12 @@ def load_arms(
     Raises:
         BerrypickError: a path holds no rollouts, a line cannot be read, or one id stands for two questions.
     """
-    files = _named_files(paths)
-    arms = {
-        name: list(open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad).records())
-        for name, file in files.items()
-    }
+    files, arms = _named_files(paths), Episodes()
+    for name, file in files.items():
+        source = open_rollouts(file, format=format, mapping=mapping, skip_bad=skip_bad)
+        arms[name] = list(source.records())
+        for note in source.notes():
+            logger.warning("%s", safe_text(note))
     check_same_questions(arms, _settings(files))
     return arms
 

@@ -33,6 +33,8 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
     ]
     if "lines_left_out" in report:
         parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
+    if "rollouts_missing" in report:
+        parts.append(f"<p>Rollouts missing: {report['rollouts_missing']}.</p>")
     parts += frontier_parts(report)
     if found := verdicts(report):
         parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found)]

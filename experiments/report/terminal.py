@@ -38,6 +38,8 @@ def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | N
     if "lines_left_out" in report:
         notes.append(f"bad lines left out: {report['lines_left_out']}")
     notes += coverage_lines(report.get("coverage", {}))
+    if "rollouts_missing" in report:
+        notes.append(f"rollouts missing: {report['rollouts_missing']}")
     console = report_console()
     final_screen(console, "berrypick report: " + ", ".join(map(str, paths)), report, notes)
     if closing is not None:

@@ -25,7 +25,7 @@ from ...policies.policy import Sampling
 from ...policies.rollout import rollout
 from ...policies.scripted import scripted_policy
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.files import writing
+from ...retrieval_index.files import whole_file, writing
 from .run_folder import write_json
 from .training_config import TrainConfig
 
@@ -232,6 +232,5 @@ def _write_episodes(path: Path, episodes: Sequence[Episode], config: TrainConfig
         )
         for at, episode in enumerate(episodes)
     ]
-    with writing(path, "free some space or choose another --out"):
-        path.unlink(missing_ok=True)
-        write_records(path, records)
+    with writing(path, "free some space or choose another --out"), whole_file(path) as work:
+        write_records(work, records)

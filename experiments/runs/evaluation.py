@@ -62,7 +62,7 @@ def evaluate(
         BerrypickError: a number below 1, a duplicate question, or a folder that cannot be written.
     """
     questions = _checked_questions(task, split, num_questions, num_samples, max_rows)
-    facts = _facts(policy, task, sampling, seed, policy_id, checkpoint_step)
+    facts = _facts(policy, task, sampling, seed, policy_id, checkpoint_step, len(questions) * num_samples)
     rows = rows_at_a_time(policy, questions, task.spec, sampling, num_samples, max_rows)
     chunk = max(1, rows // num_samples)
     shared = {**facts, "spec": rules_of(task.spec)}
@@ -106,10 +106,17 @@ class _Facts(TypedDict):
     seed: int
     temperature: float
     top_p: float
+    num_rollouts: int
 
 
 def _facts(
-    policy: Policy, task: Task, sampling: Sampling, seed: int, policy_id: str | None, checkpoint_step: int | None
+    policy: Policy,
+    task: Task,
+    sampling: Sampling,
+    seed: int,
+    policy_id: str | None,
+    checkpoint_step: int | None,
+    num_rollouts: int,
 ) -> _Facts:
     return {
         "policy_id": policy_id or policy.policy_id,
@@ -121,6 +128,7 @@ def _facts(
         "seed": seed,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
+        "num_rollouts": num_rollouts,
     }
 
 

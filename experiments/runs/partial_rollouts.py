@@ -1,19 +1,17 @@
-"""Rollouts of an unfinished evaluation: saved as they are played, renamed rollouts.jsonl at the end."""
+"""Rollouts of an evaluation: saved as they are played, renamed rollouts.jsonl at the end, read again when resumed."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from ...envs.importers import open_rollouts
 from ...envs.questions import Question
-from ...envs.record import EpisodeRecord, write_records
-from ...retrieval_index.files import writing
+from ...envs.record import EpisodeRecord, RecordError, parse_line, write_records
+from ...retrieval_index.files import fsync, writing
 
-__all__ = ["PARTIAL", "PartialRollouts"]
+__all__ = ["PARTIAL", "PartialRollouts", "finished_rollouts"]
 
 PARTIAL = ".rollouts.jsonl.partial"
 _CURE = "free some space or fix that path, then continue with --resume"
@@ -51,14 +49,16 @@ class PartialRollouts:
             os.truncate(self._work, size)
 
     def add(self, records: Sequence[EpisodeRecord]) -> None:
-        """Appends all rollouts of the next questions."""
+        """Appends all rollouts of the next questions and waits until they are on the disk."""
         with writing(self._work, _CURE):
             write_records(self._work, records)
+            fsync(self._work)
 
     def finish(self) -> None:
-        """Renames the file to rollouts.jsonl, after the last question."""
+        """Renames the file to rollouts.jsonl, after the last question; a report that refers to it is written later."""
         with writing(self._file, _CURE):
             os.replace(self._work, self._file)
+            fsync(self._file.parent)
 
     def _take_over(
         self, questions: Sequence[Question], num_samples: int, facts: Mapping[str, object], chunk: int
@@ -79,13 +79,30 @@ class PartialRollouts:
         return sum(map(len, lines[: len(self.records)]))
 
 
+def finished_rollouts(file: Path) -> list[EpisodeRecord]:
+    """Reads the rollouts that an earlier call of this command has finished.
+
+    Raises:
+        RecordError: a line is damaged, or rollouts of the evaluation are missing: the file was cut.
+    """
+    cure = f"restore the file, or remove {file} and play it again with --resume"
+    try:
+        source = open_rollouts(file, format="berrypick", skip_bad=False)
+        records = list(source.records())
+    except RecordError as error:
+        raise RecordError(f"{error}; {cure}") from error
+    if source.num_missing:
+        raise RecordError(f"{file}: {source.whole.missing_text()}; {cure}")
+    return records
+
+
 def _parse(line: bytes) -> EpisodeRecord | None:
     """The record of a line; None if the line is cut off or damaged."""
     if not line.endswith(b"\n"):
         return None
     try:
-        return EpisodeRecord.model_validate(json.loads(line))
-    except (ValueError, ValidationError):
+        return parse_line(Path(PARTIAL), 0, line)
+    except RecordError:
         return None
 
 
@@ -95,5 +112,6 @@ def _matches(record: EpisodeRecord, question: Question, sample: int, facts: Mapp
     return (
         same
         and record.sample_index == sample
-        and all(getattr(record, name, None) == value for name, value in facts.items())
+        and all(getattr(record, name, None) == value for name, value in facts.items() if name != "num_rollouts")
+        and record.num_rollouts in (None, facts.get("num_rollouts"))  # None: an earlier berrypick played it
     )

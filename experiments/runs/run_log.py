@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -14,17 +15,20 @@ from ...retrieval_index.data_files import numbered_lines
 from ...retrieval_index.errors import BerrypickError, system_reason
 from ...retrieval_index.files import fsync, writing
 from ...retrieval_index.json_text import parse_json
+from ...retrieval_index.sealed import SEAL, sealed_row, unsealed_row
 
 __all__ = ["RunLog", "read_rows"]
+
+_WHOLE_DIGEST = re.compile(rf'"{SEAL}": "[0-9a-f]{{64}}"}}'.encode())
 
 
 def read_rows(log: Path) -> list[dict[str, Any]]:
     """The rows of a metrics.jsonl: "phase" is a text, all other values are numbers; [] if there is no such file.
 
-    A last line that a kill has cut off, which has no line break, is left out.
+    A last line that a kill has cut off, which has neither line break nor a whole digest, is left out.
 
     Raises:
-        BerrypickError: the file cannot be read, or a line is no such row.
+        BerrypickError: the file cannot be read, or a line is no such row or has the wrong digest.
     """
     rows: list[dict[str, Any]] = []
     if not log.is_file():
@@ -32,9 +36,9 @@ def read_rows(log: Path) -> list[dict[str, Any]]:
     try:
         for number, line in numbered_lines(log):
             try:
-                row = parse_json(line)
+                row = parse_json(unsealed_row(line)[0])
             except ValueError as error:
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") and not _WHOLE_DIGEST.search(line):
                     break
                 raise _damaged(log, number) from error
             if not isinstance(row, dict) or not all(_fits(name, value) for name, value in row.items()):
@@ -109,6 +113,6 @@ class RunLog:
 
 
 def _append(path: Path, row: Mapping[str, str | int | float]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row, sort_keys=True) + "\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(sealed_row(json.dumps(row, sort_keys=True, ensure_ascii=False)) + "\n")
         file.flush()

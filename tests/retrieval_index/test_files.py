@@ -16,6 +16,7 @@ from berrypick.retrieval_index.files import (
     FolderTakenError,
     discard,
     scratch_folder,
+    whole_file,
     whole_folder,
 )
 from berrypick.retrieval_index.left_overs import reclaim, reclaim_files
@@ -112,6 +113,18 @@ def test_the_next_write_of_a_place_removes_what_killed_ones_left_there(
     assert not lefts["a[b]"].exists() and lefts["one"].is_dir() and lefts["two"].is_dir()
     assert reclaim(tmp_path) == {lefts["one"]: 4, lefts["two"]: 4}
     assert names(tmp_path) == [".one.json", "a[b]"]
+
+
+def test_the_next_write_of_a_file_removes_what_killed_ones_left_there(tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        (tmp_path / f".{name}.{'0123456789abcdef'}.partial").write_text("half")
+    (tmp_path / ".a.json.partial").write_text("somebody's own")
+    with whole_file(tmp_path / "a.json") as first, whole_file(tmp_path / "a.json") as second:  # both are living
+        first.write_text("1")
+        second.write_text("2")
+        assert first != second and first.is_file()
+    assert (tmp_path / "a.json").read_text() == "1"
+    assert names(tmp_path) == [".a.json.partial", ".b.json.0123456789abcdef.partial", "a.json"]
 
 
 def test_the_folder_of_a_living_write_is_no_left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from berrypick.__main__ import main
 from berrypick.experiments.grid.cell_store import write_cell
+from berrypick.experiments.runs.run_log import read_rows
 from berrypick.policies.training.checkpoint import checked_state
 from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.sealed import unsealed
@@ -106,6 +107,37 @@ def test_a_row_of_the_log_that_was_changed_is_noticed(
     (out / "metrics.jsonl").write_bytes(body)
     assert train(out, "--resume") == 2
     assert "metrics.jsonl was changed or damaged" in capsys.readouterr().err
+
+
+def test_no_flip_of_a_log_is_silent_whoever_reads_it(finished: Path, tmp_path: Path) -> None:
+    body, log = (finished / "metrics.jsonl").read_bytes(), tmp_path / "metrics.jsonl"
+    rows = read_rows(finished / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    named: list[str] = []
+    for at in range(0, len(body), 7):
+        damaged = bytearray(body)
+        damaged[at] ^= 1 << at % 8
+        log.write_bytes(damaged)
+        try:
+            found = read_rows(log)
+        except BerrypickError as error:
+            named.append(str(error))
+        else:
+            assert found == rows, at
+    assert len(named) > 200 and all(message.startswith(f"{log}:") for message in named)
+    ends = [at for at, byte in enumerate(body) if byte == ord("\n")]
+    for at in ends:  # a line break that is none any more
+        for bit in range(8):
+            log.write_bytes(body[:at] + bytes([body[at] ^ 1 << bit]) + body[at + 1 :])
+            try:
+                assert read_rows(log) == rows
+            except BerrypickError:
+                continue
+    for cut in range(ends[2] + 1, ends[3]):  # a kill in the middle of the last row
+        log.write_bytes(body[:cut])
+        assert read_rows(log) == rows[:3]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))  # rows of before
+    assert read_rows(log) == rows
 
 
 def test_a_damaged_checkpoint_is_named_by_train_and_eval(
