@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters lint clean
+.PHONY: demo agent test test-random test-all test-adapters docs lint clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -58,6 +58,15 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 	  PATH="$(CURDIR)/.venv-adapters/$$peer/bin:$$PATH" .venv-adapters/$$peer/bin/pytest -p no:cacheprovider \
 	    $$(ls tests/adapters/test_$${peer}_*.py); \
 	done
+
+.venv/.docs: .venv/.dev
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	$(BIN)/pytest tests/test_site.py
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
