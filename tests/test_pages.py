@@ -60,7 +60,7 @@ def test_a_page_runs_from_its_first_line_to_its_last(
 def test_code_of_the_questions_and_answers_is_short() -> None:
     blocks = [body for language, _, body in FENCE.findall(page("faq")) if language == "python"]
     assert len(blocks) > 12
-    assert max(len(body.splitlines()) for body in blocks) <= 13
+    assert max(len(body.splitlines()) for body in blocks) <= 12
 
 
 def test_every_thread_of_the_questions_and_answers_has_code() -> None:
