@@ -65,7 +65,7 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 
 # The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
 docs: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	$(BIN)/pytest tests/test_site.py
 
 lint: .venv/.dev

@@ -15,7 +15,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+from markdown import Extension, Markdown
+from markdown.inlinepatterns import InlineProcessor
+from markdown.util import AtomicString
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -39,6 +43,22 @@ _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _PICTURES = (".png", ".svg", ".gif")
 
 
+class _Shape(InlineProcessor):
+    """Keeps shapes such as [path][hop] as they are; Markdown would take them for links."""
+
+    def handleMatch(  # type: ignore[override]
+        self, m: re.Match[str], data: str
+    ) -> tuple[ElementTree.Element, int, int]:
+        element = ElementTree.Element("span")
+        element.text = AtomicString(m[0])
+        return element, m.start(0), m.end(0)
+
+
+class _Shapes(Extension):
+    def extendMarkdown(self, md: Markdown) -> None:
+        md.inlinePatterns.register(_Shape(r"\[[\w ]+\](?:\[[\w ]+\])+", md), "shapes", 185)  # after code, before links
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Makes a folder in which the package has its own name, so that the reference reads nothing but the package.
 
@@ -50,6 +70,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         link = package / name
         if not link.is_symlink():
             link.symlink_to(os.path.relpath(ROOT / name, package))
+    config.markdown_extensions.append(_Shapes())  # type: ignore[arg-type]
     named = set(_names(config.nav or []))
     there = [path.name for path in sorted((ROOT / "docs").glob("*.md"))]
     there += [uri for path, uri in OUTSIDE.items() if (ROOT / path).is_file()]

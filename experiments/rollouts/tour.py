@@ -35,10 +35,10 @@ TOUR: tuple[tuple[str, str], ...] = (
         "code",
         "from berrypick.policies.tabular import TabularConfig, train_tabular\n\n"
         'for name in ("dr_grpo", "darling"):\n'
-        "    run = train_tabular(TabularConfig(objective=name, steps=80, learning_rate=1.0))\n"
+        "    run = train_tabular(TabularConfig(objective=name, steps=80, learning_rate=10.0))\n"
         "    for step, row in run.checkpoints.items():\n"
         "        if step in (0, 40, 80):\n"
-        "            print(f\"{name:8} step {step:2}: pass@1 {row['pass@1']:.2f}, pass@8 {row['pass@8']:.2f}\")",
+        "            print(f\"{name:8} step {step:2}: pass@1 {row['pass@1']:.3f}, pass@8 {row['pass@8']:.3f}\")",
     ),
     (
         "markdown",
@@ -62,7 +62,7 @@ TOUR: tuple[tuple[str, str], ...] = (
         "runs = Path(tempfile.mkdtemp())\n"
         'task = make_task("berrypick/World-v0")\n'
         'policy = train(world_sft({}, steps=150, seed=0), open_policy("tiny"), task, runs / "model", track=())\n'
-        'settings = {"split": "test", "num_questions": 64, "num_samples": 8, "seed": 0}\n'
+        'settings = {"split": "test", "num_questions": 32, "num_samples": 8, "seed": 0}\n'
         'evaluate(policy, task, sampling=Sampling(max_new_tokens=32), out=runs / "model-test", **settings)\n'
         'print(sorted(path.name for path in (runs / "model-test").iterdir()))',
     ),
