@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters lint release-check supply licences lock clean
+.PHONY: demo agent test test-random test-all test-adapters docs lint release-check supply licences lock clean
 
 # The locks hold the digest of every file that may be installed. torch has none: where pip finds it decides whether it is
 # a build for CPUs or for CUDA. Its other packages are in the lock, so that only a CUDA build brings more.
@@ -63,6 +63,15 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 	  PATH="$(CURDIR)/.venv-adapters/$$peer/bin:$$PATH" .venv-adapters/$$peer/bin/pytest -p no:cacheprovider \
 	    $$(ls tests/adapters/test_$${peer}_*.py); \
 	done
+
+.venv/.docs: .venv/.dev
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	$(BIN)/pytest tests/test_site.py
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

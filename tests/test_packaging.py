@@ -132,7 +132,7 @@ def test_what_the_bare_package_offers_needs_nothing_that_only_an_extra_brings(tm
 def test_the_constraints_pin_every_direct_dependency_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"]]
-    for extra in ("lucene", "cpu", "train", "plots", "notebook", "dev"):
+    for extra in ("lucene", "cpu", "train", "plots", "notebook", "docs", "dev"):
         wanted += project["optional-dependencies"][extra]
     names = {_name(requirement) for requirement in wanted}
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]

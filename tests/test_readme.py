@@ -6,7 +6,11 @@ import io
 import json
 import re
 import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -36,10 +40,10 @@ def test_the_sentence_about_the_other_records_is_true() -> None:
 
 
 def test_the_readme_is_short_and_its_make_targets_and_folders_exist() -> None:
-    assert len(README.splitlines()) <= 110
+    assert len(README.splitlines()) <= 120
     makefile = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^    make ([\w-]+)", README, re.MULTILINE)
-    assert {"demo", "test"} <= set(targets)
+    assert {"demo", "agent"} <= set(targets)
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     folders = re.findall(r"^    (\w+)/ +(.*)$", README.split("## Layout")[1], re.MULTILINE)
     assert {folder for folder, _ in folders} == {"retrieval_index", "envs", "policies", "experiments"}
@@ -53,21 +57,44 @@ def test_commands_parse(command: str) -> None:
     assert parse_command(shlex.split(command)[1:])
 
 
-def test_the_commands_for_your_own_corpus_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+SMALL = {"--sft-steps": ("2",), "--steps": ("1",), "HuggingFaceTB/SmolLM2-135M-Instruct": ("tiny",)}
+"""What a test changes: little training, and no model hub."""
+
+
+def small(command: str) -> list[str]:
+    """The command's arguments, for a run of seconds."""
+    arguments = shlex.split(command)[1:]
+    for name, value in SMALL.items():
+        if name in arguments:
+            at = arguments.index(name) + (1 if name.startswith("--") else 0)
+            arguments[at] = value[0]
+    if arguments[0] == "train":
+        arguments += ["--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "8"]
+    if arguments[0] == "eval":
+        arguments += ["--questions", "1"]
+    return arguments
+
+
+def test_the_recipes_run_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from berrypick.__main__ import main
 
     monkeypatch.chdir(tmp_path)
-    data = (ROOT / "docs" / "data.md").read_text()
-    for name, body in re.findall(r"```jsonl (\w+)\n(.*?)```", data, re.DOTALL):
+    docs = ROOT / "docs"
+    for name, body in re.findall(r"```jsonl (\w+)\n(.*?)```", (docs / "data.md").read_text(), re.DOTALL):
         Path(f"{name}.jsonl").write_text(body)
-    commands = [command for command in COMMANDS if "corpus.jsonl" in command or "questions.jsonl" in command]
-    assert len(commands) == 3
+    (rollouts,) = re.findall(r"```jsonl rollouts\n(.*?)```", (docs / "rollouts.md").read_text(), re.DOTALL)
+    Path("THEIRS.jsonl").write_text(rollouts)
+    objective = re.findall(r"```python\n(.*?)```", (docs / "objectives.md").read_text(), re.DOTALL)[0]
+    Path("few_queries.py").write_text(objective)
+    recipes = README.split("## Recipes")[1].split("\n## ")[0]
+    commands = [command for command in COMMANDS if command in recipes]
+    assert len(commands) == 9 and len(re.findall(r"^\*\*", recipes, re.MULTILINE)) == 5
     for command in commands:
-        arguments = shlex.split(command)[1:]
-        if "--policy" in arguments:  # a model hub is not asked
-            arguments[arguments.index("--policy") + 1] = "question"
-        assert main(arguments) == 0, command
-    assert Path("runs/mine/rollouts.jsonl").is_file()
+        assert main(small(command)) == 0, (command, capsys.readouterr().err)
+    assert all(Path(f"runs/{name}/rollouts.jsonl").is_file() for name in ("a-test", "model", "mine"))
+    assert "few_queries" in Path("runs/few/config.json").read_text()
 
 
 def test_the_readme_shows_commands() -> None:
@@ -83,8 +110,44 @@ def test_local_links_lead_somewhere() -> None:
 def test_the_answer_is_that_of_the_findings() -> None:
     page = (ROOT / "docs" / "findings.md").read_text().split("-->")[1].strip()
     answer = page.splitlines()[0].strip("*")
-    quoted = " ".join(line[2:] for line in README.splitlines() if line.startswith("> "))
-    assert quoted == answer
+    line = README.splitlines()[2]
+    assert answer in line
+    assert "when, and why?" in line and "Scope: planted worlds and small policies" in line
+
+
+def test_the_badges_are_true() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (badges,) = re.findall(r"^`Python (.*?)` `(\w+)` `(\w+)` ", README, re.MULTILINE)
+    versions = [line.split(" :: ")[-1] for line in project["classifiers"] if ":: 3." in line]
+    assert badges[0].split(" | ") == versions
+    assert badges[1] == project["license"]
+    assert "Typing :: Typed" in project["classifiers"] and badges[2] == "typed" and (ROOT / "py.typed").is_file()
+
+
+def test_the_figure_is_drawn_from_the_committed_results() -> None:
+    done = subprocess.run([sys.executable, "docs/tools/headline_figure.py"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    drawn = (ROOT / "docs" / "headline.svg").read_text()
+    assert drawn == done.stdout, "run: python docs/tools/headline_figure.py > docs/headline.svg"
+    answer = README.splitlines()[2]
+    said = re.findall(r"([\d.]+) ±[\d.]+, of it ([\d.]+) asked", drawn)
+    assert len(said) == 2
+    for tax, price in said:
+        assert f"f {tax} with" in answer and price in answer
+    assert "prefers-color-scheme:dark" in drawn
+
+
+def test_the_recording_is_small_still_for_those_who_ask_and_harmless() -> None:
+    film = ROOT / "docs" / "live.svg"
+    text = film.read_text(encoding="utf-8")
+    assert film.stat().st_size <= 1_000_000
+    root = ElementTree.fromstring(text)
+    names = {element.tag.split("}")[1] for element in root.iter()}
+    assert names <= {"svg", "title", "style", "rect", "text", "tspan", "defs", "g", "use"}
+    assert not re.search(r"(?:href|src)=\"(?!#)|url\(|@import|<script", text)
+    assert "prefers-reduced-motion" in text and "berrypick train" in text
+    shown = " ".join(root.itertext())
+    assert all(word in shown for word in ("SFT loss", "reward", "pass@1", "breadth", "an episode of the last step"))
 
 
 RESULTS = ROOT / "results" / "demo"

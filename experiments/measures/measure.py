@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,11 @@ class Measure:
     short: str = ""
     of_group: OfGroup | None = None
     needs: str = ""
+
+    @property
+    def family(self) -> str:
+        """The key with {k} for its number: "pass@{k}" for "pass@8"."""
+        return re.sub(r"@\d+", "@{k}", self.key)
 
     @property
     def head(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from ..measures.formulas import formula_of
+from ..measures.limits import limit_of, source_of
 from ..measures.measure import Measure
 from ..measures.measures import DERIVED, FAMILIES, OF_GROUPS
 from .format import markdown_table
@@ -82,8 +84,27 @@ def measures_page() -> str:
         _table(FAMILIES),
         "## Computed from other values",
         _table(DERIVED),
+        _FORMULAS,
+        _formulas([*OF_GROUPS, *FAMILIES, *DERIVED]),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+_FORMULAS = """## Formulas, limits and sources
+
+Values are per question unless the formula says otherwise; a report prints their mean over questions. C(n, k) is the
+number of ways to choose k of n. H is the entropy in nats."""
+
+
+def _formulas(measures: Iterable[Measure]) -> str:
+    rows = [
+        [f"`{measure.key}`", *(_cell(of(measure)) for of in (formula_of, limit_of, source_of))] for measure in measures
+    ]
+    return markdown_table(["key", "computed", "does not say", "source"], rows)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _table(measures: Iterable[Measure]) -> str:

@@ -7,13 +7,17 @@ import textwrap
 from typing import TypedDict
 
 from ..measures.formulas import formula_of
+from ..measures.limits import limit_of, source_of
 from ..measures.measures import FAMILIES, MEASURES, Measure, load_measures, measure_of
 
 __all__ = ["Explanation", "all_measures", "explain", "explanation_text"]
 
 
 class Explanation(TypedDict):
-    """What is known of a measure; `computed` is a formula, or the function that computes it."""
+    """What is known of a measure.
+
+    `computed` is a formula, or the function that computes it; `limit` is what the measure does not say.
+    """
 
     key: str
     label: str
@@ -21,6 +25,8 @@ class Explanation(TypedDict):
     unit: str
     meaning: str
     computed: str
+    limit: str
+    source: str
 
 
 def explain(name: str) -> Explanation | None:
@@ -55,6 +61,8 @@ def explanation_text(found: Explanation) -> str:
         ["unit", found["unit"] or "none given"],
         ["meaning", found["meaning"] or "none given"],
         ["computed", found["computed"]],
+        *([["not said", found["limit"]]] if found["limit"] else []),
+        *([["source", found["source"]]] if found["source"] else []),
     ]
     return "\n".join(
         textwrap.fill(text, 80, initial_indent=f"{name:<10}", subsequent_indent=" " * 10) for name, text in rows
@@ -69,6 +77,8 @@ def _explanation(measure: Measure) -> Explanation:
         "unit": measure.unit,
         "meaning": measure.meaning,
         "computed": formula_of(measure),
+        "limit": limit_of(measure),
+        "source": source_of(measure),
     }
 
 

@@ -1,4 +1,6 @@
-"""Writes docs/rollouts.ipynb: `python -m berrypick.experiments.rollouts.notebook > docs/rollouts.ipynb`.
+"""Writes the notebooks of docs/: `python -m berrypick.experiments.rollouts.notebook rollouts > docs/rollouts.ipynb`.
+
+The other one is `tour`.
 
 Cells are run here as a notebook runs them: in one namespace, with the value of the last expression as the output. So
 the page needs no Jupyter to be written, and tests can run its cells again.
@@ -15,7 +17,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["CELLS", "notebook_document", "run_cell"]
+from .tour import TOUR
+
+__all__ = ["CELLS", "NOTEBOOKS", "notebook_document", "run_cell"]
 
 CELLS: tuple[tuple[str, str], ...] = (
     (
@@ -82,6 +86,9 @@ CELLS: tuple[tuple[str, str], ...] = (
 )
 """(kind, source) of each cell."""
 
+NOTEBOOKS = {"rollouts": CELLS, "tour": TOUR}
+"""Name of the file in docs/ -> its cells."""
+
 
 def run_cell(source: str, names: dict[str, Any]) -> list[dict[str, Any]]:
     """Runs a cell and returns its outputs: what it printed, and the value of its last expression.
@@ -144,4 +151,5 @@ def notebook_document(cells: Sequence[tuple[str, str]] = CELLS) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(notebook_document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    cells = NOTEBOOKS[sys.argv[1] if len(sys.argv) > 1 else "rollouts"]
+    sys.stdout.write(json.dumps(notebook_document(cells), indent=1, sort_keys=True, ensure_ascii=False) + "\n")

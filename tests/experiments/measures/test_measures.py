@@ -8,7 +8,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from berrypick.__main__ import main
 from berrypick.experiments.commands.parser import parse_command
+from berrypick.experiments.measures.formulas import formula_of
+from berrypick.experiments.measures.limits import limit_of, source_of
 from berrypick.experiments.measures.measures import FAMILIES, MEASURES, measure_of
 from berrypick.experiments.report import columns
 from berrypick.experiments.report.documentation import measures_page
@@ -19,6 +22,34 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_docs_measures_is_generated_from_the_registry() -> None:
     page = (ROOT / "docs" / "measures.md").read_text()
     assert page == measures_page(), "run: python -m berrypick.experiments.report.documentation > docs/measures.md"
+
+
+def test_every_measure_has_a_formula_a_limit_and_a_source() -> None:
+    for measure in (*MEASURES.values(), *FAMILIES):
+        formula = formula_of(measure)
+        assert "see docs/measures.md" not in formula and not formula.startswith("for each question by"), measure.key
+        assert limit_of(measure) and source_of(measure), measure.key
+
+
+def test_the_page_has_every_measure_that_a_report_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "measures.md").read_text()
+    world = ["--env", "berrypick/World-v0", "--env-arg", "num_train=2", "num_validation=0", "num_test=4"]
+    for policy in ("random_order", "best_order"):
+        assert main(["eval", *world, "--policy", policy, "--samples", "4", "--out", str(tmp_path / policy)]) == 0
+    capsys.readouterr()
+    paths = [str(tmp_path / policy) for policy in ("random_order", "best_order")]
+    assert main(["report", *paths, "--json", "--no-html"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    keys = {key for arm in report["arms"].values() for key in [*arm["measures"], *arm["absent"]]}
+    keys |= {key for row in report["references"].values() for key in row}
+    keys |= (
+        {key for row in report["comparisons"].values() for key in row["differences"]}
+        if "comparisons" in report
+        else set()
+    )
+    assert len(keys) > 40
+    for key in keys:
+        assert page.count(f"| `{measure_of(key).key}` ") == 2 or page.count(f"| `{measure_of(key).family}` ") == 2, key
 
 
 @pytest.mark.parametrize("command", re.findall(r"^    berrypick (.*)$", measures_page(), re.MULTILINE))

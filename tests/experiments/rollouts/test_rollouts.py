@@ -18,6 +18,7 @@ from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, QuestionRecord, TurnRecord, read_records, write_records
 from berrypick.experiments.rollouts import FIGURES
 from berrypick.experiments.rollouts.notebook import CELLS, notebook_document
+from berrypick.experiments.rollouts.tour import TOUR, VARIES
 from berrypick.retrieval_index.errors import BerrypickError, MissingExtraError
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -248,6 +249,19 @@ def test_the_notebook_in_the_docs_runs_and_shows_what_it_says() -> None:
     assert sum("image/png" in output["data"] for output in images) == 2
     assert (stored["nbformat"], stored["nbformat_minor"]) == (4, 5)
     assert len({cell["id"] for cell in stored["cells"]}) == len(stored["cells"])
+
+
+def test_the_tour_runs_and_shows_what_does_not_depend_on_the_processor() -> None:
+    stored = json.loads((DOCS / "tour.ipynb").read_text(encoding="utf-8"))
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in stored["cells"]]
+    assert tuple(cells) == TOUR, "write it again: python -m berrypick.experiments.rollouts.notebook tour"
+    again = notebook_document(cells)
+    assert text_outputs(stored["cells"][:VARIES]) == text_outputs(again["cells"][:VARIES])
+    kinds = [[output["output_type"] for output in cell.get("outputs", [])] for cell in stored["cells"]]
+    assert kinds == [[output["output_type"] for output in cell.get("outputs", [])] for cell in again["cells"]]
+    text = "".join(line for output in text_outputs(again["cells"][VARIES:]) for line in output.get("text", []))
+    values = dict(re.findall(r"^(\S+) +([\d.]+) \[", text, re.MULTILINE))
+    assert float(values["pass@1"]) > 0, "the trained policy answers some questions"
 
 
 def test_the_page_runs(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
