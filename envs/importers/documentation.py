@@ -26,7 +26,7 @@ A rollouts file holds episodes that were played. `berrypick report FILE...` meas
     berrypick report validation/40.jsonl          # for example verl's: the format is recognised by content
     berrypick report outputs.jsonl --map question=prompt answer=prediction gold=label
     berrypick convert validation/40.jsonl --out rollouts.jsonl.gz
-    berrypick convert rollouts.jsonl.gz --to atif --out atif.jsonl
+    berrypick convert rollouts.jsonl.gz --to atif --out atif.jsonl   # or inspect, trec, qrels: hubs.md
 
 Files may be gzipped. A line that cannot be read is left out and listed; `--strict` stops there instead. For a file of
 another system, one line on standard error says what was recognised.

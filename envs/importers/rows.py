@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -151,10 +151,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
     info = archive.getinfo(name)
     if info.compress_type != _ZSTANDARD:
         return archive.read(info)
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError("reading a log compressed with Zstandard", "data", error) from error
+    unpack = _unpacking()
     with path.open("rb") as file:
         file.seek(info.header_offset)
         local = file.read(30)
@@ -164,9 +161,24 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
         file.seek(info.header_offset + 30 + name_size + extra_size)
         packed = file.read(info.compress_size)
     try:
-        return bytes(pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read())
-    except (OSError, pyarrow.ArrowException) as error:
+        return unpack(packed)
+    except Exception as error:  # each library has its own
         raise ValueError(f"the compressed data is damaged ({error})") from error
+
+
+def _unpacking() -> Callable[[bytes], bytes]:
+    """What unpacks Zstandard: the package of that name, which Inspect brings, or pyarrow."""
+    try:
+        import zstandard
+
+        return lambda packed: bytes(zstandard.ZstdDecompressor().stream_reader(packed).read())
+    except ImportError:
+        pass
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError("reading a log compressed with Zstandard", "data", error) from error
+    return lambda packed: bytes(pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read())
 
 
 def _one_line(error: Exception) -> str:
