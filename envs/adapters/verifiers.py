@@ -2,8 +2,7 @@
 
 The model needs no tools. It writes turns in our turn format, and each user message is the text that answers a turn.
 verifiers finds a taskset by the name of a top-level module, so importing this module registers it as `TASKSET_ID` in
-the process. For the command line of verifiers, create a module of that name with the line `from
-berrypick.envs.adapters.verifiers import *`.
+the process. For the command line of verifiers, the package in `hubs/verifiers` installs a module of that name.
 """
 
 from __future__ import annotations
@@ -72,9 +71,12 @@ class BerrypickTaskset(vf.Taskset[BerrypickTask, BerrypickTasksetConfig]):  # ty
 
 
 class BerrypickEnvConfig(vf.EnvConfig):  # type: ignore[misc]
-    """Configuration of the environment: the agent that searches."""
+    """Configuration of the environment: the agent that searches.
 
-    agent: vf.AgentConfig = vf.AgentConfig()
+    It only writes text, so by default it runs as a chat in a process of this machine, not as a coding agent in a box.
+    """
+
+    agent: vf.AgentConfig = vf.AgentConfig(harness={"id": "null"}, runtime=vf.SubprocessConfig())
 
 
 class BerrypickEnv(vf.Env[BerrypickEnvConfig]):  # type: ignore[misc]

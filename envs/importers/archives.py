@@ -6,7 +6,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _unpacked(path: Path, info: zipfile.ZipInfo, most: int) -> bytes:
     """At most `most` bytes of a member that is compressed with Zstandard."""
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError("reading a log compressed with Zstandard", "data", error) from error
+    unpack = _unpacking()
     with path.open("rb") as file:
         file.seek(info.header_offset)
         local = file.read(30)
@@ -89,9 +86,24 @@ def _unpacked(path: Path, info: zipfile.ZipInfo, most: int) -> bytes:
         file.seek(info.header_offset + 30 + name_size + extra_size)
         packed = file.read(info.compress_size)
     try:
-        return bytes(pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read(most))
-    except (OSError, pyarrow.ArrowException) as error:
+        return unpack(packed, most)
+    except Exception as error:  # each library has its own
         raise ValueError(f"the compressed data is damaged ({error})") from error
+
+
+def _unpacking() -> Callable[[bytes, int], bytes]:
+    """What unpacks at most so many bytes of Zstandard: the package that Inspect brings, or pyarrow."""
+    try:
+        import zstandard
+
+        return lambda packed, most: bytes(zstandard.ZstdDecompressor().stream_reader(packed).read(most))
+    except ImportError:
+        pass
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError("reading a log compressed with Zstandard", "data", error) from error
+    return lambda packed, most: bytes(pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read(most))
 
 
 def short_reason(error: Exception) -> str:

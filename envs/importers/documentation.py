@@ -27,7 +27,7 @@ A rollouts file holds episodes that were played. `berrypick report FILE...` meas
     berrypick report validation/40.jsonl          # for example verl's: the format is recognised by content
     berrypick report outputs.jsonl --map question=prompt answer=prediction gold=label
     berrypick convert validation/40.jsonl --out rollouts.jsonl.gz
-    berrypick convert rollouts.jsonl.gz --to atif --out atif.jsonl
+    berrypick convert rollouts.jsonl.gz --to atif --out atif.jsonl   # or inspect, trec, qrels: hubs.md
 
 Files may be gzipped and have any size; a line, a value, or a transcript in a text log may have at most 64 MiB, and a
 value at most 100 levels. A line that cannot be read is left out and listed; `--strict` stops there instead. For a file

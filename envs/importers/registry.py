@@ -12,7 +12,7 @@ from .rollout import Rollout
 
 __all__ = ["IMPORTERS", "NO_EVIDENCE", "NO_TOKENS", "Importer", "find_importer", "register_importer"]
 
-Read = Callable[[Row], Rollout | EpisodeRecord | Iterable[Rollout]]
+Read = Callable[[Row], Rollout | EpisodeRecord | Iterable[Rollout | EpisodeRecord]]
 """Reads a row: a line of JSONL, an element of a JSON list, a row of Parquet, a sample of a log, or {"text": ...}."""
 
 NO_TOKENS = {"token probabilities": "the format holds no entropies of tokens"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..exporters.inspect_log import record_of_sample
+from ..record import EpisodeRecord
 from .chats import gold_of, rollout_of_chat
 from .fields import number, numbers, text_of, texts, whole
 from .files import Row
@@ -97,21 +99,23 @@ def _path(nodes: Any) -> list[Mapping[str, Any]]:
         or (isinstance(row.get("samples"), list) and isinstance(row.get("eval"), Mapping))
         or ({"id", "epoch", "input", "target"} <= row.keys())
     ),
-    summary="logs of Inspect (`inspect_ai`), .json and .eval; epochs are the samples of a group",
-    gives="right answers (`target`), queries, passages, the scorers' values, token counts, group (`id`)",
+    summary="logs of Inspect (`inspect_ai`), .json and .eval; epochs are the samples of a group; also what "
+    "`berrypick convert --to inspect` writes",
+    gives="right answers (`target`), queries, passages, the scorers' values, token counts, group (`id`); everything "
+    "for files that berrypick wrote",
     lacks={
         "token probabilities": "importing the log-probabilities of a log is not supported",
         "evidence": "the log does not say which passages are relevant",
     },
 )
-def read_inspect(row: Row) -> Rollout | list[Rollout]:
-    """Reads a sample, or a whole log that stands on one line."""
+def read_inspect(row: Row) -> Rollout | EpisodeRecord | list[Rollout | EpisodeRecord]:
+    """Reads a sample, or a whole log that stands on one line; a record that berrypick wrote comes back as it was."""
     if isinstance(row.get("samples"), list) and "input" not in row:
         return [_sample({**_object(sample), "header": row}) for sample in row["samples"]]
     return _sample(row)
 
 
-def _sample(row: Mapping[str, Any]) -> Rollout:
+def _sample(row: Mapping[str, Any]) -> Rollout | EpisodeRecord:
     header = _object(row.get("header"))
     spec = _object(header.get("eval"))
     attachments = _object(row.get("attachments"))
@@ -119,6 +123,8 @@ def _sample(row: Mapping[str, Any]) -> Rollout:
     opening = _attached([{"role": "user", "content": asked}] if isinstance(asked, str) else asked, attachments)
     if not isinstance(log, list):
         raise ValueError("messages is not a list")
+    if (ours := record_of_sample({**row, "messages": log})) is not None:
+        return ours
     first = next((at for at, message in enumerate(log) if _object(message).get("role") == "assistant"), len(log))
     if isinstance(failed := row.get("error"), Mapping) and not row.get("scores"):
         raise ValueError(f"the sample failed: {failed.get('message', '')}"[:150])

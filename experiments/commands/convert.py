@@ -1,17 +1,20 @@
-"""`berrypick convert`: rollouts of any known format to berrypick's or to ATIF, one by one."""
+"""`berrypick convert`: rollouts of any known format to that of another tool, one by one."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from ...envs.exporters import log_lines, qrels_lines, run_lines
 from ...envs.importers import RolloutSource, atif_of, open_rollouts
-from ...envs.record import EpisodeRecord, record_line
+from ...envs.record import record_line
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import whole_file, writing
 from ...retrieval_index.plain_text import counted, safe_text
@@ -27,6 +30,10 @@ def run_convert(flags: Convert) -> int:
     """Writes the new file; it appears whole or not at all."""
     if flags.out.exists() and (not flags.force or not flags.out.is_file()):
         raise BerrypickError(f"{flags.out} exists; give another --out, or --force to replace a file")
+    if flags.to == "inspect" and flags.out.suffix != ".json":
+        raise BerrypickError(
+            f"Inspect reads a log only from a file whose name ends with .json; give --out {_json(flags.out)}"
+        )
     source = open_rollouts(
         flags.rollouts, format=flags.format or None, mapping=parse_row_map(flags.map), skip_bad=not flags.strict
     )
@@ -38,13 +45,14 @@ def run_convert(flags: Convert) -> int:
     return 0
 
 
+def _json(out: Path) -> str:
+    return shlex.quote(str(out.with_suffix(".json")))
+
+
 def _write(out: Path, source: RolloutSource, to: str) -> int:
-    number = 0
     with writing(out, _CURE), whole_file(out) as work, _opened(work, compressed=out.suffix == ".gz") as file:
-        for record in source.records():
-            file.write(_line(record, to))
-            number += 1
-    return number
+        file.writelines(_WRITERS[to](source))
+    return source.num_rollouts
 
 
 @contextmanager
@@ -58,14 +66,48 @@ def _opened(path: Path, *, compressed: bool) -> Iterator[IO[bytes]]:
             yield file  # type: ignore[misc]
 
 
-def _line(record: EpisodeRecord, to: str) -> bytes:
-    """One line. Lone surrogates, which UTF-8 cannot encode, stay as the escapes they came as."""
-    if to == "berrypick":
-        line = record_line(record)
-    else:
-        line = json.dumps(atif_of(record), ensure_ascii=False) + "\n"
-    try:
-        return line.encode()
-    except UnicodeEncodeError:
-        value = json.loads(line) if to == "berrypick" else atif_of(record)
-        return (json.dumps(value, sort_keys=to == "berrypick") + "\n").encode()
+def _own(source: RolloutSource) -> Iterator[bytes]:
+    yield from (record_line(record).encode() for record in source.records())
+
+
+def _atif(source: RolloutSource) -> Iterator[bytes]:
+    """One line per rollout. Lone surrogates, which UTF-8 cannot encode, stay as the escapes they came as."""
+    for record in source.records():
+        trajectory = atif_of(record)
+        try:
+            yield (json.dumps(trajectory, ensure_ascii=False) + "\n").encode()
+        except UnicodeEncodeError:
+            yield (json.dumps(trajectory) + "\n").encode()
+
+
+def _inspect(source: RolloutSource) -> Iterator[bytes]:
+    """One log. It is dated as the file it was made of, so that equal files give equal logs."""
+    made = datetime.fromtimestamp(int(source.path.stat().st_mtime), UTC)
+    yield from (line.encode() for line in log_lines(source.records, created=made.isoformat()))
+
+
+def _run(source: RolloutSource) -> Iterator[bytes]:
+    found = False
+    for line in run_lines(source.records()):
+        found = True
+        yield line.encode()
+    if not found:
+        raise BerrypickError(f"{source.path}: no rollout lists the passages that a query was shown; give one that does")
+
+
+def _qrels(source: RolloutSource) -> Iterator[bytes]:
+    found = False
+    for line in qrels_lines(source.records()):
+        found = True
+        yield line.encode()
+    if not found:
+        raise BerrypickError(f"{source.path}: no searched question has evidence; give rollouts whose questions have it")
+
+
+_WRITERS: Mapping[str, Callable[[RolloutSource], Iterator[bytes]]] = {
+    "berrypick": _own,
+    "atif": _atif,
+    "inspect": _inspect,
+    "trec": _run,
+    "qrels": _qrels,
+}

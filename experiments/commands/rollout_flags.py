@@ -72,14 +72,15 @@ class Rescore:
 
 @dataclass(frozen=True)
 class Convert:
-    """Converts rollouts of another system to berrypick's format or to ATIF."""
+    """Converts rollouts of another system to berrypick's format, or any rollouts to that of another tool."""
 
     rollouts: tyro.conf.Positional[Path]
     """the file"""
     out: Path
-    """new file, JSONL; compressed if its name ends with .gz"""
-    to: Literal["berrypick", "atif"] = "berrypick"
-    """format of the new file"""
+    """new file; compressed if its name ends with .gz"""
+    to: Literal["berrypick", "atif", "inspect", "trec", "qrels"] = "berrypick"
+    """format of the new file: berrypick and atif are JSONL, inspect is a log of Inspect, trec a run file with a topic
+    for each query, qrels the judgements of these topics"""
     force: bool = False
     """replace an earlier file"""
     strict: bool = False

@@ -1,7 +1,8 @@
-"""Trackers that also receive a run's metrics: TensorBoard, Weights & Biases and others that `accelerate` knows."""
+"""Trackers that also receive a run's metrics: TensorBoard, Weights & Biases, Trackio, others of `accelerate`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +29,7 @@ class _TrackerClass(Protocol):
 
     requires_logging_directory: bool
 
-    def __call__(self, run_name: str, *, logging_dir: str = ...) -> Any: ...
+    def __call__(self, run_name: str, **arguments: str) -> Any: ...
 
 
 def check_trackers(names: Sequence[str]) -> dict[str, _TrackerClass]:
@@ -61,15 +62,26 @@ def check_trackers(names: Sequence[str]) -> dict[str, _TrackerClass]:
 
 
 def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
-    """Opens trackers for a run. Their files are in the run folder; services store theirs elsewhere.
+    """Opens trackers for a run. Their files are in the run folder; Trackio and services store theirs elsewhere.
 
     Args:
-        names: as `accelerate` has them: "tensorboard", "wandb", "mlflow", ...; see `check_trackers`.
-        out: the run folder, which names the run.
+        names: as `accelerate` has them: "tensorboard", "wandb", "trackio", ...; see `check_trackers`.
+        out: the run folder, which names the run. Weights & Biases and Trackio keep the runs of one project together:
+            "berrypick", or what WANDB_PROJECT or TRACKIO_PROJECT says.
     """
     opened: list[Tracker] = []
     for name, kind in check_trackers(names).items():
-        tracker = kind(name, logging_dir=str(out)) if kind.requires_logging_directory else kind(out.name)
+        tracker = _tracker(name, kind, out)
         tracker.start()
         opened.append(tracker)
     return opened
+
+
+def _tracker(name: str, kind: _TrackerClass, out: Path) -> Any:
+    if kind.requires_logging_directory:
+        return kind(name, logging_dir=str(out))
+    if name not in ("wandb", "trackio"):
+        return kind(out.name)
+    project = os.environ.get(f"{name.upper()}_PROJECT") or "berrypick"
+    place = {"dir": str(out)} if name == "wandb" else {}
+    return kind(project, name=out.name, **place)

@@ -10,10 +10,11 @@ from fastapi import Request
 from .refusals import Refused
 from .settings import ServerSettings
 
-__all__ = ["check_access", "host_name"]
+__all__ = ["LOCAL", "check_access", "host_name"]
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/]*))(?::\d*)?")
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this machine."""
 
 
 def check_access(request: Request, settings: ServerSettings) -> None:
@@ -28,7 +29,7 @@ def check_access(request: Request, settings: ServerSettings) -> None:
             raise Refused(401, "send the server's token as Authorization: Bearer TOKEN")
         return
     name = host_name(request.headers.get("host", ""))
-    if name not in _LOCAL and name != settings.host.lower():
+    if name not in LOCAL and name != settings.host.lower():
         raise Refused(
             421,
             "this server answers to localhost, 127.0.0.1, [::1] and the host it was given; use one of these, or start "

@@ -5,40 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from ..searcher import Hit, Searcher
 from .access import check_access
 from .addresses import PlainQuery
 from .batcher import HungUp, MicroBatcher, Overloaded
-from .bodies import discard_body, read_body
+from .bodies import discard_body, read_body, read_bytes
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
 from .direct_app import DirectApp
+from .limits import check_queries
 from .metrics import ServerMetrics
 from .refusals import Refused, json_response
+from .schema import body_schema, refusals
 from .settings import ServerSettings
+
+if TYPE_CHECKING:
+    from .mcp_tools import Find
 
 __all__ = ["create_app"]
 
 logger = logging.getLogger("berrypick.server")
-_REFUSALS = {
-    401: "The token is missing or wrong.",
-    408: "The body did not arrive in time.",
-    413: "The request is above a limit.",
-    415: "The body is not sent as JSON.",
-    421: "The request names another host.",
-    422: "The body is no request.",
-    503: "The index loads, too many queries wait, or the search failed; repeat the request after Retry-After.",
-}
-_UNREAD = frozenset({401, 413, 415, 421})  # refusals that may come before the body was read
+T = TypeVar("T")
+_UNREAD = frozenset({401, 403, 413, 415, 421})  # refusals that may come before the body was read
 _PARTS_AT_ONCE = 8  # rankings of a reply that are written before others are served
 _HUNG_UP = 499  # as nginx counts them; nobody reads this reply
 
@@ -48,6 +44,7 @@ def create_app(
     settings: ServerSettings,
     about: Mapping[str, Any] | None = None,
     on_failure: Callable[[BaseException], None] = lambda error: None,
+    find: Find | None = None,
 ) -> FastAPI:
     """Creates the application.
 
@@ -56,20 +53,22 @@ def create_app(
         settings: limits and token.
         about: additional fields of /health.
         on_failure: called with the exception that `load` raised.
+        find: looks a passage up by its id. If it is given, /mcp offers search and fetch as MCP tools, which needs the
+            "mcp" extra.
     """
-    service = _Service(load, settings, dict(about or {}), on_failure)
+    service = _Service(load, settings, dict(about or {}), on_failure, find)
     app = DirectApp(title="berrypick retrieval", lifespan=service.lifespan, openapi_url=None)
     app.add_middleware(PlainQuery)
     service.openapi = app.openapi
     for path, answer, model in (("/retrieve", service.retrieve, Retrieve), ("/search", service.search, Search)):
-        app.add_api_route(
-            path, answer, methods=["POST"], openapi_extra=_body_schema(model), responses=_refusals(*_REFUSALS)
-        )
+        app.add_api_route(path, answer, methods=["POST"], openapi_extra=body_schema(model), responses=refusals())
         app.direct["POST", path] = answer
-    app.add_api_route("/health", service.health, methods=["GET"], responses=_refusals(421, 503))
-    app.add_api_route("/metrics", service.metrics_text, methods=["GET"], responses=_refusals(401, 421))
+    app.add_api_route("/health", service.health, methods=["GET"], responses=refusals(421, 503))
+    app.add_api_route("/metrics", service.metrics_text, methods=["GET"], responses=refusals(401, 421))
     app.add_api_route("/docs", service.docs, methods=["GET"], include_in_schema=False)
     app.add_api_route("/openapi.json", service.schema, methods=["GET"], include_in_schema=False)
+    if find is not None:
+        app.add_api_route("/mcp", service.mcp, methods=["POST"])
     return app
 
 
@@ -80,18 +79,28 @@ class _Service:
         settings: ServerSettings,
         about: dict[str, Any],
         on_failure: Callable[[BaseException], None],
+        find: Find | None,
     ) -> None:
         self.openapi: Callable[[], dict[str, Any]] = dict
         self._load, self._settings, self._about, self._on_failure = load, settings, about, on_failure
         self._batcher: MicroBatcher | None = None
         self._searcher: Searcher | None = None
         self._metrics = ServerMetrics(lambda: self._batcher.num_waiting if self._batcher else 0)
+        self._mcp = None
+        if find is not None:
+            from .mcp_http import McpEndpoint
+            from .mcp_tools import mcp_server
+
+            self._mcp = McpEndpoint(mcp_server(self._ask, find, settings), settings)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Loads the searcher in the background; at the end answers waiting queries and closes it."""
         loading = asyncio.create_task(self._open())
-        yield
+        async with AsyncExitStack() as stack:
+            if self._mcp is not None:
+                await stack.enter_async_context(self._mcp.running())
+            yield
         await asyncio.gather(loading, return_exceptions=True)
         if self._batcher is not None:
             await self._batcher.close()
@@ -99,21 +108,12 @@ class _Service:
             self._searcher.close()
 
     async def _open(self) -> None:
-        settings = self._settings
         try:
             self._searcher = await asyncio.to_thread(self._load)
         except Exception as error:
             self._on_failure(error)
             return
-        self._batcher = MicroBatcher(
-            self._searcher,
-            max_batch=settings.max_batch,
-            max_cost=settings.max_cost,
-            max_wait_s=settings.max_wait_s,
-            max_pending=settings.max_pending,
-            timeout_s=settings.search_timeout_s,
-            on_batch=self._metrics.on_batch,
-        )
+        self._batcher = MicroBatcher.of(self._searcher, self._settings, self._metrics.on_batch)
         logger.info("ready", extra={"fields": {"index_id": self._searcher.index_id}})
 
     async def retrieve(self, request: Request) -> Response:
@@ -133,6 +133,19 @@ class _Service:
             hits = await self._hits(request, body)
             assert self._searcher is not None
             return await _joined(search_reply(hits, self._searcher.index_id))
+
+        return await self._answer(request, answer)
+
+    async def mcp(self, request: Request) -> Response:
+        """The Model Context Protocol over streamable HTTP: the tools search and fetch."""
+
+        async def answer() -> Response:
+            from .mcp_http import check_origin
+
+            assert self._mcp is not None
+            check_origin(request, self._settings)
+            body = await read_bytes(request, self._settings)
+            return await _unless_gone(request, self._mcp.reply(request, body))
 
         return await self._answer(request, answer)
 
@@ -173,12 +186,14 @@ class _Service:
             return refused.response()
         return None
 
-    async def _answer(self, request: Request, answer: Callable[[], Awaitable[bytes]]) -> Response:
+    async def _answer(self, request: Request, answer: Callable[[], Awaitable[bytes | Response]]) -> Response:
         began = time.monotonic()
         path = str(request.scope["path"])
         try:
             check_access(request, self._settings)
-            response = Response(await answer(), media_type="application/json")
+            answered = await answer()
+            is_body = isinstance(answered, bytes)
+            response = Response(answered, media_type="application/json") if is_body else answered
         except Refused as refused:
             response = refused.response()
             if refused.status in _UNREAD:
@@ -196,17 +211,31 @@ class _Service:
         return response
 
     async def _hits(self, request: Request, body: Retrieve | Search) -> list[list[Hit]]:
-        settings = self._settings
-        k = settings.default_k if body.k is None else body.k
-        if k > settings.max_k:
-            raise Refused(422, f"at most {settings.max_k} hits per query")
-        if len(body.texts) > settings.most_queries:
-            raise Refused(413, f"at most {settings.most_queries} queries per request")
-        if any(len(text) > settings.max_query_chars for text in body.texts):
-            raise Refused(413, f"a query may have at most {settings.max_query_chars} characters")
+        return await self._ask(body.texts, body.k, request.receive)
+
+    async def _ask(
+        self, queries: Sequence[str], k: int | None, gone: Callable[[], Coroutine[Any, Any, object]] | None = None
+    ) -> list[list[Hit]]:
+        hits = check_queries(queries, k, self._settings)
         if self._batcher is None:
             raise Refused(503, "the index is loading", retry_after_s=1)
-        return await self._batcher.search(body.texts, k, request.receive) if body.texts else []
+        return await self._batcher.search(queries, hits, gone) if queries else []
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. If the client hangs up first, cancels the work and raises `ClientDisconnect`.
+
+    The body must have been read: then the next message is the end of the connection.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        gone.cancel()
+        working.cancel()
 
 
 async def _joined(parts: Iterator[bytes]) -> bytes:
@@ -217,16 +246,3 @@ async def _joined(parts: Iterator[bytes]) -> bytes:
         if len(out) % _PARTS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return b"".join(out)
-
-
-def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}},
-    }
-
-
-def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What the schema says of the replies that refuse a request."""
-    schema = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
-    content = {"application/json": {"schema": schema}}
-    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..searcher import Searcher
 from .fair_queue import FairQueue, Hits, Piece, Waiting
+from .settings import ServerSettings
 
 __all__ = ["HungUp", "MicroBatcher", "Overloaded"]
 
@@ -51,6 +52,24 @@ class MicroBatcher:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @classmethod
+    def of(
+        cls,
+        searcher: Searcher,
+        settings: ServerSettings,
+        on_batch: Callable[[int, float], None] = lambda queries, seconds: None,
+    ) -> MicroBatcher:
+        """A batcher with a server's limits."""
+        return cls(
+            searcher,
+            max_batch=settings.max_batch,
+            max_cost=settings.max_cost,
+            max_wait_s=settings.max_wait_s,
+            max_pending=settings.max_pending,
+            timeout_s=settings.search_timeout_s,
+            on_batch=on_batch,
+        )
 
     @property
     def num_waiting(self) -> int:

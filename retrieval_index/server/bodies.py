@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from .refusals import Refused
 from .settings import ServerSettings
 
-__all__ = ["discard_body", "read_body"]
+__all__ = ["discard_body", "read_body", "read_bytes", "reasons_of"]
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -25,18 +25,23 @@ async def read_body(request: Request, model: type[Body], settings: ServerSetting
         Refused: it is too large, too slow, or not what the model asks for.
         ClientDisconnect: the client hung up.
     """
+    body = await read_bytes(request, settings)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise Refused(422, reasons_of(error)) from None
+
+
+async def read_bytes(request: Request, settings: ServerSettings) -> bytes:
+    """Reads a body; raises as `read_body` does."""
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 18 or int(length) > settings.max_body_bytes:
         raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
     try:
         async with asyncio.timeout(settings.body_timeout_s):
-            body = await _bytes(request, settings.max_body_bytes)
+            return await _bytes(request, settings.max_body_bytes)
     except TimeoutError:
         raise Refused(408, f"the body took longer than {settings.body_timeout_s:g} s") from None
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise Refused(422, _reasons(error)) from None
 
 
 async def discard_body(request: Request, settings: ServerSettings) -> None:
@@ -64,7 +69,7 @@ async def _bytes(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _reasons(error: ValidationError) -> str:
+def reasons_of(error: ValidationError) -> str:
     """Field and reason of each validation error, without the input, which may be anything."""
     parts = []
     for detail in error.errors(include_input=False, include_url=False, include_context=False)[:3]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -13,6 +15,9 @@ from ..bounds import at_least
 from ..errors import BerrypickError, MissingExtraError
 from ..store import index_folder, open_searcher, read_manifest
 from .settings import ServerSettings
+
+if TYPE_CHECKING:
+    from ..searcher import Searcher
 
 __all__ = ["Serve"]
 
@@ -47,12 +52,13 @@ class Serve:
     """number of queries whose hits are cached"""
     log_level: str = "info"
     """debug, info or warning"""
+    mcp: Literal["off", "http", "stdio"] = "off"
+    """search and fetch as MCP tools. http: also at /mcp, by streamable HTTP; stdio: only on standard input and output,
+    for a client that starts this command"""
 
     def run(self) -> int:
         """Runs the server until it is stopped."""
-        for module in ("fastapi", "uvicorn", "prometheus_client"):
-            if find_spec(module) is None:
-                raise MissingExtraError("berrypick serve", "serve", f"{module} is not installed")
+        self._check_installed()
         settings = ServerSettings(
             default_k=self.topk,
             max_k=self.max_topk,
@@ -66,10 +72,22 @@ class Serve:
             token=os.environ.get("BERRYPICK_TOKEN"),
         )
         self._check(settings)
-        return _serve(self, settings)
+        return _serve_stdio(self, settings) if self.mcp == "stdio" else _serve(self, settings)
+
+    def _check_installed(self) -> None:
+        for module in ("fastapi", "uvicorn", "prometheus_client"):
+            if find_spec(module) is None:
+                raise MissingExtraError("berrypick serve", "serve", f"{module} is not installed")
+        if self.mcp == "off":
+            return
+        if find_spec("mcp") is None:
+            raise MissingExtraError(f"berrypick serve --mcp {self.mcp}", "mcp", "mcp is not installed")
+        if int(version("mcp").partition(".")[0]) < 2:
+            raise MissingExtraError(f"berrypick serve --mcp {self.mcp}", "mcp", f"mcp {version('mcp')} is too old")
 
     def _check(self, settings: ServerSettings) -> None:
-        settings.check_host(self.host)
+        if self.mcp != "stdio":
+            settings.check_host(self.host)
         at_least(1, {"--topk": self.topk, "--max-queries": self.max_queries, "--max-pending": self.max_pending})
         at_least(0, {"--max-wait-ms": self.max_wait_ms, "--timeout-s": self.timeout_s, "--cache": self.cache})
         if self.max_connections is not None:
@@ -91,8 +109,7 @@ class Serve:
 
 
 def _serve(command: Serve, settings: ServerSettings) -> int:
-    from ..cached import CachedSearcher
-    from ..searcher import Searcher
+    from ..passages_by_id import passages_by_id
     from .app import create_app
     from .logs import structured_logs
     from .running import Server, listen
@@ -100,10 +117,6 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
     folder = index_folder(command.folder)
     manifest = read_manifest(folder)
     failures: list[BaseException] = []
-
-    def load() -> Searcher:
-        searcher = open_searcher(folder)
-        return CachedSearcher(searcher, command.cache) if command.cache > 0 else searcher
 
     def stop(error: BaseException) -> None:
         failures.append(error)
@@ -115,8 +128,28 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
         "corpus_sha256": manifest.corpus_sha256,
     }
     structured_logs(command.log_level)
-    server = Server(create_app(load, settings, about, stop), settings)
+    find = passages_by_id(folder).find if command.mcp == "http" else None
+    server = Server(create_app(lambda: _open(folder, command.cache), settings, about, stop, find), settings)
     server.run(listen(command.host, command.port))
     if failures:
         raise failures[0]
     return 0
+
+
+def _serve_stdio(command: Serve, settings: ServerSettings) -> int:
+    from ..passages_by_id import passages_by_id
+    from .logs import structured_logs
+    from .mcp_stdio import serve_stdio
+
+    structured_logs(command.log_level)
+    folder = index_folder(command.folder)
+    find = passages_by_id(folder).find
+    serve_stdio(_open(folder, command.cache), find, settings)
+    return 0
+
+
+def _open(folder: Path, cache: int) -> Searcher:
+    from ..cached import CachedSearcher
+
+    searcher = open_searcher(folder)
+    return CachedSearcher(searcher, cache) if cache > 0 else searcher

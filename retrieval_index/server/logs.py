@@ -17,9 +17,9 @@ _LINES_PER_S = 2.0
 
 
 def structured_logs(level: str) -> None:
-    """Sends the log of server, uvicorn and asyncio to standard error."""
+    """Sends the log of server, uvicorn, asyncio and mcp to standard error."""
     handler = BoundedHandler(sys.stderr)
-    for name in ("berrypick", "uvicorn", "asyncio"):
+    for name in ("berrypick", "uvicorn", "asyncio", "mcp"):
         target = logging.getLogger(name)
         target.handlers, target.propagate = [handler], False
         target.setLevel(level.upper())

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import re
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("verifiers.v1")
+
+from fixtures.chat_stream import streaming
+
 pytestmark = pytest.mark.filterwarnings("ignore")
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 
@@ -20,34 +21,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 @pytest.fixture
 def model_server():
     """An OpenAI-compatible endpoint that writes given turns, one a request, and keeps what it was asked."""
-    turns, asked = [], []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(body["messages"])
-            turn = turns[len(asked) - 1]
-            head = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": body["model"]}
-            deltas = [({"role": "assistant", "content": turn}, None), ({}, "stop")]
-            chunks = [head | {"choices": [{"index": 0, "delta": d, "finish_reason": end}]} for d, end in deltas]
-            chunks.append(
-                head | {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
-            )
-            assert body["stream"]
-            payload = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Content-Length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1", turns, asked
-    server.shutdown()
+    turns, number = [], itertools.count()
+    with streaming(lambda messages: turns[next(number)]) as (base_url, asked):
+        yield base_url, turns, asked
 
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="the null harness prepares its program with uv")

@@ -91,13 +91,13 @@ def reserved_port(port: int = 0) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def running_server(load: Any, settings: Any, about: Any = None, port: int = 0) -> Iterator[str]:
+def running_server(load: Any, settings: Any, about: Any = None, port: int = 0, find: Any = None) -> Iterator[str]:
     """A server in a thread, by default on a free port; yields its address when it is ready, stops it gracefully."""
     import urllib3
     from berrypick.retrieval_index.server.app import create_app
     from berrypick.retrieval_index.server.running import Server
 
-    server = Server(create_app(load, settings, about), settings)
+    server = Server(create_app(load, settings, about, find=find), settings)
     with reserved_port(port) as place:
         url = f"http://127.0.0.1:{place.getsockname()[1]}"
         thread = threading.Thread(target=server.run, args=([place.dup()],), daemon=True)
@@ -136,5 +136,5 @@ def free_port() -> Iterator[int]:
 
 @pytest.fixture
 def serving() -> Callable[..., Any]:
-    """serving(load, settings, about, port): a server as a context manager."""
+    """serving(load, settings, about, port, find): a server as a context manager."""
     return running_server
