@@ -24,6 +24,8 @@ _FORMULAS = {
     "breadth": "relevant passages that some rollout was shown / relevant passages",
     "redundancy": "1 - |union of the passages of all rollouts| / sum of the passages of each rollout",
     "unique_query_ratio": "different queries / queries, over all rollouts of a question",
+    "wordings_per_path": "different sequences of normalized queries / different sequences of the sets of passages that "
+    "each query retrieved, over the rollouts of a question that searched",
     "query_token_entropy": "sum of H(next token) over the tokens of queries / number of these tokens",
     "query_entropy": "sum of H(next token) over the tokens of a query; mean over queries",
     "query_sequence_entropy": "-log p(query and closing tag); mean over sampled queries, at temperature 1",

@@ -1,11 +1,16 @@
-"""The probabilities of the World's kind words, read from a model's logits where it wrote the first word of a query.
+"""The probabilities of the World's kind words, read from a model's logits where a query has its kind.
 
 A draw says one of K kinds; the logits behind it say the whole distribution. The contexts are the very tokens that the
 policy saw and wrote in played episodes, so what is read is what was sampled from.
+
+Where the World has one query format, the kind is the first word. Where it has several, the kind stands where the
+sampled query has it, and its probability is read given the words before it. A query is sampled in a format as often as
+the policy writes that format, so the mean of the readings is the policy's choice of a kind over all its formats.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...envs.episode import Episode, Turn
 from ...envs.formats.turn_format import Search
-from ...envs.world.closed_voice import QUERY_FORMATS, parse_query
+from ...envs.world.closed_voice import parse_query
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 from ..tabular.histories import State
@@ -32,6 +37,7 @@ __all__ = ["kind_tokens", "read_kinds"]
 
 _TAG = "<search>"
 _MAX_TOKENS = 4096
+_KIND_WORD = re.compile(r" ([a-z]+)\b")
 
 
 def kind_tokens(tokenizer: PreTrainedTokenizerFast, kinds: Sequence[str]) -> list[int]:
@@ -65,19 +71,19 @@ def read_kinds(
 
     An episode is read up to the first turn that leaves the tree of histories that `tabular/histories.py` walks: an
     answer, an invalid or refused turn, and after a query that names no untried kind or whose top passage is not that
-    kind's record of the wanted fact. Equal contexts, as among the samples of one question, are computed once.
+    kind's record of the wanted fact. Equal contexts, as among the samples of one question, are computed once. In a
+    World with several query formats, a query without a kind word has no place to read and ends the reading, too.
 
     Args:
         policy: its model is asked; it should be the one that played.
-        episodes: of one World, with queries that begin with the kind.
+        episodes: of one World.
         max_tokens: padded tokens of a forward.
 
     Returns:
         The readings, episode by episode and in the order of the turns.
 
     Raises:
-        BerrypickError: the queries of this World or turn format do not begin with the kind, a kind word is not a single
-            token, or an episode is not of a World.
+        BerrypickError: turns are not in tags, a kind word is not a single token, or an episode is not of a World.
     """
     if not episodes:
         return []
@@ -99,10 +105,6 @@ def _check(episodes: Sequence[Episode], worlds: Sequence[WorldFacts]) -> None:
         raise BerrypickError(
             f'kind probabilities are read from turns in tags, not {formats.pop()}; use turn_format="tags"'
         )
-    if any(sum(world.query_formats[1:]) > 0 for world in worlds):
-        raise BerrypickError(
-            f'kind probabilities need queries of the form "{QUERY_FORMATS[0]}"; leave query_formats of the World alone'
-        )
     if len({world.kinds for world in worlds}) > 1:
         raise BerrypickError("these episodes are of Worlds with different kinds; read each World apart")
 
@@ -112,13 +114,16 @@ def _decisions(
 ) -> tuple[NDArray[np.int32], list[_Decision]]:
     """Token ids int32 [T] up to the last choice of a kind, and all choices."""
     ids = encode_prompt(policy.tokenizer, episode.question, episode.spec)
+    anywhere = sum(world.query_formats[1:]) > 0
     state = State(world.cue)
     found: list[_Decision] = []
     for turn in episode.turns:
         if not isinstance(turn.action, Search) or turn.error is not None or state.hop == world.hops:
             break
-        written, start = _written(policy.tokenizer, turn)
-        kind = _first_kind(turn, world.kinds)
+        kind, place = _named_kind(turn, world.kinds) if anywhere else (_first_kind(turn, world.kinds), 0)
+        if place is None:
+            break
+        written, start = _written(policy.tokenizer, turn, place)
         found.append(_Decision(len(ids) + start, state, kind))
         ids += written
         top = turn.hits[0][0].id if turn.hits and turn.hits[0] else None
@@ -131,14 +136,19 @@ def _decisions(
     return np.asarray(ids[: found[-1].position] if found else [], np.int32), found
 
 
-def _written(tokenizer: PreTrainedTokenizerFast, turn: Turn) -> tuple[list[int], int]:
-    """The tokens of a turn, and the index of the first one after its opening search tag."""
-    assert isinstance(turn.action, Search)
+def _written(tokenizer: PreTrainedTokenizerFast, turn: Turn, place: int) -> tuple[list[int], int]:
+    """The tokens of a turn, and the index of the first one from `place` on, in characters after the opening tag."""
     text = turn.draft.text
-    body = text.rindex(_TAG, 0, turn.action.spans[0][0]) + len(_TAG)
+    at = _body(turn) + place
     if turn.draft.tokens is not None:
-        return turn.draft.tokens.ids.tolist(), int(np.searchsorted(turn.draft.tokens.char_starts, body))
-    return encode(tokenizer, text), len(encode(tokenizer, text[:body]))
+        return turn.draft.tokens.ids.tolist(), int(np.searchsorted(turn.draft.tokens.char_starts, at))
+    return encode(tokenizer, text), len(encode(tokenizer, text[:at]))
+
+
+def _body(turn: Turn) -> int:
+    """The character after a turn's opening search tag."""
+    assert isinstance(turn.action, Search)
+    return turn.draft.text.rindex(_TAG, 0, turn.action.spans[0][0]) + len(_TAG)
 
 
 def _first_kind(turn: Turn, kinds: Sequence[str]) -> int | None:
@@ -147,6 +157,21 @@ def _first_kind(turn: Turn, kinds: Sequence[str]) -> int | None:
     (query,) = turn.action.queries
     named = parse_query(query).kinds
     return kinds.index(named[0]) if len(named) == 1 and named[0] in kinds and query.split()[0] == named[0] else None
+
+
+def _named_kind(turn: Turn, kinds: Sequence[str]) -> tuple[int | None, int | None]:
+    """The only kind that a query names, and where its first kind word begins, with the space before it.
+
+    The place is in characters after the opening tag, and None if the query has no kind word.
+    """
+    assert isinstance(turn.action, Search)
+    body = _body(turn)
+    words = _KIND_WORD.finditer(turn.draft.text, body, turn.action.spans[0][1])
+    first = next((word for word in words if word[1] in kinds), None)
+    if first is None:
+        return None, None
+    named = parse_query(turn.action.queries[0]).kinds
+    return kinds.index(first[1]) if named == (first[1],) else None, first.start() - body
 
 
 def _masses(
