@@ -45,8 +45,7 @@ _T5 = f"{_PAPER} (T5)"
 
 PRICED, STEEP = "priced/diverse", "steep/diverse"
 _RATES = tuple(f"{place}/rate={rate:g}" for place in (PRICED, STEEP) for rate in (0.3, 1.0))
-_FIRST = 100
-"""Replicate of the first world, see the header."""
+_FIRST = 100  # replicate of the first world, see the header
 
 _KNOWN = "the size was known from other worlds, see the header"
 _SLOW = "random factors and shorter updates slow the control down, which alone keeps breadth"

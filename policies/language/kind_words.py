@@ -10,7 +10,6 @@ the policy writes that format, so the mean of the readings is the policy's choic
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,7 +36,6 @@ __all__ = ["kind_tokens", "read_kinds"]
 
 _TAG = "<search>"
 _MAX_TOKENS = 4096
-_KIND_WORD = re.compile(r" ([a-z]+)\b")
 
 
 def kind_tokens(tokenizer: PreTrainedTokenizerFast, kinds: Sequence[str]) -> list[int]:
@@ -90,7 +88,7 @@ def read_kinds(
     worlds = [WorldFacts.required(episode.question, "reading kinds") for episode in episodes]
     _check(episodes, worlds)
     tokens = kind_tokens(policy.tokenizer, worlds[0].kinds)
-    encoded = [_decisions(policy, episode, world) for episode, world in zip(episodes, worlds)]
+    encoded = [_decisions(policy, episode, world, tokens) for episode, world in zip(episodes, worlds)]
     masses = _masses(policy, encoded, tokens, max_tokens)
     return [
         KindReading(episode.question.id, one.state, masses[ids[: one.position].tobytes()], one.kind)
@@ -110,7 +108,7 @@ def _check(episodes: Sequence[Episode], worlds: Sequence[WorldFacts]) -> None:
 
 
 def _decisions(
-    policy: LanguageModelPolicy, episode: Episode, world: WorldFacts
+    policy: LanguageModelPolicy, episode: Episode, world: WorldFacts, tokens: Sequence[int]
 ) -> tuple[NDArray[np.int32], list[_Decision]]:
     """Token ids int32 [T] up to the last choice of a kind, and all choices."""
     ids = encode_prompt(policy.tokenizer, episode.question, episode.spec)
@@ -120,10 +118,13 @@ def _decisions(
     for turn in episode.turns:
         if not isinstance(turn.action, Search) or turn.error is not None or state.hop == world.hops:
             break
-        kind, place = _named_kind(turn, world.kinds) if anywhere else (_first_kind(turn, world.kinds), 0)
-        if place is None:
-            break
-        written, start = _written(policy.tokenizer, turn, place)
+        written, start = _written(policy.tokenizer, turn)
+        kind = _first_kind(turn, world.kinds)
+        if anywhere:
+            kind, first = _named_kind(turn, world.kinds)
+            if first is None or tokens[first] not in written[start:]:
+                break
+            start = written.index(tokens[first], start)
         found.append(_Decision(len(ids) + start, state, kind))
         ids += written
         top = turn.hits[0][0].id if turn.hits and turn.hits[0] else None
@@ -136,19 +137,14 @@ def _decisions(
     return np.asarray(ids[: found[-1].position] if found else [], np.int32), found
 
 
-def _written(tokenizer: PreTrainedTokenizerFast, turn: Turn, place: int) -> tuple[list[int], int]:
-    """The tokens of a turn, and the index of the first one from `place` on, in characters after the opening tag."""
-    text = turn.draft.text
-    at = _body(turn) + place
-    if turn.draft.tokens is not None:
-        return turn.draft.tokens.ids.tolist(), int(np.searchsorted(turn.draft.tokens.char_starts, at))
-    return encode(tokenizer, text), len(encode(tokenizer, text[:at]))
-
-
-def _body(turn: Turn) -> int:
-    """The character after a turn's opening search tag."""
+def _written(tokenizer: PreTrainedTokenizerFast, turn: Turn) -> tuple[list[int], int]:
+    """The tokens of a turn, and the index of the first one after its opening search tag."""
     assert isinstance(turn.action, Search)
-    return turn.draft.text.rindex(_TAG, 0, turn.action.spans[0][0]) + len(_TAG)
+    text = turn.draft.text
+    body = text.rindex(_TAG, 0, turn.action.spans[0][0]) + len(_TAG)
+    if turn.draft.tokens is not None:
+        return turn.draft.tokens.ids.tolist(), int(np.searchsorted(turn.draft.tokens.char_starts, body))
+    return encode(tokenizer, text), len(encode(tokenizer, text[:body]))
 
 
 def _first_kind(turn: Turn, kinds: Sequence[str]) -> int | None:
@@ -160,18 +156,11 @@ def _first_kind(turn: Turn, kinds: Sequence[str]) -> int | None:
 
 
 def _named_kind(turn: Turn, kinds: Sequence[str]) -> tuple[int | None, int | None]:
-    """The only kind that a query names, and where its first kind word begins, with the space before it.
-
-    The place is in characters after the opening tag, and None if the query has no kind word.
-    """
+    """The only kind that a query names, and the kind that it names first; None without one."""
     assert isinstance(turn.action, Search)
-    body = _body(turn)
-    words = _KIND_WORD.finditer(turn.draft.text, body, turn.action.spans[0][1])
-    first = next((word for word in words if word[1] in kinds), None)
-    if first is None:
-        return None, None
     named = parse_query(turn.action.queries[0]).kinds
-    return kinds.index(first[1]) if named == (first[1],) else None, first.start() - body
+    known = [kinds.index(kind) for kind in named if kind in kinds]
+    return (known[0] if len(named) == 1 and known else None), (known[0] if known else None)
 
 
 def _masses(
