@@ -5,20 +5,18 @@ trains without division by the spread. It reports more pass@1 and more pass@128 
 for rare 4-grams, so that what counts is meaning and not wording.
 
 This experiment differs from the paper. A search agent answers questions about a planted world, where a cluster is known
-exactly: rollouts that were shown the same passages. The diversity is squared: below power 1 and a floor alone the
-update hardly changes (power 1 and floors of .03 to .3 differ by less than .001 in the other experiment), and squared it
-bites. The control is the same estimate without the factor, Dr. GRPO. First a tabular policy chooses which kind of
-record to search; a table has no words, so it says only what clusters by path do, with exact values. Then the tiny
-language model, in a World whose demonstrations use three query formats in equal shares and whose entities have two
-names each, so that words can vary where paths do not: there a lexical control can keep words and lose paths. It has the
-same floor and the same power. A learned classifier sees queries alone and is trained on pairs of rollouts of the
-World's own SFT policy; an oracle clusters by the evidence found.
+exactly: rollouts that were shown the same passages. The diversity is squared, because the strength must bite: at the
+published power 1 floors of .03 to .3 give the same pass@1 to .001. The control is the same estimate without the factor,
+Dr. GRPO. First a tabular policy chooses which kind of record to search; a table has no words, so it says only what
+clusters by path do, with exact values. Then the tiny language model, in a World whose demonstrations use three query
+formats in equal shares and whose entities have two names each, so that words can vary where paths do not: there a
+lexical control can keep words and lose paths. It has the same floor and the same power. A learned classifier sees
+queries alone and is trained on pairs of rollouts of the World's own SFT policy; an oracle clusters by evidence found.
 
-What DARLING costs and buys at its published power 1, and that its random clusters do as well as its real ones at equal
-pass@8, is in [findings.md](findings.md) and is not claimed here again. That experiment also ran the squared form and
-its random clusters, unclaimed, in worlds 1000 to 1023; its figures were known when these claims were written. So the
-worlds here are others, 1100 to 1123, and the tabular claims say whether a known size repeats and reaches what the paper
-says; they are no surprises.
+What DARLING costs and buys at power 1 is in [findings.md](findings.md), and that random clusters have its pass@1 at
+equal pass@8 in [findings_details.md](findings_details.md); neither is claimed here again. That experiment also ran the
+squared form and its random clusters in worlds 1000 to 1023; its figures were known when these claims were written. So
+the worlds here are others, 1100 to 1123, and the tabular claims only say whether a known size repeats.
 """
 
 from __future__ import annotations
@@ -206,6 +204,7 @@ EXPERIMENT = SystemExperiment(
         places={Condition.of(PRICED): dict.fromkeys(_LANGUAGE_ARMS, 8)},
         arms=_LANGUAGE_ARMS,
         checkpoints=(0, 40, 80),
+        sft_steps=1040,  # aliases lengthen names: after 520 steps 15 % of the searches of a World apart were wrong
         first_world=FIRST_WORLD + _FIRST,
         temperatures=(),
         mixes=(),
