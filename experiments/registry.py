@@ -69,3 +69,4 @@ _built_in(
     "price_law", "over 208 random worlds: what diversity training costs, against what the exact frontier says it must"
 )
 _built_in("outcome_exploration", "outcome-based exploration (2509.06941): do bonuses on outcomes keep what GRPO loses?")
+_built_in("darling", "DARLING (2509.02534): does paying for rare paths beat paying for rare words?")

@@ -11,13 +11,13 @@ import numpy as np
 
 from ...envs.answers import normalize
 from ...envs.record import EpisodeRecord
-from ...policies.objectives.equivalence import EquivalenceClassifier, Pair, equivalent_pairs, fit_classifier
+from ...policies.objectives.equivalence import Pair, equivalent_pairs, fit_classifier, held_out_accuracy
 from ...retrieval_index.errors import BerrypickError
 from ..report.arms import load_arms
 from .flags import Classifier
 from .json_output import print_json
 
-__all__ = ["held_out_accuracy", "pairs_by_question", "run_classifier"]
+__all__ = ["pairs_by_question", "run_classifier"]
 
 
 def run_classifier(flags: Classifier) -> int:
@@ -65,24 +65,4 @@ def pairs_by_question(records: Sequence[EpisodeRecord]) -> dict[str, list[Pair]]
             [[normalize(query) for query in record.queries] for record in group], [r.shown_ids for r in group]
         )
         for name, group in groups.items()
-    }
-
-
-def held_out_accuracy(classifier: EquivalenceClassifier, pairs: Sequence[Pair]) -> dict[str, float | None]:
-    """The mean of the accuracies on equivalent and on different pairs.
-
-    It is None if a label is absent.
-    """
-    counts = {True: [0, 0], False: [0, 0]}  # label -> how often the classifier said no, yes
-    for pair in pairs:
-        counts[pair.same][classifier(pair.first, pair.second)] += 1
-    if not all(map(sum, counts.values())):
-        return {"held_out_pairs": len(pairs), "balanced_accuracy": None}
-    recall = counts[True][1] / sum(counts[True])
-    specificity = counts[False][0] / sum(counts[False])
-    return {
-        "held_out_pairs": len(pairs),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "recall": recall,
-        "specificity": specificity,
     }

@@ -216,6 +216,8 @@ def _series(grid: Grid, one: Contrast) -> Series | None:
 def _other(grid: Grid, one: Contrast) -> Series | None:
     """The series that the arm is compared with; None for "start", "zero" and ladders, and where it has no cells."""
     if one.policy == "language model":
+        if one.against in grid.arms:
+            return grid.language.get((one.condition, one.against))
         found = compare_arm(grid, one.policy, one.condition, one.arm)
         return None if found is None else found.control_series
     if one.against in ("control", "matched"):

@@ -55,6 +55,7 @@ class GridExperiment(Experiment):
         measures: their names, in the order of tables.
         swept: conditions in which every strength is run, where the others have the middle one alone.
         smoke_table: how the tabular policy is trained at scale smoke.
+        first_replicate: of the tabular grid, where its worlds must not be those that another experiment reported.
     """
 
     name: str
@@ -76,11 +77,12 @@ class GridExperiment(Experiment):
     language_measures: tuple[str, ...] = ()
     swept: tuple[Condition, ...] | None = None
     smoke_table: TableConfig = SMOKE
+    first_replicate: int = 0
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
         cells = [*self._pilot_cells(scale)]
-        for replicate in range(num_seeds):
+        for replicate in range(self.first_replicate, self.first_replicate + num_seeds):
             cells += [Cell(f"tabular/{cell.key}", cell.as_config()) for cell in self._table_cells(scale, replicate)]
         if scale == "full" and self.language is not None:
             cells += self.language.cells(num_seeds)

@@ -10,7 +10,7 @@ the weights of its start and its end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..runs.training import train
 from ..runs.training_config import EnvArgument
 from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
+from .language_classifier import CLASSIFIER, classifier_of
 from .language_runs import CheckpointView, imitated
 from .language_states import measure_checkpoint, measure_greedy, measures_at_temperature
 
@@ -51,6 +52,9 @@ class LanguageGrid:
         first_world: World seed of replicate 0; replicate i has World seed first_world + i and training seed i.
         temperatures: of the envelope, beside 1.
         mixes: of the envelope: weights of the end, beside 0 and 1.
+        world_args: further arguments of the World, beside preset, seed and numbers of questions.
+        classifier_questions: training questions whose rollouts by the SFT policy a classifier of equivalent rollouts
+            is learned from, for objectives with "{classifier}", see `classifier_of`.
     """
 
     places: Mapping[Condition, Mapping[str, int]]
@@ -65,6 +69,8 @@ class LanguageGrid:
     first_world: int = FIRST_WORLD
     temperatures: tuple[float, ...] = (0.25, 0.5, 0.7, 0.85, 1.2, 1.4, 2.0, 4.0)
     mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
+    world_args: Mapping[str, EnvArgument] = field(default_factory=dict)
+    classifier_questions: int = 256
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """One cell per condition, arm and world; two worlds at a time, so that two workers share no SFT."""
@@ -83,6 +89,7 @@ class LanguageGrid:
     def _cell(self, condition: Condition, arm: str, seed: int) -> Cell:
         world = self.first_world + seed
         has_envelope = arm in self.controls
+        learns = CLASSIFIER in self.arms[arm]
         return Cell(
             f"language/{condition.slug}/{arm}/world-{world}",
             {
@@ -101,6 +108,9 @@ class LanguageGrid:
                 "read_samples": self.read_samples,
                 "temperatures": list(self.temperatures) if has_envelope else [],
                 "mixes": list(self.mixes) if has_envelope else [],
+                # only where they are set: older cells are known by the digest of their configuration
+                **({"world_args": dict(self.world_args)} if self.world_args else {}),
+                **({"classifier_questions": self.classifier_questions} if learns else {}),
             },
         )
 
@@ -116,10 +126,11 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         {"checkpoints": {step: {measure: value}}, "states": {step: table}, "information": {step: {name: value}},
         "question_tables": text, of the last checkpoint, "temperatures": {"0": measures of one greedy episode per
         question, T: values in the population}, "mixes": {weight of the end: {measure: value}}}; see
-        `measure_checkpoint` and `measures_at_temperature`. `decode_states` and `decode_questions` read the tables.
+        `measure_checkpoint` and `measures_at_temperature`. `decode_states` and `decode_questions` read the tables. Of
+        an arm with a learned classifier, the measures hold its accuracy, see `classifier_of`.
     """
     config = cell.config
-    condition = Condition.of(config["condition"])
+    condition, objective = Condition.of(config["condition"]), config["objective"]
     arguments: dict[str, EnvArgument] = {
         "preset": condition.preset,
         "world_seed": config["world_seed"],
@@ -127,6 +138,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         "num_validation": 0,
         "num_test": config["questions"],
         "index": "bm25s",
+        **config.get("world_args", {}),
     }
     task = make_task(ENV, **arguments)
     shared = work.parent.parent.parent / "sft" / condition.preset / work.name
@@ -135,30 +147,30 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         start = imitated(arguments, task, shared, steps=config["sft_steps"], seed=config["seed"])
         policy = load_language_model(str(start))
         first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
+        learned = classifier_of(shared / "classifier", policy, task, config) if CLASSIFIER in objective else {}
 
     def measure(step: int) -> dict[str, Any]:
         path = work / f"measures-{step:04d}.json"
-        return measure_checkpoint(path, policy, task, config, f"{config['objective']}-{step}", step)
+        return measure_checkpoint(path, policy, task, config, f"{objective}-{step}", step)
 
     view = CheckpointView(config["checkpoints"], measure)
     run = world_rl(
         arguments,
         start="sft",
-        objective=config["objective"],
+        objective=objective.replace(CLASSIFIER, str(shared / "classifier")),
         steps=config["steps"],
         seed=config["seed"],
         learning_rate=condition.rate,
     )
     train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
     steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
-    name = f"{config['objective']}-greedy"
-    greedy = measure_greedy(work / "greedy.json", policy, task, config, name, steps[-1])
+    greedy = measure_greedy(work / "greedy.json", policy, task, config, f"{objective}-greedy", steps[-1])
     found = {"0": first, **{str(step): measure(step) for step in steps}}
     end = found[str(steps[-1])]
     tables = decode_questions(end["question_tables"])
     assert task.world is not None
     return {
-        "checkpoints": {step: one["measures"] for step, one in found.items()},
+        "checkpoints": {step: {**one["measures"], **learned} for step, one in found.items()},
         "states": {step: one["states"] for step, one in found.items()},
         "information": {step: one["information"] for step, one in found.items()},
         "question_tables": end["question_tables"],

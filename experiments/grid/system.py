@@ -87,11 +87,12 @@ class SystemExperiment(GridExperiment):
 
 
 def _thinned(result: CellResult, wanted: Collection[str]) -> CellResult:
-    """A cell without what no report reads: between the first and the last checkpoint, measures other than `wanted`."""
+    """A cell without what no report reads: tables of single questions, and measures other than `wanted` between the
+    first and the last checkpoint."""
     steps = sorted(result["checkpoints"], key=int)
     ends = {steps[0], steps[-1]}
     return {
-        **result,
+        **{name: value for name, value in result.items() if name != "question_tables"},
         "checkpoints": {
             step: {name: value for name, value in values.items() if step in ends or name in wanted}
             for step, values in result["checkpoints"].items()

@@ -54,6 +54,8 @@ _FORMULAS = {
     "format_dominant": "rollouts with the most frequent set of tags / rollouts",
     "format_entropy": "H of the sets of tags over all rollouts",
     "finished": "rollouts that answered / rollouts",
+    "wordings_per_path": "different sequences of normalized queries / different sequences of the sets of passages that "
+    "each query retrieved, over the rollouts of a question that searched",
     "query_token_entropy": "sum of H(next token) over the tokens of queries / number of these tokens",
     "query_entropy": "sum of H(next token) over the tokens of a query; mean over queries",
     "query_sequence_entropy": "-log p(query and closing tag); mean over sampled queries, at temperature 1",

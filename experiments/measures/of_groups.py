@@ -41,6 +41,13 @@ def _own_unique_queries(group: Group) -> float | None:
     return mean([unique_ratio(queries) for queries in group.queries_by_rollout])
 
 
+def _wordings_per_path(group: Group) -> float | None:
+    """Rollouts that did not search have neither wording nor path; None without one that did."""
+    wordings = {tuple(queries) for queries in group.queries_by_rollout if queries}
+    paths = {tuple(map(frozenset, rollout.rankings)) for rollout in group if rollout.queries}
+    return len(wordings) / len(paths) if paths else None
+
+
 def _equal_rewards(group: Group) -> float | None:
     """1 if all rewards of a group are equal, so that it has no gradient; exact matches where no reward is recorded."""
     rewards = [rollout.em if rollout.reward is None else rollout.reward for rollout in group]
@@ -57,6 +64,7 @@ _SHOWN = "the rollouts do not list the passages shown; berrypick report --index 
 _SEVERAL = f"{_SHOWN}, if there are several rollouts per question"
 _BOTH = "evidence or the passages shown are not recorded"
 _QUERIES = "the rollouts hold no queries"
+_BOTH_SEQUENCES = "the rollouts hold no queries or do not list the passages shown"
 _TOKENS = "no token probabilities are recorded; berrypick report --policy POLICY computes them"
 _PLAIN = "no token probabilities are recorded, or they are not of tokens sampled at temperature 1 without top-p"
 _SCORED = "no model scored first queries of two or more questions; berrypick report --policy POLICY does"
@@ -85,6 +93,9 @@ OF_GROUPS = (
             "dist. query", _of_queries(lambda g: unique_ratio(g.queries)), _QUERIES),
     Measure("unique_query_ratio_episode", "distinct queries per episode", "share",
             "distinct queries / queries, in an episode", of_group=_of_queries(_own_unique_queries), needs=_QUERIES),
+    Measure("wordings_per_path", "wordings per path", "count",
+            "distinct sequences of queries / distinct sequences of result sets, in a group; 1: words are paths",
+            "wordings", _of_shown(_of_queries(_wordings_per_path)), _BOTH_SEQUENCES),
     Measure("query_clusters", "query clusters", "count",
             f"clusters of queries of a group that are linked by a Jaccard similarity of words of at least {NEAR_EQUAL}",
             "clusters", _of_queries(Group.query_clusters), _QUERIES),

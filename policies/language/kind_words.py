@@ -1,7 +1,11 @@
-"""The probabilities of the World's kind words, read from a model's logits where it wrote the first word of a query.
+"""The probabilities of the World's kind words, read from a model's logits where a query has its kind.
 
 A draw says one of K kinds; the logits behind it say the whole distribution. The contexts are the very tokens that the
 policy saw and wrote in played episodes, so what is read is what was sampled from.
+
+Where the World has one query format, the kind is the first word. Where it has several, the kind stands where the
+sampled query has it, and its probability is read given the words before it. A query is sampled in a format as often as
+the policy writes that format, so the mean of the readings is the policy's choice of a kind over all its formats.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from numpy.typing import NDArray
 
 from ...envs.episode import Episode, Turn
 from ...envs.formats.turn_format import Search
-from ...envs.world.closed_voice import QUERY_FORMATS, parse_query
+from ...envs.world.closed_voice import parse_query
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 from ..tabular.histories import State
@@ -65,26 +69,26 @@ def read_kinds(
 
     An episode is read up to the first turn that leaves the tree of histories that `tabular/histories.py` walks: an
     answer, an invalid or refused turn, and after a query that names no untried kind or whose top passage is not that
-    kind's record of the wanted fact. Equal contexts, as among the samples of one question, are computed once.
+    kind's record of the wanted fact. Equal contexts, as among the samples of one question, are computed once. In a
+    World with several query formats, a query without a kind word has no place to read and ends the reading, too.
 
     Args:
         policy: its model is asked; it should be the one that played.
-        episodes: of one World, with queries that begin with the kind.
+        episodes: of one World.
         max_tokens: padded tokens of a forward.
 
     Returns:
         The readings, episode by episode and in the order of the turns.
 
     Raises:
-        BerrypickError: the queries of this World or turn format do not begin with the kind, a kind word is not a single
-            token, or an episode is not of a World.
+        BerrypickError: turns are not in tags, a kind word is not a single token, or an episode is not of a World.
     """
     if not episodes:
         return []
     worlds = [WorldFacts.required(episode.question, "reading kinds") for episode in episodes]
     _check(episodes, worlds)
     tokens = kind_tokens(policy.tokenizer, worlds[0].kinds)
-    encoded = [_decisions(policy, episode, world) for episode, world in zip(episodes, worlds)]
+    encoded = [_decisions(policy, episode, world, tokens) for episode, world in zip(episodes, worlds)]
     masses = _masses(policy, encoded, tokens, max_tokens)
     return [
         KindReading(episode.question.id, one.state, masses[ids[: one.position].tobytes()], one.kind)
@@ -99,19 +103,16 @@ def _check(episodes: Sequence[Episode], worlds: Sequence[WorldFacts]) -> None:
         raise BerrypickError(
             f'kind probabilities are read from turns in tags, not {formats.pop()}; use turn_format="tags"'
         )
-    if any(sum(world.query_formats[1:]) > 0 for world in worlds):
-        raise BerrypickError(
-            f'kind probabilities need queries of the form "{QUERY_FORMATS[0]}"; leave query_formats of the World alone'
-        )
     if len({world.kinds for world in worlds}) > 1:
         raise BerrypickError("these episodes are of Worlds with different kinds; read each World apart")
 
 
 def _decisions(
-    policy: LanguageModelPolicy, episode: Episode, world: WorldFacts
+    policy: LanguageModelPolicy, episode: Episode, world: WorldFacts, tokens: Sequence[int]
 ) -> tuple[NDArray[np.int32], list[_Decision]]:
     """Token ids int32 [T] up to the last choice of a kind, and all choices."""
     ids = encode_prompt(policy.tokenizer, episode.question, episode.spec)
+    anywhere = sum(world.query_formats[1:]) > 0
     state = State(world.cue)
     found: list[_Decision] = []
     for turn in episode.turns:
@@ -119,6 +120,11 @@ def _decisions(
             break
         written, start = _written(policy.tokenizer, turn)
         kind = _first_kind(turn, world.kinds)
+        if anywhere:
+            kind, first = _named_kind(turn, world.kinds)
+            if first is None or tokens[first] not in written[start:]:
+                break
+            start = written.index(tokens[first], start)
         found.append(_Decision(len(ids) + start, state, kind))
         ids += written
         top = turn.hits[0][0].id if turn.hits and turn.hits[0] else None
@@ -147,6 +153,14 @@ def _first_kind(turn: Turn, kinds: Sequence[str]) -> int | None:
     (query,) = turn.action.queries
     named = parse_query(query).kinds
     return kinds.index(named[0]) if len(named) == 1 and named[0] in kinds and query.split()[0] == named[0] else None
+
+
+def _named_kind(turn: Turn, kinds: Sequence[str]) -> tuple[int | None, int | None]:
+    """The only kind that a query names, and the kind that it names first; None without one."""
+    assert isinstance(turn.action, Search)
+    named = parse_query(turn.action.queries[0]).kinds
+    known = [kinds.index(kind) for kind in named if kind in kinds]
+    return (known[0] if len(named) == 1 and known else None), (known[0] if known else None)
 
 
 def _masses(

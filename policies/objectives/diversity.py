@@ -118,21 +118,28 @@ def linked_clusters(items: Sequence[Hashable], same: Callable[[Hashable, Hashabl
 class Lexical:
     """DARLING's lexical control: reward times the share of a rollout's n-grams that no other rollout of the group uses.
 
-    N-grams are of whitespace tokens over the rollout's joined queries. No floor; without an n-gram the share is 0.
+    N-grams are of whitespace tokens over the rollout's joined queries; without an n-gram the share is 0. Floor and
+    exponent are not in the paper: they are for comparisons with a `Darling` of the same floor and exponent.
 
     Attributes:
         n: words of an n-gram.
+        floor: least factor.
+        power: exponent of the share.
     """
 
     n: int = 4
+    floor: float = 0.0
+    power: float = 1.0
 
     def __post_init__(self) -> None:
         at_least(1, n=self.n)
+        share(floor=self.floor)
+        at_least(0, power=self.power)
 
     def __call__(self, g: Groups) -> Tensor:
         """Shaped rewards, [Q, G]."""
         shares = [_unseen_shares([_ngrams(queries, self.n) for queries in group]) for group in g.queries]
-        return g.rewards * torch.tensor(shares, dtype=torch.float64)
+        return g.rewards * torch.tensor(shares, dtype=torch.float64).pow(self.power).clamp_min(self.floor)
 
 
 def _ngrams(queries: Sequence[str], n: int) -> Counter[tuple[str, ...]]:

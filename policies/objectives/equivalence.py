@@ -31,7 +31,14 @@ from ...retrieval_index.json_text import small_file
 from ...retrieval_index.manifest import sha256
 from ...retrieval_index.sealed import sealed, unsealed
 
-__all__ = ["EquivalenceClassifier", "Pair", "equivalent_pairs", "fit_classifier", "load_classifier"]
+__all__ = [
+    "EquivalenceClassifier",
+    "Pair",
+    "equivalent_pairs",
+    "fit_classifier",
+    "held_out_accuracy",
+    "load_classifier",
+]
 
 _FORMAT = 1
 _HASHED = "hashed"
@@ -171,6 +178,26 @@ def fit_classifier(pairs: Sequence[Pair], *, encoder: str = _HASHED, penalty: fl
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     return EquivalenceClassifier(encoder, weights.detach(), float(bias.detach()))
+
+
+def held_out_accuracy(classifier: EquivalenceClassifier, pairs: Sequence[Pair]) -> dict[str, float | None]:
+    """The mean of the accuracies on equivalent and on different pairs.
+
+    It is None if a label is absent.
+    """
+    counts = {True: [0, 0], False: [0, 0]}  # label -> how often the classifier said no, yes
+    for pair in pairs:
+        counts[pair.same][classifier(pair.first, pair.second)] += 1
+    if not all(map(sum, counts.values())):
+        return {"held_out_pairs": len(pairs), "balanced_accuracy": None}
+    recall = counts[True][1] / sum(counts[True])
+    specificity = counts[False][0] / sum(counts[False])
+    return {
+        "held_out_pairs": len(pairs),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "recall": recall,
+        "specificity": specificity,
+    }
 
 
 def _features(u: Tensor, v: Tensor) -> Tensor:

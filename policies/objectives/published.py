@@ -114,8 +114,8 @@ def _darling_random(floor: float = 0.1, power: float = 1.0, norm: str = "own") -
 @register_objective(
     "lexical", "DARLING's lexical control: reward times the share of unseen n-grams in the queries, centred"
 )
-def _lexical(n: int = 4) -> Objective:
-    return _of(Lexical(n), DrGrpo())
+def _lexical(n: int = 4, floor: float = 0.0, power: float = 1.0) -> Objective:
+    return _of(Lexical(n, floor, power), DrGrpo())
 
 
 @register_objective("vpo", "VPO: expected best candidate under random reward weights, population z-norm")

@@ -39,8 +39,9 @@ class KindReading:
     Attributes:
         question: id of the question.
         state: what the policy had seen.
-        masses: float64 [K], probability that the model gave to each kind word as the first word of the query.
-        kind: the kind that was sampled; None if the first word was no kind.
+        masses: float64 [K], probability that the model gave to each kind word at the kind's place in the query, which
+            is its first word where the World has one query format.
+        kind: the kind that was sampled; None if that word was no kind, or the query names several.
     """
 
     question: str
@@ -105,7 +106,7 @@ def state_information(readings: Sequence[KindReading]) -> float:
 
 
 def outside_share(readings: Sequence[KindReading]) -> float:
-    """Mean probability that a query's first word is not an untried kind."""
+    """Mean probability that the word at the kind's place is not an untried kind."""
     return float(np.mean([reading.outside for reading in readings])) if readings else 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from berrypick.experiments.grid import Condition, contrast, judge
@@ -59,6 +60,19 @@ def test_contrasts_read_the_comparison_that_tables_show():
         assert evidence.differences == pytest.approx(list(values.values()), nan_ok=True), name
     wastes = {world: found.waste[world] - found.control_waste[world] for world in found.waste}
     assert evidence_of(grid, one("waste")).differences == pytest.approx(list(wastes.values()))
+
+
+def test_a_language_model_is_compared_with_another_arm_where_one_is_named():
+    tabular = worlds()
+    places = {(PRICED, arm): tabular.middle(PRICED, arm) for arm in ("darling", "dr_grpo")}
+    grid = replace(tabular, tabular={}, language={**places, (PRICED, "lexical"): places[PRICED, "dr_grpo"]})
+    own = {"policy": "language model", "measure": "pass@1"}
+    expected = pytest.approx([-0.03, -0.06, -0.02])
+    assert evidence_of(grid, one(against="lexical", **own)).differences == expected
+    assert evidence_of(grid, one(**own)).differences == expected  # the control, as before
+    turned = evidence_of(grid, one(arm="lexical", against="darling", **own))
+    assert turned.differences == pytest.approx([0.03, 0.06, 0.02])
+    assert evidence_of(grid, one(against="entropy", **own)) is None  # an arm that has no cells
 
 
 def test_an_arm_is_compared_with_itself_from_diverse_demonstrations():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from berrypick import BerrypickError
 from berrypick.envs.tasks.registry import make_task
-from berrypick.envs.world.closed_voice import KINDS
+from berrypick.envs.world.closed_voice import KINDS, query_format
 from berrypick.envs.world.facts import WorldFacts
 from berrypick.policies.language.encoding import encode, encode_prompt
 from berrypick.policies.language.kind_words import kind_tokens, read_kinds
@@ -129,12 +130,108 @@ def test_an_episode_is_read_up_to_its_first_wrong_query(searcher, demonstrated):
     assert read_kinds(searcher, []) == []
 
 
-def test_queries_that_do_not_begin_with_the_kind_are_refused(searcher, demonstrated):
-    task = make_task("berrypick/World-v0", num_train=1, num_validation=0, num_test=1, query_formats="0.5,0.5")
-    groups = demonstrate(task, samples=1, split="test")
-    with pytest.raises(BerrypickError, match="leave query_formats of the World alone"):
-        read_kinds(searcher, groups[0])
+def test_turns_that_are_not_in_tags_are_refused(searcher, demonstrated):
     episode = demonstrated[0]
     other = type(episode)(episode.question, replace(episode.spec, turn_format="search_r1"), episode.turns)
     with pytest.raises(BerrypickError, match="turn_format"):
         read_kinds(searcher, [other])
+
+
+# Worlds with several query formats
+
+
+@pytest.fixture(scope="module")
+def formats():
+    return make_task(
+        "berrypick/World-v0", num_train=12, num_validation=0, num_test=4, query_formats="0.34,0.33,0.33", aliases=True
+    )
+
+
+def test_a_kind_is_read_where_the_query_has_it(searcher, formats, tokenizer):
+    episodes = [episode for group in demonstrate(formats, samples=6) for episode in group]
+    seen = set()
+    for episode in episodes:
+        mine = read_kinds(searcher, [episode])
+        named = [next(KINDS.index(word) for word in query.split() if word in KINDS) for query in episode.queries]
+        assert [reading.kind for reading in mine] == named
+        turn, reading = episode.turns[0], mine[0]
+        kind = KINDS[named[0]]
+        text = turn.draft.text
+        place = text.index(f" {kind}", text.index("<search>"))
+        context = encode_prompt(tokenizer, episode.question, episode.spec) + encode(tokenizer, text[:place])
+        chances = searcher.model(torch.tensor([context])).logits[0, -1].double().softmax(-1)
+        expected = chances[kind_tokens(tokenizer, KINDS[:3])].detach().numpy()
+        assert reading.masses == pytest.approx(expected, rel=1e-4)
+        seen.add(query_format(episode.queries[0]))
+    assert seen == {0, 1, 2}
+
+
+def test_a_query_that_begins_with_its_kind_is_read_as_in_a_world_of_one_format(searcher, demonstrated, played):
+    # after two spaces the first token is a space, and the kind comes after it
+    plain = [episode for episode in played if episode.queries and "<search>  " not in episode.turns[0].draft.text]
+    begins = [episode for episode in plain if (read := read_kinds(searcher, [episode])) and read[0].kind is not None]
+    assert len(begins) > 20
+    for episode in [*demonstrated, *begins]:
+        world = {**episode.question.metadata["world"], "query_formats": [0.5, 0.5]}
+        question = replace(episode.question, metadata={**episode.question.metadata, "world": world})
+        again = read_kinds(searcher, [type(episode)(question, episode.spec, episode.turns)])
+        for old, new in zip(read_kinds(searcher, [episode]), again, strict=True):
+            assert (old.state, old.kind, old.masses.tobytes()) == (new.state, new.kind, new.masses.tobytes())
+
+
+@pytest.fixture(scope="module")
+def closer(make_babbler):
+    """The same babbler, which closes a query after its first kind: what follows a kind then selects no kind."""
+    policy = make_babbler()
+    kinds = kind_tokens(policy.tokenizer, KINDS[:3])
+    bias = torch.zeros(len(policy.tokenizer))
+    bias[kinds] = 6.0
+    close = torch.zeros(len(policy.tokenizer))
+    close[encode(policy.tokenizer, " </search>")] = 1000.0
+    seen = []
+
+    def remember(module, args):
+        seen[:] = [args[0]]
+
+    def favour(module, args, logits):
+        (ids,) = seen
+        if ids.shape[1] > 1:  # a prompt, or reading
+            return logits + bias
+        after_kind = torch.isin(ids, torch.tensor(kinds)).to(logits.dtype)  # [rows, 1]
+        return logits + bias + (after_kind[..., None] if logits.dim() == 3 else after_kind) * close
+
+    policy.model.model.embed_tokens.register_forward_pre_hook(remember)
+    policy.model.lm_head.register_forward_hook(favour)
+    return policy
+
+
+def test_sampled_kinds_at_any_place_are_as_frequent_as_what_was_read(closer, formats):
+    groups = rollout(
+        closer,
+        formats.split("test"),
+        replace(formats.spec, max_turns=1),
+        formats.searcher,
+        num_samples=600,
+        sampling=Sampling(max_new_tokens=24),
+        seed=3,
+    )
+    episodes = [episode for group in groups for episode in group if episode.queries]
+    places, drawn = set(), []
+    for episode in episodes:
+        found = read_kinds(closer, [episode])
+        turn = episode.turns[0]
+        start, end = turn.action.spans[0]
+        query = turn.draft.text[turn.draft.text.rindex("<search>", 0, start) : end]
+        word = re.search(rf" ({'|'.join(KINDS[:3])})\b", query)
+        assert bool(found) == bool(word)
+        if word:
+            places.add(query[: word.start()].count(" "))
+            drawn.append((found[0].chances, KINDS.index(word[1])))
+    assert len(drawn) > 200 and len(places) > 2
+    for kind in range(3):
+        chances = np.array([chance[kind] for chance, _ in drawn])
+        sampled = np.array([name == kind for _, name in drawn])
+        assert sampled.sum() > 20
+        for weight in (np.ones_like(chances), chances):
+            deviation = np.sqrt((weight**2 * chances * (1 - chances)).sum())
+            assert abs((weight * (sampled - chances)).sum()) < 2.5 * deviation

@@ -226,6 +226,10 @@ def test_lexical_counts_the_ngrams_no_sibling_uses() -> None:
     # grams: {abcd, bcde}, {abcd}, {}, {abcd, bcde, cdef}
     assert Lexical()(g).tolist() == [[0.0, 0.0, 0.0, pytest.approx(2 / 3)]]
     assert Lexical(2)(g).tolist()[0][2] == 1.0
+    # as published there is no floor and no exponent
+    assert Lexical(floor=0.1)(g).tolist() == [[0.1, 0.1, 0.1, pytest.approx(2 / 3)]]  # a factor of 1/3, reward 2
+    assert Lexical(floor=0.1, power=2)(g).tolist() == [[0.1, 0.1, 0.1, pytest.approx(2 / 9)]]
+    assert torch.equal(get_objective("lexical").shape(g), get_objective("lexical:floor=0,power=1").shape(g))
 
 
 def test_darling_with_all_distinct_clusters_is_the_reward() -> None:
@@ -447,6 +451,8 @@ def test_a_wrong_spec_names_the_cure(spec: str, message: str) -> None:
         ("max_at_k:k=0", "k must be at least 1"),
         ("max_at_k:k=-1", "k must be at least 1"),
         ("lexical:n=0", "n must be at least 1"),
+        ("lexical:floor=2", "floor must lie in [0, 1]"),
+        ("lexical:power=-1", "power must be at least 0"),
         ("vpo:num_weights=0", "num_weights must be at least 1"),
         ("vpo:alpha=0", "alpha must be above 0"),
         ("darling:floor=-1", "floor must lie in [0, 1]"),

@@ -1,0 +1,242 @@
+"""DARLING: its claims and arms, a smoke run and its page, a row computed again, and one number computed twice."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import re
+import subprocess
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from berrypick.envs.world.facts import WorldFacts
+from berrypick.envs.world.world import build_world
+from berrypick.experiments.darling import CONTRASTS, EXPERIMENT, PRICED, STEEP
+from berrypick.experiments.grid.condition import Condition
+from berrypick.experiments.grid.publishing import publish
+from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
+from berrypick.experiments.registry import open_experiment
+from berrypick.policies.objectives import get_objective
+
+ROOT = Path(__file__).resolve().parents[3]
+RESULTS = ROOT / "results" / "darling"
+TABULAR = ["dr_grpo", "darling", "darling_oracle", "darling_random"]
+
+
+def test_claims_have_their_arms_and_those_of_a_language_model_are_t5():
+    ids = [one.claim.id for one in CONTRASTS]
+    assert len(set(ids)) == len(ids)
+    for one in CONTRASTS:
+        if one.policy == "tabular":
+            assert one.arm in EXPERIMENT.arms_of[one.condition]
+        else:
+            assert one.condition == Condition.of(PRICED) and one.measure in EXPERIMENT.language_measures
+            assert {one.arm, one.against} <= {*EXPERIMENT.language.arms, "control", "matched"}
+    assert {one.against for one in CONTRASTS if one.policy != "tabular"} == {"lexical", "darling", "control", "matched"}
+
+
+def test_all_arms_have_the_same_floor_and_the_same_power():
+    specs = {name: spec.replace("{classifier}", "") for name, spec in EXPERIMENT.language.arms.items()}
+    shapes = {name: get_objective(spec).shape for name, spec in specs.items() if name != "dr_grpo"}
+    assert {(shape.floor, shape.power) for shape in shapes.values()} == {(0.1, 2.0)}
+    for name in ("darling", "darling_oracle", "darling_random"):
+        arm = EXPERIMENT.arms[name]
+        assert arm.strengths == (0.5, 2.0, 8.0)
+        assert get_objective(arm.objective.format("2")).shape == shapes[name]
+
+
+def test_worlds_are_not_those_of_the_experiment_that_ran_the_squared_form_before():
+    def worlds(name):
+        cells = open_experiment(name).cells("full", 24)
+        return {cell.config["world"] for cell in cells if cell.key.startswith("tabular/")}
+
+    mine = worlds("darling")
+    assert mine == set(range(1100, 1124)) and not mine & worlds("diversity_tax")
+    language = [cell for cell in EXPERIMENT.cells("full", 24) if cell.key.startswith("language/")]
+    assert len(language) == 48 and {cell.config["world_seed"] for cell in language} == set(range(1100, 1108))
+    assert language[0].config["world_args"] == {"query_formats": "0.34,0.33,0.33", "aliases": True}
+    assert all(("classifier_questions" in c.config) == (c.config["arm"] == "darling_learned") for c in language)
+
+
+@pytest.mark.parametrize("name", ["diversity_tax", "outcome_exploration"])
+def test_published_cells_of_other_experiments_are_still_theirs(name):
+    file = ROOT / "results" / name / "grid_cells.jsonl.xz"
+    if not file.is_file():
+        pytest.skip("no committed results")
+    published = {row["key"]: row["digest"] for row in map(json.loads, lzma.decompress(file.read_bytes()).splitlines())}
+    now = {cell.key: cell.digest for cell in open_experiment(name).cells("full", 24)}
+    assert published and {key: now.get(key) for key in published} == published
+
+
+def test_claims_were_committed_before_any_result():
+    git = ["git", "-C", str(ROOT), "log", "--format=%H %ct", "--diff-filter=A", "--"]
+    paths = ("experiments/darling.py", "results/darling/grid_cells.jsonl.xz")
+    found = [subprocess.run([*git, path], capture_output=True, text=True, check=False).stdout.split() for path in paths]
+    if not all(found) or found[0][-2] == found[1][-2]:
+        pytest.skip("the history of both is not here")
+    assert int(found[0][-1]) < int(found[1][-1])
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    out = tmp_path_factory.mktemp("darling")
+    return out, run_experiment(EXPERIMENT, out, scale="smoke", num_seeds=2)
+
+
+def test_the_smoke_run_has_every_arm_a_figure_and_a_verdict_for_every_claim(smoke):
+    out, report = smoke
+    assert report["cells"]["failed"] == {} and report["cells"]["done"] == 8
+    assert list(report["conditions"][PRICED]["arms"]) == TABULAR
+    assert len(report["verdicts"]) == len(CONTRASTS)
+    assert {row["verdict"] for row in report["verdicts"]} == {"inconclusive"}
+    assert (out / "figures" / "darling.png").stat().st_size > 10_000
+    json.dumps(report, allow_nan=False)
+
+
+def test_a_published_run_gives_its_page_and_can_be_given_back(smoke, tmp_path):
+    out, report = smoke
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").touch()
+    publish(EXPERIMENT, out, project)
+    page = (project / "docs" / "darling.md").read_text()
+    for heading in ("Published figures beside ours", "Claims and verdicts", "Limits", "Reproduce"):
+        assert f"## {heading}" in page
+    paragraph = page.split("\n\n")[2]
+    assert len(re.findall(r"\.(?= [A-Z]|$)", paragraph)) == 3, paragraph
+    assert "[findings.md](findings.md)" in page and (ROOT / "docs" / "findings.md").is_file()
+    again = run_experiment(
+        EXPERIMENT, tmp_path / "again", scale="smoke", num_seeds=2, given=project / "results" / "darling"
+    )
+    assert not (tmp_path / "again" / "work").exists()
+    for one, other in zip(report["verdicts"], again["verdicts"]):
+        assert one["differences"] == pytest.approx(other["differences"], abs=2e-5, nan_ok=True)
+
+
+def test_the_page_is_regenerated_from_the_committed_report():
+    if not (RESULTS / "report.json").is_file():
+        pytest.skip("no committed results")
+    report = json.loads((RESULTS / "report.json").read_text())
+    ((name, text),) = EXPERIMENT.pages(report).items()
+    assert (ROOT / "docs" / name).read_text() == text
+    assert sum(file.stat().st_size for file in RESULTS.rglob("*") if file.is_file()) < 600_000
+
+
+def published_cell():
+    file = RESULTS / "grid_cells.jsonl.xz"
+    if not file.is_file():
+        pytest.skip("no committed results")
+    rows = {row["key"]: row for row in map(json.loads, lzma.decompress(file.read_bytes()).splitlines())}
+    return rows[EXPERIMENT.reproduced]["result"]["checkpoints"]
+
+
+@pytest.mark.slow
+def test_the_printed_command_reproduces_its_row(tmp_path):
+    published = published_cell()
+    found = reproduce_cell(EXPERIMENT, EXPERIMENT.reproduced, tmp_path, scale="small", num_seeds=1)
+    for step, values in published.items():
+        for name, value in values.items():
+            assert found["checkpoints"][step][name] == pytest.approx(value, abs=1e-6), (step, name)
+
+
+# A second computation of one number, which shares the World, the draws and nothing else
+
+
+class ByHand:
+    """Imitation of random orders, then squared DARLING, in plain Python: softmax gradients by their formula."""
+
+    def __init__(self, present, budget, seed):
+        self.present, self.budget, self.seed = present, budget, seed
+        self.logits = {}
+
+    def chances(self, state):
+        logits = self.logits.setdefault(state, np.zeros(3))
+        weights = [0.0 if state[1] >> kind & 1 else float(np.exp(logits[kind])) for kind in range(3)]
+        return [weight / sum(weights) for weight in weights]
+
+    def episode(self, question, draws, chances):
+        hop, tried, shown, choices = 0, 0, set(), []
+        for turn in range(self.budget):
+            if hop == 2 or tried == 7:
+                break
+            state = (hop, tried, self.budget - turn)
+            edges = np.cumsum(chances(state))
+            kind = int(np.searchsorted(edges, draws[turn] * edges[-1], side="right"))
+            choices.append((state, kind))
+            shown.add((hop, kind))
+            hop, tried = (hop + 1, 0) if self.present[question, hop, kind] else (hop, tried | 1 << kind)
+        return float(hop == 2), frozenset(shown), choices
+
+    def descend(self, pushes, rate):
+        gradients = {}
+        for weight, choices in pushes:
+            for state, kind in choices:
+                gradients.setdefault(state, np.zeros(3))
+                gradients[state] += weight * (np.eye(3)[kind] - self.chances(state))
+        for state, push in gradients.items():
+            self.logits[state] = self.logits[state] + rate * push / len(pushes)
+
+    def imitate(self, steps):
+        def uniform(state):
+            open_kinds = [float(not state[1] >> kind & 1) for kind in range(3)]
+            return [one / sum(open_kinds) for one in open_kinds]
+
+        for step in range(steps):
+            generator = np.random.default_rng((self.seed, 11, step))
+            asked = np.repeat(generator.integers(0, len(self.present), 16), 8)
+            draws = generator.random((128, self.budget))
+            played = [self.episode(*pair, uniform) for pair in zip(asked, draws)]
+            self.descend([(1.0, choices) for _, _, choices in played], 1.0)
+
+    def reinforce(self, steps):
+        order = np.random.default_rng((self.seed, 3, 0)).permutation(len(self.present))
+        for step in range(steps):
+            draws = np.random.default_rng((self.seed, 5, step)).random((128, self.budget))
+            pushes = []
+            for at, question in enumerate(order[step * 16 : step * 16 + 16]):
+                group = [self.episode(question, draws[at * 8 + number], self.chances) for number in range(8)]
+                seen = [shown for _, shown, _ in group]
+                paid = [won * max(((8 - seen.count(shown)) / 7) ** 2, 0.1) for won, shown, _ in group]
+                pushes += [(pay - np.mean(paid), choices) for pay, (_, _, choices) in zip(paid, group)]
+            self.descend(pushes, 3.0)
+
+    def success(self, present, hop=0, tried=0, left=None):
+        left = self.budget if left is None else left
+        if hop == 2:
+            return 1.0
+        if not left or tried == 7:
+            return 0.0
+        return sum(
+            chance * (self.success(present, hop + 1, 0, left - 1) if present[hop][kind]
+                      else self.success(present, hop, tried | 1 << kind, left - 1))
+            for kind, chance in enumerate(self.chances((hop, tried, left))) if chance
+        )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_number_of_the_page_follows_from_a_second_computation():
+    published = published_cell()["200"]
+    config = Condition.of(PRICED).world_config(1100, 4096)
+    facts = [WorldFacts.required(question, "a test") for question in build_world(config).questions("train")]
+    present = np.array([[[kind in hop for kind in range(3)] for hop in one.present] for one in facts])
+    policy = ByHand(present, config.budget, seed=100)
+    policy.imitate(200)
+    policy.reinforce(200)
+    availability, found = (0.6, 0.5, 0.4), {1: 0.0, 8: 0.0}
+    for pattern in product((False, True), repeat=6):
+        weight = np.prod([a if there else 1 - a for a, there in zip(availability * 2, pattern)])
+        chance = policy.success((pattern[:3], pattern[3:]))
+        for k in found:
+            found[k] += weight * (1 - (1 - chance) ** k)
+    assert found[1] == pytest.approx(published["pass@1"], abs=1e-5)
+    assert found[8] == pytest.approx(published["pass@8"], abs=1e-5)
+
+
+def test_both_conditions_have_every_strength():
+    cells = [cell for cell in EXPERIMENT.cells("full", 1) if cell.key.startswith("tabular/")]
+    for place in (PRICED, STEEP):
+        own = [cell for cell in cells if cell.config["condition"] == place]
+        assert len(own) == 10 and all(cell.config["world"] == 1100 for cell in own)
+    assert len(cells) == 28
