@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters lint clean
+.PHONY: demo agent test test-random test-all test-adapters mutants lint clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -58,6 +58,10 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 	  PATH="$(CURDIR)/.venv-adapters/$$peer/bin:$$PATH" .venv-adapters/$$peer/bin/pytest -p no:cacheprovider \
 	    $$(ls tests/adapters/test_$${peer}_*.py); \
 	done
+
+# On demand: random small changes of the code, and whether a test notices; results/reliability/mutants.json.
+mutants: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation --mutants 300 --seed $(or $(SEED),$(shell date +%s))
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
