@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import random
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,14 +24,15 @@ from typing import Any
 
 import pytest
 
-from .areas import AREAS, ROOT, TESTS, files_of, nearness
-from .children import import_mutant, in_child, pytest_in_child, warm_up
-from .mutants import Mutant, mutants_of
-from .touched import Touched, touched_by
+from .areas import AREAS, ROOT, files_of, nearness
+from .children import import_changed, in_child, run_pytest, warm_up
+from .mutants import Mutant, mutants_of, tree_of
+from .session import Collected, killer_of, notes_installed
+from .touched import Touched, cached_files
 
 EQUIVALENT = Path(__file__).with_name("equivalent.json")
-RING_S = 60.0
-"""Seconds of tests, as traced, that a mutant meets in each of three rings at most."""
+RING_S = 20.0
+"""Seconds of tests, as traced, that a mutant meets at most in each of three rings."""
 STATUSES = ("killed", "timed out", "survived", "equivalent")
 
 
@@ -55,7 +58,11 @@ class Chosen:
             self.failed = self.failed or report.nodeid
 
 
-def all_mutants() -> list[tuple[str, str, Mutant]]:
+Drawn = tuple[str, str, Mutant]
+"""Area, file and mutant."""
+
+
+def all_mutants() -> list[Drawn]:
     """(area, file, mutant) of all areas, in a fixed order."""
     return [
         (area, file, mutant)
@@ -88,9 +95,9 @@ def rings_of(file: str, scope: str, touched: Touched) -> list[list[str]]:
 
 def _ask(file: str, number: int, tests: Sequence[str]) -> tuple[int, str]:
     """In a child: pytest's exit code with the mutant, and the test that failed."""
-    import_mutant(file, number)
+    import_changed({file: functools.partial(tree_of, number=number)})
     plugin = Chosen(tests)
-    return pytest_in_child(list(dict.fromkeys(test.partition("::")[0] for test in tests)), plugin), plugin.failed
+    return run_pytest(list(dict.fromkeys(test.partition("::")[0] for test in tests)), plugin), plugin.failed
 
 
 def status_of(file: str, mutant: Mutant, touched: Touched) -> tuple[str, str]:
@@ -104,6 +111,8 @@ def status_of(file: str, mutant: Mutant, touched: Touched) -> tuple[str, str]:
         )
         if ended.timed_out:
             return "timed out", ""
+        if ended.fault:
+            raise RuntimeError(f"{file}: {mutant.scope}: {mutant.text}: {ended.fault}")
         if ended.answer is None:
             return "killed", "the process ended"
         code, failed = ended.answer
@@ -144,6 +153,93 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _name(one: Drawn) -> str:
+    return f"{one[1]}:{one[2].line} {one[2].scope}: {one[2].text}"
+
+
+class Progress:
+    """The verdicts so far, one per line of a file, so that an interrupted run goes on."""
+
+    def __init__(self, path: Path, *, again: bool) -> None:
+        self._path, self._again, self._equivalent = path, again, equivalents()
+        self._rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.read()
+        if again:
+            self._rows = {key: row for key, row in self._rows.items() if row["status"] != "survived"}
+
+    def read(self) -> None:
+        """Takes in what another process has added."""
+        if self._path.exists():
+            rows = map(json.loads, self._path.read_text().splitlines())
+            self._rows |= {(row["file"], row["scope"], row["text"]): row for row in rows}
+
+    def add(self, one: Drawn, status: str, by: str) -> None:
+        area, file, mutant = one
+        row = {"area": area, "file": file, "scope": mutant.scope, "operator": mutant.operator,
+               "text": mutant.text, "status": status, "by": by}  # fmt: skip
+        self._rows[file, mutant.scope, mutant.text] = row
+        with self._path.open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+
+    def row(self, one: Drawn) -> dict[str, Any]:
+        area, file, mutant = one
+        key = (file, mutant.scope, mutant.text)
+        names = {"area": area, "file": file, "scope": mutant.scope, "text": mutant.text}
+        return names | {"status": "equivalent"} if key in self._equivalent else self._rows[key]
+
+    def is_decided(self, one: Drawn) -> bool:
+        key = (one[1], one[2].scope, one[2].text)
+        return key in self._equivalent or key in self._rows
+
+
+def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) -> None:
+    """Traces the test files that are not in the cache, then asks about the mutants, in a session of a child.
+
+    Raises:
+        RuntimeError: a test file cannot be collected.
+    """
+    files = cached_files(cache)
+
+    def work(collected: Collected) -> None:
+        for name, kept in files.items():
+            if not kept.exists():
+                began = time.monotonic()
+                ended = in_child(functools.partial(collected.traced, name), cpu_s=600, wall_s=3600)
+                found = ended.answer or {"tests": {}, "shared": [], "failed": [ended.fault or "did not end"]}
+                kept.write_text(json.dumps(found))
+                cpu = sum(seconds for seconds, _ in found["tests"].values())
+                took = f"{cpu:.0f} of {time.monotonic() - began:.0f} s"
+                _say(f"traced {name}: {len(found['tests'])} tests, {took}, left out: {found['failed']}")
+        touched = Touched({name: json.loads(kept.read_text()) for name, kept in files.items()})
+        for at, one in enumerate(waiting):
+            _, file, mutant = one
+            tests = [test for ring in rings_of(file, mutant.scope, touched)[:2] for test in ring]
+            if not tests or not collected.can_exchange(file, mutant):
+                continue
+            began = time.monotonic()
+            status, by = killer_of(collected, file, mutant, tests, sum(touched.seconds[test] for test in tests))
+            if status:
+                progress.add(one, status, by)
+            _say(f"{at + 1} of {len(waiting)}, {time.monotonic() - began:.1f} s: {status or 'not yet'}: {_name(one)}")
+
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            notes = notes_installed([file for area in AREAS for file in files_of(area)])
+            code = run_pytest(list(files), Collected(notes, work))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    if (code := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) not in (0, 5):
+        raise RuntimeError(f"the session of tests ended with {code}")
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Mutation testing; see the module.")
     parser.add_argument("--mutants", type=int, default=300, help="how many are drawn")
@@ -156,34 +252,23 @@ def main(words: Sequence[str] | None = None) -> int:
     drawn = random.Random(args.seed).sample(everything, min(args.mutants, len(everything)))
     print(f"seed {args.seed}: {len(drawn)} of {len(everything)} mutants", flush=True)
     cache = ROOT / ".cache" / "mutation"
+    cache.mkdir(parents=True, exist_ok=True)
+    if args.trace:
+        for kept in cached_files(cache).values():
+            kept.unlink(missing_ok=True)
+    progress = Progress(cache / f"seed-{args.seed}.jsonl", again=args.again)
+    waiting = [one for one in drawn if not progress.is_decided(one)]
     warm_up()
-    sources = [file for area in AREAS for file in files_of(area)]
-    touched = touched_by(TESTS, sources, cache, again=args.trace)
-    progress, known = cache / f"seed-{args.seed}.jsonl", {}
-    if progress.exists():
-        rows = [json.loads(line) for line in progress.read_text().splitlines()]
-        known = {(row["file"], row["scope"], row["text"]): row for row in rows}
-    equivalent, rows = equivalents(), []
-    with progress.open("a") as file_of_progress:
-        for area, file, mutant in drawn:
-            key = (file, mutant.scope, mutant.text)
-            row = known.get(key)
-            if key in equivalent:
-                row = {"area": area, "file": file, "scope": mutant.scope, "text": mutant.text, "status": "equivalent"}
-            elif row is None or (args.again and row["status"] == "survived"):
-                began = time.monotonic()
-                status, by = status_of(file, mutant, touched)
-                row = {"area": area, "file": file, "scope": mutant.scope, "operator": mutant.operator,
-                       "text": mutant.text, "status": status, "by": by}  # fmt: skip
-                file_of_progress.write(json.dumps(row) + "\n")
-                file_of_progress.flush()
-                seconds = time.monotonic() - began
-                print(
-                    f"{len(rows) + 1:4} {seconds:5.1f} s {status}: {file}:{mutant.line} {mutant.scope}: {mutant.text}",
-                    flush=True,
-                )
-            rows.append(row)
-    report = report_of(rows, args.seed, len(everything))
+    if waiting or not all(kept.exists() for kept in cached_files(cache).values()):
+        ask_in_session(waiting, cache, progress)
+        progress.read()
+    touched = Touched({name: json.loads(kept.read_text()) for name, kept in cached_files(cache).items()})
+    for at, one in enumerate([one for one in waiting if not progress.is_decided(one)]):
+        began = time.monotonic()
+        status, by = status_of(one[1], one[2], touched)
+        progress.add(one, status, by)
+        _say(f"{at + 1}, {time.monotonic() - began:.1f} s: {status}: {_name(one)}")
+    report = report_of([progress.row(one) for one in drawn], args.seed, len(everything))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     print(table(report))

@@ -21,18 +21,20 @@ AREAS = {
 """Area -> its files, as patterns below the root."""
 
 TESTS = (
-    "tests/envs",
-    "tests/policies/objectives",
-    "tests/policies/training",
+    "tests/envs/metrics/test_*.py",
+    "tests/policies/objectives/test_*.py",
+    "tests/envs/test_*.py",
+    "tests/envs/world/test_*.py",
+    "tests/experiments/measures/test_*.py",
+    "tests/experiments/grid/test_*.py",
+    "tests/envs/importers/test_opening_rollouts.py",
+    "tests/envs/tasks/test_*.py",
+    "tests/experiments/commands/test_rescore.py",
+    "tests/experiments/commands/test_report_sweep.py",
+    "tests/experiments/commands/test_replay.py",
     "tests/policies/test_scripted.py",
-    "tests/experiments/grid",
-    "tests/experiments/measures",
-    "tests/experiments/rollouts",
-    "tests/experiments/report",
-    "tests/experiments/commands",
-    "tests/experiments/diversity_tax",
 )
-"""The nearest tests and a wider ring: folders and files of tests that run code of the areas."""
+"""The nearest tests and a wider ring, as patterns: quick tests that run code of the areas."""
 
 
 def files_of(area: str) -> list[str]:

@@ -6,6 +6,7 @@ Tests that start programs of their own run the unchanged code there, which only 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import importlib.abc
@@ -19,8 +20,9 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,12 @@ from typing import Any
 import pytest
 
 from .areas import ROOT
-from .mutants import tree_of
 
-__all__ = ["Ended", "import_mutant", "in_child", "pytest_in_child", "warm_up"]
+__all__ = ["Ended", "import_changed", "in_child", "run_pytest", "warm_up"]
 
 LIBRARIES = ("numpy", "torch", "pytest", "hypothesis", "hypothesis.strategies", "hypothesis.stateful", "gymnasium",
              "pydantic", "rich.console", "tyro", "urllib3", "bm25s", "Stemmer", "filelock", "safetensors.torch",
-             "transformers", "tokenizers", "xdist", "psutil")  # fmt: skip
+             "transformers", "tokenizers", "psutil")  # fmt: skip
 EXTRA_BYTES = 6 << 30
 
 
@@ -48,10 +49,11 @@ def warm_up() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended: what it returned, None if it did not, and whether it was ended at a limit."""
+    """How a child ended: what it returned, None if it did not; whether it was ended at a limit; what it raised."""
 
     answer: Any
     timed_out: bool
+    fault: str
 
 
 def in_child(task: Callable[[], object], *, cpu_s: float, wall_s: float) -> Ended:
@@ -62,9 +64,9 @@ def in_child(task: Callable[[], object], *, cpu_s: float, wall_s: float) -> Ende
     if not pid:
         try:
             _prepare(folder, cpu_s)
-            text = json.dumps(task())
-            answer.with_suffix(".part").write_text(text)
-            os.replace(answer.with_suffix(".part"), answer)
+            _write(answer, task())
+        except BaseException:  # a fault of ours, or of a mutant that leaves the process broken
+            _write(folder / "fault.json", traceback.format_exc())
         finally:
             os._exit(0)
     ends, status = time.monotonic() + wall_s, None
@@ -81,9 +83,16 @@ def in_child(task: Callable[[], object], *, cpu_s: float, wall_s: float) -> Ende
     late = time.monotonic() > ends or (
         os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
     )
-    found = json.loads(answer.read_text()) if answer.exists() else None
+    found, fault = (
+        (json.loads(file.read_text()) if file.exists() else None) for file in (answer, folder / "fault.json")
+    )
     shutil.rmtree(folder, ignore_errors=True)
-    return Ended(found, late and found is None)
+    return Ended(found, late and found is None, fault or "")
+
+
+def _write(path: Path, value: object) -> None:
+    path.with_suffix(".part").write_text(json.dumps(value))
+    os.replace(path.with_suffix(".part"), path)
 
 
 def _prepare(folder: Path, cpu_s: float) -> None:
@@ -104,49 +113,51 @@ def _end(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def pytest_in_child(arguments: Sequence[str], plugin: object) -> int:
-    """Runs pytest in this process, which must be a child; returns its exit code. Failing examples are not shrunk."""
+def run_pytest(arguments: Sequence[str], plugin: object) -> int:
+    """Runs pytest in this process and returns its exit code. Failing examples are not shrunk."""
     from hypothesis import HealthCheck, Phase, settings
 
     settings.register_profile(
         "mutation", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow],
         phases=[Phase.explicit, Phase.generate],
     )  # fmt: skip
-    words = ["-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile", "mutation", "--no-header",
-             "--tb", "short", "-m", "not lucene and not slow",
-             "--basetemp", str(Path(os.environ["TMPDIR"]) / "tests")]  # fmt: skip
+    words = ["-s", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile", "mutation", "--no-header",
+             "--tb", "short", "-m", "not lucene and not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+             "--basetemp", str(Path(tempfile.gettempdir()) / "tests")]  # fmt: skip
     return int(pytest.main([*words, *arguments], plugins=[plugin]))
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Loads a module from the tree of a mutant; its file stays what it is."""
+    """Loads a module from a changed syntax tree; its file stays what it is."""
 
-    number = -1
+    change: Callable[[str], ast.Module]
 
     def get_code(self, fullname: str) -> types.CodeType:
         path = self.get_filename(fullname)
-        code = compile(tree_of(Path(path).read_text(), self.number), path, "exec", dont_inherit=True)
+        code = compile(self.change(Path(path).read_text()), path, "exec", dont_inherit=True)
         assert isinstance(code, types.CodeType)
         return code
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    def __init__(self, source: str, number: int) -> None:
-        self._path, self._number = ROOT / source, number
-        parts = Path(source).with_suffix("").parts
-        self._name = ".".join(("berrypick", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+    def __init__(self, changes: Mapping[str, Callable[[str], ast.Module]]) -> None:
+        self._changes = {_module_name(source): (ROOT / source, change) for source, change in changes.items()}
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._name:
+        if fullname not in self._changes:
             return None
-        loader = _Loader(fullname, str(self._path))
-        loader.number = self._number
-        package = [str(self._path.parent)] if self._path.stem == "__init__" else None
-        return importlib.util.spec_from_file_location(
-            fullname, self._path, loader=loader, submodule_search_locations=package
-        )
+        file, change = self._changes[fullname]
+        loader = _Loader(fullname, str(file))
+        loader.change = change
+        package = [str(file.parent)] if file.stem == "__init__" else None
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=package)
 
 
-def import_mutant(source: str, number: int) -> None:
-    """From now on this process imports a mutant in place of the module at `source`."""
-    sys.meta_path.insert(0, _Finder(source, number))
+def _module_name(source: str) -> str:
+    parts = Path(source).with_suffix("").parts
+    return ".".join(("berrypick", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+def import_changed(changes: Mapping[str, Callable[[str], ast.Module]]) -> None:
+    """From now on this process imports modules, by source file, from the tree that a function makes of their text."""
+    sys.meta_path.insert(0, _Finder(changes))

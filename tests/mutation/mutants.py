@@ -55,6 +55,7 @@ PAIRS = (
 METHODS = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])} | {"nansum": "sum"}
 BUILTINS = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list"}
 SKIPPED_FIELDS = {"decorator_list", "annotation", "returns", "type_params", "ctx"}
+_TOKEN = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?|\w+|\s+|[-+*/<>=!|&]=|\*\*|//|<<|>>|[^\w\s]")
 UNTOUCHED = (ast.Import, ast.ImportFrom, ast.Assert, ast.Global, ast.Nonlocal)
 
 
@@ -134,7 +135,7 @@ def _texts(changes: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _difference(before: str, after: str, width: int) -> str:
     """What differs between two texts, in braces, with `width` characters on each side."""
-    old, new = (re.findall(r"\w+(?:\.\d*(?:e-?\d+)?)?|\s+|[^\w\s]+", text) for text in (before, after))
+    old, new = (_TOKEN.findall(text) for text in (before, after))
     head = _same(old, new)
     tail = min(_same(old[::-1], new[::-1]), len(old) - head, len(new) - head)
     left, right = "".join(old[:head]), "".join(old[len(old) - tail :])
