@@ -31,8 +31,8 @@ from .session import Collected, killer_of, notes_installed
 from .touched import Touched, cached_files
 
 EQUIVALENT = Path(__file__).with_name("equivalent.json")
-RING_S = 20.0
-"""Seconds of tests, as traced, that a mutant meets at most in each of three rings."""
+SESSION_S, FRESH_S = (3.0, 1.0), (10.0, 10.0, 5.0)
+"""Seconds of tests, as traced, that a mutant meets at most in each ring: in the session, and after a fresh import."""
 STATUSES = ("killed", "timed out", "survived", "equivalent")
 
 
@@ -72,7 +72,7 @@ def all_mutants() -> list[Drawn]:
     ]
 
 
-def rings_of(file: str, scope: str, touched: Touched) -> list[list[str]]:
+def rings_of(file: str, scope: str, touched: Touched, limits: Sequence[float] = FRESH_S) -> list[list[str]]:
     """The tests to ask: those that call the function in its folder, those elsewhere, the rest of their files."""
     direct = touched.tests_of(file, scope)
 
@@ -83,12 +83,15 @@ def rings_of(file: str, scope: str, touched: Touched) -> list[list[str]]:
     rest = {test for name in files for test in touched.of_test_file[name]} - direct
     near = {test for test in direct if cost(test)[0] < 2}
     rings = []
-    for ring in (near, direct - near, rest):
-        taken, seconds = [], 0.0
+    for ring, limit in zip((near, direct - near, rest), limits):
+        taken, opened, spent = list[str](), set[str](), 0.0
         for test in sorted(ring, key=cost):
-            if seconds <= RING_S:
+            name = test.partition("::")[0]
+            price = touched.seconds[test] + (0.0 if name in opened else touched.fixture_seconds[name])
+            if spent + price <= limit:
                 taken.append(test)
-                seconds += touched.seconds[test]
+                opened.add(name)
+                spent += price
         rings.append(taken)
     return rings
 
@@ -217,8 +220,8 @@ def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) ->
         touched = Touched({name: json.loads(kept.read_text()) for name, kept in files.items()})
         for at, one in enumerate(waiting):
             _, file, mutant = one
-            tests = [test for ring in rings_of(file, mutant.scope, touched)[:2] for test in ring]
-            if not tests or not collected.can_exchange(file, mutant):
+            tests = [test for ring in rings_of(file, mutant.scope, touched, SESSION_S) for test in ring]
+            if not tests or not mutant.scope:
                 continue
             began = time.monotonic()
             status, by = killer_of(collected, file, mutant, tests, sum(touched.seconds[test] for test in tests))

@@ -31,7 +31,7 @@ import pytest
 
 from .areas import ROOT
 
-__all__ = ["Ended", "import_changed", "in_child", "run_pytest", "warm_up"]
+__all__ = ["Ended", "import_changed", "in_child", "module_name", "run_pytest", "warm_up"]
 
 LIBRARIES = ("numpy", "torch", "pytest", "hypothesis", "hypothesis.strategies", "hypothesis.stateful", "gymnasium",
              "pydantic", "rich.console", "tyro", "urllib3", "bm25s", "Stemmer", "filelock", "safetensors.torch",
@@ -141,7 +141,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 class _Finder(importlib.abc.MetaPathFinder):
     def __init__(self, changes: Mapping[str, Callable[[str], ast.Module]]) -> None:
-        self._changes = {_module_name(source): (ROOT / source, change) for source, change in changes.items()}
+        self._changes = {module_name(source): (ROOT / source, change) for source, change in changes.items()}
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
         if fullname not in self._changes:
@@ -153,7 +153,8 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=package)
 
 
-def _module_name(source: str) -> str:
+def module_name(source: str) -> str:
+    """The name of the module in a file of the project."""
     parts = Path(source).with_suffix("").parts
     return ".".join(("berrypick", *(parts[:-1] if parts[-1] == "__init__" else parts)))
 

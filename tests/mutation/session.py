@@ -2,7 +2,7 @@
 
 In the child the code of one function is exchanged for the mutant's. What was computed from it at import, such as the
 values of `parametrize`, stays what it was, so a survivor of this session proves nothing; `__main__` asks it again with
-a fresh import. Mutants of defaults and of class or module bodies are left to that as well.
+a fresh import. So are mutants of module bodies. Mutants of defaults and of class bodies change the defaults in place.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import builtins
 import functools
 import gc
+import inspect
 import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from .areas import ROOT
-from .children import import_changed, in_child
+from .children import import_changed, in_child, module_name
 from .mutants import Mutant, tree_of
 from .touched import NOTE, with_notes
 
@@ -62,6 +64,7 @@ class Collected:
         for function in gc.get_objects():
             if type(function) is FunctionType and function.__code__.co_filename.startswith(str(ROOT)):
                 self._functions[function.__code__.co_filename, function.__code__.co_qualname].append(function)
+        gc.freeze()  # a collection in a child would touch, and so copy, all of this process's memory
         self._work(self)
         return True
 
@@ -95,18 +98,22 @@ class Collected:
                 tests[item.nodeid] = (round(time.process_time() - began, 3), sorted(self._notes))
         return {"tests": tests, "shared": sorted(self._shared), "failed": failed}
 
-    def can_exchange(self, source: str, mutant: Mutant) -> bool:
-        """Whether the mutant is in the body of a function that is there."""
-        return mutant.operator != "default" and bool(self._functions.get((str(ROOT / source), _outer(mutant.scope))))
-
     def first_failing(self, source: str, mutant: Mutant, tests: Sequence[str]) -> str:
-        """In a child: the first test that fails with the mutant; empty if none does."""
-        name = _outer(mutant.scope)
+        """In a child: the first test that fails with the mutant; empty if none does.
+
+        Raises:
+            LookupError: the mutant cannot be exchanged.
+        """
         path = str(ROOT / source)
-        code = compile(tree_of(Path(path).read_text(), mutant.number), path, "exec", dont_inherit=True)
-        codes = {(one.co_qualname, one.co_firstlineno): one for one in _nested(code)}
-        for function in self._functions[path, name]:
-            function.__code__ = codes[name, function.__code__.co_firstlineno]
+        tree = tree_of(Path(path).read_text(), mutant.number)
+        code = compile(tree, path, "exec", dont_inherit=True)
+        live = self._functions.get((path, _outer(mutant.scope)), [])
+        if live and mutant.operator != "default":
+            codes = {(one.co_qualname, one.co_firstlineno): one for one in _nested(code)}
+            for function in live:
+                function.__code__ = codes[_outer(mutant.scope), function.__code__.co_firstlineno]
+        else:
+            _exchange_defaults(module_name(source), mutant.scope, code)
         items = [self.items[test] for test in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             self._run(item, following)
@@ -117,6 +124,26 @@ class Collected:
 
 def _too_slow(*_: object) -> None:
     raise TimeoutError("too slow to be asked about every mutant")
+
+
+def _exchange_defaults(name: str, scope: str, code: CodeType) -> None:
+    """Gives a function the defaults, and a class the fields, that it has in another version of its module."""
+    module = sys.modules[name]
+    new = {key: vars(module)[key] for key in ("__name__", "__package__", "__file__", "__spec__")}
+    exec(code, new)
+    old_part: Any = module
+    new_part: Any = SimpleNamespace(**new)
+    for step in scope.split("."):  # no name is a LookupError: what a body of a module computes is spread too widely
+        if not hasattr(old_part, step):
+            raise LookupError(f"{name} has no {scope}")
+        old_part, new_part = getattr(old_part, step), getattr(new_part, step)
+    if isinstance(old_part, type):
+        for key, value in vars(new_part).items():
+            if isinstance(value, bool | int | float | str | None) and not key.startswith("__"):
+                setattr(old_part, key, value)
+        old_part, new_part = old_part.__init__, new_part.__init__
+    old_part, new_part = inspect.unwrap(old_part), inspect.unwrap(new_part)
+    old_part.__defaults__, old_part.__kwdefaults__ = new_part.__defaults__, new_part.__kwdefaults__
 
 
 def _outer(scope: str) -> str:
