@@ -31,7 +31,7 @@ from .session import Collected, killer_of, notes_installed
 from .touched import Touched, cached_files
 
 EQUIVALENT = Path(__file__).with_name("equivalent.json")
-SESSION_S, FRESH_S = (3.0, 1.0), (10.0, 10.0, 5.0)
+SESSION_S, FRESH_S = (1.5, 0.5), (10.0, 10.0, 5.0)
 """Seconds of tests, as traced, that a mutant meets at most in each ring: in the session, and after a fresh import."""
 STATUSES = ("killed", "timed out", "survived", "equivalent")
 
