@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters docs lint release-check supply licences lock clean
+.PHONY: demo agent test test-random test-all test-adapters docs lint mutants release-check supply licences lock clean
 
 # The locks hold the digest of every file that may be installed. torch has none: where pip finds it decides whether it is
 # a build for CPUs or for CUDA. Its other packages are in the lock, so that only a CUDA build brings more.
@@ -74,6 +74,10 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	$(BIN)/pytest tests/test_site.py
+
+# On demand: random small changes of the code, and whether a test notices; results/reliability/mutants.json.
+mutants: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation --mutants 300 --seed $(or $(SEED),$(shell date +%s))
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

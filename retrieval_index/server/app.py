@@ -192,8 +192,9 @@ class _Service:
         try:
             check_access(request, self._settings)
             answered = await answer()
-            is_body = isinstance(answered, bytes)
-            response = Response(answered, media_type="application/json") if is_body else answered
+            if isinstance(answered, bytes):
+                answered = Response(answered, media_type="application/json")
+            response = answered
         except Refused as refused:
             response = refused.response()
             if refused.status in _UNREAD:
@@ -214,7 +215,7 @@ class _Service:
         return await self._ask(body.texts, body.k, request.receive)
 
     async def _ask(
-        self, queries: Sequence[str], k: int | None, gone: Callable[[], Coroutine[Any, Any, object]] | None = None
+        self, queries: Sequence[str], k: int | None, gone: Callable[[], Awaitable[object]] | None = None
     ) -> list[list[Hit]]:
         hits = check_queries(queries, k, self._settings)
         if self._batcher is None:

@@ -1,0 +1,282 @@
+"""Mutation testing: changes the code in one place at a time and asks whether a test notices.
+
+    python -m tests.mutation --mutants 300 --seed 1
+
+Draws mutants of the areas at random, runs the tests that call the changed function, the nearest first, and writes
+`results/reliability/mutants.json`. An interrupted run goes on where it was; `--again` repeats the survivors, after
+tests were written. Mutants that no test can kill are listed in equivalent.json with the reason, and count neither way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import random
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .areas import AREAS, ROOT, files_of, nearness
+from .children import import_changed, in_child, run_pytest, warm_up
+from .mutants import Mutant, mutants_of, tree_of
+from .session import Collected, killer_of, notes_installed
+from .touched import Touched, cached_files
+
+EQUIVALENT = Path(__file__).with_name("equivalent.json")
+SESSION_S, FRESH_S = (1.5, 0.5), (10.0, 10.0, 5.0)
+"""Seconds of tests, as traced, that a mutant meets at most in each ring: in the session, and after a fresh import."""
+STATUSES = ("killed", "timed out", "survived", "equivalent")
+
+
+class Chosen:
+    """A pytest plugin: runs the chosen tests only, in their order, and notes the first that fails."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._rank = {test: at for at, test in enumerate(tests)}
+        self.failed = ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self._rank), key=lambda item: self._rank[item.nodeid]
+        )
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+
+Drawn = tuple[str, str, Mutant]
+"""Area, file and mutant."""
+
+
+def all_mutants() -> list[Drawn]:
+    """(area, file, mutant) of all areas, in a fixed order."""
+    return [
+        (area, file, mutant)
+        for area in AREAS
+        for file in files_of(area)
+        for mutant in mutants_of((ROOT / file).read_text())
+    ]
+
+
+def rings_of(file: str, scope: str, touched: Touched, limits: Sequence[float] = FRESH_S) -> list[list[str]]:
+    """The tests to ask: those that call the function in its folder, those elsewhere, the rest of their files."""
+    direct = touched.tests_of(file, scope)
+
+    def cost(test: str) -> tuple[int, float, str]:
+        return nearness(test.partition("::")[0], file), touched.seconds[test], test
+
+    files = {test.partition("::")[0] for test in direct}
+    rest = {test for name in files for test in touched.of_test_file[name]} - direct
+    near = {test for test in direct if cost(test)[0] < 2}
+    rings = []
+    for ring, limit in zip((near, direct - near, rest), limits):
+        taken, opened, spent = list[str](), set[str](), 0.0
+        for test in sorted(ring, key=cost):
+            name = test.partition("::")[0]
+            price = touched.seconds[test] + (0.0 if name in opened else touched.fixture_seconds[name])
+            if spent + price <= limit:
+                taken.append(test)
+                opened.add(name)
+                spent += price
+        rings.append(taken)
+    return rings
+
+
+def _ask(file: str, number: int, tests: Sequence[str]) -> tuple[int, str]:
+    """In a child: pytest's exit code with the mutant, and the test that failed."""
+    import_changed({file: functools.partial(tree_of, number=number)})
+    plugin = Chosen(tests)
+    return run_pytest(list(dict.fromkeys(test.partition("::")[0] for test in tests)), plugin), plugin.failed
+
+
+def status_of(file: str, mutant: Mutant, touched: Touched) -> tuple[str, str]:
+    """(status, the test that killed it) of a mutant."""
+    for tests in rings_of(file, mutant.scope, touched):
+        if not tests:
+            continue
+        expected = sum(touched.seconds[test] for test in tests)
+        ended = in_child(
+            functools.partial(_ask, file, mutant.number, tests), cpu_s=40 + 3 * expected, wall_s=600 + 10 * expected
+        )
+        if ended.timed_out:
+            return "timed out", ""
+        if ended.fault:
+            raise RuntimeError(f"{file}: {mutant.scope}: {mutant.text}: {ended.fault}")
+        if ended.answer is None:
+            return "killed", "the process ended"
+        code, failed = ended.answer
+        if code not in (0, 5):  # 5: none of the tests is there any more
+            return "killed", failed
+    return "survived", ""
+
+
+def equivalents() -> dict[tuple[str, str, str], str]:
+    """(file, scope, text) -> why no test can kill the mutant."""
+    return {(row["file"], row["scope"], row["text"]): row["reason"] for row in json.loads(EQUIVALENT.read_text())}
+
+
+def report_of(rows: Sequence[Mapping[str, Any]], seed: int, population: int) -> dict[str, Any]:
+    """The counts by area and in all, and the survivors."""
+
+    def counts(part: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        by = Counter(row["status"] for row in part)
+        dead, judged = by["killed"] + by["timed out"], sum(by.values()) - by["equivalent"]
+        numbers: dict[str, Any] = {"mutants": sum(by.values()), **{status: by[status] for status in STATUSES}}
+        return numbers | {"killed_percent": round(100 * dead / judged, 1) if judged else None}
+
+    return {
+        "seed": seed,
+        "population": population,
+        **counts(rows),
+        "areas": {area: counts(row for row in rows if row["area"] == area) for area in AREAS},
+        "survivors": [f"{row['file']}: {row['scope']}: {row['text']}" for row in rows if row["status"] == "survived"],
+    }
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """The report as a table of areas."""
+    heads = ("mutants", *STATUSES, "killed_percent")
+    lines = [f"{'area':12}" + "".join(f"{head.replace('_percent', ' %'):>12}" for head in heads)]
+    for name, row in [*report["areas"].items(), ("all", report)]:
+        lines.append(f"{name:12}" + "".join(f"{'-' if row[head] is None else row[head]:>12}" for head in heads))
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _name(one: Drawn) -> str:
+    return f"{one[1]}:{one[2].line} {one[2].scope}: {one[2].text}"
+
+
+class Progress:
+    """The verdicts so far, one per line of a file, so that an interrupted run goes on."""
+
+    def __init__(self, path: Path, *, again: bool) -> None:
+        self._path, self._again, self._equivalent = path, again, equivalents()
+        self._rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.read()
+        if again:
+            self._rows = {key: row for key, row in self._rows.items() if row["status"] != "survived"}
+
+    def read(self) -> None:
+        """Takes in what another process has added."""
+        if self._path.exists():
+            rows = map(json.loads, self._path.read_text().splitlines())
+            self._rows |= {(row["file"], row["scope"], row["text"]): row for row in rows}
+
+    def add(self, one: Drawn, status: str, by: str) -> None:
+        area, file, mutant = one
+        row = {"area": area, "file": file, "scope": mutant.scope, "operator": mutant.operator,
+               "text": mutant.text, "status": status, "by": by}  # fmt: skip
+        self._rows[file, mutant.scope, mutant.text] = row
+        with self._path.open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+
+    def row(self, one: Drawn) -> dict[str, Any]:
+        area, file, mutant = one
+        key = (file, mutant.scope, mutant.text)
+        names = {"area": area, "file": file, "scope": mutant.scope, "text": mutant.text}
+        return names | {"status": "equivalent"} if key in self._equivalent else self._rows[key]
+
+    def is_decided(self, one: Drawn) -> bool:
+        key = (one[1], one[2].scope, one[2].text)
+        return key in self._equivalent or key in self._rows
+
+
+def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) -> None:
+    """Traces the test files that are not in the cache, then asks about the mutants, in a session of a child.
+
+    Raises:
+        RuntimeError: a test file cannot be collected.
+    """
+    files = cached_files(cache)
+
+    def work(collected: Collected) -> None:
+        for name, kept in files.items():
+            if not kept.exists():
+                began = time.monotonic()
+                ended = in_child(functools.partial(collected.traced, name), cpu_s=600, wall_s=3600)
+                found = ended.answer or {"tests": {}, "shared": [], "failed": [ended.fault or "did not end"]}
+                kept.write_text(json.dumps(found))
+                cpu = sum(seconds for seconds, _ in found["tests"].values())
+                took = f"{cpu:.0f} of {time.monotonic() - began:.0f} s"
+                _say(f"traced {name}: {len(found['tests'])} tests, {took}, left out: {found['failed']}")
+        touched = Touched({name: json.loads(kept.read_text()) for name, kept in files.items()})
+        for at, one in enumerate(waiting):
+            _, file, mutant = one
+            tests = [test for ring in rings_of(file, mutant.scope, touched, SESSION_S) for test in ring]
+            if not tests or not mutant.scope:
+                continue
+            began = time.monotonic()
+            status, by = killer_of(collected, file, mutant, tests, sum(touched.seconds[test] for test in tests))
+            if status:
+                progress.add(one, status, by)
+            _say(f"{at + 1} of {len(waiting)}, {time.monotonic() - began:.1f} s: {status or 'not yet'}: {_name(one)}")
+
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            notes = notes_installed([file for area in AREAS for file in files_of(area)])
+            code = run_pytest(list(files), Collected(notes, work))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    if (code := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])) not in (0, 5):
+        raise RuntimeError(f"the session of tests ended with {code}")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Mutation testing; see the module.")
+    parser.add_argument("--mutants", type=int, default=300, help="how many are drawn")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="repeat the survivors of this seed")
+    parser.add_argument("--trace", action="store_true", help="find out anew which tests call what")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "reliability" / "mutants.json")
+    args = parser.parse_args(words)
+    everything = all_mutants()
+    drawn = random.Random(args.seed).sample(everything, min(args.mutants, len(everything)))
+    print(f"seed {args.seed}: {len(drawn)} of {len(everything)} mutants", flush=True)
+    cache = ROOT / ".cache" / "mutation"
+    cache.mkdir(parents=True, exist_ok=True)
+    if args.trace:
+        for kept in cached_files(cache).values():
+            kept.unlink(missing_ok=True)
+    progress = Progress(cache / f"seed-{args.seed}.jsonl", again=args.again)
+    waiting = [one for one in drawn if not progress.is_decided(one)]
+    warm_up()
+    if waiting or not all(kept.exists() for kept in cached_files(cache).values()):
+        ask_in_session(waiting, cache, progress)
+        progress.read()
+    touched = Touched({name: json.loads(kept.read_text()) for name, kept in cached_files(cache).items()})
+    for at, one in enumerate([one for one in waiting if not progress.is_decided(one)]):
+        began = time.monotonic()
+        status, by = status_of(one[1], one[2], touched)
+        progress.add(one, status, by)
+        _say(f"{at + 1}, {time.monotonic() - began:.1f} s: {status}: {_name(one)}")
+    report = report_of([progress.row(one) for one in drawn], args.seed, len(everything))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    print(table(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""A pytest session that is collected once and forked for each mutant: quick, because nothing is imported again.
+
+In the child the code of one function is exchanged for the mutant's. What was computed from it at import, such as the
+values of `parametrize`, stays what it was, so a survivor of this session proves nothing; `__main__` asks it again with
+a fresh import. So are mutants of module bodies. Mutants of defaults and of class bodies change the defaults in place.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import gc
+import inspect
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import CodeType, FunctionType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from .areas import ROOT
+from .children import import_changed, in_child, module_name
+from .mutants import Mutant, tree_of
+from .touched import NOTE, with_notes
+
+__all__ = ["Collected", "killer_of", "notes_installed"]
+
+
+SLOW_S = 5.0
+"""Tests that take longer, in seconds of CPU, are not asked."""
+
+
+def notes_installed(sources: Sequence[str]) -> set[str]:
+    """Imports the sources so that their functions note each call, from now on, in the set that is returned."""
+    notes: set[str] = set()
+    setattr(builtins, NOTE, lambda name: notes.add(name))
+    import_changed({source: functools.partial(with_notes, source) for source in sources})
+    return notes
+
+
+class Collected:
+    """A pytest plugin: calls `work` with itself in place of running the collected tests.
+
+    Args:
+        notes: see `notes_installed`.
+        work: what to do with the collected tests.
+    """
+
+    def __init__(self, notes: set[str], work: Callable[[Collected], None]) -> None:
+        self._notes, self._work = notes, work
+        self.items: dict[str, pytest.Item] = {}
+        self._failed = ""
+        self._shared: set[str] = set()
+        self._functions: dict[tuple[str, str], list[FunctionType]] = defaultdict(list)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Interrupted("a test file cannot be collected")
+        self.items = {item.nodeid: item for item in session.items}
+        for function in gc.get_objects():
+            if type(function) is FunctionType and function.__code__.co_filename.startswith(str(ROOT)):
+                self._functions[function.__code__.co_filename, function.__code__.co_qualname].append(function)
+        gc.freeze()  # a collection in a child would touch, and so copy, all of this process's memory
+        self._work(self)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed or report.skipped:
+            self._failed = self._failed or report.nodeid
+        if report.when == "setup":
+            self._shared |= self._notes
+
+    def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+    def traced(self, test_file: str) -> dict[str, Any]:
+        """In a child: what each test of a file calls, how long it takes, and what its fixtures call.
+
+        Tests that fail, are skipped or take longer than SLOW_S are left out.
+        """
+        signal.signal(signal.SIGPROF, _too_slow)
+        items = [item for name, item in self.items.items() if name.partition("::")[0] == test_file]
+        tests, failed = {}, []
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self._notes.clear()
+            self._failed = ""
+            began = _used_s()
+            signal.setitimer(signal.ITIMER_PROF, SLOW_S)
+            self._run(item, following)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            if self._failed:
+                failed.append(item.nodeid)
+            else:
+                tests[item.nodeid] = (round(_used_s() - began, 3), sorted(self._notes))
+        return {"tests": tests, "shared": sorted(self._shared), "failed": failed}
+
+    def first_failing(self, source: str, mutant: Mutant, tests: Sequence[str]) -> str:
+        """In a child: the first test that fails with the mutant; empty if none does.
+
+        Raises:
+            LookupError: the mutant cannot be exchanged.
+        """
+        path = str(ROOT / source)
+        tree = tree_of(Path(path).read_text(), mutant.number)
+        code = compile(tree, path, "exec", dont_inherit=True)
+        live = self._functions.get((path, _outer(mutant.scope)), [])
+        if live and mutant.operator != "default":
+            codes = {(one.co_qualname, one.co_firstlineno): one for one in _nested(code)}
+            for function in live:
+                function.__code__ = codes[_outer(mutant.scope), function.__code__.co_firstlineno]
+        else:
+            _exchange_defaults(module_name(source), mutant.scope, code)
+        items = [self.items[test] for test in tests]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self._run(item, following)
+            if self._failed:
+                break
+        return self._failed
+
+
+def _too_slow(*_: object) -> None:
+    raise TimeoutError("too slow to be asked about every mutant")
+
+
+def _exchange_defaults(name: str, scope: str, code: CodeType) -> None:
+    """Gives a function the defaults, and a class the fields, that it has in another version of its module."""
+    module = sys.modules[name]
+    new = {key: vars(module)[key] for key in ("__name__", "__package__", "__file__", "__spec__")}
+    exec(code, new)
+    old_part: Any = module
+    new_part: Any = SimpleNamespace(**new)
+    for step in scope.split("."):  # no name is a LookupError: what a body of a module computes is spread too widely
+        if not hasattr(old_part, step):
+            raise LookupError(f"{name} has no {scope}")
+        old_part, new_part = getattr(old_part, step), getattr(new_part, step)
+    if isinstance(old_part, type):
+        for key, value in vars(new_part).items():
+            if isinstance(value, bool | int | float | str | None) and not key.startswith("__"):
+                setattr(old_part, key, value)
+        old_part, new_part = old_part.__init__, new_part.__init__
+    old_part, new_part = inspect.unwrap(old_part), inspect.unwrap(new_part)
+    old_part.__defaults__, old_part.__kwdefaults__ = new_part.__defaults__, new_part.__kwdefaults__
+
+
+def _used_s() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def _outer(scope: str) -> str:
+    """The outermost function of a scope: its code holds that of the functions in it."""
+    return scope.partition(".<locals>")[0]
+
+
+def _nested(code: CodeType) -> list[CodeType]:
+    below = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return [code, *(deeper for one in below for deeper in _nested(one))]
+
+
+def killer_of(
+    collected: Collected, source: str, mutant: Mutant, tests: Sequence[str], seconds: float
+) -> tuple[str, str]:
+    """(status, test) of a mutant in a fork of this session: "killed", "timed out", or "" while it is open."""
+    task = functools.partial(collected.first_failing, source, mutant, tests)
+    ended = in_child(task, cpu_s=20 + 4 * seconds, wall_s=900 + 20 * seconds)
+    if ended.timed_out:
+        return "timed out", ""
+    return ("killed", ended.answer) if ended.answer else ("", "")
