@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -59,7 +60,7 @@ _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
 def licence_of(package: metadata.Distribution) -> str:
     """What a package says of its licence, as an SPDX expression where it can be told; "" if it says nothing."""
-    said = package.metadata
+    said: Any = package.metadata
     if expression := said.get("License-Expression"):
         return str(expression)
     text = (said.get("License") or "").strip().partition("\n")[0].strip()

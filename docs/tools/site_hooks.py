@@ -43,7 +43,7 @@ _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _PICTURES = (".png", ".svg", ".gif")
 
 
-class _Shape(InlineProcessor):
+class _Shape(InlineProcessor):  # type: ignore[misc]
     """Keeps shapes such as [path][hop] as they are; Markdown would take them for links."""
 
     def handleMatch(  # type: ignore[override]
@@ -54,7 +54,7 @@ class _Shape(InlineProcessor):
         return element, m.start(0), m.end(0)
 
 
-class _Shapes(Extension):
+class _Shapes(Extension):  # type: ignore[misc]
     def extendMarkdown(self, md: Markdown) -> None:
         md.inlinePatterns.register(_Shape(r"\[[\w ]+\](?:\[[\w ]+\])+", md), "shapes", 185)  # after code, before links
 

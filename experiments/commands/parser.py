@@ -199,10 +199,7 @@ def _help(prog: str, about: str, known: Mapping[str, Command | CommandGroup]) ->
     summaries = {name: _summary(entry) for name, entry in known.items()}
     if prog == "berrypick":
         summaries["--version"] = "Prints the version."
-    rows = [
-        _fill(text, initial_indent=f"  {name:<{width}}", subsequent_indent=" " * (width + 2))
-        for name, text in summaries.items()
-    ]
+    rows = [_fill(text, f"  {name:<{width}}", " " * (width + 2)) for name, text in summaries.items()]
     about = _fill(about)
     return (
         f"usage: {prog} COMMAND [FLAGS]\n\n{about}\n\ncommands:\n" + "\n".join(rows) + "\n\n"
@@ -210,9 +207,11 @@ def _help(prog: str, about: str, known: Mapping[str, Command | CommandGroup]) ->
     )
 
 
-def _fill(text: str, **indents: str) -> str:
+def _fill(text: str, first: str = "", rest: str = "") -> str:
     """Text in lines of 80 columns that end between words, not at hyphens."""
-    return textwrap.fill(text, 80, break_on_hyphens=False, break_long_words=False, **indents)
+    return textwrap.fill(
+        text, 80, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _summary(entry: Command | CommandGroup) -> str:
