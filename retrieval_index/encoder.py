@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounds import at_least
-from .errors import BerrypickError, MissingExtraError
+from .errors import BerrypickError, MissingExtraError, first_line
 from .json_text import read_json
 from .searcher import clean_query
 
@@ -145,8 +145,8 @@ def load_encoder(name: str, *, dtype: str = "fp32", batch_size: int = 64) -> Hug
         name = str(Path(name).resolve())  # an index records the name and is opened from any folder
     try:
         tokenizer, model = _open_weights(path, torch.float32 if dtype == "fp32" else torch.bfloat16)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # `transformers` passes on whatever a damaged file does to it
+        reason = first_line(error)
         raise BerrypickError(
             f"cannot load encoder {name!r}: {reason}; use a local folder or a hub id that this machine can download"
         ) from error

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, first_line
@@ -29,6 +28,7 @@ from .weight_files import file_errors
 __all__ = ["load_adapter", "save_adapter"]
 
 _WEIGHTS = "adapter_model.safetensors"
+_MOST_BELOW = 8  # adapters that an adapter stands on; one whose base is itself has no end
 
 
 def save_adapter(
@@ -81,7 +81,10 @@ def load_adapter(
         MissingExtraError: peft is not installed.
         BerrypickError: a file is missing or damaged, or the adapter belongs to other weights.
     """
-    folder = Path(name)
+    return _load(Path(name), dtype, device, trains, _MOST_BELOW)
+
+
+def _load(folder: Path, dtype: str, device: str, trains: bool, most_below: int) -> LanguageModelPolicy:
     if not is_adapter(folder):
         raise BerrypickError(f"{folder} has no {ADAPTER}; give a folder that berrypick train --lora-rank wrote")
     if not (folder / _WEIGHTS).is_file():  # peft would unpickle an older kind of file
@@ -94,12 +97,16 @@ def load_adapter(
     try:
         config = read_json(folder / ADAPTER)
         base, seed = config["base_model_name_or_path"], _seed(config.get("revision"))
+        if not isinstance(base, str):
+            raise TypeError("its base is no text")
+        below = adapter_folder(base)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BerrypickError(f"{folder / ADAPTER} is damaged ({error}); copy the adapter again") from error
     # in float32, see `precision.py`; the base of an adapter may be another adapter
-    below = adapter_folder(base)
     if below is not None:
-        policy = load_adapter(below, dtype=dtype, device=device, trains=True)
+        if not most_below:
+            raise BerrypickError(f"{folder}: more than {_MOST_BELOW} adapters on each other; correct their bases")
+        policy = _load(below, dtype, device, True, most_below - 1)
     else:
         policy = load_language_model(base, seed=seed, dtype=dtype, device=device, trains=True)
     bare: Any = policy.model
@@ -107,7 +114,7 @@ def load_adapter(
         with warnings.catch_warnings():  # peft still uses a name that transformers has deprecated
             warnings.simplefilter("ignore", FutureWarning)
             merged: Any = PeftModel.from_pretrained(bare, str(folder)).merge_and_unload()
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # peft passes on whatever a damaged file does to it
         reason = first_line(error)
         raise BerrypickError(
             f"the adapter {folder} is damaged or does not fit {base} ({reason}); copy the adapter again"
@@ -121,4 +128,4 @@ def load_adapter(
 
 def _seed(revision: object) -> int:
     """The seed that `save_adapter` wrote; 0 for adapters of `peft`, whose revision names a commit."""
-    return int(revision) if isinstance(revision, str) and revision.isdecimal() else 0
+    return int(revision) if isinstance(revision, str) and revision.isdecimal() and len(revision) < 19 else 0

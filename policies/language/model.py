@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 
 from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import EpisodeSpec, Question
@@ -22,7 +21,14 @@ from .encoding import encode_prompt
 from .precision import choose_dtype, compute_in, computed_in, store_in
 from .tiny import tiny_model, tiny_tokenizer
 from .turn_writer import TurnEnds
-from .weight_files import file_errors, forget_quantization, no_progress_bars, weights_path, writable_generation_config
+from .weight_files import (
+    check_sizes,
+    file_errors,
+    forget_quantization,
+    no_progress_bars,
+    weights_path,
+    writable_generation_config,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -156,13 +162,14 @@ def load_language_model(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path, options = weights_path(name)
+    check_sizes(Path(path))
     try:
         with no_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
             model: Any = AutoModelForCausalLM.from_pretrained(
                 path, dtype=torch.float32 if options else stored, use_safetensors=None if options else True, **options
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # `transformers` and `tokenizers` pass on whatever a damaged file does to them
         reason = first_line(error)
         raise BerrypickError(
             f"cannot load policy {name!r}: {reason}; give a folder with safetensors weights, a .gguf file, "

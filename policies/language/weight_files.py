@@ -12,8 +12,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ...retrieval_index.errors import BerrypickError
+from ...retrieval_index.json_text import read_json
 
 __all__ = [
+    "check_sizes",
     "file_errors",
     "forget_quantization",
     "no_progress_bars",
@@ -84,6 +86,38 @@ def forget_quantization(model: Any) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
+
+
+_MOST = {
+    "num_hidden_layers": 2_000,
+    "num_attention_heads": 1 << 14,
+    "num_key_value_heads": 1 << 14,
+    "head_dim": 1 << 14,
+    "hidden_size": 1 << 18,
+    "intermediate_size": 1 << 21,
+    "vocab_size": 1 << 24,
+    "max_position_embeddings": 1 << 31,
+}
+"""More than any model has. `transformers` makes a model of any size before it looks at the weights."""
+
+
+def check_sizes(folder: Path) -> None:
+    """Refuses a local configuration that would fill the memory, or take for ever, before the weights are read.
+
+    Raises:
+        BerrypickError: a size is larger than that of any model.
+    """
+    try:
+        config = read_json(folder / "config.json")
+    except (OSError, ValueError):
+        return  # no local folder, or loading it says what is wrong
+    for name, most in _MOST.items():
+        value = config.get(name) if isinstance(config, dict) else None
+        if isinstance(value, int | float) and value > most:
+            raise BerrypickError(
+                f"cannot load policy {str(folder)!r}: its config.json says {name} {value!r:.40}, at most {most} are "
+                "possible; copy the folder again"
+            )
 
 
 def weights_path(name: str) -> tuple[str, dict[str, Any]]:

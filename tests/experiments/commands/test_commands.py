@@ -15,6 +15,7 @@ import berrypick
 import pytest
 from berrypick.__main__ import main
 from berrypick.experiments.commands.parser import COMMANDS, Command, CommandGroup
+from berrypick.experiments.runs.run_folder import stored_json
 
 WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=6"]
 
@@ -282,7 +283,7 @@ def test_eval_writes_the_record_and_the_report_and_json_prints_one_document(
 ) -> None:
     assert evaluate(tmp_path / "run", "--json") == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((tmp_path / "run" / "report.json").read_text())
+    assert printed == stored_json(tmp_path / "run" / "report.json")
     rows = [json.loads(line) for line in (tmp_path / "run" / "rollouts.jsonl").read_text().splitlines()]
     assert len(rows) == 6 * 4
     assert {(row["question"]["id"], row["sample_index"]) for row in rows} == {

@@ -21,6 +21,7 @@ from berrypick.experiments.grid.experiment import Results
 from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.report.format import signed
+from berrypick.experiments.runs.run_folder import stored_json
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def smoke(tmp_path_factory):
 
 def test_the_smoke_run_has_every_arm_of_its_conditions_and_a_verdict_for_every_claim(smoke):
     out, report = smoke
-    assert json.loads((out / "report.json").read_text()) == report
+    assert stored_json(out / "report.json") == report
     assert set(report["conditions"]) == {"free/diverse", "priced/diverse", "priced-answers/diverse"}
     for condition, content in report["conditions"].items():
         assert set(content["arms"]) == set(EXPERIMENT.arms_of[Condition.of(condition)])

@@ -22,6 +22,7 @@ from berrypick.experiments.grid.cell_store import (
 from berrypick.experiments.grid.experiment import Cell, Experiment
 from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
 from berrypick.experiments.report.format import failure_lines
+from berrypick.experiments.runs.run_folder import stored_json
 from berrypick.retrieval_index.locks import LOCK, folder_lock
 
 
@@ -91,7 +92,7 @@ def test_a_second_run_computes_nothing_and_reports_the_same(tmp_path):
     assert first["command"] == "berrypick run toy --scale smoke --seeds 3 --out r"
     assert run(toy, tmp_path / "r") == first
     assert toy.ran == [0, 1, 2]
-    assert json.loads((tmp_path / "r" / "report.json").read_text()) == first
+    assert stored_json(tmp_path / "r" / "report.json") == first
 
 
 def test_a_crashed_cell_loses_itself_alone_is_named_and_is_tried_again(tmp_path):

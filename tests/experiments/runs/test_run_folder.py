@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from berrypick import BerrypickError
 from berrypick.__main__ import main
-from berrypick.experiments.runs.run_folder import drop_unused_run, hold_run_folder, open_run_folder
+from berrypick.experiments.runs.run_folder import drop_unused_run, hold_run_folder, open_run_folder, stored_json
 from berrypick.retrieval_index.locks import folder_lock
 
 CONFIG = {"env": "e", "rl": {"objective": "grpo", "steps": 3, "layers": [1, 2]}, "sft": {"steps": 4}}
@@ -33,7 +32,7 @@ def used(tmp_path: Path) -> Path:
 def test_settings_that_differ_are_named_by_field(changes: dict[str, object], named: str, used: Path) -> None:
     with pytest.raises(BerrypickError, match=rf"\(different: {named}\)"):
         open_run_folder(used, CONFIG | changes, resume=True)
-    assert json.loads((used / "config.json").read_text()) == CONFIG
+    assert stored_json(used / "config.json") == CONFIG
     assert open_run_folder(used, CONFIG, resume=True)
 
 
