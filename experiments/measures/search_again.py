@@ -36,8 +36,7 @@ def search_again(records: Iterable[EpisodeRecord], searcher: Searcher) -> Iterat
 
 
 def _top_k(record: EpisodeRecord) -> int:
-    found = (record.spec or {}).get("top_k", _TOP_K)
-    return found if isinstance(found, int) and found > 0 else _TOP_K
+    return int((record.spec or {}).get("top_k", _TOP_K))
 
 
 def _with_hits(record: EpisodeRecord, hits: dict[str, list[HitRecord]], index_id: str) -> EpisodeRecord:

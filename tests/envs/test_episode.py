@@ -126,7 +126,7 @@ def test_info_counts_hops_and_distinct_passages():
     assert [message["role"] for message in third.info["messages"]] == ["user", *["assistant", "user"] * 3]
 
 
-def test_a_searcher_that_stays_away_ends_the_episodes_that_searched_and_is_counted():
+def test_a_searcher_that_stays_away_ends_the_episodes_that_searched_and_is_counted(caplog):
     class Away(CountingSearcher):
         def search(self, queries, k):
             raise SearchUnavailableError("no answer from the server; start it")
@@ -139,6 +139,7 @@ def test_a_searcher_that_stays_away_ends_the_episodes_that_searched_and_is_count
     assert episodes[0].queries == [] and "search unavailable" in gone.observation
     assert answered.terminated and answered.reward == 2 and answered.info["env/search_unavailable"] == 0
     assert not going.truncated and not episodes[2].done
+    assert caplog.messages == ["no answer from the server; start it; the episodes that searched end here"]
 
 
 HOSTILE = [

@@ -72,13 +72,15 @@ def all_mutants() -> list[Drawn]:
     ]
 
 
-def rings_of(file: str, scope: str, touched: Touched, limits: Sequence[float] = FRESH_S) -> list[list[str]]:
+def rings_of(file: str, mutant: Mutant, touched: Touched, limits: Sequence[float] = FRESH_S) -> list[list[str]]:
     """The tests to ask: those that call the function in its folder, those elsewhere, the rest of their files."""
-    direct = touched.tests_of(file, scope)
+    direct = touched.tests_of(file, mutant.scope)
 
     def cost(test: str) -> tuple[int, float, str]:
         return nearness(test.partition("::")[0], file), touched.seconds[test], test
 
+    if mutant.operator == "default":  # may be read without a call, as documentation is
+        direct |= {test for test in touched.seconds if cost(test)[0] < 2}
     files = {test.partition("::")[0] for test in direct}
     rest = {test for name in files for test in touched.of_test_file[name]} - direct
     near = {test for test in direct if cost(test)[0] < 2}
@@ -105,7 +107,7 @@ def _ask(file: str, number: int, tests: Sequence[str]) -> tuple[int, str]:
 
 def status_of(file: str, mutant: Mutant, touched: Touched) -> tuple[str, str]:
     """(status, the test that killed it) of a mutant."""
-    for tests in rings_of(file, mutant.scope, touched):
+    for tests in rings_of(file, mutant, touched):
         if not tests:
             continue
         expected = sum(touched.seconds[test] for test in tests)
@@ -220,7 +222,7 @@ def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) ->
         touched = Touched({name: json.loads(kept.read_text()) for name, kept in files.items()})
         for at, one in enumerate(waiting):
             _, file, mutant = one
-            tests = [test for ring in rings_of(file, mutant.scope, touched, SESSION_S) for test in ring]
+            tests = [test for ring in rings_of(file, mutant, touched, SESSION_S) for test in ring]
             if not tests or not mutant.scope:
                 continue
             began = time.monotonic()

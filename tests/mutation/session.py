@@ -166,7 +166,7 @@ def killer_of(
 ) -> tuple[str, str]:
     """(status, test) of a mutant in a fork of this session: "killed", "timed out", or "" while it is open."""
     task = functools.partial(collected.first_failing, source, mutant, tests)
-    ended = in_child(task, cpu_s=20 + 4 * seconds, wall_s=900 + 20 * seconds)
+    ended = in_child(task, cpu_s=5 + 5 * seconds, wall_s=900 + 20 * seconds)
     if ended.timed_out:
         return "timed out", ""
     return ("killed", ended.answer) if ended.answer else ("", "")

@@ -7,7 +7,7 @@ import ast
 import pytest
 from mutation.__main__ import all_mutants, equivalents, report_of, rings_of
 from mutation.areas import AREAS, files_of, nearness
-from mutation.mutants import mutants_of, tree_of
+from mutation.mutants import Mutant, mutants_of, tree_of
 from mutation.touched import Touched
 
 
@@ -95,7 +95,8 @@ def test_the_nearest_and_quickest_tests_are_asked_first() -> None:
     called[near]["tests"] = {f"{near}::slow": (2.0, ["envs/a.py::f"]), f"{near}::not_asked": (1.0, [])}
     called[same]["tests"] = {f"{same}::quick": (0.1, ["envs/a.py::f"])}
     called[far]["tests"] = {f"{far}::far": (0.1, ["envs/a.py::f"])}
-    assert rings_of("envs/a.py", "f", Touched(called)) == [
+    mutant = Mutant(0, "f", "return", "return {1 -> None}", 1)
+    assert rings_of("envs/a.py", mutant, Touched(called)) == [
         [f"{near}::slow", f"{same}::quick"], [f"{far}::far"], [f"{near}::not_asked"],
     ]  # fmt: skip
     assert [nearness(test, "envs/a.py") for test in (near, same, far)] == [0, 1, 3]

@@ -137,6 +137,28 @@ def test_an_alarm_that_ended_says_so() -> None:
     assert alarm.text.startswith("retrieval errors, from step 3 to 4: the search failed in 50%")
 
 
+def test_the_first_stretch_counts_unless_a_later_one_lasts_to_the_end() -> None:
+    ended = series(search__failed=[0, 0.5, 0.5, 0, 0.5, 0.5, 0.5, 0])
+    (alarm,) = collapse_alarms(ended, window=1, patience=2)
+    assert (alarm.step, alarm.until, alarm.lasts) == (2, 3, False)
+    (alarm,) = collapse_alarms(ended[:-1], window=1, patience=2)
+    assert (alarm.step, alarm.until, alarm.lasts) == (5, 7, True)
+    (alarm,) = collapse_alarms(ended[:-1], window=1, patience=3)
+    assert (alarm.step, alarm.until, alarm.lasts) == (5, 7, True)
+
+
+def test_a_sign_counts_from_three_rows_on_after_twice_the_window_of_five() -> None:
+    fails = [0.0] * 9 + [1.0]
+    assert collapse_alarms(series(search__failed=fails + [1.0])) == []
+    (alarm,) = collapse_alarms(series(search__failed=fails + [1.0] * 2))
+    assert (alarm.step, alarm.until) == (10, 12)
+    assert alarm.saw == "the search failed in 60% of the cases, at the start in 0%", "the mean of the last five rows"
+
+
+def test_a_search_that_fails_from_the_start_on_is_an_alarm() -> None:
+    assert names(collapse_alarms(series(search__failed=[0.5] * 12))) == ["retrieval errors"]
+
+
 def test_entropy_or_breadth_alone_is_no_narrowing() -> None:
     fall, level = [1.0] * 5 + [0.1] * 15, [1.0] * 20
     assert collapse_alarms(series(rl__token_entropy_nats=fall, search__breadth=level)) == []

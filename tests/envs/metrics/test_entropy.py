@@ -111,3 +111,5 @@ def test_cluster_entropy_weighs_clusters_by_the_probability_of_their_distinct_qu
         -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
     )
     assert cluster_entropy(["q"], ["x"], [-900.0]) == 0.0
+    with pytest.raises(ValueError, match="the entropy of no items"):
+        cluster_entropy([], [], [])

@@ -174,9 +174,12 @@ def test_columns_that_are_resampled_together_have_the_intervals_of_each_alone(nu
     generator = np.random.default_rng(0)
     whole, holes = generator.random(num_questions), generator.random(num_questions)
     holes[::3] = np.nan
+    rare = np.full(num_questions, np.nan)
+    rare[7] = 0.25  # a resample has it not at all, once, or more often
+    columns = {"whole": whole, "holes": holes, "rare": rare}
     indices = bootstrap_indices(num_questions, seed=4)
-    found = bootstrap_means({"whole": whole, "holes": holes}, seed=4)
-    for name, column in (("whole", whole), ("holes", holes)):
+    found = bootstrap_means(columns, seed=4)
+    for name, column in columns.items():
         alone = bootstrap_mean(column, indices)
         assert found[name].n == alone.n
         assert (found[name].value, found[name].low, found[name].high) == pytest.approx(

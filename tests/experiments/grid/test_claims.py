@@ -87,6 +87,8 @@ def estimate(low, high):
         ("increase", 0.05, {"rate 1": (-0.03, 0.01), "40 steps": (0.0, 0.2)}, ""),
         ("decrease", -0.05, {"rate 1": (-0.9, -0.1), "40 steps": (0.001, 0.002)}, "40 steps"),
         ("decrease", -0.05, {"rate 0.3": (0.1, 0.2), "rate 1": (0.1, 0.2)}, "rate 0.3, rate 1"),
+        ("increase", 0.05, {"rate 1": (-0.03, 0.0)}, ""),  # an interval that ends at 0 holds it
+        ("decrease", -0.05, {"rate 1": (0.0, 0.03)}, ""),
         ("increase", 0.01, {"rate 1": (-0.03, -0.01)}, "rate 1"),  # a contradiction waits as well
         ("equivalent", 0.01, {"rate 1": (-0.03, -0.01)}, ""),
         ("at most", 0.01, {"rate 1": (-0.03, -0.01)}, ""),

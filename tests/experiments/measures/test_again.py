@@ -13,6 +13,7 @@ from berrypick.envs.tasks.registry import make_task
 from berrypick.experiments.measures.score_again import score_again
 from berrypick.experiments.measures.search_again import search_again
 from berrypick.experiments.measures.summary import summarize
+from berrypick.retrieval_index.searcher import Hit
 from fixtures.demonstrations import demonstrate
 
 WORLD = {"num_train": 4, "num_validation": 0, "num_test": 4, "index": "bm25s"}
@@ -44,6 +45,30 @@ def test_the_same_index_brings_the_same_passages_back(task, played: list[Episode
     found, before = (summarize(records, ks=(1,))["measures"] for records in (again, played))
     for key in ("distinct_passages", "breadth", "retrieval_clusters", "path_entropy"):
         assert found[key] == before[key]
+
+
+class Counted:
+    """A searcher of as many passages as it is asked for."""
+
+    index_id = "counted"
+
+    def search(self, queries, k):
+        return [[Hit(f"{query}{rank}", "", "", 1.0) for rank in range(k)] for query in queries]
+
+
+@pytest.mark.parametrize(
+    ("rules", "passages"),
+    [(None, 3), ({}, 3), ({"top_k": 1}, 1), ({"top_k": 5}, 5)],
+)
+def test_a_query_brings_as_many_passages_as_the_rules_say_or_three(rules, passages: int) -> None:
+    base = {"question": {"id": "q", "text": "?", "answers": ["x"]}, "group_id": "g", "sample_index": 0}
+    turns = [{"text": "s", "action": "search", "queries": ["a", "b"]}]
+    record = EpisodeRecord.model_validate(base | {"turns": turns, "spec": rules})
+    deep = EpisodeRecord.model_validate(base | {"turns": turns, "spec": {"top_k": 9}})
+    (found, _) = search_again([record, deep], Counted())  # one batch, whose depth is that of its deepest record
+    assert [[hit.id for hit in hits] for hits in found.turns[0].hits] == [
+        [f"{query}{rank}" for rank in range(passages)] for query in "ab"
+    ]
 
 
 def test_report_searches_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

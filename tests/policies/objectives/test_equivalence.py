@@ -89,6 +89,12 @@ def test_training_is_deterministic() -> None:
     assert torch.equal(fit_classifier(LEARN).weights, fit_classifier(LEARN).weights)
 
 
+def test_both_labels_weigh_the_same_however_often_each_occurs(classifier: EquivalenceClassifier) -> None:
+    often = fit_classifier([*LEARN, *(pair for pair in LEARN if not pair.same for _ in range(3))])
+    torch.testing.assert_close(often.weights, classifier.weights, atol=1e-3, rtol=0)
+    assert often.bias == pytest.approx(classifier.bias, abs=1e-3)
+
+
 def test_pairs_of_one_label_teach_nothing() -> None:
     with pytest.raises(BerrypickError, match="all equivalent or all different"):
         fit_classifier([pair for pair in LEARN if pair.same])

@@ -303,6 +303,17 @@ def test_counts_survive_json_whatever_the_outcome() -> None:
     assert json.dumps(counts.state_dict()) == json.dumps(other.state_dict())
 
 
+def test_sets_inside_an_outcome_count_as_one_in_any_order() -> None:
+    paths = [(frozenset({"a", "b"}), "x"), (frozenset({"b", "a"}), "x"), (frozenset({"a"}), "x"), ("x",)]
+    counts = OutcomeCounts()
+    counts.add(group([0.0] * 4, paths), "evidence")
+    assert [counts.get("q", path) for path in paths] == [2, 2, 1, 1]
+
+
+def test_the_number_zero_is_an_outcome_and_no_answer_is_none() -> None:
+    assert Ucb()(group([0.0] * 4, [0, 1, None, ""]), OutcomeCounts()).tolist() == [[1, 1, 0, 0]]
+
+
 # ---- identities of all of them
 
 CENTRED: list[Estimate] = [

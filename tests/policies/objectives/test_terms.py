@@ -140,6 +140,15 @@ def test_clip_cov_silences_a_random_draw_inside_its_bounds(batch: TokenBatch) ->
     assert not torch.equal(ClipCov(0.04, 0.2, 2.0)(other, loss) == 0, silent)
 
 
+@pytest.mark.parametrize(("fraction", "tokens"), [(0.001, 1), (0.005, 1), (0.0099, 1), (0.01, 2), (1.0, M)])
+def test_a_fraction_is_rounded_down_to_whole_tokens_and_is_at_least_one(
+    batch: TokenBatch, fraction: float, tokens: int
+) -> None:
+    zero, one = torch.zeros(M, dtype=torch.float64), torch.ones(M, dtype=torch.float64)
+    assert int(KlCov(fraction)(batch, zero).count_nonzero()) == tokens
+    assert int((ClipCov(fraction, -99.0, 99.0)(batch, one) == 0).sum()) == tokens
+
+
 def test_a_token_without_gradient_under_the_ratio_clip_keeps_its_loss_under_clip_cov(batch: TokenBatch) -> None:
     loss = loss_of(batch)
     clipped = batch.with_clipped(torch.ones(M, dtype=torch.bool))
