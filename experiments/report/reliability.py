@@ -87,7 +87,10 @@ def reliability_page(folder: Path = COUNTS) -> str:
 def _faults(counts: Counts) -> list[str]:
     rows = [[f"`{work}`", *_numbers(row, "operations", "tried", "wrong")] for work, row in counts.items()]
     table = markdown_table(["work", "operations", "tried", "lost"], [*rows, _total(rows)])
-    return [_FAULTS, table, "`serve` writes no file, so there is nothing to strike.", _FAULTS_COMMAND]
+    idle = [
+        f"`{work}` writes no file, so there is nothing to strike." for work, row in counts.items() if not row["tried"]
+    ]
+    return [_FAULTS, table, *idle, _FAULTS_COMMAND]
 
 
 def _flips(counts: Counts) -> list[str]:
