@@ -43,18 +43,16 @@ _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _PICTURES = (".png", ".svg", ".gif")
 
 
-class _Shape(InlineProcessor):
+class _Shape(InlineProcessor):  # type: ignore[misc]
     """Keeps shapes such as [path][hop] as they are; Markdown would take them for links."""
 
-    def handleMatch(  # type: ignore[override]
-        self, m: re.Match[str], data: str
-    ) -> tuple[ElementTree.Element, int, int]:
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ElementTree.Element, int, int]:
         element = ElementTree.Element("span")
         element.text = AtomicString(m[0])
         return element, m.start(0), m.end(0)
 
 
-class _Shapes(Extension):
+class _Shapes(Extension):  # type: ignore[misc]
     def extendMarkdown(self, md: Markdown) -> None:
         md.inlinePatterns.register(_Shape(r"\[[\w ]+\](?:\[[\w ]+\])+", md), "shapes", 185)  # after code, before links
 
