@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 WIDTH, HEIGHT = 100, 30
@@ -88,7 +89,7 @@ def animation(frames: Sequence[tuple[float, Frame]], title: str, *, most: int = 
         f'font-family="ui-monospace, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="12" fill="{_INK}">'
         f"<title>{escape(title)}</title><style>.f{{visibility:hidden}}{''.join(rules)}{still}</style>"
         f'<rect width="100%" height="100%" rx="8" fill="{_PAPER}"/>'
-        f'<text x="12" y="18" opacity=".7">$ {escape(title)}</text>'
+        f'<text x="12" y="18" opacity=".7">$ {escape(title if len(title) < WIDTH else title[: WIDTH - 3] + "…")}</text>'
         f"<defs>{''.join(rows)}</defs>{''.join(screens)}</svg>\n"
     )
 
@@ -101,7 +102,8 @@ def _spans(line: str) -> str:
         style = span.style if not isinstance(span.style, str) else None
         if style is None:
             continue
-        look = f' fill="{style.color.get_truecolor().hex}"' if style.color else ""
+        own = style.color is not None and not style.color.is_default
+        look = f' fill="{style.color.get_truecolor(SVG_EXPORT_THEME).hex}"' if own and style.color else ""
         look += ' font-weight="bold"' if style.bold else ""
         look += ' opacity=".6"' if style.dim else ""
         for at in range(span.start, span.end):

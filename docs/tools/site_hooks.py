@@ -46,9 +46,7 @@ _PICTURES = (".png", ".svg", ".gif")
 class _Shape(InlineProcessor):  # type: ignore[misc]
     """Keeps shapes such as [path][hop] as they are; Markdown would take them for links."""
 
-    def handleMatch(  # type: ignore[override]
-        self, m: re.Match[str], data: str
-    ) -> tuple[ElementTree.Element, int, int]:
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ElementTree.Element, int, int]:
         element = ElementTree.Element("span")
         element.text = AtomicString(m[0])
         return element, m.start(0), m.end(0)
