@@ -23,18 +23,16 @@ def check_measures(key: str, result: Mapping[str, Any]) -> None:
         points = result.get(name)
         if points is None and name != "checkpoints":
             continue
-        if not _is_curve(points, whole=name == "checkpoints"):
+        if not _is_curve(points, whole=name == "checkpoints") or not (points or name != "checkpoints"):
             raise BerrypickError(
                 f"the cell {key} has no measures at its {name}; delete its file, and the next run computes it again"
             )
 
 
 def _is_curve(points: object, *, whole: bool) -> bool:
-    """Whether this is {number as text: {name: number}}, not empty."""
-    return (
-        isinstance(points, dict)
-        and bool(points)
-        and all(_is_place(place, whole=whole) and _is_row(values) for place, values in points.items())
+    """Whether this is {number as text: {name: number}}."""
+    return isinstance(points, dict) and all(
+        _is_place(place, whole=whole) and _is_row(values) for place, values in points.items()
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,7 @@ from berrypick.envs.tasks.registry import make_task
 from berrypick.envs.world.closed_voice import KINDS
 from berrypick.experiments.grid import language_states
 from berrypick.experiments.grid.language_states import measure_checkpoint, population_measures
+from berrypick.experiments.runs.run_folder import stored_json
 from berrypick.policies.language.kind_words import kind_tokens, read_kinds
 from berrypick.policies.language.tiny import tiny_tokenizer
 from berrypick.policies.tabular.histories import State
@@ -64,4 +63,4 @@ def test_a_policy_that_does_not_search_has_no_values_in_the_population(policy, t
     assert found["states"] == {}
     assert not [name for name in found["measures"] if name.endswith("_population")]
     assert decode_questions(found["question_tables"]) == {}
-    assert json.loads((tmp_path / "a.json").read_text()) == found
+    assert stored_json(tmp_path / "a.json") == found
