@@ -84,12 +84,12 @@ def _written_again(line: bytes) -> tuple[bytes, bool]:
     """As `unsealed_row`, for a row that is not as it was written."""
     try:
         value = parse_json(line)
-    except ValueError:
+        stated = value.pop(SEAL, None) if isinstance(value, dict) else None
+        if stated is None:
+            return line, False
+        plain = json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):  # its reader says what is wrong
         return line, False
-    stated = value.pop(SEAL, None) if isinstance(value, dict) else None
-    if stated is None:
-        return line, False
-    plain = json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if _row_digest(plain) != stated:
         raise ValueError(_WRONG)
     return plain, True

@@ -69,8 +69,8 @@ killed if a test fails with it. Equivalent changes alter no behaviour; each is l
 
 _SOAK = """## Long runs
 
-One process evaluates, trains and reports in turn, over a server that it asks. After a warm-up, memory and open handles
-of both must stay flat, and no file may be left over.
+One process evaluates, trains and reports in turn, over a server that it also sends requests, some of them malformed.
+After a warm-up, memory and open handles of both must stay flat, and no file may be left over.
 """
 
 

@@ -85,6 +85,19 @@ def cycle(folder: Path, url: str) -> int:
     return len(hidden)
 
 
+def ask(url: str) -> None:
+    """Two hundred requests on one connection; every twentieth is malformed and is refused."""
+    import urllib3
+
+    headers = {"Content-Type": "application/json"}
+    with urllib3.PoolManager(headers=headers) as pool:
+        for number in range(200):
+            malformed = number % 20 == 7
+            body = b'{"queries": 3}' if malformed else json.dumps({"queries": [f"ledger {number}"] * 3}).encode()
+            reply = pool.request("POST", url + "/retrieve", body=body)
+            assert reply.status == (422 if malformed else 200), reply.data
+
+
 def prepared(folder: Path) -> Path:
     """The folder of an index of the World's records."""
     from berrypick.envs.tasks.registry import make_task
@@ -109,6 +122,7 @@ def main(folder: Path, seconds: float, *, leak: bool) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while time.monotonic() < end or len(samples["client"]) < 8:
             left += cycle(folder, url)
+            ask(url)
             if leak:
                 lost += [bytearray(os.urandom(1 << 20) * 8), os.open(os.devnull, os.O_RDONLY)]
                 (temporary / f"left-{len(lost)}").touch()

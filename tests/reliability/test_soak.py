@@ -1,4 +1,4 @@
-"""A server, evaluations, trainings and reports in a loop: memory and handles stay flat, no file is left.
+"""A server under requests, evaluations, trainings and reports in a loop: memory and handles stay flat, no file is left.
 
 Some seconds; `BERRYPICK_SOAK=600` runs ten minutes and keeps the counts in results/reliability/soak.json.
 """
@@ -36,7 +36,8 @@ def soak(folder: Path, seconds: float, *leak: str) -> dict[str, Any]:
 def test_memory_and_handles_stay_flat_and_no_file_is_left(tmp_path: Path) -> None:
     seconds = float(os.environ.get("BERRYPICK_SOAK", "10"))
     found = soak(tmp_path, seconds)
-    assert found["wrong"] == [] and found["requests"] > 8 * found["cycles"] >= 64
+    assert found["wrong"] == [], found
+    assert found["requests"] >= 200 * found["cycles"] >= 1600
     if "BERRYPICK_SOAK" in os.environ:
         found["command"] = f"BERRYPICK_SOAK={seconds:.0f} pytest -m slow tests/reliability/test_soak.py"
         COUNTS.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 
 import pytest
 from berrypick.retrieval_index.sealed import sealed_row, unsealed_row
@@ -61,6 +62,13 @@ def test_another_content_has_another_digest(value: dict[str, object], other: dic
 
 def test_a_row_without_a_digest_and_a_line_that_is_no_row_come_back_as_they_are() -> None:
     for line in (b'{"a": 1}', b'{"a": {"sha256": "x"}}\n', b'{"a": "sha256"', b"[1]", b"\xff", b""):
+        assert unsealed_row(line) == (line, False)
+
+
+@pytest.mark.parametrize("depth", range(900, 1001, 5))
+def test_a_deep_row_is_no_recursion_error(depth: int) -> None:
+    line = b'{"sha256": "x", "a": ' + b"[" * depth + b"]" * depth + b"}"
+    with suppress(ValueError):  # its checksum is wrong, where it is not too deep to be checked
         assert unsealed_row(line) == (line, False)
 
 
