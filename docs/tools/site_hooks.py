@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import posixpath
@@ -91,7 +92,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"{notebook.stem}_notebook.md", content=content))
     for name in filter(lambda name: name.startswith("reference/"), _names(config.nav or [])):
         package = name.removeprefix("reference/").removesuffix(".md").replace("-", ".")
-        files.append(File.generated(config, name, content=f"# `{package}`\n\n::: {package}\n"))
+        files.append(File.generated(config, name, content=_reference(package)))
     return files
 
 
@@ -133,6 +134,17 @@ def _pictures_outside() -> Iterator[str]:
             real = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
             if real.endswith(_PICTURES) and not real.startswith(("docs/", "../")) and ":" not in target:
                 yield real
+
+
+def _reference(package: str) -> str:
+    """The page of a package. What has the name of its module would be hidden by it, and is named with it."""
+    folder = ROOT.joinpath(*package.split(".")[1:])
+    parts = [f"# `{package}`", f"::: {package}"]
+    for node in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            hidden = [name for name in ast.literal_eval(node.value) if (folder / f"{name}.py").is_file()]
+            parts += [f"::: {package}.{name}.{name}\n    options: {{show_root_heading: true}}" for name in hidden]
+    return "\n\n".join(parts) + "\n"
 
 
 def _names(nav: Any) -> Iterator[str]:
