@@ -210,9 +210,12 @@ def _help(prog: str, about: str, known: Mapping[str, Command | CommandGroup]) ->
     )
 
 
-def _fill(text: str, **indents: str) -> str:
+def _fill(text: str, initial_indent: str = "", subsequent_indent: str = "") -> str:
     """Text in lines of 80 columns that end between words, not at hyphens."""
-    return textwrap.fill(text, 80, break_on_hyphens=False, break_long_words=False, **indents)
+    return textwrap.fill(
+        text, 80, initial_indent=initial_indent, subsequent_indent=subsequent_indent, break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
 
 
 def _summary(entry: Command | CommandGroup) -> str:

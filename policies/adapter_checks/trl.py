@@ -156,7 +156,7 @@ def _groups(script: _Script, played: dict[str, list[Any]]) -> Check:
 
 def _tools(settings: Settings) -> Check:
     """The template must show the two tools to the model."""
-    from transformers.utils import get_json_schema
+    from transformers.utils.chat_template_utils import get_json_schema
 
     environment = environment_factory(settings.env_id, **settings.arguments)()
     tools = [get_json_schema(environment.search), get_json_schema(environment.answer)]
