@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -139,6 +140,14 @@ def test_the_constraints_pin_every_direct_dependency_once() -> None:
     pinned = [_name(line) for line in lines if "==" in line]
     assert names <= set(pinned)
     assert all("==" in line for line in lines)
+
+
+def test_the_extra_all_is_all_or_says_what_it_is_not() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    extras = set(tomllib.loads(text)["project"]["optional-dependencies"]) - {"all"}
+    named, listed = re.findall(r"Not in it: (.*)\.\nall = \[\"berrypick\[(.*)\]\"\]", text)[0]
+    left_out = set(re.findall(r"[a-z]+", re.sub(r"\(.*?\)", "", named)))
+    assert left_out | set(listed.split(",")) == extras and not left_out & set(listed.split(","))
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

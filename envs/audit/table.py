@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from ...retrieval_index.plain_text import counted, safe_text
@@ -13,7 +14,7 @@ __all__ = ["COVERAGE_PAPER", "audit_lines", "bound_text"]
 COVERAGE_PAPER = "arXiv 2605.27881"
 """Argues that coverage of the corpus outweighs the choice of the algorithm."""
 
-_NAME = 36
+_NAME, _WIDTH = 36, 100
 
 
 def audit_lines(audit: Audit, *, examples: int = 5) -> Iterator[str]:
@@ -27,9 +28,9 @@ def audit_lines(audit: Audit, *, examples: int = 5) -> Iterator[str]:
     yield f"{counted(coverage.questions, 'question')}, {counted(audit.passages, 'passage')}"
     yield ""
     yield _share("answer in some passage", coverage.found, coverage.open)
+    yield from _named("no passage has the answer of", coverage.absent, examples)
     if coverage.open < coverage.questions:
         yield _count("answer yes, no or without words", coverage.questions - coverage.open, "not looked for")
-    yield from _named("no passage has the answer of", coverage.absent, examples)
     if support.questions:
         yield _share("support in the corpus, by id", support.by_id, support.questions)
         if support.by_title:
@@ -53,7 +54,7 @@ def audit_lines(audit: Audit, *, examples: int = 5) -> Iterator[str]:
     yield from _named("question in passage", asked, examples)
     if coverage.absent:
         yield ""
-        yield bound_text(coverage.bound, len(coverage.absent), coverage.questions)
+        yield from textwrap.wrap(bound_text(coverage.bound, len(coverage.absent), coverage.questions), _WIDTH)
 
 
 def bound_text(bound: float, absent: int, questions: int) -> str:

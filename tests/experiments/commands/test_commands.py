@@ -132,6 +132,23 @@ def test_the_help_of_a_command_fits_80_columns(
     assert usage.startswith(f"usage: berrypick {name} [-h]") and max(map(len, lines)) <= 80
 
 
+def words_of_help(name: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = printed([*name.split(), "--help"], capsys).replace("│", " ")
+    return " ".join(sorted(word for word in text.split() if set(word) - set("─╭╮╰╯-")))
+
+
+@pytest.mark.parametrize("name", ["", "index", "train", "eval", "report", "index audit", "adapter-check", "serve"])
+def test_help_breaks_no_word(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    narrow, wide = (words_of_help(name, columns, monkeypatch, capsys) for columns in (60, 300))
+    assert narrow == wide
+
+
+def test_the_help_of_all_commands_keeps_hyphenated_words_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(["--help"], capsys)
+    assert not [line for line in text.splitlines() if line.rstrip().endswith("-")]
+
+
 def test_help_shows_no_empty_default_and_no_none_as_a_choice(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (
         ["eval"],
