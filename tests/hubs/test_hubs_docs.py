@@ -13,7 +13,8 @@ from berrypick.experiments.commands.parser import parse_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "hubs.md").read_text()
-COMMANDS = re.findall(r"^(?:[A-Z_]+=\S+ )*(berrypick .*)$", PAGE, re.MULTILINE)
+BLOCKS = "".join(re.findall(r"^```bash .*?\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE))
+COMMANDS = re.findall(r"^(?:[A-Z_]+=\S+ )*(berrypick .*)$", BLOCKS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
