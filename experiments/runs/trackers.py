@@ -70,7 +70,12 @@ def open_trackers(names: Sequence[str], out: Path) -> list[Tracker]:
             "berrypick", or what WANDB_PROJECT or TRACKIO_PROJECT says.
     """
     opened: list[Tracker] = []
-    for name, kind in check_trackers(names).items():
+    kinds = check_trackers(names)
+    if kinds:
+        from accelerate import PartialState
+
+        PartialState()  # the log of most trackers asks for it; only TensorBoard's class makes it
+    for name, kind in kinds.items():
         tracker = _tracker(name, kind, out)
         tracker.start()
         opened.append(tracker)
