@@ -1,8 +1,7 @@
 """DARLING (Li and others, arXiv 2509.02534): reward times distance from the rollouts that found the same.
 
-The paper multiplies a rollout's reward by the share of its group outside its own cluster, lifted to a floor of .1, and
-trains without division by the spread. It reports more pass@1 and more pass@128 than GRPO and than a control that pays
-for rare 4-grams, so that what counts is meaning and not wording.
+The paper multiplies a reward by the share of the group outside the rollout's own cluster, at least .1, and subtracts
+the mean only. It reports more pass@1 and more pass@128 than GRPO and than a control that pays for rare 4-grams.
 
 This experiment differs from the paper. A search agent answers questions about a planted world, where a cluster is known
 exactly: rollouts that were shown the same passages. The diversity is squared, because the strength must bite: at the
@@ -168,17 +167,18 @@ def _plain(report: Report) -> Sequence[str]:
         [number(measured_value(report, where, arm, "pass@1"), 3) for arm in ("darling", "dr_grpo")]
         for where in (PRICED, STEEP)
     ]
+    matched = [number(claim_value(report, f"{name}-matched"), 3) for name in ("priced", "steep")]
     cells = report["cells"]
-    done = cells["language_model_done"]
     return (
         "DARLING pays a right answer more if few of its siblings found it in the same way, so that reinforcement "
         "learning keeps several ways to an answer; the paper reports gains of pass@1 and of pass@128 at once.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; a table of choices that was trained with "
-        f"the squared form gained pass@8 ({gains[0]} in priced and {gains[1]} in steep) and paid for it in pass@1 "
-        f"({ends[0][0]} against {ends[0][1]}, and {ends[1][0]} against {ends[1][1]}).",
-        "Here a kind of record that is worse on average stays worse, so that variety has a price that nothing in the "
-        "paper's maths questions need have, and whether meaning beats wording is for the language model, of which "
-        f"{done} of {cells['language_model_cells']} cells are done.",
+        f"the squared form gained pass@8 ({gains[0]} in priced, {gains[1]} in steep) and paid for it in pass@1 "
+        f"({ends[0][0]} against {ends[0][1]}, {ends[1][0]} against {ends[1][1]}), and its control, stopped early at "
+        f"that pass@8, had almost as much pass@1 ({matched[0]} and {matched[1]} less).",
+        "Here some kinds of record are worse than others, so that variety has a price which maths questions need not "
+        "have, and whether meaning beats wording is for the language model, of which "
+        f"{cells['language_model_done']} of {cells['language_model_cells']} cells are done.",
     )
 
 
@@ -237,6 +237,7 @@ EXPERIMENT = SystemExperiment(
     ),
     limits=(
         "A table has no words: only the language model can tell meaning from wording.",
+        "Equal pass@8 is not equal pass@1: the claims about the oracle read pass@8 alone, the tables have both.",
         "Clusters are exact; the paper's are the output of a fine-tuned 4B model, and ours of a logistic head over "
         "hashed words.",
         "A query format is drawn once an episode by the demonstrator; mixed episodes come from RL alone.",
