@@ -40,7 +40,7 @@ def candidate_vectors(episode: Episode) -> list[list[float]]:
     """
     question, shown = episode.question, episode.hits
     several = question.answers_by_path or (question.answers,)
-    limit = max(MAX_CITATIONS, *(len(path) for path in question.evidence), 0)
+    limit = max([MAX_CITATIONS, *(len(path) for path in question.evidence)])
     rows = []
     for candidate in episode.candidates:
         numbers = list(dict.fromkeys(n for n in candidate.cited if 1 <= n <= len(shown)))[:limit]

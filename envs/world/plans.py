@@ -140,15 +140,15 @@ class SearchedPlans:
         key = history, tried
         if key in self._known:
             return self._known[key]
-        if len(self._known) > MAX_STATES:
-            raise BerrypickError(
-                f"no frontier of {kinds} kinds, {hops} hops, budget {self._budget}: too many plans; use fewer of them"
-            )
         choices = []
         for kind in sorted(set(range(kinds)) - tried):
             hit = self._has[rows, hop, kind]
             found = self._build(hop + 1, (*history, (tried, kind)), frozenset(), rows[hit], left - 1)
             choices.append((found, self._build(hop, history, tried | {kind}, rows[~hit], left - 1)))
+        if len(self._states) == MAX_STATES:
+            raise BerrypickError(
+                f"no frontier of {kinds} kinds, {hops} hops, budget {self._budget}: too many plans; use fewer of them"
+            )
         self._states.append(choices)
         self._known[key] = len(self._states) - 1
         return self._known[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from mutation.__main__ import all_mutants, equivalents, report_of, rings_of
+from mutation.__main__ import all_mutants, draw, equivalents, report_of, rings_of
 from mutation.areas import AREAS, files_of, nearness
 from mutation.mutants import Mutant, mutants_of, tree_of
 from mutation.touched import Touched
@@ -87,6 +87,13 @@ def test_the_areas_are_files_and_each_equivalent_mutant_is_one_of_theirs() -> No
     stale = set(equivalents()) - set(names)
     assert not stale, "no such mutant any more; drop or mend these lines of equivalent.json: " + repr(sorted(stale))
     assert all(len(reason) > 20 for reason in equivalents().values())
+
+
+def test_a_draw_depends_on_the_seed_and_a_larger_one_begins_with_the_smaller() -> None:
+    everything = [("rewards", "a.py", mutant) for mutant in mutants_of("x = [1, 2, 3, 4, 5, 6, 7, 8, 9]")]
+    assert draw(everything, 1, 5) == draw(everything[::-1], 1, 9)[:5]
+    assert draw(everything, 1, 9) != draw(everything, 2, 9)
+    assert len(set(draw(everything, 1, 99))) == len(everything) == 18
 
 
 def test_the_nearest_and_quickest_tests_are_asked_first() -> None:

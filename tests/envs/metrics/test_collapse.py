@@ -27,6 +27,14 @@ def test_the_decay_of_a_known_law_is_found_exactly():
     assert found.num_ranks == 30
 
 
+def test_a_decay_of_three_nodes_by_hand():
+    # logs 2, 1, 1 on ranks 1, 2, 3: residuals 1/6, -1/3, 1/6 of deviations 2/3, -1/3, -1/3
+    found = rank_decay([10, 100, 10])
+    assert (found.beta, found.alpha) == pytest.approx((1 / 2, 7 / 3))
+    assert found.r_squared == pytest.approx(1 - (1 / 6) / (2 / 3))
+    assert (found.num_ranks, found.total_visits) == (3, 120)
+
+
 def test_unvisited_nodes_leave_the_fit_and_equal_visits_do_not_decay():
     assert rank_decay([10, 0, 1, 0]).beta == pytest.approx(1)
     assert rank_decay([4, 4, 4]).beta == pytest.approx(0)

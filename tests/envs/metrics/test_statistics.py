@@ -196,6 +196,22 @@ def test_the_mean_of_seeds_and_questions_by_hand():
     assert found.high == pytest.approx(2 + half, rel=1e-6) and found.low == pytest.approx(2 - half, rel=1e-6)
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_mean_of_two_seeds_and_three_questions_by_hand(swapped):
+    # rows 1 and 3, columns 1, 2, 3, residuals 0, -1, 1 and 0, 1, -1: mean squares 6 / 1, 4 / 2, 4 / 2
+    values = np.array([[0.0, 0.0, 3.0], [2.0, 4.0, 3.0]])
+    found = crossed_mean(values.T if swapped else values)
+    half = 12.706205 * math.sqrt((6 + 2 - 2) / 6)  # Satterthwaite: 36 / (36 + 2 + 2) = 0.9, at least 1
+    assert (found.value, found.n) == (2.0, 3 if swapped else 2)
+    assert found.high == pytest.approx(2 + half, rel=1e-6) and found.low == pytest.approx(2 - half, rel=1e-6)
+
+
+def test_the_variance_is_that_of_seeds_or_questions_alone_at_least():
+    # rows 1.5 both, columns 1, 2, residuals -1, 1 and 1, -1: mean squares 0, 1, 4; 0 + 1 - 4 is below 1
+    found = crossed_mean(np.array([[0.0, 3.0], [2.0, 1.0]]))
+    assert found.high == pytest.approx(1.5 + 12.706205 * math.sqrt(1 / 4), rel=1e-6)
+
+
 def test_intervals_over_seeds_and_questions_cover_the_truth_where_those_over_questions_do_not():
     generator = np.random.default_rng(0)
     crossed = questions_only = 0

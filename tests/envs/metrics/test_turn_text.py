@@ -37,6 +37,8 @@ ENGLISH = (
         (ENGLISH, False),
         ("find it find it find it", True),  # a phrase of two words, three times at the end
         ("find it find it", False),
+        ("go there find it find it", False),  # twice
+        ("find it find go find it", False),  # three times, but not in a row
         ("go on go on go on and stop", False),  # not at the end
         ("<search> ledger of ledger of ledger of </search>", True),  # tags are no words
         ("a" * 200, True),  # no words to repeat, but 200 letters compress to a few bytes

@@ -25,6 +25,7 @@ from berrypick.envs.world.frontier import (
     table_frontier,
     uniform_orders,
 )
+from berrypick.envs.world.plans import SearchedPlans, num_plans
 from berrypick.envs.world.world import PRESETS, WorldConfig, build_world
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
@@ -343,3 +344,28 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
     assert curve.points[0].pass_at_k >= blind.points[0].pass_at_k - 1e-6
     plain = build_world(WorldConfig(num_train=50)).questions("train")
     assert fitted_frontier(plain, 3, 8, num_points=3) == table_frontier(question_table(plain), 3, 8, num_points=3)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "hops", "budget", "plans"),
+    [
+        (3, 0, 0, 1),
+        (3, 1, 1, 3),  # one kind is tried
+        (3, 1, 2, 6),
+        (3, 1, 9, 6),
+        (3, 2, 1, 1),  # no plan can succeed
+        (3, 2, 2, 9),
+        (3, 2, 3, 6 * 6 * 3),  # two kinds; then two more after a hit at once, one after a hit at the second
+    ],
+)
+def test_plans_are_counted(kinds: int, hops: int, budget: int, plans: int) -> None:
+    assert num_plans(kinds, hops, budget) == plans
+
+
+def test_the_states_of_a_search_are_counted_against_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = population_table([0.5, 0.5], 1)  # nothing tried, kind 0 tried, kind 1 tried
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_STATES", 3)
+    assert len(SearchedPlans(table, 2).success) == 1
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_STATES", 2)
+    with pytest.raises(BerrypickError, match="no frontier of 2 kinds, 1 hops, budget 2: too many plans"):
+        SearchedPlans(table, 2)

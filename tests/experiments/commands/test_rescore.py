@@ -66,7 +66,11 @@ def test_another_reward_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[st
     report = json.loads(capsys.readouterr().out)
     assert report["scores"]["reward"]["old"] == 0.5
     assert report["scores"]["reward"]["new"] == pytest.approx((1.4 + 2 / 3 + 0.4 - 0.1 + 2 / 3 - 0.1) / 4)
-    assert report["scores"]["reward"]["difference"]["n"] == 2
+    # q1: from 0.5 and 0.5 to 1.4 and 2/3 + 0.4; q2: to -0.1 and 2/3 - 0.1
+    of_questions = [(0.9 + 2 / 3 - 0.1) / 2, (-0.6 + 2 / 3 - 0.6) / 2]
+    difference = report["scores"]["reward"]["difference"]
+    assert difference["value"] == pytest.approx(sum(of_questions) / 2) and difference["n"] == 2
+    assert (difference["low"], difference["high"]) == pytest.approx((min(of_questions), max(of_questions)))
     assert (report["to_right"], report["to_wrong"], report["examples"]) == (0, 0, [])
     assert report["scores"]["evidence_recall"]["new"] is None
 

@@ -97,6 +97,20 @@ def test_report_shows_it_and_says_how_large_it_can_be(
     assert "from 6 questions, at most log 6 = 1.79 nats" in " ".join(capsys.readouterr().out.split())
 
 
+def test_an_arm_of_one_question_does_not_silence_the_others(played: list[EpisodeRecord], policy) -> None:
+    alone = [record for record in played if record.question.id == played[0].question.id]
+    arms = []
+    for records in (played, alone):
+        turns, rollouts = FirstTurns(), rollouts_of(records)
+        list(turns.watch(records))
+        arms.append((rollouts, turns))
+    add_question_information(arms, policy)
+    known = [
+        {rollout.question.id for rollout in rollouts if rollout.query_information is not None} for rollouts, _ in arms
+    ]
+    assert (len(known[0]), len(known[1])) == (6, 0)
+
+
 def test_a_single_question_tells_nothing(played: list[EpisodeRecord], policy) -> None:
     alone = [record for record in played if record.question.id == played[0].question.id]
     assert "query_information" in summarize(scored(alone, policy))["absent"]

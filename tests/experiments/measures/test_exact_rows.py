@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord
+from berrypick.experiments.measures.arms_report import measure_arms
 from berrypick.experiments.measures.exact_rows import ExactRows, exact_rows
 
 KINDS = ["ledger", "charter", "scroll"]
@@ -86,3 +87,16 @@ def test_the_frontier_is_written_as_its_points():
     written = found.as_json()
     assert written["k"] == 2 and written["max_gap"] <= 1e-6
     assert written["points"] == [[point.pass_at_1, point.pass_at_k] for point in found.frontier.points]
+
+
+@pytest.mark.parametrize(("sizes", "k"), [([(1, 1)], 1), ([(4, 2)], 2), ([(4, 4), (3, 9)], 2), ([(9, 9), (8, 8)], 8)])
+def test_the_frontier_of_arms_has_the_largest_k_that_every_question_of_every_arm_has_rollouts_for(sizes, k):
+    arms = {
+        f"arm {at}": [
+            rollout(name, [0]).model_copy(update={"sample_index": sample})
+            for name, size in zip(("q1", "q2"), arm)
+            for sample in range(size)
+        ]
+        for at, arm in enumerate(sizes)
+    }
+    assert measure_arms(arms)["frontier"]["k"] == k

@@ -171,6 +171,15 @@ def test_comparisons_are_paired_and_at_equal_numbers_of_samples():
     assert (found["num_shared"], found["num_not_shared"]) == (1, 0)
 
 
+def test_what_one_side_lacks_is_not_compared():
+    plain = [episode(BOTH, n, RIGHT) for n in range(2)]
+    with_tokens = [episode(BOTH, n, [search("ledger founder x", "a0", entropy=1.0)]) for n in range(2)]
+    for first, second in ((plain, with_tokens), (with_tokens, plain)):
+        differences = compare(first, second, ks=(1,))["differences"]
+        assert "query_token_entropy" not in differences and "pass@1" in differences
+    assert compare(with_tokens, with_tokens, ks=(1,))["differences"]["query_token_entropy"]["value"] == 0.0
+
+
 def test_retrieval_clusters_of_different_indexes_are_not_compared():
     first = [episode(BOTH, n, RIGHT, index_id="one") for n in range(2)]
     second = [episode(BOTH, n, RIGHT, index_id="two") for n in range(2)]
@@ -218,6 +227,13 @@ def test_effective_diversity_counts_evidence_of_right_episodes_and_is_absent_wit
     assert columns["effective_diversity"][0] == 2 / 4
     assert columns["effective_diversity_pairwise"][0] == 2 / 6
     assert columns["diversity_given_quality"][0] == pytest.approx(2 / 3)
+    unknown = asked.model_copy(update={"evidence": []})
+    nothing = question_table_of([episode(unknown, sample, RIGHT) for sample in range(2)], ks=(1,))
+    assert "effective_diversity" in nothing.absent, "no evidence is known"
+    unseen = [episode(asked, 0, [turn.model_copy(update={"hits": []}) for turn in RIGHT], unknown=["passages"])]
+    assert "effective_diversity" in question_table_of([*unseen, *records[1:]], ks=(1,)).absent
+    ungraded = [record.model_copy(update={"em": None}) for record in records[:1]]
+    assert "effective_diversity" in question_table_of([*ungraded, *records[1:]], ks=(1,)).absent
     wrong = question_table_of([episode(asked, s, RIGHT, answer="wrong") for s in range(2)], ks=(1,))
     assert "diversity_given_quality" in wrong.absent
     assert wrong.columns["effective_diversity"][0] == 0.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -93,6 +95,18 @@ def test_both_labels_weigh_the_same_however_often_each_occurs(classifier: Equiva
     often = fit_classifier([*LEARN, *(pair for pair in LEARN if not pair.same for _ in range(3))])
     torch.testing.assert_close(often.weights, classifier.weights, atol=1e-3, rtol=0)
     assert often.bias == pytest.approx(classifier.bias, abs=1e-3)
+
+
+def test_words_that_share_a_place_have_signs_of_their_own(classifier: EquivalenceClassifier) -> None:
+    size = len(classifier.weights) // 2
+    places: dict[int, dict[bool, str]] = {}
+    for word in map(str, range(10_000)):
+        code = zlib.crc32(word.encode())
+        places.setdefault(code % size, {})[code >= 2**31] = word
+    plus, minus = next(signs for signs in places.values() if len(signs) == 2).values()
+    cosine = EquivalenceClassifier("hashed", torch.cat([torch.zeros(size), torch.ones(size)]).double(), 0.0)
+    chances = [cosine.probability((plus,), (word,)) for word in (plus, minus)]
+    assert chances == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))])
 
 
 def test_pairs_of_one_label_teach_nothing() -> None:
