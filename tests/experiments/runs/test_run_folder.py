@@ -46,10 +46,10 @@ def test_a_number_that_may_grow_grows_and_never_shrinks(used: Path, caplog: pyte
     with pytest.raises(BerrypickError, match="add --resume"):
         open_run_folder(used, steps(5), resume=False, may_grow=("rl.steps",))
     assert open_run_folder(used, steps(5), resume=True, may_grow=("rl.steps",))
-    assert json.loads((used / "config.json").read_text()) == steps(5)
+    assert stored_json(used / "config.json") == steps(5)
     with pytest.raises(BerrypickError, match=r"was started with rl.steps 5, and 3 is less; give 5 or more"):
         open_run_folder(used, steps(3), resume=True, may_grow=("rl.steps",))
-    assert json.loads((used / "config.json").read_text()) == steps(5)
+    assert stored_json(used / "config.json") == steps(5)
 
 
 def test_only_a_folder_in_which_nothing_was_done_is_dropped(used: Path, tmp_path: Path) -> None:
