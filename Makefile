@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters docs lint clean
+.PHONY: demo agent test test-random test-all test-adapters lint clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -24,6 +24,16 @@ demo: .venv/.core
 # From packaged weights and the question sets below BERRYPICK_DATA to a trained search agent; docs/agent.md.
 agent: .venv/.dev
 	$(BIN)/berrypick agent --out runs/agent --resume
+
+# The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
+.PHONY: docs
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	$(BIN)/pytest tests/test_site.py
+
+.venv/.docs: .venv/.dev
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
 
 # One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev
@@ -58,15 +68,6 @@ test-adapters: $(ADAPTERS:%=.venv-adapters/%/.ready)
 	  PATH="$(CURDIR)/.venv-adapters/$$peer/bin:$$PATH" .venv-adapters/$$peer/bin/pytest -p no:cacheprovider \
 	    $$(ls tests/adapters/test_$${peer}_*.py); \
 	done
-
-.venv/.docs: .venv/.dev
-	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
-	touch $@
-
-# The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
-docs: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
-	$(BIN)/pytest tests/test_site.py
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
