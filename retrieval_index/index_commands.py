@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -236,3 +237,5 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 def _print_built(out: Path, manifest: Manifest) -> None:
     passages = counted(manifest.num_passages, "passage")
     sys.stdout.write(f"{out}: {passages}, {manifest.backend}, id {manifest.index_id[:16]}\n")
+    folder = shlex.quote(str(out))
+    sys.stdout.write(f"next: berrypick index audit {folder} --questions FILE    (says what the corpus can answer)\n")
