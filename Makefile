@@ -30,16 +30,6 @@ demo: .venv/.core
 agent: .venv/.dev
 	$(BIN)/berrypick agent --out runs/agent --resume
 
-# The site in build/site. Warnings are errors; links, anchors and the absence of foreign servers are checked.
-.PHONY: docs
-docs: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
-	$(BIN)/pytest tests/test_site.py
-
-.venv/.docs: .venv/.dev
-	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
-	touch $@
-
 # One process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not lucene and not slow"
