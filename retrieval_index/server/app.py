@@ -6,21 +6,23 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from ..searcher import Hit, Searcher
+from ..searcher import Searcher
 from .access import check_access
 from .batcher import HungUp, MicroBatcher, Overloaded
 from .bodies import discard_body, read_body
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
+from .fair_queue import Hits
 from .metrics import ServerMetrics
 from .refusals import Refused, json_response
 from .settings import ServerSettings
@@ -29,7 +31,7 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger("berrypick.server")
 _UNREAD = frozenset({401, 413, 415, 421})  # refusals that may come before the body was read
-_PARTS_AT_ONCE = 8  # rankings of a reply that are written before others are served
+_HITS_AT_ONCE = 512  # of a reply that is written at once
 _HUNG_UP = 499  # as nginx counts them; nobody reads this reply
 
 
@@ -78,7 +80,8 @@ class _App(FastAPI):
             await super().__call__(scope, receive, send)
         else:
             response = await route(Request(scope, receive, send))
-            await response(scope, receive, send)
+            with suppress(ClientDisconnect):
+                await response(scope, receive, send)
 
 
 class _Service:
@@ -127,20 +130,21 @@ class _Service:
     async def retrieve(self, request: Request) -> Response:
         """Search-R1's, verl's and SkyRL-Gym's request: {"queries": [...]} or {"query": "..."}."""
 
-        async def answer() -> bytes:
+        async def answer() -> Response:
             body = await read_body(request, Retrieve, self._settings)
-            return await _joined(retrieve_reply(await self._hits(request, body), body.return_scores))
+            hits = await self._hits(request, body)
+            return _reply(retrieve_reply(hits, body.return_scores), hits)
 
         return await self._answer(request, answer)
 
     async def search(self, request: Request) -> Response:
         """berrypick's request: {"queries": [...], "k": 3}."""
 
-        async def answer() -> bytes:
+        async def answer() -> Response:
             body = await read_body(request, Search, self._settings)
             hits = await self._hits(request, body)
             assert self._searcher is not None
-            return await _joined(search_reply(hits, self._searcher.index_id))
+            return _reply(search_reply(hits, self._searcher.index_id), hits)
 
         return await self._answer(request, answer)
 
@@ -181,12 +185,12 @@ class _Service:
             return refused.response()
         return None
 
-    async def _answer(self, request: Request, answer: Callable[[], Awaitable[bytes]]) -> Response:
+    async def _answer(self, request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
         began = time.monotonic()
         path = str(request.scope["path"])
         try:
             check_access(request, self._settings)
-            response = Response(await answer(), media_type="application/json")
+            response = await answer()
         except Refused as refused:
             response = refused.response()
             if refused.status in _UNREAD:
@@ -203,7 +207,7 @@ class _Service:
         self._metrics.seconds.labels(path).observe(time.monotonic() - began)
         return response
 
-    async def _hits(self, request: Request, body: Retrieve | Search) -> list[list[Hit]]:
+    async def _hits(self, request: Request, body: Retrieve | Search) -> Hits:
         settings = self._settings
         k = settings.default_k if body.k is None else body.k
         if k > settings.max_k:
@@ -217,14 +221,17 @@ class _Service:
         return await self._batcher.search(body.texts, k, request.receive) if body.texts else []
 
 
-async def _joined(parts: Iterator[bytes]) -> bytes:
-    """A reply; others are served between its parts."""
-    out = []
+def _reply(parts: Iterator[bytes], hits: Hits) -> Response:
+    """A reply. A large one is written while it is sent, as fast as the client reads, and between those of others."""
+    if sum(map(len, hits)) <= _HITS_AT_ONCE:
+        return Response(b"".join(parts), media_type="application/json")
+    return StreamingResponse(_in_turns(parts), media_type="application/json")
+
+
+async def _in_turns(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
-        out.append(part)
-        if len(out) % _PARTS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    return b"".join(out)
+        yield part
+        await asyncio.sleep(0)
 
 
 def _body_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ __all__ = ["FairQueue", "Piece", "Waiting", "cost"]
 
 Hits = list[list[Hit]]
 _CHARS_OF_A_HIT = 16  # reading and sending a hit takes about as long as searching so many characters
+_SMALL_PER_LARGE = 4  # what is spent on small requests for each character of a large one, while both wait
 
 
 def cost(query: str, k: int) -> int:
@@ -53,9 +54,9 @@ class FairQueue:
     """Requests in two lines.
 
     A request that costs at most half a search is small. It waits in order of arrival, and is never split. The large
-    requests take turns, with one piece in a search. If both kinds wait, the piece takes half the search, and small
-    requests take the rest. So a small request waits only for the search that runs and for small requests before it,
-    however many large ones wait, and large ones always proceed.
+    requests take turns, with one piece in a search. If both kinds wait, the piece takes half the search, and then
+    searches of small requests alone follow until four times its cost was spent on them. So a small request waits only
+    for the search that runs and for small requests before it, however many large ones wait. Large ones always proceed.
     """
 
     def __init__(self, max_queries: int, max_cost: int) -> None:
@@ -64,6 +65,7 @@ class FairQueue:
         self._small: OrderedDict[Waiting, int] = OrderedDict()  # request -> cost
         self._large: OrderedDict[Waiting, None] = OrderedDict()
         self._num_queries = self._num_large = 0  # queries that wait: all, and those of large requests
+        self._debt = 0  # cost of small requests that go before the next large piece
 
     def __bool__(self) -> bool:
         return bool(self._small or self._large)
@@ -115,10 +117,11 @@ class FairQueue:
         """The pieces of the next search; [] if nothing waits."""
         pieces = []
         queries = spent = 0
-        if self._large:
+        if self._large and not (self._small and self._debt > 0):
             piece, spent = self._turn(2 if self._small else 1)
             pieces.append(piece)
             queries = len(piece.queries)
+            self._debt = _SMALL_PER_LARGE * spent if self._small else 0
         first = True
         while self._small:
             request, total = next(iter(self._small.items()))
@@ -126,6 +129,7 @@ class FairQueue:
             if not first and (queries > self._max_queries or spent > self._max_cost):
                 break
             first = False
+            self._debt -= total
             self.discard(request)
             request.taken = len(request.queries)
             pieces.append(Piece(request, request.queries))

@@ -80,6 +80,25 @@ def test_a_request_in_pieces_gets_the_hits_of_one_search(
             ]
 
 
+def test_four_times_the_cost_of_a_large_piece_goes_to_small_requests_that_wait() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        queue = FairQueue(100, 2_000)
+        large = Waiting(["x" * 784] * 10, 1, 0.0, loop.create_future())  # each costs 800
+        small = [Waiting(["x" * 184], 1, 0.0, loop.create_future()) for _ in range(50)]  # each costs 200
+        for request in (large, *small):
+            queue.add(request, 10**6)
+        searches = [queue.take() for _ in range(5)]
+        kinds = [[piece.request is large for piece in pieces] for pieces in searches]
+        # 800 + 6 * 200, then 10 * 200 = 3200 = 4 * 800
+        assert kinds == [[True, *[False] * 6], [False] * 10, [True, *[False] * 6], [False] * 10, [True, *[False] * 6]]
+        for request in small:
+            queue.discard(request)
+        assert [len(queue.take()[0].queries) for _ in range(3)] == [2, 2, 2]  # nobody else waits
+    finally:
+        loop.close()
+
+
 def test_large_requests_leave_half_of_the_places_to_small_ones(serve: Serve) -> None:
     held = Held()
     url = serve(held, max_batch=4, max_pending=20, search_timeout_s=patience(60))
