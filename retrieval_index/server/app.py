@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from ..searcher import Searcher
 from .access import check_access
 from .batcher import HungUp, MicroBatcher, Overloaded
-from .bodies import discard_body, read_body
+from .bodies import Turns, discard_body, read_body
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
 from .fair_queue import Hits
 from .metrics import ServerMetrics
@@ -96,6 +96,7 @@ class _Service:
         self._load, self._settings, self._about, self._on_failure = load, settings, about, on_failure
         self._batcher: MicroBatcher | None = None
         self._searcher: Searcher | None = None
+        self._turns = Turns()
         self._metrics = ServerMetrics(lambda: self._batcher.num_waiting if self._batcher else 0)
 
     @asynccontextmanager
@@ -131,7 +132,7 @@ class _Service:
         """Search-R1's, verl's and SkyRL-Gym's request: {"queries": [...]} or {"query": "..."}."""
 
         async def answer() -> Response:
-            body = await read_body(request, Retrieve, self._settings)
+            body = await read_body(request, Retrieve, self._settings, self._turns)
             hits = await self._hits(request, body)
             return _reply(retrieve_reply(hits, body.return_scores), hits)
 
@@ -141,7 +142,7 @@ class _Service:
         """berrypick's request: {"queries": [...], "k": 3}."""
 
         async def answer() -> Response:
-            body = await read_body(request, Search, self._settings)
+            body = await read_body(request, Search, self._settings, self._turns)
             hits = await self._hits(request, body)
             assert self._searcher is not None
             return _reply(search_reply(hits, self._searcher.index_id), hits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,6 +16,8 @@ from ..store import index_folder, open_searcher, read_manifest
 from .settings import ServerSettings
 
 __all__ = ["Serve"]
+
+_COLLECT_AFTER = (10_000, 10, 50)  # rarer than usual: the hits of large requests are many objects and no garbage
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,9 @@ def _serve(command: Serve, settings: ServerSettings) -> int:
 
     def load() -> Searcher:
         searcher = open_searcher(folder)
+        gc.collect()
+        gc.freeze()  # what was loaded stays; looking through it for garbage would stop the server for milliseconds
+        gc.set_threshold(*_COLLECT_AFTER)
         return CachedSearcher(searcher, command.cache) if command.cache > 0 else searcher
 
     def stop(error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ __all__ = ["FairQueue", "Piece", "Waiting", "cost"]
 
 Hits = list[list[Hit]]
 _CHARS_OF_A_HIT = 16  # reading and sending a hit takes about as long as searching so many characters
-_SMALL_PER_LARGE = 4  # what is spent on small requests for each character of a large one, while both wait
 
 
 def cost(query: str, k: int) -> int:
@@ -32,6 +32,7 @@ class Waiting:
         done: gets the hits of all queries, or the error of one.
         taken: number of queries that searches have taken; the others wait.
         hits: hits of the first queries, as far as they are found.
+        is_large: whether it waits in the line of the large ones.
     """
 
     queries: Sequence[str]
@@ -40,6 +41,7 @@ class Waiting:
     done: asyncio.Future[Hits]
     taken: int = 0
     hits: Hits = field(default_factory=list)
+    is_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,12 @@ class FairQueue:
     """Requests in two lines.
 
     A request that costs at most half a search is small. It waits in order of arrival, and is never split. The large
-    requests take turns, with one piece in a search. If both kinds wait, the piece takes half the search, and then
-    searches of small requests alone follow until four times its cost was spent on them. So a small request waits only
-    for the search that runs and for small requests before it, however many large ones wait. Large ones always proceed.
+    requests take turns, with one piece in a search. If both kinds wait, the piece takes half the search, and small
+    requests take the rest. So a small request waits only for the search that runs and for small requests before it,
+    however many large ones wait.
+
+    Attributes:
+        small_at: when the last small request came, on the monotonic clock.
     """
 
     def __init__(self, max_queries: int, max_cost: int) -> None:
@@ -65,7 +70,7 @@ class FairQueue:
         self._small: OrderedDict[Waiting, int] = OrderedDict()  # request -> cost
         self._large: OrderedDict[Waiting, None] = OrderedDict()
         self._num_queries = self._num_large = 0  # queries that wait: all, and those of large requests
-        self._debt = 0  # cost of small requests that go before the next large piece
+        self.small_at = -math.inf
 
     def __bool__(self) -> bool:
         return bool(self._small or self._large)
@@ -93,10 +98,12 @@ class FairQueue:
             return False
         if is_small:
             self._small[request] = total
+            self.small_at = request.arrived
         elif self._num_large and 2 * (self._num_large + count) > most:
             return False
         else:
             self._large[request] = None
+            request.is_large = True
             self._num_large += count
         self._num_queries += count
         return True
@@ -113,15 +120,14 @@ class FairQueue:
             return
         self._num_queries -= count
 
-    def take(self) -> list[Piece]:
-        """The pieces of the next search; [] if nothing waits."""
+    def take(self, large: bool = True) -> list[Piece]:
+        """The pieces of the next search, without those of large requests on demand; [] if none waits."""
         pieces = []
         queries = spent = 0
-        if self._large and not (self._small and self._debt > 0):
+        if self._large and large:
             piece, spent = self._turn(2 if self._small else 1)
             pieces.append(piece)
             queries = len(piece.queries)
-            self._debt = _SMALL_PER_LARGE * spent if self._small else 0
         first = True
         while self._small:
             request, total = next(iter(self._small.items()))
@@ -129,7 +135,6 @@ class FairQueue:
             if not first and (queries > self._max_queries or spent > self._max_cost):
                 break
             first = False
-            self._debt -= total
             self.discard(request)
             request.taken = len(request.queries)
             pieces.append(Piece(request, request.queries))

@@ -36,6 +36,7 @@ class Server(uvicorn.Server):
             ws="none",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=int(settings.search_timeout_s) + 1,
             backlog=_BACKLOG,
         )

@@ -80,23 +80,33 @@ def test_a_request_in_pieces_gets_the_hits_of_one_search(
             ]
 
 
-def test_four_times_the_cost_of_a_large_piece_goes_to_small_requests_that_wait() -> None:
+def test_large_requests_can_be_left_out_of_a_search() -> None:
     loop = asyncio.new_event_loop()
     try:
         queue = FairQueue(100, 2_000)
-        large = Waiting(["x" * 784] * 10, 1, 0.0, loop.create_future())  # each costs 800
-        small = [Waiting(["x" * 184], 1, 0.0, loop.create_future()) for _ in range(50)]  # each costs 200
-        for request in (large, *small):
-            queue.add(request, 10**6)
-        searches = [queue.take() for _ in range(5)]
-        kinds = [[piece.request is large for piece in pieces] for pieces in searches]
-        # 800 + 6 * 200, then 10 * 200 = 3200 = 4 * 800
-        assert kinds == [[True, *[False] * 6], [False] * 10, [True, *[False] * 6], [False] * 10, [True, *[False] * 6]]
-        for request in small:
-            queue.discard(request)
-        assert [len(queue.take()[0].queries) for _ in range(3)] == [2, 2, 2]  # nobody else waits
+        large, small = (Waiting([text] * 10, 1, 7.0, loop.create_future()) for text in ("x" * 784, "small"))
+        queue.add(large, 100)
+        assert queue.take(large=False) == [] and queue.num_queries == 10 and queue.small_at < 7.0
+        queue.add(small, 100)
+        assert queue.small_at == 7.0 and large.is_large and not small.is_large
+        assert [piece.request for piece in queue.take(large=False)] == [small]
+        assert [piece.request for piece in queue.take()] == [large]
     finally:
         loop.close()
+
+
+def test_a_request_for_many_hits_makes_no_other_request_search_for_as_many(serve: Serve) -> None:
+    held = Held()
+    url = serve(held, search_timeout_s=patience(60))
+    with ThreadPoolExecutor(5) as threads:
+        ask = [threads.submit(post, url + "/search", {"queries": ["first"]})]
+        until(lambda: held.asked)
+        for k in (100, 3, 90, 10):
+            ask.append(threads.submit(post, url + "/search", {"queries": [f"for {k}"], "k": k}))
+            until_waiting(url, len(ask) - 1)
+        held.open()
+        assert [len(reply.result().json()["hits"][0]) for reply in ask] == [3, 100, 3, 90, 10]
+    assert held.asked[1:] == [(["for 3", "for 10"], 10), (["for 90", "for 100"], 100)]
 
 
 def test_large_requests_leave_half_of_the_places_to_small_ones(serve: Serve) -> None:
