@@ -86,7 +86,7 @@ class MicroBatcher:
             raise Overloaded("too many queries are waiting")
         self._wake.set()
         late = loop.call_later(self._timeout_s, _end, done, Overloaded("the search took too long"))
-        watch = None if gone is None else _Watch(loop, gone, done)
+        watch = None if gone is None else _Watch(loop, gone, done, 0.0 if request.is_large else _WATCH_AFTER_S)
         try:
             return await done
         finally:
@@ -187,10 +187,11 @@ class _Watch:
         loop: asyncio.AbstractEventLoop,
         gone: Callable[[], Coroutine[Any, Any, object]],
         done: asyncio.Future[Hits],
+        after_s: float,
     ) -> None:
         self._loop, self._gone, self._done = loop, gone, done
         self._task: asyncio.Task[object] | None = None
-        self._timer = loop.call_later(_WATCH_AFTER_S, self._begin)
+        self._timer = loop.call_later(after_s, self._begin)
 
     def stop(self) -> None:
         """Watches no longer."""

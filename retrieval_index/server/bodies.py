@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeVar
 
 from fastapi import Request
@@ -18,12 +18,14 @@ __all__ = ["Turns", "discard_body", "read_body"]
 
 _LARGE = 1 << 18  # bytes of a body whose check takes as long as a small search
 _MOST_WAITING = 32
-_LONGEST_PAUSE_S = 0.1
+_BYTES_PER_S = 20e6  # of large bodies together
+_LONGEST_TURN_S = 0.5
+_MOMENT_S = 0.002  # in which the end of a connection is noticed, so that its body need not be checked
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Body], settings: ServerSettings, turns: Turns | None = None) -> Body:
+async def read_body(request: Request, model: type[Body], settings: ServerSettings, turns: Turns) -> Body:
     """Reads and checks a body.
 
     Args:
@@ -41,30 +43,29 @@ async def read_body(request: Request, model: type[Body], settings: ServerSetting
         raise Refused(413, f"the body may have at most {settings.max_body_bytes} bytes")
     try:
         async with asyncio.timeout(settings.body_timeout_s):
-            body = await _bytes(request, settings.max_body_bytes)
+            body = await _bytes(request, settings.max_body_bytes, turns)
     except TimeoutError:
         raise Refused(408, f"the body took longer than {settings.body_timeout_s:g} s") from None
-    if turns is None or len(body) <= _LARGE:
-        return _checked(model, body)
-    async with turns:
-        if await request.is_disconnected():
-            raise ClientDisconnect
-        return _checked(model, body)
+    return _checked(model, body)
 
 
 class Turns:
-    """Large bodies are checked one by one, and others are served for nine times as long in between.
+    """Large bodies are read one after another, at a limited rate together.
 
-    Python cannot be interrupted while it checks a body. Half a dozen in a row would hold up everyone.
+    The client of a body that waits for its turn waits too: the system takes no more from it. A body that comes slowly
+    gives its turn up.
     """
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._waiting = 0
-        self._began = 0.0
 
-    async def __aenter__(self) -> None:
-        """Waits for a turn.
+    @asynccontextmanager
+    async def turn(self, size: Callable[[], int]) -> AsyncIterator[None]:
+        """Waits for a turn and holds it; the next one follows after a pause.
+
+        Args:
+            size: bytes that were read, asked at the end.
 
         Raises:
             Refused: too many wait already.
@@ -76,12 +77,14 @@ class Turns:
             await self._lock.acquire()
         finally:
             self._waiting -= 1
-        self._began = time.monotonic()
-
-    async def __aexit__(self, *error: object) -> None:
-        """The next one follows after a pause."""
-        pause_s = min(_LONGEST_PAUSE_S, 9 * (time.monotonic() - self._began))
-        asyncio.get_running_loop().call_later(pause_s, self._lock.release)
+        loop = asyncio.get_running_loop()
+        given_up = loop.call_later(_LONGEST_TURN_S, self._lock.release)
+        try:
+            yield
+        finally:
+            if given_up.when() > loop.time():
+                given_up.cancel()
+                loop.call_later(size() / _BYTES_PER_S, self._lock.release)
 
 
 def _checked(model: type[Body], body: bytes) -> Body:
@@ -105,14 +108,21 @@ async def discard_body(request: Request, settings: ServerSettings) -> None:
                     return
 
 
-async def _bytes(request: Request, most: int) -> bytes:
-    parts = []
+async def _bytes(request: Request, most: int, turns: Turns) -> bytes:
+    parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise Refused(413, f"the body may have at most {most} bytes")
-        parts.append(part)
+    async with AsyncExitStack() as stack:
+        async for part in request.stream():
+            if size <= _LARGE < size + len(part):
+                await stack.enter_async_context(turns.turn(lambda: sum(map(len, parts))))
+            size += len(part)
+            if size > most:
+                raise Refused(413, f"the body may have at most {most} bytes")
+            parts.append(part)
+        if size > _LARGE:
+            await asyncio.sleep(_MOMENT_S)
+            if await request.is_disconnected():
+                raise ClientDisconnect
     return b"".join(parts)
 
 

@@ -41,7 +41,7 @@ def test_a_small_request_waits_for_one_small_search_and_not_for_the_large_ones(s
         until_waiting(url, 57)
         held.let_go()  # the search that ran when it came
         until(lambda: len(held.asked) == 2)
-        assert "small" in held.asked[1][0] and len(held.asked[1][0]) == 3  # with half a search of a large request
+        assert "small" in held.asked[1][0] and len(held.asked[1][0]) <= 3  # with half a search of a large one at most
         held.let_go()
         assert [hit["id"] for hit in small.result().json()["hits"][0]] == ["small0", "small1", "small2"]
         assert not any(request.done() for request in large)
