@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Bm25sSearcher:
         self.index_id = index_id
         self._passages = passages
         self._vocabulary = vocabulary
-        self._data, self._rows, self._starts = matrix
+        self._data, self._rows, self._starts = map(np.asarray, matrix)  # slices of a memory map cost ten times as much
         self._id_rank = id_rank
 
     @classmethod
@@ -111,7 +112,7 @@ class Bm25sSearcher:
         return cls(passages, vocabulary, (data, rows, np.asarray(starts)), index_id)
 
     def _one(self, query: str, k: int) -> list[Hit]:
-        columns = [self._vocabulary[term] for term in terms(query) if term in self._vocabulary]
+        columns = Counter(self._vocabulary[term] for term in terms(query) if term in self._vocabulary)
         if not columns or k < 1:
             return []
         spans = [slice(self._starts[column], self._starts[column + 1]) for column in columns]
@@ -119,6 +120,8 @@ class Bm25sSearcher:
         weights = np.concatenate([self._data[span] for span in spans]).astype(np.float64)
         if len(entries) and not 0 <= entries.min() <= entries.max() < len(self._passages):
             raise ValueError("a row beyond the corpus")  # before anything of that size is made
+        if any(count > 1 for count in columns.values()):
+            weights *= np.repeat(list(columns.values()), [span.stop - span.start for span in spans])
         # float64 sums, so that the order of a query's terms does not change the float32 score
         if len(entries) * 8 > len(self._passages):  # one slot per passage is cheaper than sorting many entries
             totals = np.bincount(entries, weights, len(self._passages))

@@ -91,7 +91,8 @@ def _reason(writer: Any, error: Exception) -> str:
         stopped = None if writer is None else writer.getTragicException()
         if stopped is not None:
             return str(stopped.getMessage() or stopped.toString())
-    return first_line(error)
+    _, caused, cause = str(error).rpartition("Caused by:")  # of a merge, whose own message is a page about segments
+    return first_line(cause if caused and cause.strip() else error)
 
 
 def _keep_order(writer: Any) -> None:

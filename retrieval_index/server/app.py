@@ -12,15 +12,17 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from ..searcher import Hit, Searcher
+from ..searcher import Searcher
 from .access import check_access
 from .addresses import PlainQuery
 from .batcher import HungUp, MicroBatcher, Overloaded
-from .bodies import discard_body, read_body, read_bytes
+from .bodies import Turns, discard_body, read_body, read_bytes
 from .dialects import Retrieve, Search, retrieve_reply, search_reply
 from .direct_app import DirectApp
+from .fair_queue import Hits
 from .limits import check_queries
 from .metrics import ServerMetrics
 from .refusals import Refused, json_response
@@ -35,7 +37,7 @@ __all__ = ["create_app"]
 logger = logging.getLogger("berrypick.server")
 T = TypeVar("T")
 _UNREAD = frozenset({401, 403, 413, 415, 421})  # refusals that may come before the body was read
-_PARTS_AT_ONCE = 8  # rankings of a reply that are written before others are served
+_HITS_AT_ONCE = 512  # of a reply that is written at once
 _HUNG_UP = 499  # as nginx counts them; nobody reads this reply
 
 
@@ -85,6 +87,7 @@ class _Service:
         self._load, self._settings, self._about, self._on_failure = load, settings, about, on_failure
         self._batcher: MicroBatcher | None = None
         self._searcher: Searcher | None = None
+        self._turns = Turns()
         self._metrics = ServerMetrics(lambda: self._batcher.num_waiting if self._batcher else 0)
         self._mcp = None
         if find is not None:
@@ -119,20 +122,21 @@ class _Service:
     async def retrieve(self, request: Request) -> Response:
         """Search-R1's, verl's and SkyRL-Gym's request: {"queries": [...]} or {"query": "..."}."""
 
-        async def answer() -> bytes:
-            body = await read_body(request, Retrieve, self._settings)
-            return await _joined(retrieve_reply(await self._hits(request, body), body.return_scores))
+        async def answer() -> Response:
+            body = await read_body(request, Retrieve, self._settings, self._turns)
+            hits = await self._hits(request, body)
+            return _reply(retrieve_reply(hits, body.return_scores), hits)
 
         return await self._answer(request, answer)
 
     async def search(self, request: Request) -> Response:
         """berrypick's request: {"queries": [...], "k": 3}."""
 
-        async def answer() -> bytes:
-            body = await read_body(request, Search, self._settings)
+        async def answer() -> Response:
+            body = await read_body(request, Search, self._settings, self._turns)
             hits = await self._hits(request, body)
             assert self._searcher is not None
-            return await _joined(search_reply(hits, self._searcher.index_id))
+            return _reply(search_reply(hits, self._searcher.index_id), hits)
 
         return await self._answer(request, answer)
 
@@ -144,7 +148,7 @@ class _Service:
 
             assert self._mcp is not None
             check_origin(request, self._settings)
-            body = await read_bytes(request, self._settings)
+            body = await read_bytes(request, self._settings, self._turns)
             return await _unless_gone(request, self._mcp.reply(request, body))
 
         return await self._answer(request, answer)
@@ -186,15 +190,12 @@ class _Service:
             return refused.response()
         return None
 
-    async def _answer(self, request: Request, answer: Callable[[], Awaitable[bytes | Response]]) -> Response:
+    async def _answer(self, request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
         began = time.monotonic()
         path = str(request.scope["path"])
         try:
             check_access(request, self._settings)
-            answered = await answer()
-            if isinstance(answered, bytes):
-                answered = Response(answered, media_type="application/json")
-            response = answered
+            response = await answer()
         except Refused as refused:
             response = refused.response()
             if refused.status in _UNREAD:
@@ -211,12 +212,12 @@ class _Service:
         self._metrics.seconds.labels(path).observe(time.monotonic() - began)
         return response
 
-    async def _hits(self, request: Request, body: Retrieve | Search) -> list[list[Hit]]:
+    async def _hits(self, request: Request, body: Retrieve | Search) -> Hits:
         return await self._ask(body.texts, body.k, request.receive)
 
     async def _ask(
         self, queries: Sequence[str], k: int | None, gone: Callable[[], Awaitable[object]] | None = None
-    ) -> list[list[Hit]]:
+    ) -> Hits:
         hits = check_queries(queries, k, self._settings)
         if self._batcher is None:
             raise Refused(503, "the index is loading", retry_after_s=1)
@@ -239,11 +240,14 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         working.cancel()
 
 
-async def _joined(parts: Iterator[bytes]) -> bytes:
-    """A reply; others are served between its parts."""
-    out = []
+def _reply(parts: Iterator[bytes], hits: Hits) -> Response:
+    """A reply. A large one is written while it is sent, as fast as the client reads, and between those of others."""
+    if sum(map(len, hits)) <= _HITS_AT_ONCE:
+        return Response(b"".join(parts), media_type="application/json")
+    return StreamingResponse(_in_turns(parts), media_type="application/json")
+
+
+async def _in_turns(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
-        out.append(part)
-        if len(out) % _PARTS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    return b"".join(out)
+        yield part
+        await asyncio.sleep(0)

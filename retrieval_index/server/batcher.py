@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from ..searcher import Searcher
 from .fair_queue import FairQueue, Hits, Piece, Waiting
@@ -14,6 +16,9 @@ from .settings import ServerSettings
 __all__ = ["HungUp", "MicroBatcher", "Overloaded"]
 
 _ENOUGH = 16  # with this many queries, waiting for more costs more than it saves
+_FEW_HITS = 16  # up to here, another k costs little
+_RECENT_S = 0.25  # small requests come if the last one came within this time, though none may wait at the moment
+_PAUSE, _LONGEST_PAUSE_S = 6.0, 0.1  # after a search of large ones, in times of its duration
 _WATCH_AFTER_S = 0.05  # watching a client costs as much as a small search, which is mostly over by then
 
 
@@ -28,8 +33,10 @@ class HungUp(Exception):
 class MicroBatcher:
     """Searches in one thread; the event loop stays free.
 
-    A search takes pieces of requests as `FairQueue` shares them out, and asks for the largest k among them; each
-    request gets its own k. That is correct because the hits of a smaller k are the first hits of a larger one.
+    A search takes pieces of requests as `FairQueue` shares them out. Those of similar k are searched together, for the
+    largest k among them, and each request gets its own k. That is correct because the hits of a smaller k are the first
+    hits of a larger one. While small requests come, large ones get a seventh of the time: between two searches of small
+    ones nothing waits, but the processor is not idle.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class MicroBatcher:
         self._timeout_s, self._on_batch = timeout_s, on_batch
         self._queue = FairQueue(max_batch, max_cost)
         self._searching = False
+        self._large_from = -math.inf
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -94,7 +102,7 @@ class MicroBatcher:
             raise Overloaded("too many queries are waiting")
         self._wake.set()
         late = loop.call_later(self._timeout_s, _end, done, Overloaded("the search took too long"))
-        watch = None if gone is None else _Watch(loop, gone, done)
+        watch = None if gone is None else _Watch(loop, gone, done, 0.0 if request.is_large else _WATCH_AFTER_S)
         try:
             return await done
         finally:
@@ -120,23 +128,37 @@ class MicroBatcher:
             left_s = self._queue.oldest + self._max_wait_s - time.monotonic() if self._queue else 0.0
             if left_s > 0 and self.num_waiting < _ENOUGH:
                 await asyncio.sleep(left_s)
-            batch = self._queue.take()
+            pause_s = self._large_pause_s()
+            batch = self._queue.take(large=pause_s <= 0)
             self._searching = bool(batch)
-            if not batch:  # its clients hung up
+            if not batch:  # its clients hung up, or only large ones wait, whose turn it is not
+                self._wake.clear()
+                if self._queue:
+                    await self._woken(pause_s)
                 continue
-            try:
-                await self._search(batch)
-            except Exception as error:
-                if len(batch) == 1:
-                    self._fail(batch[0].request, error)
-                    continue
-                for piece in batch:  # one failing request must not fail the others
-                    if piece.request.done.done():
-                        continue
-                    try:
-                        await self._search([piece])
-                    except Exception as own:
-                        self._fail(piece.request, own)
+            for group in _like(batch):
+                await self._answer(group)
+
+    def _large_pause_s(self) -> float:
+        """How long large requests wait for their turn: while small ones come, they get a seventh of the time."""
+        now = time.monotonic()
+        return self._large_from - now if now - self._queue.small_at < _RECENT_S else 0.0
+
+    async def _woken(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def _answer(self, pieces: Sequence[Piece]) -> None:
+        try:
+            await self._search(pieces)
+        except Exception as error:
+            if len(pieces) == 1:
+                self._fail(pieces[0].request, error)
+                return
+            for piece in pieces:  # one failing request must not fail the others
+                if not piece.request.done.done():
+                    await self._answer([piece])
 
     async def _search(self, batch: Sequence[Piece]) -> None:
         queries = [query for piece in batch for query in piece.queries]
@@ -144,7 +166,10 @@ class MicroBatcher:
         found = await asyncio.get_running_loop().run_in_executor(
             self._thread, self._searcher.search, queries, max(piece.request.k for piece in batch)
         )
-        self._on_batch(len(queries), time.monotonic() - began)
+        ended = time.monotonic()
+        self._on_batch(len(queries), ended - began)
+        if any(piece.request.is_large for piece in batch):
+            self._large_from = ended + min(_LONGEST_PAUSE_S, _PAUSE * (ended - began))
         at = 0
         for piece in batch:
             request = piece.request
@@ -158,6 +183,18 @@ class MicroBatcher:
         _end(request.done, error)
 
 
+def _like(batch: Sequence[Piece]) -> list[list[Piece]]:
+    """The pieces in groups of similar k, smallest first: one request for 100 hits must not make it 100 for all."""
+    groups: list[list[Piece]] = []
+    for piece in sorted(batch, key=lambda piece: piece.request.k):
+        k = piece.request.k
+        if groups and k <= max(_FEW_HITS, 2 * groups[-1][0].request.k):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
+
+
 class _Watch:
     """Ends a search with `HungUp` when its client hangs up, if it is not over in a moment."""
 
@@ -166,10 +203,11 @@ class _Watch:
         loop: asyncio.AbstractEventLoop,
         gone: Callable[[], Awaitable[object]],
         done: asyncio.Future[Hits],
+        after_s: float,
     ) -> None:
         self._loop, self._gone, self._done = loop, gone, done
         self._task: asyncio.Future[object] | None = None
-        self._timer = loop.call_later(_WATCH_AFTER_S, self._begin)
+        self._timer = loop.call_later(after_s, self._begin)
 
     def stop(self) -> None:
         """Watches no longer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..searcher import Searcher
 
 __all__ = ["Serve"]
+
+_COLLECT_AFTER = (10_000, 10, 50)  # rarer than usual: the hits of large requests are many objects and no garbage
 
 
 @dataclass(frozen=True)
@@ -152,4 +155,7 @@ def _open(folder: Path, cache: int) -> Searcher:
     from ..cached import CachedSearcher
 
     searcher = open_searcher(folder)
+    gc.collect()
+    gc.freeze()  # what was loaded stays; looking through it for garbage would stop the server for milliseconds
+    gc.set_threshold(*_COLLECT_AFTER)
     return CachedSearcher(searcher, cache) if cache > 0 else searcher

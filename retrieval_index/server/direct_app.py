@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 __all__ = ["DirectApp"]
@@ -29,4 +31,5 @@ class DirectApp(FastAPI):
             await super().__call__(scope, receive, send)
         else:
             response = await route(Request(scope, receive, send))
-            await response(scope, receive, send)
+            with suppress(ClientDisconnect):
+                await response(scope, receive, send)

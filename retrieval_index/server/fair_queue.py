@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Waiting:
         done: gets the hits of all queries, or the error of one.
         taken: number of queries that searches have taken; the others wait.
         hits: hits of the first queries, as far as they are found.
+        is_large: whether it waits in the line of the large ones.
     """
 
     queries: Sequence[str]
@@ -39,6 +41,7 @@ class Waiting:
     done: asyncio.Future[Hits]
     taken: int = 0
     hits: Hits = field(default_factory=list)
+    is_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ class FairQueue:
     A request that costs at most half a search is small. It waits in order of arrival, and is never split. The large
     requests take turns, with one piece in a search. If both kinds wait, the piece takes half the search, and small
     requests take the rest. So a small request waits only for the search that runs and for small requests before it,
-    however many large ones wait, and large ones always proceed.
+    however many large ones wait.
+
+    Attributes:
+        small_at: when the last small request came, on the monotonic clock.
     """
 
     def __init__(self, max_queries: int, max_cost: int) -> None:
@@ -64,6 +70,7 @@ class FairQueue:
         self._small: OrderedDict[Waiting, int] = OrderedDict()  # request -> cost
         self._large: OrderedDict[Waiting, None] = OrderedDict()
         self._num_queries = self._num_large = 0  # queries that wait: all, and those of large requests
+        self.small_at = -math.inf
 
     def __bool__(self) -> bool:
         return bool(self._small or self._large)
@@ -91,10 +98,12 @@ class FairQueue:
             return False
         if is_small:
             self._small[request] = total
+            self.small_at = request.arrived
         elif self._num_large and 2 * (self._num_large + count) > most:
             return False
         else:
             self._large[request] = None
+            request.is_large = True
             self._num_large += count
         self._num_queries += count
         return True
@@ -111,11 +120,11 @@ class FairQueue:
             return
         self._num_queries -= count
 
-    def take(self) -> list[Piece]:
-        """The pieces of the next search; [] if nothing waits."""
+    def take(self, large: bool = True) -> list[Piece]:
+        """The pieces of the next search, without those of large requests on demand; [] if none waits."""
         pieces = []
         queries = spent = 0
-        if self._large:
+        if self._large and large:
             piece, spent = self._turn(2 if self._small else 1)
             pieces.append(piece)
             queries = len(piece.queries)

@@ -8,11 +8,14 @@ before uvicorn's own for h11 or httptools. It uses what both have in common: `cy
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Any, cast
 
 from .connections import BUSY, Connections
 
 __all__ = ["bounded_protocol"]
+
+_PIECE, _FEW_PIECES = 256, 2  # bytes; clients send a head, a body, and little else in pieces
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol as _Uvicorns
@@ -28,11 +31,13 @@ class _Bounded(_Uvicorns):
         self._since = self.bounds[0].next_age()
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._pieces = 0  # small ones of the request that is coming
         self._await_head()
         self.bounds[0].joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._stall_timer):
+        for timer in (self._head_timer, self._stall_timer, self._rest_timer):
             if timer is not None:
                 timer.cancel()
         self._unset_keepalive_if_required()  # uvicorn leaves this timer if the connection was reset
@@ -42,6 +47,7 @@ class _Bounded(_Uvicorns):
     def data_received(self, data: bytes) -> None:
         before = self.cycle
         super().data_received(data)
+        self._rest_if_dripping(len(data), before)
         if self.cycle is not before:
             self._since = self.bounds[0].next_age()
         if self._in_request:
@@ -71,6 +77,23 @@ class _Bounded(_Uvicorns):
         if self._in_request:
             return (1, self._since) if self.cycle.more_body else BUSY
         return (2 if self._head_timer is None else 1), self._since
+
+    def _rest_if_dripping(self, size: int, before: object) -> None:
+        """Reads a client that sends its request in many small pieces only now and then, each at another moment.
+
+        A few hundred of them that send at the same time would otherwise hold up everyone.
+        """
+        if self.cycle is not before or size >= _PIECE or not (self.cycle is None or self.cycle.more_body):
+            self._pieces = 0
+            return
+        self._pieces += 1
+        if self._pieces > _FEW_PIECES and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self._rest_timer = self.loop.call_later(random.uniform(0.1, 1.0), self._read_on)
+
+    def _read_on(self) -> None:
+        if not (self.flow.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
 
     @property
     def _in_request(self) -> bool:

@@ -17,7 +17,8 @@ from .settings import ServerSettings
 __all__ = ["Server", "listen"]
 
 logger = logging.getLogger("berrypick.server")
-_BACKLOG = 1_024
+_BACKLOG = 4_096  # connections that wait to be accepted, if the system allows so many
+_SILENT_S = 5
 
 
 class Server(uvicorn.Server):
@@ -35,6 +36,7 @@ class Server(uvicorn.Server):
             ws="none",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=int(settings.search_timeout_s) + 1,
             backlog=_BACKLOG,
         )
@@ -82,6 +84,8 @@ def _bound(family: int, address: Any) -> socket.socket:
         if family == socket.AF_INET6:
             place.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         place.bind(address)
+        if hasattr(socket, "TCP_DEFER_ACCEPT"):  # the system keeps connections that send nothing, at first
+            place.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENT_S)
         place.listen(_BACKLOG)
     except OSError:
         place.close()
