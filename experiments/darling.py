@@ -242,7 +242,7 @@ EXPERIMENT = SystemExperiment(
         "hashed words.",
         "A query format is drawn once an episode by the demonstrator; mixed episodes come from RL alone.",
         "pass@128 has no counterpart: eight rollouts of the start nearly reach the ceiling of these Worlds.",
-        "The published figures are marked unverified in our notes: their signs and proportions are set beside ours.",
+        "Claims about language models had no pilot of their room; a World apart gave only the number of SFT steps.",
         "Whether the right answers of maths questions have ways of unequal worth, as kinds have here, is not known.",
     ),
     reproduced=f"tabular/{Condition.of(PRICED).slug}/darling-2/world-{FIRST_WORLD + _FIRST}",
