@@ -26,7 +26,7 @@ from .tool_episode import question_by_id, shared_task
 __all__ = ["answered", "episode", "search"]
 
 
-@task
+@task  # type: ignore[untyped-decorator]
 def search(
     env_id: str = "berrypick/World-v0", split: str = "test", num_questions: int | None = None, **arguments: Any
 ) -> Task:
@@ -50,7 +50,7 @@ def search(
     return Task(dataset=MemoryDataset(samples, name=env_id), solver=episode(env_id, arguments), scorer=answered())
 
 
-@solver
+@solver  # type: ignore[untyped-decorator]
 def episode(env_id: str, arguments: Mapping[str, Any]) -> Solver:
     """Plays an episode: each reply of the model is a turn, and each observation is a user message."""
 
@@ -79,7 +79,7 @@ def episode(env_id: str, arguments: Mapping[str, Any]) -> Solver:
     return solve
 
 
-@scorer(metrics={"*": [mean(), stderr()]})
+@scorer(metrics={"*": [mean(), stderr()]})  # type: ignore[untyped-decorator]
 def answered() -> Scorer:
     """The scores of the episode: exact match, F1 and reward, and how much of the evidence was shown."""
 

@@ -188,8 +188,7 @@ class _Service:
         try:
             check_access(request, self._settings)
             answered = await answer()
-            is_body = isinstance(answered, bytes)
-            response = Response(answered, media_type="application/json") if is_body else answered
+            response = Response(answered, media_type="application/json") if isinstance(answered, bytes) else answered
         except Refused as refused:
             response = refused.response()
             if refused.status in _UNREAD:

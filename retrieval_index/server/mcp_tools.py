@@ -11,13 +11,13 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from mcp.server import Server
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, Tool, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ... import __version__
 from ..corpus import Passage
 from ..plain_text import safe_text
 from ..searcher import Hit
@@ -84,7 +84,7 @@ def mcp_server(ask: Ask, find: Find, settings: ServerSettings) -> Server[Any]:
         return ListToolsResult(tools=_tools(settings))
 
     return Server(
-        "berrypick", version=__version__, instructions=_ABOUT, on_list_tools=tools, on_call_tool=call,
+        "berrypick", version=version("berrypick"), instructions=_ABOUT, on_list_tools=tools, on_call_tool=call,
     )  # fmt: skip
 
 
