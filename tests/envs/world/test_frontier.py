@@ -340,6 +340,8 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
     by_cue = sum(share * table_frontier(table, 3, 8, num_points=5).points[-1].pass_at_1 for share, table in parts)
     blind = table_frontier(question_table(questions), 3, 8, num_points=5)
     assert curve.points[-1].pass_at_1 == pytest.approx(by_cue)
+    first = table_frontier(parts[0][1], 3, 8, num_points=5)
+    assert [point.mixture for point in curve.points] == [point.mixture for point in first.points]
     assert curve.points[-1].pass_at_1 > blind.points[-1].pass_at_1 + 0.1
     assert curve.points[0].pass_at_k >= blind.points[0].pass_at_k - 1e-6
     plain = build_world(WorldConfig(num_train=50)).questions("train")
