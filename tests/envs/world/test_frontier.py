@@ -364,6 +364,12 @@ def test_plans_are_counted(kinds: int, hops: int, budget: int, plans: int) -> No
     assert num_plans(kinds, hops, budget) == plans
 
 
+@pytest.mark.parametrize("budget", [0, 1, 2])
+def test_a_budget_below_the_number_of_hops_has_one_plan_that_fails(budget: int) -> None:
+    found = deterministic_plans(population_table([0.5, 0.5], 3), budget)
+    assert found.shape == (1, 64) and not found.any()
+
+
 def test_the_states_of_a_search_are_counted_against_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     table = population_table([0.5, 0.5], 1)  # nothing tried, kind 0 tried, kind 1 tried
     monkeypatch.setattr("berrypick.envs.world.plans.MAX_STATES", 3)
