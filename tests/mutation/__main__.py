@@ -17,10 +17,8 @@ import os
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,11 +27,10 @@ from .children import import_changed, in_child, run_pytest, warm_up
 from .mutants import Mutant, mutants_of, tree_of
 from .session import Collected, killer_of, notes_installed
 from .touched import Touched, cached_files
+from .verdicts import Drawn, Progress, report_of, table
 
-EQUIVALENT = Path(__file__).with_name("equivalent.json")
-SESSION_S, FRESH_S = (1.5, 1.5), (10.0, 10.0, 5.0)
+SESSION_S, FRESH_S = (4.0, 4.0), (10.0, 10.0, 5.0)
 """Seconds of tests, as traced, that a mutant meets at most in each ring: in the session, and after a fresh import."""
-STATUSES = ("killed", "timed out", "survived", "equivalent")
 
 
 class Chosen:
@@ -56,10 +53,6 @@ class Chosen:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.failed = self.failed or report.nodeid
-
-
-Drawn = tuple[str, str, Mutant]
-"""Area, file and mutant."""
 
 
 def all_mutants() -> list[Drawn]:
@@ -136,79 +129,12 @@ def status_of(file: str, mutant: Mutant, touched: Touched) -> tuple[str, str]:
     return "survived", ""
 
 
-def equivalents() -> dict[tuple[str, str, str], str]:
-    """(file, scope, text) -> why no test can kill the mutant."""
-    return {(row["file"], row["scope"], row["text"]): row["reason"] for row in json.loads(EQUIVALENT.read_text())}
-
-
-def report_of(rows: Sequence[Mapping[str, Any]], seed: int, population: int) -> dict[str, Any]:
-    """The counts by area and in all, and the survivors."""
-
-    def counts(part: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        by = Counter(row["status"] for row in part)
-        dead, judged = by["killed"] + by["timed out"], sum(by.values()) - by["equivalent"]
-        numbers: dict[str, Any] = {"mutants": sum(by.values()), **{status: by[status] for status in STATUSES}}
-        return numbers | {"killed_percent": round(100 * dead / judged, 1) if judged else None}
-
-    return {
-        "seed": seed,
-        "population": population,
-        **counts(rows),
-        "areas": {area: counts(row for row in rows if row["area"] == area) for area in AREAS},
-        "survivors": [f"{row['file']}: {row['scope']}: {row['text']}" for row in rows if row["status"] == "survived"],
-    }
-
-
-def table(report: Mapping[str, Any]) -> str:
-    """The report as a table of areas."""
-    heads = ("mutants", *STATUSES, "killed_percent")
-    lines = [f"{'area':12}" + "".join(f"{head.replace('_percent', ' %'):>12}" for head in heads)]
-    for name, row in [*report["areas"].items(), ("all", report)]:
-        lines.append(f"{name:12}" + "".join(f"{'-' if row[head] is None else row[head]:>12}" for head in heads))
-    return "\n".join(lines)
-
-
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def _name(one: Drawn) -> str:
     return f"{one[1]}:{one[2].line} {one[2].scope}: {one[2].text}"
-
-
-class Progress:
-    """The verdicts so far, one per line of a file, so that an interrupted run goes on."""
-
-    def __init__(self, path: Path, *, again: bool) -> None:
-        self._path, self._again, self._equivalent = path, again, equivalents()
-        self._rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self.read()
-        if again:
-            self._rows = {key: row for key, row in self._rows.items() if row["status"] != "survived"}
-
-    def read(self) -> None:
-        """Takes in what another process has added."""
-        if self._path.exists():
-            rows = map(json.loads, self._path.read_text().splitlines())
-            self._rows |= {(row["file"], row["scope"], row["text"]): row for row in rows}
-
-    def add(self, one: Drawn, status: str, by: str) -> None:
-        area, file, mutant = one
-        row = {"area": area, "file": file, "scope": mutant.scope, "operator": mutant.operator,
-               "text": mutant.text, "status": status, "by": by}  # fmt: skip
-        self._rows[file, mutant.scope, mutant.text] = row
-        with self._path.open("a") as lines:
-            lines.write(json.dumps(row) + "\n")
-
-    def row(self, one: Drawn) -> dict[str, Any]:
-        area, file, mutant = one
-        key = (file, mutant.scope, mutant.text)
-        names = {"area": area, "file": file, "scope": mutant.scope, "text": mutant.text}
-        return names | {"status": "equivalent"} if key in self._equivalent else self._rows[key]
-
-    def is_decided(self, one: Drawn) -> bool:
-        key = (one[1], one[2].scope, one[2].text)
-        return key in self._equivalent or key in self._rows
 
 
 def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) -> None:
@@ -255,11 +181,25 @@ def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) ->
         raise RuntimeError(f"the session of tests ended with {code}")
 
 
+def ask(waiting: Sequence[Drawn], cache: Path, progress: Progress, *, quick: bool) -> None:
+    """Gives all mutants that wait a verdict: in a session of quick tests, and the survivors after a fresh import."""
+    warm_up()
+    ask_in_session(waiting, cache, progress)
+    progress.read()
+    touched = Touched({name: json.loads(kept.read_text()) for name, kept in cached_files(cache).items()})
+    for at, one in enumerate([one for one in waiting if not progress.is_decided(one)]):
+        began = time.monotonic()
+        status, by = ("survived", "") if quick else status_of(one[1], one[2], touched)
+        progress.add(one, status, by)
+        _say(f"{at + 1}, {time.monotonic() - began:.1f} s: {status}: {_name(one)}")
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Mutation testing; see the module.")
     parser.add_argument("--mutants", type=int, default=300, help="how many are drawn")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="repeat the survivors of this seed")
+    parser.add_argument("--quick", action="store_true", help="ask the nearest quick tests only; may count too many")
     parser.add_argument("--trace", action="store_true", help="find out anew which tests call what")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "reliability" / "mutants.json")
     args = parser.parse_args(words)
@@ -273,16 +213,8 @@ def main(words: Sequence[str] | None = None) -> int:
             kept.unlink(missing_ok=True)
     progress = Progress(cache / f"seed-{args.seed}.jsonl", again=args.again)
     waiting = [one for one in drawn if not progress.is_decided(one)]
-    warm_up()
-    if waiting or not all(kept.exists() for kept in cached_files(cache).values()):
-        ask_in_session(waiting, cache, progress)
-        progress.read()
-    touched = Touched({name: json.loads(kept.read_text()) for name, kept in cached_files(cache).items()})
-    for at, one in enumerate([one for one in waiting if not progress.is_decided(one)]):
-        began = time.monotonic()
-        status, by = status_of(one[1], one[2], touched)
-        progress.add(one, status, by)
-        _say(f"{at + 1}, {time.monotonic() - began:.1f} s: {status}: {_name(one)}")
+    if waiting:
+        ask(waiting, cache, progress, quick=args.quick)
     report = report_of([progress.row(one) for one in drawn], args.seed, len(everything))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

@@ -55,6 +55,7 @@ class Collected:
         self.items: dict[str, pytest.Item] = {}
         self._failed = ""
         self._shared: set[str] = set()
+        self._began = self._fixtures_s = 0.0
         self._functions: dict[tuple[str, str], list[FunctionType]] = defaultdict(list)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -73,6 +74,7 @@ class Collected:
             self._failed = self._failed or report.nodeid
         if report.when == "setup":
             self._shared |= self._notes
+            self._fixtures_s = max(self._fixtures_s, _used_s() - self._began)
 
     def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -88,7 +90,7 @@ class Collected:
         for item, following in zip(items, [*items[1:], None], strict=True):
             self._notes.clear()
             self._failed = ""
-            began = _used_s()
+            began = self._began = _used_s()
             signal.setitimer(signal.ITIMER_PROF, SLOW_S)
             self._run(item, following)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -96,7 +98,7 @@ class Collected:
                 failed.append(item.nodeid)
             else:
                 tests[item.nodeid] = (round(_used_s() - began, 3), sorted(self._notes))
-        return {"tests": tests, "shared": sorted(self._shared), "failed": failed}
+        return {"tests": tests, "shared": sorted(self._shared), "fixtures_s": self._fixtures_s, "failed": failed}
 
     def first_failing(self, source: str, mutant: Mutant, tests: Sequence[str]) -> str:
         """In a child: the first test that fails with the mutant; empty if none does.

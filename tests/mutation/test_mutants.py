@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 
 import pytest
-from mutation.__main__ import all_mutants, draw, equivalents, report_of, rings_of
+from mutation.__main__ import all_mutants, draw, rings_of
 from mutation.areas import AREAS, files_of, nearness
 from mutation.mutants import Mutant, mutants_of, tree_of
 from mutation.touched import Touched
+from mutation.verdicts import equivalents, report_of
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_the_areas_are_files_and_each_equivalent_mutant_is_one_of_theirs() -> No
     names = [(file, mutant.scope, mutant.text) for _, file, mutant in all_mutants()]
     assert len(set(names)) == len(names)
     stale = set(equivalents()) - set(names)
-    assert not stale, "no such mutant any more; drop or mend these lines of equivalent.json: " + repr(sorted(stale))
+    assert not stale, "no such mutant any more; drop or fix these lines of equivalent.json: " + repr(sorted(stale))
     assert all(len(reason) > 20 for reason in equivalents().values())
 
 

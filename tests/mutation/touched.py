@@ -48,14 +48,12 @@ class Touched:
 
     def __init__(self, files: Mapping[str, Mapping[str, Any]]) -> None:
         self.seconds: dict[str, float] = {}
-        self.fixture_seconds: dict[str, float] = {}  # at most: the slowest test may have set up what others only use
+        self.fixture_seconds: dict[str, float] = {}  # the longest setup of a file
         self.of_function: dict[str, set[str]] = defaultdict(set)
         self.of_file: dict[str, set[str]] = defaultdict(set)
         self.of_test_file: dict[str, set[str]] = defaultdict(set)
         for name, found in files.items():
-            self.fixture_seconds[name] = max((seconds for seconds, _ in found["tests"].values()), default=0.0)
-            if not found["shared"]:
-                self.fixture_seconds[name] = 0.0
+            self.fixture_seconds[name] = found.get("fixtures_s", 0.0)
             for test, (seconds, functions) in found["tests"].items():
                 self.seconds[test] = seconds
                 self.of_test_file[name].add(test)

@@ -340,6 +340,8 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
     by_cue = sum(share * table_frontier(table, 3, 8, num_points=5).points[-1].pass_at_1 for share, table in parts)
     blind = table_frontier(question_table(questions), 3, 8, num_points=5)
     assert curve.points[-1].pass_at_1 == pytest.approx(by_cue)
+    first = table_frontier(parts[0][1], 3, 8, num_points=5)
+    assert [point.mixture for point in curve.points] == [point.mixture for point in first.points]
     assert curve.points[-1].pass_at_1 > blind.points[-1].pass_at_1 + 0.1
     assert curve.points[0].pass_at_k >= blind.points[0].pass_at_k - 1e-6
     plain = build_world(WorldConfig(num_train=50)).questions("train")
@@ -360,6 +362,12 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
 )
 def test_plans_are_counted(kinds: int, hops: int, budget: int, plans: int) -> None:
     assert num_plans(kinds, hops, budget) == plans
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2])
+def test_a_budget_below_the_number_of_hops_has_one_plan_that_fails(budget: int) -> None:
+    found = deterministic_plans(population_table([0.5, 0.5], 3), budget)
+    assert found.shape == (1, 64) and not found.any()
 
 
 def test_the_states_of_a_search_are_counted_against_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,7 @@ def test_f_falls_and_is_flat_below_the_best_orders_own_pass_at_k():
     assert front.best_pass_at_1(0.2) == front.best_pass_at_1(0.6) == pytest.approx(0.6, abs=1e-6)
     again = PopulationFrontier.from_rows(K, front.as_rows())
     assert again.points == front.points and again.error == pytest.approx(front.error)
+    assert PopulationFrontier.from_rows(K, front.as_rows()[:1]).error == 0.0
 
 
 def test_a_world_of_several_answers_has_no_frontier():

@@ -64,6 +64,12 @@ def test_a_policy_beyond_the_frontier_is_an_error_of_ours():
         compare_arm(grid, "tabular", PRICED, "darling")
 
 
+@pytest.mark.parametrize("there", ["darling", "dr_grpo"])
+def test_nothing_is_compared_where_the_arm_or_its_control_has_no_cells(there):
+    grid = grid_of({("priced/diverse", there, 0): measured(START)})
+    assert compare_arm(grid, "tabular", PRICED, "darling") is None
+
+
 def test_a_world_without_a_price_hides_no_world_beyond_the_frontier():
     widest = condition_frontier(PRICED).widest.pass_at_k
     worlds = {0: measured(START, (0.4, widest + 5e-6)), 1: measured(START, (0.61, 0.7))}

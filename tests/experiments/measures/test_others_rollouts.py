@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord
 from berrypick.experiments.measures import Group, register_measure, summarize
-from berrypick.experiments.measures.measures import MEASURES
+from berrypick.experiments.measures.measures import MEASURES, extended
 from berrypick.experiments.measures.rollout import rollout_of
 
 
@@ -109,8 +109,10 @@ def test_a_measure_of_a_user_sees_whole_episodes() -> None:
 
     try:
         assert values(PASSAGES[2:])["words_written"] == 6
+        assert extended() is True, "whole episodes must be kept for it"
     finally:
         del MEASURES["words_written"]
+    assert extended() is False
     slim = rollout_of(PASSAGES[0], keep=False)
     assert slim.queries == ("rome founder", "rome founder city", "paris")
     with pytest.raises(AttributeError, match="keep the episode"):

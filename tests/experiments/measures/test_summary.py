@@ -171,6 +171,16 @@ def test_comparisons_are_paired_and_at_equal_numbers_of_samples():
     assert (found["num_shared"], found["num_not_shared"]) == (1, 0)
 
 
+def test_turns_that_failed_or_broke_the_rules_are_not_valid_and_queries_are_compared_across_rollouts():
+    failed = search("ledger mother", None).model_copy(update={"error": "over budget", "hits": []})
+    first = episode(BOTH, 0, [search("ledger founder", "a0"), failed, TurnRecord(text="hm", action="invalid")])
+    second = episode(BOTH, 1, [search("ledger owner", "a0")])
+    columns = question_table_of([first, second], ks=(1,)).columns
+    assert columns["valid_actions"][0] == (2 / 4 + 2 / 2) / 2
+    assert columns["searches"][0] == 1.0
+    assert columns["query_similarity"][0] == pytest.approx(1 / 3), "one word of three is shared"
+
+
 def test_what_one_side_lacks_is_not_compared():
     plain = [episode(BOTH, n, RIGHT) for n in range(2)]
     with_tokens = [episode(BOTH, n, [search("ledger founder x", "a0", entropy=1.0)]) for n in range(2)]
@@ -185,6 +195,11 @@ def test_retrieval_clusters_of_different_indexes_are_not_compared():
     second = [episode(BOTH, n, RIGHT, index_id="two") for n in range(2)]
     assert "semantic_query_entropy" in compare(first, first, ks=(1,))["differences"]
     assert "semantic_query_entropy" not in compare(first, second, ks=(1,))["differences"]
+    also_without = [episode(BOTH, n, [*RIGHT, search("scroll heir y", None)], index_id="one") for n in range(2)]
+    assert "semantic_query_entropy" in compare(first, also_without, ks=(1,))["differences"], "a query may find nothing"
+    two = [HitRecord(id=name, score=1.0) for name in ("a0", "a1")]
+    deeper = [episode(BOTH, n, [RIGHT[0].model_copy(update={"hits": [two]})], index_id="one") for n in range(2)]
+    assert "semantic_query_entropy" not in compare(first, deeper, ks=(1,))["differences"], "two passages a query"
 
 
 def test_a_single_rollout_per_question_has_no_entropy():

@@ -103,10 +103,13 @@ def test_words_that_share_a_place_have_signs_of_their_own(classifier: Equivalenc
     for word in map(str, range(10_000)):
         code = zlib.crc32(word.encode())
         places.setdefault(code % size, {})[code >= 2**31] = word
-    plus, minus = next(signs for signs in places.values() if len(signs) == 2).values()
+    shared = next(signs for signs in places.values() if len(signs) == 2)
+    plus, minus = shared[True], shared[False]
     cosine = EquivalenceClassifier("hashed", torch.cat([torch.zeros(size), torch.ones(size)]).double(), 0.0)
-    chances = [cosine.probability((plus,), (word,)) for word in (plus, minus)]
-    assert chances == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))])
+    apart = next(signs[True] for signs in places.values() if signs is not shared and True in signs)
+    chances = [cosine.probability((minus,), queries) for queries in [(minus,), (plus,), (minus, apart)]]
+    # the cosines: 1, -1, and two words of equal length at a right angle
+    assert chances == pytest.approx([1 / (1 + math.exp(-value)) for value in (1, -1, 0.5**0.5)])
 
 
 def test_pairs_of_one_label_teach_nothing() -> None:

@@ -303,6 +303,13 @@ def test_counts_survive_json_whatever_the_outcome() -> None:
     assert json.dumps(counts.state_dict()) == json.dumps(other.state_dict())
 
 
+def test_epsilon_is_added_to_what_is_divided_by() -> None:
+    g = group([1.0, 0.0])
+    assert Grpo(epsilon=1.0)(g, g.rewards).tolist()[0] == pytest.approx([0.5 / (0.5**0.5 + 1), -0.5 / (0.5**0.5 + 1)])
+    assert Grpo(epsilon=1.0, population=True)(g, g.rewards).tolist()[0] == pytest.approx([0.5 / 1.5, -0.5 / 1.5])
+    assert MaxRl(epsilon=1.0)(g, g.rewards).tolist()[0] == pytest.approx([0.5 / 1.5, -0.5 / 1.5])
+
+
 def test_sets_inside_an_outcome_count_as_one_in_any_order() -> None:
     paths = [(frozenset({"a", "b"}), "x"), (frozenset({"b", "a"}), "x"), (frozenset({"a"}), "x"), ("x",)]
     counts = OutcomeCounts()

@@ -66,6 +66,25 @@ def test_a_term_does_not_see_how_micro_batches_are_cut(batch: TokenBatch, term: 
     torch.testing.assert_close(whole, torch.cat([term(part, loss_of(part)) for part in parts(batch)]))
 
 
+def test_terms_declare_the_inputs_that_they_read() -> None:
+    needs = {
+        name: [
+            (term.needs_reference, term.needs_entropy_gradient, term.next_coefficients({}, 1.0))
+            for term in get_objective(name).terms
+        ]
+        for name in ("grpo", "entropy", "adaptive_entropy:target=1", "kl", "kl_k1", "kl_cov", "clip_cov")
+    }
+    assert needs == {
+        "grpo": [],
+        "entropy": [(False, True, {})],
+        "adaptive_entropy:target=1": [(False, True, {"entropy": 0.0})],
+        "kl": [(True, False, {})],
+        "kl_k1": [(True, False, {})],
+        "kl_cov": [(False, False, {})],
+        "clip_cov": [(False, False, {})],
+    }
+
+
 def test_entropy_is_subtracted_and_carries_gradient(batch: TokenBatch) -> None:
     added = Entropy(0.25)(batch, torch.zeros(M, dtype=torch.float64))
     torch.testing.assert_close(added, -0.25 * batch.entropies)
