@@ -40,6 +40,20 @@ OUTSIDE = {
 PACKAGES = ("__init__.py", "envs", "experiments", "policies", "retrieval_index")
 """What the package `berrypick` consists of. Its folder is the root of the repository, which holds other things too."""
 
+INNER = {
+    "agent",
+    "bench",
+    "commands",
+    "demo",
+    "diversity_tax",
+    "price_law",
+    "real_agent",
+    "real_corpora",
+    "report",
+    "kept",
+}
+"""Folders that nobody imports: commands, what they draw, single experiments. They have no page in the reference."""
+
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _PICTURES = (".png", ".svg", ".gif")
 
@@ -61,7 +75,7 @@ class _Shapes(Extension):  # type: ignore[misc]
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Makes a folder in which the package has its own name, so that the reference reads nothing but the package.
 
-    Pages that the navigation does not name are listed under "More".
+    Pages and packages that the navigation does not name are listed under "More".
     """
     package = ROOT / "build" / "api" / "berrypick"
     package.mkdir(parents=True, exist_ok=True)
@@ -73,6 +87,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     named = set(_names(config.nav or []))
     there = [path.name for path in sorted((ROOT / "docs").glob("*.md"))]
     there += [uri for path, uri in OUTSIDE.items() if (ROOT / path).is_file()]
+    there += [f"reference/{'-'.join(('berrypick', *folder.parts))}.md" for folder in _packages()]
     more = [uri for uri in there if uri not in named]
     if config.nav is not None and more:
         config.nav.append({"More": more})
@@ -90,7 +105,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for notebook in sorted((ROOT / "docs").glob("*.ipynb")):
         content = notebook_page(json.loads(notebook.read_text(encoding="utf-8")), notebook.name)
         files.append(File.generated(config, f"{notebook.stem}_notebook.md", content=content))
-    for name in filter(lambda name: name.startswith("reference/"), _names(config.nav or [])):
+    for name in _names(config.nav or []):
+        if not name.startswith("reference/"):
+            continue
         package = name.removeprefix("reference/").removesuffix(".md").replace("-", ".")
         files.append(File.generated(config, name, content=_reference(package)))
     return files
@@ -136,14 +153,29 @@ def _pictures_outside() -> Iterator[str]:
                 yield real
 
 
+def _packages() -> Iterator[Path]:
+    """Folders of packages that offer something, from the root of the repository."""
+    for top in PACKAGES[1:]:
+        for file in sorted((ROOT / top).rglob("__init__.py")):
+            folder = file.parent.relative_to(ROOT)
+            if not INNER & set(folder.parts) and _offered(file.parent):
+                yield folder
+
+
+def _offered(folder: Path) -> list[str]:
+    """The names in `__all__` of a package."""
+    for node in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
 def _reference(package: str) -> str:
     """The page of a package. What has the name of its module would be hidden by it, and is named with it."""
     folder = ROOT.joinpath(*package.split(".")[1:])
+    hidden = [name for name in _offered(folder) if (folder / f"{name}.py").is_file()]
     parts = [f"# `{package}`", f"::: {package}"]
-    for node in ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            hidden = [name for name in ast.literal_eval(node.value) if (folder / f"{name}.py").is_file()]
-            parts += [f"::: {package}.{name}.{name}\n    options: {{show_root_heading: true}}" for name in hidden]
+    parts += [f"::: {package}.{name}.{name}\n    options: {{show_root_heading: true}}" for name in hidden]
     return "\n\n".join(parts) + "\n"
 
 
