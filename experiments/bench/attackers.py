@@ -1,6 +1,6 @@
 """Hostile clients of a retrieval server, in one process that holds itself to a share of a core.
 
-Run as `python -m berrypick.experiments.bench.attackers PORT SHARE QUESTIONS KIND ...`. It prints "ready", and for each
+`main` gets PORT SHARE QUESTIONS KIND ... as the arguments of its process. It prints "ready", and for each
 line with a number of seconds that it reads it attacks for so long and prints a line of JSON: the share of a core that
 it used, and how many requests or connections of each kind it began. Its large requests consist of words of QUESTIONS.
 """
@@ -158,14 +158,15 @@ def attack(target: Target, share: float, kinds: Sequence[str], seconds: float) -
     return {"cpu_share": used, "began": dict(sorted(counts.items()))}
 
 
-def main(port: int, share: float, questions: Path, kinds: Sequence[str]) -> None:
+def main() -> None:
     """Attacks whenever a number of seconds comes in; ends at the end of the input."""
+    port, share, questions, *kinds = sys.argv[1:]
     _many_handles()
-    words = [word for _, line in read_jsonl(questions) for word in str(line.get("question", "")).split()]
-    target = Target(port, large_body(words, hits=100), large_body(words, hits=1))
+    words = [word for _, line in read_jsonl(Path(questions)) for word in str(line.get("question", "")).split()]
+    target = Target(int(port), large_body(words, hits=100), large_body(words, hits=1))
     _say("ready")
     for line in sys.stdin:
-        _say(json.dumps(attack(target, share, kinds, float(line))))
+        _say(json.dumps(attack(target, float(share), kinds, float(line))))
 
 
 def _say(line: str) -> None:
@@ -206,7 +207,3 @@ def _many_handles() -> None:
 
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

@@ -19,6 +19,7 @@ from ...retrieval_index.corpus import read_jsonl
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ...retrieval_index.store import open_searcher
 from ..runs.run_folder import environment_facts, write_json
+from . import attackers
 from .attackers import KINDS
 from .http_load import Load, run_load
 from .running import served
@@ -88,23 +89,23 @@ class BenchServer:
         calm: list[Load] = []
         attacked: list[Load] = []
         reports: list[dict[str, Any]] = []
-        with served(self.index) as server, self._attackers(server.url) as attackers:
+        with served(self.index) as server, self._attackers(server.url) as hostile:
             url = server.url + "/retrieve"
             run_load(url, bodies, self.clients, min(1.0, self.seconds), right)  # warms up
             for _ in range(self.rounds):
                 calm.append(load())
-                attackers.start(self.seconds + _WARM_UP_S)
+                hostile.start(self.seconds + _WARM_UP_S)
                 time.sleep(_WARM_UP_S)
                 attacked.append(load())
-                reports.append(attackers.report())
+                reports.append(hostile.report())
                 _until_idle(server.url)
         return self._result(calm, attacked, reports)
 
     @contextmanager
     def _attackers(self, url: str) -> Iterator[_Attackers]:
-        module = f"{__name__.rpartition('.')[0]}.attackers"
+        call = f"from {attackers.__name__} import main; main()"
         words = [url.rpartition(":")[2], str(self.attackers_cpu), str(self.questions), *self.attacks]
-        command = [sys.executable, "-m", module, *words]
+        command = [sys.executable, "-c", call, *words]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             try:
                 yield _Attackers(process)

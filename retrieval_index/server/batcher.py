@@ -18,7 +18,7 @@ __all__ = ["HungUp", "MicroBatcher", "Overloaded"]
 _ENOUGH = 16  # with this many queries, waiting for more costs more than it saves
 _FEW_HITS = 16  # up to here, another k costs little
 _RECENT_S = 0.25  # small requests come if the last one came within this time, though none may wait at the moment
-_PAUSE, _LONGEST_PAUSE_S = 6.0, 0.1  # after a search of large ones, in times of its duration
+_PAUSE, _LONGEST_PAUSE_S = 9.0, 0.1  # after a search of large ones, in times of its duration
 _WATCH_AFTER_S = 0.05  # watching a client costs as much as a small search, which is mostly over by then
 
 
@@ -35,7 +35,7 @@ class MicroBatcher:
 
     A search takes pieces of requests as `FairQueue` shares them out. Those of similar k are searched together, for the
     largest k among them, and each request gets its own k. That is correct because the hits of a smaller k are the first
-    hits of a larger one. While small requests come, large ones get a seventh of the time: between two searches of small
+    hits of a larger one. While small requests come, large ones get a tenth of the time: between two searches of small
     ones nothing waits, but the processor is not idle.
     """
 
@@ -140,7 +140,7 @@ class MicroBatcher:
                 await self._answer(group)
 
     def _large_pause_s(self) -> float:
-        """How long large requests wait for their turn: while small ones come, they get a seventh of the time."""
+        """How long large requests wait for their turn: while small ones come, they get a tenth of the time."""
         now = time.monotonic()
         return self._large_from - now if now - self._queue.small_at < _RECENT_S else 0.0
 
