@@ -172,3 +172,9 @@ def test_a_path_that_no_file_can_have_is_one_line(capsys: pytest.CaptureFixture[
     assert main(["report", "x" * 5000]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "File name too long; check that path" in err and len(err) < 2300
+
+
+def test_a_set_of_lists_in_the_place_of_json() -> None:
+    from berrypick.envs.importers.fields import parsed
+
+    assert parsed("{[1]}") == "{[1]}" and parsed("{[1]: 2}") == "{[1]: 2}" and parsed("[1, (2,)]") == [1, (2,)]
