@@ -172,3 +172,23 @@ def test_a_path_that_no_file_can_have_is_one_line(capsys: pytest.CaptureFixture[
     assert main(["report", "x" * 5000]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "File name too long; check that path" in err and len(err) < 2300
+
+
+def test_a_set_of_lists_in_the_place_of_json() -> None:
+    from berrypick.envs.importers.fields import parsed
+
+    assert parsed("{[1]}") == "{[1]}" and parsed("{[1]: 2}") == "{[1]: 2}" and parsed("[1, (2,)]") == [1, (2,)]
+
+
+def test_a_lone_surrogate_in_a_name_and_a_title_that_is_a_number(tmp_path: Path) -> None:
+    from berrypick.envs.importers import atif_of
+    from berrypick.envs.record import EpisodeRecord, QuestionRecord
+
+    question = QuestionRecord(id="q", text="t", answers=["a"], metadata={"\ud800": 1})
+    record = EpisodeRecord(question=question, group_id="g", sample_index=0, turns=[])
+    assert atif_of(record)["extra"]["berrypick"]["question"]["metadata"] == {"\ud800": 1}
+    fact = {"title": [1e9], "sent_id": [0]}
+    line = {"id": "h", "question": "q", "answer": "a", "supporting_facts": fact, "context": {
+        "title": ["A"], "sentences": [["One."]]}}  # fmt: skip
+    (tmp_path / "questions").write_text(json.dumps(line) + "\n")
+    assert read_dataset(tmp_path / "questions").partial  # its evidence is unknown

@@ -20,7 +20,7 @@ class MissingPassage:
 
 def supporting(title: str | None, passage: Passage | None) -> str | MissingPassage:
     """The hop of a supporting passage: its id, or that it is missing."""
-    return MissingPassage(title) if passage is None else passage.id
+    return MissingPassage(title if isinstance(title, str) else None) if passage is None else passage.id
 
 
 def ids_by_title(passages: Iterable[Passage]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -108,7 +109,8 @@ def atif_of(record: EpisodeRecord) -> dict[str, Any]:
     """
     if record.schema_version > SCHEMA_VERSION:
         raise RecordError("this record is of a newer schema; upgrade berrypick")
-    whole_record = record.model_dump(mode="json", exclude_none=True)
+    # through JSON and not by pydantic, which fails on names with a lone surrogate
+    whole_record = json.loads(json.dumps(record.model_dump(exclude_none=True)))
     turns = whole_record.pop("turns")
     steps: list[dict[str, Any]] = [{"step_id": 1, "source": "user", "message": record.question.text}]
     for number_, turn in enumerate(turns, 1):

@@ -101,5 +101,5 @@ def parsed(text: Any) -> Any:
         return text
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):  # such as a NumPy array: ['a' 'b']
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # such as a NumPy array: ['a' 'b']
         return [one or other for one, other in _QUOTED.findall(text)] or text
