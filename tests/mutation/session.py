@@ -109,12 +109,22 @@ class Collected:
         path = str(ROOT / source)
         tree = tree_of(Path(path).read_text(), mutant.number)
         code = compile(tree, path, "exec", dont_inherit=True)
+        if module_name(source) not in sys.modules:  # a test imports it when it runs
+            import_changed({source: functools.partial(tree_of, number=mutant.number)})
         live = self._functions.get((path, _outer(mutant.scope)), [])
         if live and mutant.operator != "default":
             codes = {(one.co_qualname, one.co_firstlineno): one for one in _nested(code)}
-            for function in live:
-                function.__code__ = codes[_outer(mutant.scope), function.__code__.co_firstlineno]
-        else:
+            inner = f"{_outer(mutant.scope)}.<locals>."
+            made = [  # what the function returned at import
+                function
+                for (file, name), functions in self._functions.items()
+                if file == path and name.startswith(inner) and "<lambda>" not in name
+                for function in functions
+            ]
+            for function in (*live, *made):
+                old = function.__code__
+                function.__code__ = codes[old.co_qualname, old.co_firstlineno]
+        elif module_name(source) in sys.modules:
             _exchange_defaults(module_name(source), mutant.scope, code)
         items = [self.items[test] for test in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):

@@ -298,7 +298,12 @@ def test_settings_without_exact_values_are_refused(changes, reason):
         check_supported(EpisodeSpec(**rules), WorldConfig())
     with pytest.raises(BerrypickError, match="lexical"):
         check_supported(EpisodeSpec(top_k=1, max_turns=6, search_budget=3), WorldConfig(), "faiss")
-    check_supported(EpisodeSpec(top_k=1, max_turns=6, search_budget=3), WorldConfig(), "lucene")
+    fitting = EpisodeSpec(top_k=1, max_turns=4, search_budget=3)
+    check_supported(fitting, WorldConfig(), "lucene")
+    with pytest.raises(BerrypickError, match="it is defined for berrypick/World-v0"):
+        check_supported(fitting, None)
+    with pytest.raises(BerrypickError, match="the world must have one answer"):
+        check_supported(fitting, WorldConfig(num_answers=3))
 
 
 @pytest.mark.parametrize(("preset", "budget"), [("priced", 3), ("steep", 4)])

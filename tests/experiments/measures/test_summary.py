@@ -181,6 +181,13 @@ def test_turns_that_failed_or_broke_the_rules_are_not_valid_and_queries_are_comp
     assert columns["query_similarity"][0] == pytest.approx(1 / 3), "one word of three is shared"
 
 
+def test_pass_at_k_is_known_for_the_powers_of_two_up_to_eight():
+    columns = question_table_of([episode(BOTH, sample, RIGHT) for sample in range(9)]).columns
+    assert [name for name in columns if name.startswith("pass@") and "_" not in name] == [
+        "pass@1", "pass@2", "pass@4", "pass@8",
+    ]  # fmt: skip
+
+
 def test_what_one_side_lacks_is_not_compared():
     plain = [episode(BOTH, n, RIGHT) for n in range(2)]
     with_tokens = [episode(BOTH, n, [search("ledger founder x", "a0", entropy=1.0)]) for n in range(2)]
