@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from berrypick.__main__ import main
 from berrypick.experiments.commands.parser import parse_command
+from fixtures.machine import patience
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,6 +35,7 @@ def run(command: str) -> None:
     assert main(arguments) == 0, command
 
 
+@pytest.mark.timeout(patience(600))  # it trains
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_runs_from_its_first_line_to_its_last(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

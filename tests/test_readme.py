@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from fixtures.machine import patience
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,6 +76,7 @@ def small(command: str) -> list[str]:
     return arguments
 
 
+@pytest.mark.timeout(patience(600))  # it trains
 def test_the_recipes_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from berrypick.experiments.rollouts import FIGURES
 from berrypick.experiments.rollouts.notebook import CELLS, notebook_document
 from berrypick.experiments.rollouts.tour import TOUR, VARIES
 from berrypick.retrieval_index.errors import BerrypickError, MissingExtraError
+from fixtures.machine import patience
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=0", "num_validation=0", "num_test=8"]
@@ -251,6 +252,7 @@ def test_the_notebook_in_the_docs_runs_and_shows_what_it_says() -> None:
     assert len({cell["id"] for cell in stored["cells"]}) == len(stored["cells"])
 
 
+@pytest.mark.timeout(patience(600))  # it trains
 def test_the_tour_runs_and_shows_what_does_not_depend_on_the_processor() -> None:
     stored = json.loads((DOCS / "tour.ipynb").read_text(encoding="utf-8"))
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in stored["cells"]]
