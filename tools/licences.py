@@ -60,9 +60,9 @@ _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 def licence_of(package: metadata.Distribution) -> str:
     """What a package says of its licence, as an SPDX expression where it can be told; "" if it says nothing."""
     said = package.metadata
-    if expression := said.get("License-Expression"):
-        return str(expression)
-    text = (said.get("License") or "").strip().partition("\n")[0].strip()
+    if "License-Expression" in said:
+        return said["License-Expression"]
+    text = said["License"].strip().partition("\n")[0].strip() if "License" in said else ""
     known = _OF_TEXT.get(text.lower(), text)
     if known and is_expression(known):
         return known

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
 
 from ..searcher import Searcher
 from .fair_queue import FairQueue, Hits, Piece, Waiting
@@ -65,9 +64,7 @@ class MicroBatcher:
         """Number of queries that wait for a search."""
         return self._queue.num_queries
 
-    async def search(
-        self, queries: Sequence[str], k: int, gone: Callable[[], Coroutine[Any, Any, object]] | None = None
-    ) -> Hits:
+    async def search(self, queries: Sequence[str], k: int, gone: Callable[[], Awaitable[object]] | None = None) -> Hits:
         """As `Searcher.search`, for at least one query. If it is cancelled, what still waits is not searched.
 
         Args:
@@ -185,12 +182,12 @@ class _Watch:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        gone: Callable[[], Coroutine[Any, Any, object]],
+        gone: Callable[[], Awaitable[object]],
         done: asyncio.Future[Hits],
         after_s: float,
     ) -> None:
-        self._loop, self._gone, self._done = loop, gone, done
-        self._task: asyncio.Task[object] | None = None
+        self._gone, self._done = gone, done
+        self._task: asyncio.Future[object] | None = None
         self._timer = loop.call_later(after_s, self._begin)
 
     def stop(self) -> None:
@@ -200,10 +197,10 @@ class _Watch:
             self._task.cancel()
 
     def _begin(self) -> None:
-        self._task = self._loop.create_task(self._gone())
+        self._task = asyncio.ensure_future(self._gone())
         self._task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[object]) -> None:
+    def _ended(self, task: asyncio.Future[object]) -> None:
         if not task.cancelled():
             task.exception()  # counts as hanging up, too
             _end(self._done, HungUp())
