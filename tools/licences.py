@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -60,10 +59,10 @@ _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
 def licence_of(package: metadata.Distribution) -> str:
     """What a package says of its licence, as an SPDX expression where it can be told; "" if it says nothing."""
-    said: Any = package.metadata
-    if expression := said.get("License-Expression"):
-        return str(expression)
-    text = (said.get("License") or "").strip().partition("\n")[0].strip()
+    said = package.metadata
+    if "License-Expression" in said:
+        return said["License-Expression"]
+    text = said["License"].strip().partition("\n")[0].strip() if "License" in said else ""
     known = _OF_TEXT.get(text.lower(), text)
     if known and is_expression(known):
         return known

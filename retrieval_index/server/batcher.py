@@ -205,7 +205,7 @@ class _Watch:
         done: asyncio.Future[Hits],
         after_s: float,
     ) -> None:
-        self._loop, self._gone, self._done = loop, gone, done
+        self._gone, self._done = gone, done
         self._task: asyncio.Future[object] | None = None
         self._timer = loop.call_later(after_s, self._begin)
 

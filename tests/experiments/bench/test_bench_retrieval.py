@@ -150,7 +150,13 @@ def test_good_clients_are_answered_right_while_the_server_is_attacked(
     result = json.loads((tmp_path / "server.json").read_text())
     assert json.loads(capsys.readouterr().out) == result
     assert result["wrong_answers"] == 0 and result["right_answers"] > 0
-    assert result["attacks"].keys() == {"slow-headers", "slow-bodies", "connections", "large", "hung-up"}
+    assert result["attacks"] and result["attacks"].keys() <= {
+        "slow-headers",
+        "slow-bodies",
+        "connections",
+        "large",
+        "hung-up",
+    }
     assert result["ratio"] == pytest.approx(result["attack_p99_ms"] / result["calm_p99_ms"], abs=1e-3)
     assert 0 < result["attackers_cpu_share"] < 1
     assert result["command"].startswith(f"berrypick bench server --index INDEX --questions {tmp_path.name}/q.jsonl")
