@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
-from ..runs.run_folder import environment_facts, write_json
+from ..runs.run_folder import environment_facts, stored_json, write_json
 
 __all__ = ["KEYS", "markdown", "read_parts", "rows_measured_here", "show_value", "write_rows"]
 
@@ -20,7 +19,7 @@ def read_parts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        parts = json.loads(path.read_text(encoding="utf-8"))
+        parts = stored_json(path)
         if all(isinstance(part["rows"], list) for part in parts.values()):
             return dict(parts)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -29,6 +29,7 @@ _LIMITS = {
     "redundancy": "whether repeated passages are relevant; more rollouts raise it",
     "unique_query_ratio": "whether queries bring different passages: two wordings count as two; more rollouts lower it",
     "unique_query_ratio_episode": "whether rollouts differ from one another",
+    "wordings_per_path": "whether paths differ; rollouts that retrieve the same by other words raise it",
     "query_clusters": "whether queries differ in meaning; it grows with the number of queries",
     "query_similarity": "whether alike queries bring the same passages",
     "query_specificity": "whether queries are good; a copy of the question has 1",

@@ -6,13 +6,14 @@ import json
 
 import pytest
 from berrypick.__main__ import main
+from berrypick.experiments.runs.run_folder import stored_json
 
 
 def test_the_bench_writes_its_figures_and_its_command(tmp_path, capsys):
     arguments = ["--parts", "step", "memory", "world", "--num-envs", "3", "--rounds", "1", "--passages", "600"]
     assert main(["bench", "envs", "--out", str(tmp_path), "--json", *arguments]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown == json.loads((tmp_path / "bench.json").read_text())
+    assert shown == stored_json(tmp_path / "bench.json")
     assert shown["step"]["vector_env_us"] > 0 and shown["memory"]["kib_per_env"] > 0
     assert shown["world"]["passages"] == 600 and "environment" in shown
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
+from berrypick.experiments.runs.run_folder import stored_json
 
 CORPUS = [("a", "Ada", "Ada was born in London."), ("b", "Bo", "Bo was born in Oslo.")]
 QUESTIONS = [("q1", "Where was Ada born?", "London"), ("q2", "Where was Cy born?", "Rome"), ("q3", "Is Bo Ada?", "no")]
@@ -40,7 +41,7 @@ def test_the_line_is_on_both_screens_and_its_numbers_in_the_json(
     out = tmp_path / "run"
     assert evaluate(files, out) == 0
     assert LINE in shown(capsys)
-    assert json.loads((out / "coverage.json").read_text()) == ROW
+    assert stored_json(out / "coverage.json") == ROW
     assert json.loads((out / "report.json").read_text())["coverage"] == {"run": ROW}
     assert main(["report", str(out), "--no-html"]) == 0
     text = shown(capsys)
