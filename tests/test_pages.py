@@ -13,7 +13,7 @@ from fixtures.machine import patience
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("start", "concepts", "models", "faq")
+PAGES = (pytest.param("start", marks=pytest.mark.slow), "concepts", "models", "faq")
 SMALL = {"--sft-steps": "2", "--steps": "1"}
 """What tests change in commands that train: fewer steps, on fewer questions."""
 

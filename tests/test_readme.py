@@ -77,6 +77,7 @@ def small(command: str) -> list[str]:
 
 
 @pytest.mark.timeout(patience(600))  # it trains
+@pytest.mark.slow
 def test_the_recipes_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

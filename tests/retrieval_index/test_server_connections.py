@@ -188,6 +188,8 @@ def test_if_every_client_waits_for_an_answer_new_ones_are_refused_and_idle_ones_
 def test_a_socket_that_finds_no_handle_refuses_the_client_and_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     connections = Connections(10)
     (bound,) = listen("127.0.0.1", 0)
+    if hasattr(socket, "TCP_DEFER_ACCEPT"):  # this client sends nothing
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0)
     real, calls = socket.socket.accept, []
 
     def accept(listener: socket.socket) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,12 +27,14 @@ def test_the_command_line_has_the_defaults_of_the_recipe() -> None:
     assert {name: flags[name] for name in shared} == {name: recipe[name] for name in shared}
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run on two of three sets."""
-    monkeypatch.setenv("BERRYPICK_DATA", str(invented_sets(tmp_path / "data", ("hotpotqa", "musique"))))
-    assert main(["agent", "--out", str(tmp_path / "run"), *SMALL]) == 0
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A finished run on two of three sets; tests leave it as it is."""
+    place = tmp_path_factory.mktemp("agent")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BERRYPICK_DATA", str(invented_sets(place / "data", ("hotpotqa", "musique"))))
+        assert main(["agent", "--out", str(place / "run"), *SMALL]) == 0
+        yield place / "run"
 
 
 def test_it_trains_on_the_sets_that_are_there_and_measures_beside_the_floors(run: Path) -> None:

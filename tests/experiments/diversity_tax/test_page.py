@@ -84,6 +84,7 @@ def test_a_published_row_is_reproduced_from_its_cell(row, report, tmp_path):
     assert {name: found[name] for name in published} == pytest.approx(published, abs=2e-5)
 
 
+@pytest.mark.slow
 def test_published_cells_are_taken_over_and_give_the_same_report(report, tmp_path):
     settings = {"scale": report["scale"], "num_seeds": report["seeds"], "only": "none-*", "given": RESULTS}
     with pytest.raises(BerrypickError, match="no cell matches"):

@@ -253,6 +253,7 @@ def test_the_notebook_in_the_docs_runs_and_shows_what_it_says() -> None:
 
 
 @pytest.mark.timeout(patience(600))  # it trains
+@pytest.mark.slow
 def test_the_tour_runs_and_shows_what_does_not_depend_on_the_processor() -> None:
     stored = json.loads((DOCS / "tour.ipynb").read_text(encoding="utf-8"))
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in stored["cells"]]
