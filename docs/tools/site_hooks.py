@@ -72,10 +72,10 @@ class _Shapes(Extension):  # type: ignore[misc]
         md.inlinePatterns.register(_Shape(r"\[[\w ]+\](?:\[[\w ]+\])+", md), "shapes", 185)  # after code, before links
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
+def on_startup(**how: Any) -> None:
     """Makes a folder in which the package has its own name, so that the reference reads nothing but the package.
 
-    Pages and packages that the navigation does not name are listed under "More".
+    The plugin of the reference looks for that folder in its own `on_config`, which comes before ours.
     """
     package = ROOT / "build" / "api" / "berrypick"
     package.mkdir(parents=True, exist_ok=True)
@@ -83,6 +83,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         link = package / name
         if not link.is_symlink():
             link.symlink_to(os.path.relpath(ROOT / name, package))
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Lists pages and packages that the navigation does not name under "More"."""
     config.markdown_extensions.append(_Shapes())  # type: ignore[arg-type]
     named = set(_names(config.nav or []))
     there = [path.name for path in sorted((ROOT / "docs").glob("*.md"))]

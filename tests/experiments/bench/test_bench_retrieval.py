@@ -14,6 +14,7 @@ from berrypick.experiments.bench.quality import markdown
 from berrypick.experiments.bench.results_file import read_parts, write_rows
 from berrypick.experiments.bench.retrieval import PARTS
 from berrypick.experiments.bench.retrieval_growth import world_passages
+from berrypick.experiments.runs.run_folder import stored_json
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.store import build_index
 
@@ -35,7 +36,7 @@ def bench(out: Path, *words: object) -> Any:
     """part -> what bench.json keeps of it; None where there is no file."""
     places = ["--out", str(out), "--work", str(out / "work")]
     assert main(["bench", "retrieval", *places, *map(str, words)]) == 0
-    return json.loads((out / "bench.json").read_text()) if (out / "bench.json").is_file() else None
+    return stored_json(out / "bench.json") if (out / "bench.json").is_file() else None
 
 
 def test_world_queries_find_their_own_passage_first() -> None:
@@ -147,7 +148,7 @@ def test_good_clients_are_answered_right_while_the_server_is_attacked(
 ) -> None:
     words = ["--index", index[0], "--questions", index[1], "--out", tmp_path, "--rounds", 2, "--seconds", 0.5, "--json"]
     assert main(["bench", "server", *map(str, words)]) == 0
-    result = json.loads((tmp_path / "server.json").read_text())
+    result = stored_json(tmp_path / "server.json")
     assert json.loads(capsys.readouterr().out) == result
     assert result["wrong_answers"] == 0 and result["right_answers"] > 0
     assert result["attacks"] and result["attacks"].keys() <= {

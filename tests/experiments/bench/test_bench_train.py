@@ -11,6 +11,7 @@ import pytest
 from berrypick.experiments.bench import peak_rss
 from berrypick.experiments.bench.peak_rss import PeakRss
 from berrypick.experiments.bench.train import BenchTrain
+from berrypick.experiments.runs.run_folder import stored_json
 from berrypick.retrieval_index.errors import BerrypickError
 
 
@@ -19,7 +20,7 @@ def test_the_bench_measures_and_keeps_its_command(tmp_path: Path, capsys: pytest
     bench = BenchTrain(out=tmp_path, questions=2, group_size=2, max_new_tokens=6, rounds=1, batch_sizes=(2,), json=True)
     assert bench.run() == 0
     measured = json.loads(capsys.readouterr().out)
-    assert measured == json.loads((tmp_path / "bench.json").read_text())
+    assert measured == stored_json(tmp_path / "bench.json")
     numbers = measured["train"]
     step = numbers["rollout s"] + numbers["update s"]
     bare = numbers["bare cached forwards s"] + numbers["bare forward, backward, step s"]
@@ -44,6 +45,7 @@ def test_formats_are_compared_on_real_text(shared_data: Path, monkeypatch: pytes
 GROWTH = """
 import mmap
 from berrypick.experiments.bench.peak_rss import PeakRss
+from berrypick.experiments.runs.run_folder import stored_json
 with PeakRss(every_s=0.001) as peak:
     pages = mmap.mmap(-1, 64 << 20)
     for at in range(0, 64 << 20, mmap.PAGESIZE):

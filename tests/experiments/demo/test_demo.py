@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from berrypick.experiments.demo.demo import ARMS, DemoConfig, demo_report, print_demo, run_demo
 from berrypick.experiments.demo.seeds import PAIRS, pool_seeds, print_pooled
+from berrypick.experiments.runs.run_folder import stored_json
 from fixtures.machine import patience
 from rich.console import Console
 
@@ -48,7 +49,7 @@ def test_the_demo_leaves_every_file_of_a_run(demo: Path) -> None:
 
 @pytest.mark.slow
 def test_the_screen_shows_the_numbers_of_report_json_within_100_columns(demo: Path) -> None:
-    report = json.loads((demo / "report.json").read_text())
+    report = stored_json(demo / "report.json")
     screen = rendered(report)
     assert max(map(len, screen.splitlines())) <= 100
     assert "…" not in screen
@@ -64,7 +65,7 @@ def test_the_screen_shows_the_numbers_of_report_json_within_100_columns(demo: Pa
 @pytest.mark.slow
 def test_a_finished_demo_resumes_to_the_same_report_without_playing_again(demo: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in demo.rglob("rollouts.jsonl")}
-    report = json.loads((demo / "report.json").read_text())
+    report = stored_json(demo / "report.json")
     again = run_demo(SMALL, demo, resume=True, show=False)
     assert json.loads(json.dumps(again)) == report
     assert before == {path: path.stat().st_mtime_ns for path in demo.rglob("rollouts.jsonl")}
@@ -72,7 +73,7 @@ def test_a_finished_demo_resumes_to_the_same_report_without_playing_again(demo: 
 
 @pytest.mark.slow
 def test_pooling_a_seed_with_itself_keeps_its_means_and_has_differences_of_zero_width(demo: Path) -> None:
-    report = json.loads((demo / "report.json").read_text())
+    report = stored_json(demo / "report.json")
     pooled = pool_seeds({0: report, 1: report}, PAIRS)
     value = report["arms"]["GRPO"]["measures"]["breadth"]["value"]
     assert pooled["arms"]["GRPO"]["breadth"] == {"mean": pytest.approx(value), "per_seed": [value, value]}
