@@ -91,9 +91,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["two", "sharded"])
 def test_two_gloo_processes_train_as_one_does(runs: Path, name: str) -> None:
-    one, two = (
-        [json.loads(line) for line in (runs / run / "metrics.jsonl").read_text().splitlines()] for run in ("one", name)
-    )
+    one, two = (read_rows(runs / run / "metrics.jsonl") for run in ("one", name))
     assert len(one) == 5
     for a, b in zip(one, two, strict=True):
         assert a.pop("phase") == b.pop("phase")
@@ -124,6 +122,7 @@ torch.set_num_threads(1)
 from pathlib import Path
 from berrypick.__main__ import main
 from berrypick.policies.training.distributed import join_processes
+from berrypick.experiments.runs.run_log import read_rows
 
 words = ["train", "--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=1"]
 words += ["index=bm25s", "--steps", "20", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3"]
