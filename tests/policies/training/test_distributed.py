@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from berrypick.envs.tasks.registry import Task
+from berrypick.experiments.runs.run_log import read_rows
 from berrypick.experiments.runs.training import TrainConfig, train
 from berrypick.policies.language.lora import with_lora
 from berrypick.policies.language.model import LanguageModelPolicy, load_language_model
@@ -122,7 +123,6 @@ torch.set_num_threads(1)
 from pathlib import Path
 from berrypick.__main__ import main
 from berrypick.policies.training.distributed import join_processes
-from berrypick.experiments.runs.run_log import read_rows
 
 words = ["train", "--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=1"]
 words += ["index=bm25s", "--steps", "20", "--questions-per-step", "2", "--group-size", "2", "--max-new-tokens", "3"]
