@@ -90,6 +90,7 @@ def test_as_many_connections_are_kept_as_there_are_workers(
     assert [record.message for record in caplog.records if record.name.startswith("urllib3")] == []
 
 
+@pytest.mark.slow
 def test_a_server_that_nobody_reaches_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,6 +100,7 @@ def test_the_client_finds_over_http_what_the_index_finds(address: Callable[..., 
     same_as_the_index(address(), index, mode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_the_client_finds_over_standard_input_what_the_index_finds(index: Path, mode: str) -> None:
     command = ["-m", "berrypick", "serve", str(index), "--mcp", "stdio"]

@@ -42,6 +42,7 @@ def test_no_question_is_shared_by_sft_rl_and_the_held_out_set(data: Path) -> Non
     assert {q.id for q in first} != {q.id for q in second}, "a replicate deals the questions anew"
 
 
+@pytest.mark.slow
 def test_a_smoke_run_computes_every_kind_of_cell_and_resumes(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     wanted = ("pilot/*", "seed-0/sft_diverse/*", "seed-0/grpo/hotpotqa", "seed-0/question/*")

@@ -149,6 +149,7 @@ def test_world_is_refused(world: Task) -> None:
         scripted_policy("bridge").start(world.split("train"), world.spec, [0] * len(world.split("train")), Sampling())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hotpotqa", "2wikimultihopqa"])
 def test_on_real_questions_every_word_of_a_query_was_read_before(name: str, shared_data: Path) -> None:
     title = {"hotpotqa": "HotpotQA", "2wikimultihopqa": "2WikiMultiHopQA"}[name]
