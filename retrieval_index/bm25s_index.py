@@ -117,11 +117,14 @@ class Bm25sSearcher:
             return []
         spans = [slice(self._starts[column], self._starts[column + 1]) for column in columns]
         entries = np.concatenate([self._rows[span] for span in spans])
-        weights = np.concatenate([self._data[span] for span in spans]).astype(np.float64)
+        pieces = [self._data[span] for span in spans]
+        weights = np.concatenate(pieces).astype(np.float64)
         if len(entries) and not 0 <= entries.min() <= entries.max() < len(self._passages):
             raise ValueError("a row beyond the corpus")  # before anything of that size is made
         if any(count > 1 for count in columns.values()):
-            weights *= np.repeat(list(columns.values()), [span.stop - span.start for span in spans])
+            weights *= np.repeat(
+                list(columns.values()), list(map(len, pieces))
+            )  # of what is there, not of what is said
         # float64 sums, so that the order of a query's terms does not change the float32 score
         if len(entries) * 8 > len(self._passages):  # one slot per passage is cheaper than sorting many entries
             totals = np.bincount(entries, weights, len(self._passages))

@@ -8,11 +8,13 @@ and to write results/reliability/fuzz.json; BERRYPICK_FUZZ_SEED draws others:
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fixtures.fuzzing.running import Trial, all_readers, inputs_of, share_of
 from hypothesis import given, settings
@@ -49,6 +51,16 @@ def test_damaged_files_are_values_or_one_line(name: str, tmp_path_factory: pytes
         assert what != "wrong", f"{damaged[:2000]!r}\n{said}"
 
     check()
+
+
+def test_columns_that_end_far_beyond_the_matrix_are_no_sizes(tmp_path: Path) -> None:
+    trial = Trial(all_readers()["index: starts.npy"], tmp_path)
+    starts = np.load(io.BytesIO(next(iter(trial.valid()))))
+    for at in range(1, len(starts)):
+        said = io.BytesIO()
+        np.save(said, np.where(np.arange(len(starts)) == at, 2**56, starts))
+        what, text = trial(said.getvalue())
+        assert what != "wrong", text
 
 
 @pytest.mark.slow
