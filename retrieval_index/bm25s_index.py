@@ -122,9 +122,8 @@ class Bm25sSearcher:
         if len(entries) and not 0 <= entries.min() <= entries.max() < len(self._passages):
             raise ValueError("a row beyond the corpus")  # before anything of that size is made
         if any(count > 1 for count in columns.values()):
-            weights *= np.repeat(
-                list(columns.values()), list(map(len, pieces))
-            )  # of what is there, not of what is said
+            sizes = [len(piece) for piece in pieces]  # of a damaged file, fewer than its starts say
+            weights *= np.repeat(list(columns.values()), sizes)
         # float64 sums, so that the order of a query's terms does not change the float32 score
         if len(entries) * 8 > len(self._passages):  # one slot per passage is cheaper than sorting many entries
             totals = np.bincount(entries, weights, len(self._passages))

@@ -33,7 +33,7 @@ class Audit:
         support: of the questions by supporting passages.
         duplicates: among the passages.
         split_leaks: questions that occur in two splits.
-        asked: (question id, passage id) of questions whose text stands in a passage.
+        asked: (question id, passage id) pairs: the passage contains the text of the question.
     """
 
     passages: int

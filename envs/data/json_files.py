@@ -10,13 +10,15 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 from ...retrieval_index.data_files import all_lines, opened_data
-from ...retrieval_index.errors import BerrypickError, MissingExtraError, first_line, system_reason
+from ...retrieval_index.errors import BerrypickError, first_line, system_reason
 from ...retrieval_index.json_stream import list_elements, pairs
 from ...retrieval_index.json_text import parse_json
+from ..parquet_rows import parquet_rows
 from .questions_file import QuestionError
 
 __all__ = ["read_records_of", "whole_json"]
@@ -41,7 +43,7 @@ def read_records_of(path: Path, skipped: list[str] | None = None) -> Iterator[tu
     """
     form = _form_of(path)
     if form == "parquet":
-        yield from _parquet_rows(path)
+        yield from parquet_rows(path, partial(_no_parquet, path))
         return
     places: Iterator[tuple[str, Any]] = _lines(path)
     if form == "list":
@@ -137,18 +139,5 @@ def _values(
             skipped.append(reason)
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise MissingExtraError("reading Parquet", "data", error) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=64):
-                for row in batch.to_pylist():
-                    yield f"{path}[{number}]", row
-                    number += 1
-    except (ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
-        reason = first_line(error)
-        raise BerrypickError(f"cannot read {path}: {reason}; give a Parquet file of question rows") from error
+def _no_parquet(path: Path, error: Exception) -> BerrypickError:
+    return BerrypickError(f"cannot read {path}: {first_line(error)}; give a Parquet file of question rows")

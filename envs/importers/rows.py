@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from ...retrieval_index.data_files import LONGEST_LINE, all_lines
-from ...retrieval_index.errors import MissingExtraError
 from ...retrieval_index.json_stream import elements
 from ...retrieval_index.json_text import parse_json
+from ..parquet_rows import parquet_rows
 from ..record import RecordError
 from .archives import samples_of, short_reason
 from .files import Row, json_objects, opened
@@ -80,7 +81,7 @@ def rows_of(path: Path, container: Container, inner: str = "samples") -> Iterato
     elif container == "json":
         yield from _json_rows(path, inner)
     elif container == "parquet":
-        yield from _parquet_rows(path)
+        yield from parquet_rows(path, partial(_no_parquet, path))
     elif container == "zip":
         yield from samples_of(path)
 
@@ -136,17 +137,5 @@ def _json_rows(path: Path, inner: str) -> Iterator[tuple[str, Row | RecordError]
             yield f"{path}[{number}]", RecordError(f"{path}[{number}]: not valid JSON ({error}); {_DAMAGED}")
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Row | RecordError]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise MissingExtraError("reading Parquet", "data", error) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=64):
-                for row in batch.to_pylist():
-                    yield f"{path}[{number}]", row
-                    number += 1
-    except (ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
-        raise RecordError(f"cannot read {path}: {short_reason(error)}; {_DAMAGED}") from error
+def _no_parquet(path: Path, error: Exception) -> RecordError:
+    return RecordError(f"cannot read {path}: {short_reason(error)}; {_DAMAGED}")

@@ -24,7 +24,8 @@ from ...envs.vector_env import SearchVectorEnv
 from ...retrieval_index.bounds import at_least
 from ...retrieval_index.errors import UnknownNameError
 from ...retrieval_index.searcher import Hit, Searcher
-from ..runs.run_folder import environment_facts, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import write_json
 
 __all__ = ["BenchEnvs"]
 

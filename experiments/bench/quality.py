@@ -13,7 +13,8 @@ from ...retrieval_index.corpus import read_corpus
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ...retrieval_index.evaluation import evaluate_index
 from ...retrieval_index.store import BACKENDS, ensure_index, open_searcher
-from ..runs.run_folder import environment_facts, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import write_json
 
 __all__ = ["BenchQuality", "markdown"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
-from ..runs.run_folder import environment_facts, stored_json, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import stored_json, write_json
 
 __all__ = ["KEYS", "markdown", "read_parts", "rows_measured_here", "show_value", "write_rows"]
 

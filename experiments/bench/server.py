@@ -18,7 +18,8 @@ from ...retrieval_index.bounds import at_least
 from ...retrieval_index.corpus import read_jsonl
 from ...retrieval_index.errors import BerrypickError, UnknownNameError
 from ...retrieval_index.store import open_searcher
-from ..runs.run_folder import environment_facts, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import write_json
 from . import attackers
 from .attackers import KINDS
 from .http_load import Load, run_load

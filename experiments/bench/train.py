@@ -13,7 +13,8 @@ from rich.table import Table
 
 from ...policies.open_policy import open_policy, require_training
 from ...retrieval_index.errors import BerrypickError
-from ..runs.run_folder import environment_facts, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import write_json
 
 __all__ = ["BenchTrain"]
 

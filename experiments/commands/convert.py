@@ -6,7 +6,7 @@ import gzip
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,21 +87,25 @@ def _inspect(source: RolloutSource) -> Iterator[bytes]:
 
 
 def _run(source: RolloutSource) -> Iterator[bytes]:
-    found = False
-    for line in run_lines(source.records()):
-        found = True
-        yield line.encode()
-    if not found:
-        raise BerrypickError(f"{source.path}: no rollout lists the passages that a query was shown; give one that does")
+    return _some(run_lines(source.records()), source, _NO_PASSAGES)
 
 
 def _qrels(source: RolloutSource) -> Iterator[bytes]:
+    return _some(qrels_lines(source.records()), source, _NO_EVIDENCE)
+
+
+_NO_PASSAGES = "no rollout lists the passages that a query was shown; give one that does"
+_NO_EVIDENCE = "no searched question has evidence; give rollouts whose questions have it"
+
+
+def _some(lines: Iterable[str], source: RolloutSource, otherwise: str) -> Iterator[bytes]:
+    """The lines; an error if there is none."""
     found = False
-    for line in qrels_lines(source.records()):
+    for line in lines:
         found = True
         yield line.encode()
     if not found:
-        raise BerrypickError(f"{source.path}: no searched question has evidence; give rollouts whose questions have it")
+        raise BerrypickError(f"{source.path}: {otherwise}")
 
 
 _WRITERS: Mapping[str, Callable[[RolloutSource], Iterator[bytes]]] = {

@@ -89,16 +89,15 @@ def sweep_cells(base: Train, objectives: Sequence[str], seeds: Sequence[int]) ->
 
 def run_cell(cell: SweepCell) -> CellResult:
     """Trains a cell, or continues it, and returns its result. A finished cell is only read."""
+    found: CellResult = kept_json(cell.command.out / _DONE, lambda: _trained(cell))
+    return found
+
+
+def _trained(cell: SweepCell) -> CellResult:
     flags = cell.command
-    done = flags.out / _DONE
-    if done.is_file():
-        found: CellResult = kept_json(done, dict)
-        return found
     prepare_training(flags).start(flags.out, resume=flags.resume, track=flags.track, on_collapse=flags.on_collapse)
     last = read_rows(flags.out / "metrics.jsonl")[-1]
-    result: CellResult = {"cell": cell.name, "objective": flags.objective, "seed": flags.seed, "metrics": last}
-    write_json(done, result)
-    return result
+    return {"cell": cell.name, "objective": flags.objective, "seed": flags.seed, "metrics": last}
 
 
 def run_sweep(

@@ -13,7 +13,8 @@ from ..measures.rows import ArmsReport
 from ..report.closing import Closing, print_closing, report_console
 from ..report.frontier_figure import draw_frontier
 from ..report.pooled import print_pooled
-from ..runs.run_folder import environment_facts, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import write_json
 from .demo import ARMS, DemoConfig, run_demo
 from .page import seeds_title
 

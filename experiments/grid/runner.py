@@ -18,7 +18,8 @@ from ...retrieval_index.errors import BerrypickError, UnknownNameError, first_li
 from ...retrieval_index.left_overs import reclaim_files
 from ...retrieval_index.locks import folder_lock
 from ...retrieval_index.plugins import load_file, loaded_files
-from ..runs.run_folder import environment_facts, open_run_folder, write_json
+from ..runs.environment import environment_facts
+from ..runs.run_folder import open_run_folder, write_json
 from .cell_store import (
     cell_document,
     cell_file,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...envs.tasks.task import Task
-from ...retrieval_index.json_text import parse_json
+from ..runs.run_folder import stored_json
 from .rows import CoverageRow
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def stored_coverage(paths: Sequence[Path]) -> dict[str, CoverageRow]:
     rows: dict[str, CoverageRow] = {}
     for path in paths:
         try:
-            value = parse_json((path / COVERAGE).read_bytes())
+            value = stored_json(path / COVERAGE)
         except (OSError, ValueError):
             continue
         if (row := _row(value)) is not None:

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 from ...envs.importers import RolloutSource, open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.json_text import small_file
 from ...retrieval_index.plain_text import safe_text
-from ...retrieval_index.sealed import unsealed
 from ..measures.measures import extended
 from ..measures.rollout import Rollout, SharedFacts, rollout_of
 from ..measures.same_questions import QuestionCheck, check_same_questions
+from ..runs.run_folder import object_of_run
 from .episode_sample import EpisodeSample
 from .format import Report
 from .packed_episode import PackedEpisode
@@ -161,21 +160,21 @@ def _files(path: Path) -> list[Path]:
 
 def _env_arguments(file: Path) -> JsonObject | None:
     """The environment's arguments, which an evaluation writes next to its rollouts file."""
-    arguments = _json_object(file.parent / "config.json").get("env_args")
+    arguments = object_of_run(file.parent / "config.json").get("env_args")
     return arguments if isinstance(arguments, dict) else None
 
 
 def stored_report(folder: Path) -> Report | None:
     """Reads the report that `berrypick run` wrote into a folder, with its "text"; None for any other path."""
-    report = _json_object(folder / "report.json")
+    report = object_of_run(folder / "report.json")
     return report if isinstance(report.get("experiment"), str) and isinstance(report.get("text"), str) else None
 
 
 def _next_step(folder: Path) -> str:
     """Says what a folder without rollouts.jsonl is, and which command works with it."""
-    config = _json_object(folder / "config.json")
+    config = object_of_run(folder / "config.json")
     for file in (folder / "report.json", folder / "sweep.json"):
-        if file.is_file() and not _json_object(file):
+        if file.is_file() and not object_of_run(file):
             return f"{file} is damaged; the command that made it, run again, writes it anew"
     if stored_report(folder) is not None:
         command = f"berrypick report {shlex.quote(str(folder))}"
@@ -195,21 +194,3 @@ def _next_step(folder: Path) -> str:
         command = f"berrypick eval --policy {shlex.quote(str(folder))} --env {env} --out NEW"
         return f"{folder} holds weights and no rollouts; evaluate them: {command}; then: berrypick report NEW"
     return f"{folder} holds no rollouts.jsonl; give a folder of berrypick eval, or a rollouts file"
-
-
-def _json_object(path: Path) -> JsonObject:
-    """Reads a JSON object; {} if the file holds none.
-
-    Raises:
-        BerrypickError: it has a digest, which is wrong.
-    """
-    try:
-        body = small_file(path)
-    except OSError:
-        return {}
-    try:
-        return unsealed(body)
-    except ValueError as error:
-        if b'"sha256": "' in body:
-            raise BerrypickError(f"{path} is damaged ({error}); restore it, or make it again") from error
-        return {}

@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ...retrieval_index.errors import BerrypickError
-from ...retrieval_index.json_text import small_file
-from ...retrieval_index.sealed import unsealed
 from ..measures.sweep import TrainedCell
+from ..runs.run_folder import object_of_run
 from ..runs.run_log import read_rows
 
 __all__ = ["SweepFolder", "evaluated_cells", "run_env", "sweep_folder"]
@@ -66,8 +65,8 @@ class SweepFolder:
 
 def sweep_folder(folder: Path) -> SweepFolder | None:
     """Reads a sweep's folder; None for any other path."""
-    found = _json(folder / "sweep.json")
-    if not isinstance(found, dict) or not isinstance(found.get("cells"), dict):
+    found = object_of_run(folder / "sweep.json")
+    if not isinstance(found.get("cells"), dict):
         return None
     try:
         sweep = _Sweep.model_validate(found)
@@ -98,7 +97,7 @@ def evaluated_cells(folder: Path) -> dict[str, Path]:
 
 def run_env(folder: Path) -> str:
     """The environment of a training run, with its arguments, as words of a command line."""
-    config = _json(folder / "config.json")
+    config = object_of_run(folder / "config.json")
     if not isinstance(config, dict) or not isinstance(config.get("env"), str):
         return "ID"
     arguments = config.get("env_args")
@@ -109,17 +108,3 @@ def run_env(folder: Path) -> str:
 def _rows(file: Path) -> list[dict[str, Any]]:
     """The RL rows of a metrics.jsonl; [] if there is none."""
     return [row for row in read_rows(file) if row.get("phase") == "rl"]
-
-
-def _json(file: Path) -> Any:
-    """The object in a file that a run wrote; None if there is none."""
-    try:
-        body = small_file(file)
-    except OSError:
-        return None
-    try:
-        return unsealed(body)
-    except ValueError as error:
-        if b'"sha256": "' in body:
-            raise BerrypickError(f"{file} is damaged ({error}); restore it, or make it again") from error
-        return None

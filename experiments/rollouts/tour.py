@@ -49,8 +49,8 @@ TOUR: tuple[tuple[str, str], ...] = (
         "markdown",
         "## A language model\n\n"
         "Untrained weights of 0.8 M parameters imitate demonstrations for 150 steps, so the policy still errs. "
-        "`berrypick train` imitates for longer and goes on with RL. From here on, numbers differ a little between "
-        "processors.",
+        "`berrypick train` imitates for longer, then trains with RL. The numbers below vary slightly with the "
+        "processor.",
     ),
     (
         "code",

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from ...retrieval_index.errors import BerrypickError, system_reason
 from ...retrieval_index.files import whole_file, writing
 from ...retrieval_index.json_text import parse_json, small_file
 from ...retrieval_index.left_overs import is_left_over, reclaim_files
 from ...retrieval_index.locks import LOCK, PATIENCE_S, folder_lock
-from ...retrieval_index.sealed import digest_of, unsealed
+from ...retrieval_index.sealed import SEAL, digest_of, unsealed
+from .environment import environment_facts
 
 __all__ = [
-    "EnvironmentFacts",
     "drop_unused_run",
-    "environment_facts",
     "hold_run_folder",
     "kept_json",
+    "object_of_run",
     "open_run_folder",
     "stored_json",
     "write_json",
@@ -38,19 +34,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-_PACKAGES = (
-    "gymnasium",
-    "numpy",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "pyserini",
-    "bm25s",
-    "faiss-cpu",
-    "pydantic",
-)
-
 
 _BEGUN = frozenset({"config.json", "environment.json", LOCK})
 """Files in the folder of a run that has done nothing yet."""
@@ -183,33 +166,6 @@ def _differences(before: object, now: object, name: str = "") -> list[str]:
     return [name] if before != now else []
 
 
-class EnvironmentFacts(TypedDict):
-    """What environment.json holds."""
-
-    python: str
-    platform: str
-    machine: str
-    cpus: int | None
-    versions: dict[str, str | None]
-
-
-def environment_facts() -> EnvironmentFacts:
-    """Versions of packages, None if absent, and facts of the machine that results can depend on."""
-    versions: dict[str, str | None] = {}
-    for name in ("berrypick", *_PACKAGES):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.system(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "versions": versions,
-    }
-
-
 def write_json(path: Path, value: object, *, rows: bool = False) -> None:
     """Writes a JSON document atomically. Keys stay in their order, which is that of a report's rows.
 
@@ -249,6 +205,24 @@ def stored_json(path: Path) -> Any:
     """
     body = small_file(path)
     return unsealed(body) if body.lstrip()[:1] == b"{" else parse_json(body)
+
+
+def object_of_run(path: Path) -> dict[str, Any]:
+    """The object in a file of a run folder; {} if there is no such file, or if it holds none and never had a digest.
+
+    Raises:
+        BerrypickError: it has a digest, which is wrong.
+    """
+    try:
+        body = small_file(path)
+    except OSError:
+        return {}
+    try:
+        return unsealed(body)
+    except ValueError as error:
+        if f'"{SEAL}": "'.encode() in body:
+            raise BerrypickError(f"{path} is damaged ({error}); restore it, or make it again") from error
+        return {}
 
 
 def write_whole(

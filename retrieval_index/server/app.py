@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 logger = logging.getLogger("berrypick.server")
-T = TypeVar("T")
 _UNREAD = frozenset({401, 403, 413, 415, 421})  # refusals that may come before the body was read
 _HITS_AT_ONCE = 512  # of a reply that is written at once
 _HUNG_UP = 499  # as nginx counts them; nobody reads this reply
@@ -144,12 +143,12 @@ class _Service:
         """The Model Context Protocol over streamable HTTP: the tools search and fetch."""
 
         async def answer() -> Response:
-            from .mcp_http import check_origin
+            from .mcp_http import check_origin, unless_gone
 
             assert self._mcp is not None
             check_origin(request, self._settings)
             body = await read_bytes(request, self._settings, self._turns)
-            return await _unless_gone(request, self._mcp.reply(request, body))
+            return await unless_gone(request, self._mcp.reply(request, body))
 
         return await self._answer(request, answer)
 
@@ -222,22 +221,6 @@ class _Service:
         if self._batcher is None:
             raise Refused(503, "the index is loading", retry_after_s=1)
         return await self._batcher.search(queries, hits, gone) if queries else []
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`. If the client hangs up first, cancels the work and raises `ClientDisconnect`.
-
-    The body must have been read: then the next message is the end of the connection.
-    """
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        gone.cancel()
-        working.cancel()
 
 
 def _reply(parts: Iterator[bytes], hits: Hits) -> Response:

@@ -7,6 +7,7 @@ restart of the server ends no conversation, and any number of servers can share 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,13 +15,14 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 from mcp.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from .access import LOCAL
 from .refusals import Refused
 from .settings import ServerSettings
 
-__all__ = ["McpEndpoint", "check_origin"]
+__all__ = ["McpEndpoint", "check_origin", "unless_gone"]
 
 
 class McpEndpoint:
@@ -66,3 +68,19 @@ def check_origin(request: Request, settings: ServerSettings) -> None:
         name = ""
     if name not in LOCAL and name != settings.host.lower():
         raise Refused(403, "pages of other sites may not ask; start the server with BERRYPICK_TOKEN to admit them")
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """The result of `work`. If the client hangs up first, cancels the work and raises `ClientDisconnect`.
+
+    The body must have been read: then the next message is the end of the connection.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        gone.cancel()
+        working.cancel()
