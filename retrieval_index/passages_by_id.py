@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,17 +30,9 @@ class PassagesById:
 
     def find(self, key: str) -> Passage | None:
         """The passage of an id; None if there is none."""
-        low, high = 0, len(self._passages)
-        while low < high:
-            middle = (low + high) // 2
-            passage = self._at(middle)
-            if passage.id == key:
-                return passage
-            if passage.id < key:
-                low = middle + 1
-            else:
-                high = middle
-        return None
+        place = bisect_left(range(len(self._passages)), key, key=lambda at: self._at(at).id)
+        passage = self._at(place) if place < len(self._passages) else None
+        return passage if passage is not None and passage.id == key else None
 
     def _at(self, place: int) -> Passage:
         return self._passages[place if self._order is None else int(self._order[place])]
