@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from ..objectives.losses import token_log_probs
 from .attention import attention_mask, below_lora
 from .blocked_attention import BlockedAttention
+from .fused_update import fused_update
 from .precision import autocast
 
 __all__ = [
@@ -147,6 +148,9 @@ def log_probs_of(model: PreTrainedModel, batch: MicroBatch, *, entropy_gradient:
 def logits_of(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """The logits that each policy token was predicted from, [N, vocab], in row-major order of `batch.policy`."""
     context = batch.ids[:, :-1]
+    fused = fused_update(model, *context.shape) if batch.segments is None else None
+    if fused is not None:
+        return fused.logits(context, batch.policy)
     causal: Any = below_lora(model)
     separation = _separation(batch, causal)
     sharded = hasattr(causal, "unshard")  # FSDP gathers weights in the whole model's forward only

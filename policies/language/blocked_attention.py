@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["BlockedAttention", "blocked_attention"]
+__all__ = ["BlockedAttention", "attended", "attention_gradients", "blocked_attention", "keeps_weights"]
 
 _BLOCK = 64
 """Queries of a block: fewer make small products, more compute keys that no query of the block may see."""
@@ -54,11 +54,16 @@ def _in_blocks(
         return None
     rounded = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
     rows, heads, length = query.shape[:-1]
-    if rounded != torch.bfloat16 or key.shape[2] != length or rows * heads * length * length // 2 > _SCORES:
+    if rounded != torch.bfloat16 or key.shape[2] != length or not keeps_weights(rows, heads, length):
         return None
     if not enable_gqa and key.shape[1] != heads:
         return None
     return blocked_attention(query.bfloat16(), key.bfloat16(), value.bfloat16(), scale)
+
+
+def keeps_weights(rows: int, heads: int, length: int) -> bool:
+    """Whether the weights of causal attention over so many rows, heads and positions are few enough to be kept."""
+    return rows * heads * length * length // 2 <= _SCORES
 
 
 def blocked_attention(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
@@ -79,25 +84,13 @@ def blocked_attention(query: Tensor, key: Tensor, value: Tensor, scale: float | 
 
 
 class _Blocked(torch.autograd.Function):
-    """Queries come scaled. Products run over (row, key head), with the query heads of a key head side by side."""
-
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         rows, heads, length, dim = query.shape
         pairs, each = rows * key.shape[1], heads // key.shape[1]
         queries = query.reshape(pairs, each, length, dim)
         keys, values = key.reshape(pairs, length, dim), value.reshape(pairs, length, value.shape[-1])
-        out = query.new_empty(pairs, each, length, value.shape[-1])
-        later = torch.ones(_BLOCK, _BLOCK, dtype=torch.bool, device=query.device).triu(1)
-        kept = []
-        for first in range(0, length, _BLOCK):
-            end = min(first + _BLOCK, length)
-            size = end - first
-            scores = torch.bmm(queries[:, :, first:end].flatten(1, 2), keys[:, :end].transpose(1, 2))
-            scores.view(pairs, each, size, end)[..., first:].masked_fill_(later[:size, :size], -torch.inf)
-            weights = torch.softmax(scores, -1)  # accumulates in float32
-            out[:, :, first:end] = torch.bmm(weights, values[:, :end]).view(pairs, each, size, -1)
-            kept.append(weights)
+        out, kept = attended(queries, keys, values)
         ctx.save_for_backward(queries, keys, values, *kept)
         ctx.shapes = query.shape, key.shape, value.shape
         return out.view(rows, heads, length, -1)
@@ -108,20 +101,65 @@ class _Blocked(torch.autograd.Function):
         query_shape, key_shape, value_shape = ctx.shapes
         pairs, each, length, _ = queries.shape
         upstream = gradients[0].reshape(pairs, each, length, -1)
-        of_queries = torch.empty_like(queries)
-        # sums over blocks, so wider than the products
-        of_keys = torch.zeros(keys.shape, device=keys.device)
-        of_values = torch.zeros(values.shape, device=values.device)
-        for first, weights in zip(range(0, length, _BLOCK), kept):
-            end = min(first + _BLOCK, length)
-            above = upstream[:, :, first:end].flatten(1, 2)
-            of_values[:, :end] += torch.bmm(weights.transpose(1, 2), above)
-            of_weights = torch.bmm(above, values[:, :end].transpose(1, 2))
-            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            of_queries[:, :, first:end] = torch.bmm(of_scores, keys[:, :end]).view(pairs, each, end - first, -1)
-            of_keys[:, :end] += torch.bmm(of_scores.transpose(1, 2), queries[:, :, first:end].flatten(1, 2))
+        of_queries, of_keys, of_values = attention_gradients(queries, keys, values, kept, upstream)
         return (
             of_queries.view(query_shape),
             of_keys.to(keys.dtype).view(key_shape),
             of_values.to(values.dtype).view(value_shape),
         )
+
+
+def attended(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Causal attention in blocks, without a graph. A pair is a row and a key head.
+
+    Args:
+        queries: [pairs, query heads of the key head, T, dim], scaled.
+        keys: [pairs, T, dim].
+        values: [pairs, T, dim of values].
+
+    Returns:
+        [pairs, query heads, T, dim of values], and the weights of each block, which the gradients need.
+    """
+    pairs, each, length, _ = queries.shape
+    out = queries.new_empty(pairs, each, length, values.shape[-1])
+    later = torch.ones(_BLOCK, _BLOCK, dtype=torch.bool, device=queries.device).triu(1)
+    kept = []
+    for first in range(0, length, _BLOCK):
+        end = min(first + _BLOCK, length)
+        size = end - first
+        scores = torch.bmm(queries[:, :, first:end].flatten(1, 2), keys[:, :end].transpose(1, 2))
+        scores.view(pairs, each, size, end)[..., first:].masked_fill_(later[:size, :size], -torch.inf)
+        weights = torch.softmax(scores, -1)  # accumulates in float32
+        out[:, :, first:end] = torch.bmm(weights, values[:, :end]).view(pairs, each, size, -1)
+        kept.append(weights)
+    return out, kept
+
+
+def attention_gradients(
+    queries: Tensor, keys: Tensor, values: Tensor, kept: Sequence[Tensor], upstream: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of `attended`.
+
+    Args:
+        queries: as there.
+        keys: as there.
+        values: as there.
+        kept: the weights that it returned.
+        upstream: [pairs, query heads, T, dim of values].
+
+    Returns:
+        Of the queries in their dtype; of the keys and of the values in float32, because they are sums over blocks.
+    """
+    _, each, length, _ = queries.shape
+    of_queries = torch.empty_like(queries)
+    of_keys = torch.zeros(keys.shape, device=keys.device)
+    of_values = torch.zeros(values.shape, device=values.device)
+    for first, weights in zip(range(0, length, _BLOCK), kept):
+        end = min(first + _BLOCK, length)
+        above = upstream[:, :, first:end].flatten(1, 2)
+        of_values[:, :end] += torch.bmm(weights.transpose(1, 2), above)
+        of_weights = torch.bmm(above, values[:, :end].transpose(1, 2))
+        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+        of_queries[:, :, first:end] = torch.bmm(of_scores, keys[:, :end]).view(-1, each, end - first, keys.shape[-1])
+        of_keys[:, :end] += torch.bmm(of_scores.transpose(1, 2), queries[:, :, first:end].flatten(1, 2))
+    return of_queries, of_keys, of_values

@@ -23,7 +23,7 @@ from .fused_linear import Product, can_be_fused, fused
 from .precision import computed_in
 from .row_cache import RowCache
 
-__all__ = ["FusedDecoder", "is_llama_like"]
+__all__ = ["FusedDecoder", "attention_inputs", "is_llama_like", "other_linears"]
 
 _ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 _SCALED_BY_LENGTH = frozenset({"dynamic", "longrope"})
@@ -46,7 +46,7 @@ def is_llama_like(model: PreTrainedModel) -> bool:
         return False
     layers = causal.model.layers
     return not _has_hooks(causal.model) and all(
-        can_be_fused(linear) for layer in layers for linear in (*_attention_inputs(layer), *_other_linears(layer))
+        can_be_fused(linear) for layer in layers for linear in (*attention_inputs(layer), *other_linears(layer))
     )
 
 
@@ -54,11 +54,13 @@ def _has_hooks(module: torch.nn.Module) -> bool:
     return any(each._forward_hooks or each._forward_pre_hooks for each in module.modules())
 
 
-def _attention_inputs(layer: Any) -> tuple[Any, ...]:
+def attention_inputs(layer: Any) -> tuple[Any, ...]:
+    """The linear layers of a layer's queries, keys and values."""
     return layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj
 
 
-def _other_linears(layer: Any) -> tuple[Any, ...]:
+def other_linears(layer: Any) -> tuple[Any, ...]:
+    """Its other linear layers."""
     return layer.self_attn.o_proj, layer.mlp.gate_proj, layer.mlp.up_proj, layer.mlp.down_proj
 
 
@@ -105,7 +107,7 @@ class FusedDecoder:
             layer.post_attention_layernorm.weight.detach().to(self._wide),
             query_norm,
             key_norm,
-            fused(_attention_inputs(layer), self._dtype),
+            fused(attention_inputs(layer), self._dtype),
             fused([attention.o_proj], self._dtype),
             fused([mlp.gate_proj, mlp.up_proj], self._dtype),
             fused([mlp.down_proj], self._dtype),

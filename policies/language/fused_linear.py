@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Product", "can_be_fused", "fused"]
+__all__ = ["FrozenProduct", "Product", "can_be_fused", "frozen_product", "fused"]
 
 Product = Callable[[Tensor], Tensor]
 """[N, in] -> [N, out]."""
@@ -38,14 +39,37 @@ def fused(linears: Sequence[Any], dtype: torch.dtype) -> Product:
     """
     bases = [getattr(linear, "base_layer", linear) for linear in linears]
     with torch.no_grad():
-        weight = torch.cat([base.weight.detach() for base in bases]).to(dtype)
-        biased = any(base.bias is not None for base in bases)
-        bias = torch.cat([_bias_of(base) for base in bases]).to(dtype) if biased else None
-        product = _laid_out(weight, bias)
+        product = _laid_out(*_side_by_side(bases, dtype))
         if all(base is linear for base, linear in zip(bases, linears)):
             return product
         down, up = (matrix.to(dtype) for matrix in _adapters(linears, bases))
     return lambda state: torch.addmm(product(state), F.linear(state, down), up)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenProduct:
+    """A product with weights that do not train.
+
+    Attributes:
+        forward: [N, in] -> [N, out].
+        backward: gradient [N, out] -> gradient [N, in].
+    """
+
+    forward: Product
+    backward: Product
+
+
+def frozen_product(bases: Sequence[torch.nn.Linear], dtype: torch.dtype) -> FrozenProduct:
+    """One product for plain linear layers that read the same input, laid out for both directions."""
+    with torch.no_grad():
+        weight, bias = _side_by_side(bases, dtype)
+        return FrozenProduct(_laid_out(weight, bias), _laid_out(weight.t().contiguous(), None))
+
+
+def _side_by_side(bases: Sequence[Any], dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    weight = torch.cat([base.weight.detach() for base in bases]).to(dtype)
+    biased = any(base.bias is not None for base in bases)
+    return weight, torch.cat([_bias_of(base) for base in bases]).to(dtype) if biased else None
 
 
 def _bias_of(base: Any) -> Tensor:
