@@ -124,6 +124,17 @@ class LiveView:
         elif time.monotonic() - self._last_line >= self._every_s:
             self._line(step)
 
+    def part(self, done: int, total: int) -> None:
+        """Shows how far a phase is that is not counted in steps, such as playing demonstrations."""
+        self._progress.update(self._task, completed=done, total=total)
+        if self._live:
+            self._live.update(self._render())
+        elif time.monotonic() - self._last_line >= self._every_s:
+            self._last_line = time.monotonic()
+            title = f"{self._title} {self._phase.name}".rstrip()
+            sys.stderr.write(f"{title}: {done}/{total}  {self._last_line - self._started:.0f} s\n")
+            sys.stderr.flush()
+
     def alarm(self, text: str) -> None:
         """Shows an alarm of the run, from now on."""
         self._alarms.append(safe_text(text))

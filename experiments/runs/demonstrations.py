@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,38 +26,26 @@ from ...policies.rollout import rollout
 from ...policies.scripted import scripted_policy
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import whole_file, writing
+from .demonstration_counts import DemonstrationCounts
 from .run_folder import write_json
 from .training_config import TrainConfig
 
-__all__ = ["DemonstrationCounts", "demonstrate", "long_turns", "play_demonstrations"]
+__all__ = ["demonstrate", "long_turns", "play_demonstrations"]
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class DemonstrationCounts:
-    """What became of the training questions.
-
-    Attributes:
-        questions: questions played.
-        demonstrated: questions with a demonstration.
-        left_out: reason -> questions without one.
-        demonstrations: episodes to imitate, over all demonstrated questions.
-        distinct: those of them that differ from all others of their question.
-        with_retry: those of them with a search that brought no new evidence.
-        searches: mean searches of an episode to imitate.
-    """
-
-    questions: int
-    demonstrated: int
-    left_out: Mapping[str, int]
-    demonstrations: int
-    distinct: int
-    with_retry: int
-    searches: float
+OnProgress = Callable[[int, int], None]
+"""(demonstrations played so far, all of them)."""
 
 
-def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig, *, out: Path | None = None) -> TokenRows:
+def demonstrate(
+    policy: LanguageModelPolicy,
+    task: Task,
+    config: TrainConfig,
+    *,
+    out: Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> TokenRows:
     """Plays the demonstrator on the training questions and encodes its episodes as a session would.
 
     Args:
@@ -66,15 +54,16 @@ def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig, *,
         config: of the run.
         out: receives demonstrations.json, the counts, and demonstrations.jsonl, the episodes as rollouts, if the
             demonstrator is one that filters.
+        on_progress: called after every turn with the number of demonstrations played so far and of all.
 
     Returns:
         `config.demonstrations` rows for each demonstrated question, in the order of the questions.
     """
-    episodes, counts = play_demonstrations(task, config)
+    episodes, counts = play_demonstrations(task, config, on_progress)
     rows = rows_of(policy, episodes)
     if counts is not None:
         tokens = round(sum(map(len, rows.ids)) / len(rows.ids), 1)
-        logger.info("%s", _sentence(counts, tokens))
+        logger.info("%s", counts.sentence(tokens))
         if out is not None:
             write_json(out / "demonstrations.json", {**asdict(counts), "tokens_per_demonstration": tokens})
             _write_episodes(out / "demonstrations.jsonl", episodes, config)
@@ -92,7 +81,9 @@ def demonstrate(policy: LanguageModelPolicy, task: Task, config: TrainConfig, *,
     return rows
 
 
-def play_demonstrations(task: Task, config: TrainConfig) -> tuple[list[Episode], DemonstrationCounts | None]:
+def play_demonstrations(
+    task: Task, config: TrainConfig, on_progress: OnProgress | None = None
+) -> tuple[list[Episode], DemonstrationCounts | None]:
     """Plays the demonstrator on the training questions.
 
     The bridge demonstrator plays each question in every way it knows. Its episodes that show all evidence and the
@@ -113,7 +104,7 @@ def play_demonstrations(task: Task, config: TrainConfig) -> tuple[list[Episode],
     if isinstance(demonstrator, RecordedPolicy):
         demonstrator.check_corpus(task.passages)
     if isinstance(demonstrator, BridgePolicy | RecordedPolicy):
-        return _filtered(demonstrator, task, config)
+        return _filtered(demonstrator, task, config, on_progress)
     groups = rollout(
         demonstrator,
         questions,
@@ -123,8 +114,23 @@ def play_demonstrations(task: Task, config: TrainConfig) -> tuple[list[Episode],
         sampling=Sampling(),
         seed=config.sft.seed,
         max_rows=4096,
+        on_turn=_counting(len(questions) * config.demonstrations, on_progress),
     )
     return [episode for group in groups for episode in group], None
+
+
+def _counting(total: int, on_progress: OnProgress | None) -> Callable[[Sequence[Episode]], None] | None:
+    """Counts the episodes that end, over all calls; an episode is never seen again after its last turn."""
+    if on_progress is None:
+        return None
+    done = 0
+
+    def after_turn(moved: Sequence[Episode]) -> None:
+        nonlocal done
+        done += sum(episode.done for episode in moved)
+        on_progress(done, total)
+
+    return after_turn
 
 
 def long_turns(rows: TokenRows, limit: int) -> tuple[int, int, int]:
@@ -137,11 +143,13 @@ def long_turns(rows: TokenRows, limit: int) -> tuple[int, int, int]:
 
 
 def _filtered(
-    demonstrator: BridgePolicy | RecordedPolicy, task: Task, config: TrainConfig
+    demonstrator: BridgePolicy | RecordedPolicy, task: Task, config: TrainConfig, on_progress: OnProgress | None
 ) -> tuple[list[Episode], DemonstrationCounts]:
     questions = task.split(config.split)
     played: list[list[Episode]] = [[] for _ in questions]
-    for variant in demonstrator.variants():
+    variants = demonstrator.variants()
+    counting = _counting(len(questions) * len(variants), on_progress)
+    for variant in variants:
         groups = rollout(
             variant,
             questions,
@@ -151,6 +159,7 @@ def _filtered(
             sampling=Sampling(),
             seed=config.sft.seed,
             max_rows=4096,
+            on_turn=counting,
         )
         for episodes, (episode,) in zip(played, groups, strict=True):
             episodes.append(episode)
@@ -179,7 +188,7 @@ def _filtered(
     if not kept:
         raise BerrypickError(
             f"{config.demonstrator} has no demonstration for any of {len(questions)} training questions "
-            f"({_reasons(counts)}); allow more searches or passages, or choose another --demonstrator"
+            f"({counts.reasons}); allow more searches or passages, or choose another --demonstrator"
         )
     return kept, counts
 
@@ -202,20 +211,6 @@ def _has_retry(episode: Episode) -> bool:
                 return True
             seen |= found
     return False
-
-
-def _sentence(counts: DemonstrationCounts, tokens: float) -> str:
-    share = counts.demonstrated / counts.questions
-    left_out = f"; left out: {_reasons(counts)}" if counts.left_out else ""
-    return (
-        f"{counts.demonstrated} of {counts.questions} questions ({share:.0%}) have a demonstration: "
-        f"{counts.demonstrations} in all, {counts.distinct} different, {counts.with_retry} with a second try, "
-        f"{tokens:g} tokens each{left_out}"
-    )
-
-
-def _reasons(counts: DemonstrationCounts) -> str:
-    return ", ".join(f"{number} {reason}" for reason, number in counts.left_out.items())
 
 
 def _write_episodes(path: Path, episodes: Sequence[Episode], config: TrainConfig) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "EnvArgument",
     "Resumed",
     "ShowsAlarms",
+    "ShowsParts",
     "TrainConfig",
     "TrainView",
     "Validation",
@@ -65,6 +66,15 @@ class ShowsAlarms(Protocol):
 
     def alarm(self, text: str) -> None:
         """Called with one line when an alarm begins."""
+        ...
+
+
+@runtime_checkable
+class ShowsParts(Protocol):
+    """A view that also shows how far a phase is that is not counted in steps."""
+
+    def part(self, done: int, total: int) -> None:
+        """Called as the phase advances, for instance with the demonstrations played so far and all of them."""
         ...
 
 

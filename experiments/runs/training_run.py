@@ -40,7 +40,7 @@ from .phase import Phase
 from .phase_cost import rl_cost, sft_cost
 from .run_log import RunLog
 from .trackers import Tracker
-from .training_config import Resumed, TrainConfig, TrainView, split_for_validation, text_of
+from .training_config import Resumed, ShowsParts, TrainConfig, TrainView, split_for_validation, text_of
 
 __all__ = ["TrainRun"]
 
@@ -131,7 +131,9 @@ class TrainRun:
             return
         if self.view:
             self.view.begin(resumed.step, Phase("demonstrations", resumed.step, resumed.step))
-        played = demonstrate(policy, self.task, config, out=None if self.processes.rank else self.out)
+        out = None if self.processes.rank else self.out
+        shown = self.view.part if isinstance(self.view, ShowsParts) else None
+        played = demonstrate(policy, self.task, config, out=out, on_progress=shown)
         training, validation = (within_window(policy, rows) for rows in split_for_validation(played, config))
         stop = EarlyStop(config.validation.patience, resumed.validation)
         if self.view:  # the clock of SFT starts here: playing demonstrations is no step of it

@@ -63,3 +63,27 @@ def test_a_terminal_shows_the_phase_beside_its_bar() -> None:
         view.alarm("no signal, since step 1")
     shown = screen.getvalue()
     assert "train x SFT" in shown and "5/20" in shown and "alarm: no signal" in shown
+
+
+def test_a_phase_without_steps_shows_its_parts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("berrypick.experiments.report.live.time.monotonic", lambda: now[0])
+    with LiveView("train x", 30, console=Console(file=io.StringIO())) as view:
+        view.begin(0, Phase("demonstrations", 0, 0))
+        for time, done in ((3.0, 100), (6.0, 300), (7.0, 500), (12.0, 4096)):
+            now[0] = time
+            view.part(done, 4096)
+        view.begin(0, Phase("SFT", 0, 20))
+    assert [line.split("  ")[:2] for line in capsys.readouterr().err.splitlines()][:4] == [
+        ["train x demonstrations"],
+        ["train x demonstrations: 300/4096", "6 s"],
+        ["train x demonstrations: 4096/4096", "12 s"],
+        ["train x SFT: 20 steps"],
+    ]
+    screen = io.StringIO()
+    with LiveView("train x", 30, console=Console(file=screen, force_terminal=True, width=100)) as view:
+        view.begin(0, Phase("demonstrations", 0, 0))
+        view.part(300, 4096)
+    assert "train x demonstrations" in screen.getvalue() and "300/4096" in screen.getvalue()

@@ -45,6 +45,16 @@ def test_narrow_and_diverse_sets_have_equally_many_demonstrations_of_the_same_qu
     assert sets["bridge"].searches == 2
 
 
+@pytest.mark.parametrize(("demonstrator", "played"), [("bridge:ways=2", 5 * 4), ("oracle", 5 * 2)])
+def test_every_demonstration_is_counted_as_it_ends(tmp_path: Path, demonstrator: str, played: int) -> None:
+    """Five questions, which the bridge demonstrator plays in its four ways."""
+    seen: list[tuple[int, int]] = []
+    play_demonstrations(*setup(tmp_path, demonstrator, 2), lambda *counts: seen.append(counts))
+    assert {total for _, total in seen} == {played}
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[0][0] < played and seen[-1][0] == played
+
+
 def test_fewer_demonstrations_than_ways_are_different_ways_over_the_questions(tmp_path: Path) -> None:
     episodes, counts = play_demonstrations(*setup(tmp_path, "bridge:ways=4", 1))
     assert counts is not None and counts.demonstrations == counts.distinct == 3
