@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from ...envs.data.answer_keys import read_answer_keys
@@ -11,6 +12,7 @@ from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.files import whole_file, writing
 from ..measures.rescored import Rescoring
 from ..report.arms import rollouts_file
+from ..report.closing import Closing, print_closing, report_console
 from ..report.rescored import rescore_lines
 from .json_output import print_json
 from .rollout_flags import Rescore
@@ -38,5 +40,9 @@ def run_rescore(flags: Rescore) -> int:
     if flags.json:
         print_json(report)
     else:
-        sys.stdout.write("\n".join(rescore_lines(report)) + "\n")
+        sys.stdout.write("\n".join(rescore_lines(report)) + "\n\n")
+        sys.stdout.flush()
+        both = " ".join(shlex.quote(str(path)) for path in (flags.rollouts, flags.out))
+        closing = Closing([("rollouts", flags.out)], [f"berrypick report {both}    (compares both)"])
+        print_closing(report_console(), closing)
     return 0

@@ -36,7 +36,7 @@ def fused_update(model: PreTrainedModel, rows: int, length: int) -> FusedUpdate 
     config = causal.config
     if model is causal or model.device.type != "cpu" or computed_in(model) != torch.bfloat16:
         return None
-    if not keeps_weights(rows, config.num_attention_heads, length):
+    if not rows or not keeps_weights(rows, config.num_attention_heads, length):
         return None
     kept: _Kept | None = getattr(causal, "berrypick_update", None)
     version = tuple((weight.data_ptr(), weight._version) for weight in _frozen(model))
