@@ -221,7 +221,7 @@ class Run:
     """Runs an experiment and prints its verdicts and tables; an interrupted run resumes cell by cell."""
 
     name: tyro.conf.Positional[str]
-    """a name from berrypick list, or FILE.py:NAME for an experiment that FILE.py registers"""
+    """a name from berrypick list, FILE.py:NAME for an experiment of that file, or all: every published system"""
     out: Path
     """run folder; the same command resumes an interrupted run there"""
     scale: Literal["smoke", "small", "full"] = "smoke"

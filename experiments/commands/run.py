@@ -1,28 +1,49 @@
-"""`berrypick run`: one experiment by name."""
+"""`berrypick run`: one experiment by name, or the published systems one after another."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 
+from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import counted
 from ..grid.publishing import check_project, publish
 from ..grid.runner import reproduce_cell, run_experiment
-from ..registry import open_experiment
+from ..registry import EXPERIMENTS, open_experiment
 from ..report.closing import Closing, print_closing, report_console
 from ..report.format import Report
+from ..verdicts import HEADLINE, SYSTEMS, verdicts_screen, write_verdicts
 from .flags import Run
 from .json_output import print_json
 
 __all__ = ["run_named"]
 
+ALL = "all"
+"""Stands for the experiment of the suite's own question and all published systems."""
+
 
 def run_named(flags: Run) -> int:
     """Computes the missing cells and prints the report; 1 if any cell failed."""
-    experiment = open_experiment(flags.name)
+    if flags.name == ALL:
+        return _run_all(flags)
     if flags.cell:
+        experiment = open_experiment(flags.name)
         print_json(reproduce_cell(experiment, flags.cell, flags.out, scale=flags.scale, num_seeds=flags.seeds))
         return 0
+    report = _computed(flags)
+    if flags.json:
+        print_json(report)
+    else:
+        sys.stdout.write(report["text"] + "\n\n")
+        sys.stdout.flush()
+        print_closing(report_console(), _closing(flags, report))
+    return 1 if report["cells"]["failed"] else 0
+
+
+def _computed(flags: Run) -> Report:
+    """The report of one experiment after all its chosen cells, published if it is asked for."""
+    experiment = open_experiment(flags.name)
     if flags.publish is not None:
         check_project(flags.publish)
     report = run_experiment(
@@ -37,13 +58,33 @@ def run_named(flags: Run) -> int:
     )
     if flags.publish is not None:
         publish(experiment, flags.out, flags.publish)
+        write_verdicts(flags.publish)
+    return report
+
+
+def _run_all(flags: Run) -> int:
+    """Runs each experiment in a folder of its own below --out; one that cannot run does not stop the others."""
+    if flags.cell or flags.given is not None:
+        raise BerrypickError("--cell and --given are of one experiment; give its name instead of all")
+    names = [name for name in (HEADLINE, *(system.name for system in SYSTEMS)) if name in EXPERIMENTS]
+    reports: dict[str, Report] = {}
+    refused: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        sys.stderr.write(f"{name} ({number} of {len(names)})\n")
+        sys.stderr.flush()
+        try:
+            reports[name] = _computed(replace(flags, name=name, out=flags.out / name))
+        except BerrypickError as error:
+            refused[name] = str(error)
     if flags.json:
-        print_json(report)
+        print_json({"reports": reports, "refused": refused})
     else:
-        sys.stdout.write(report["text"] + "\n\n")
+        sys.stdout.write(verdicts_screen(reports) + "\n")
+        sys.stdout.writelines(f"{name} was not run: {reason}\n" for name, reason in refused.items())
+        sys.stdout.write("\n")
         sys.stdout.flush()
-        print_closing(report_console(), _closing(flags, report))
-    return 1 if report["cells"]["failed"] else 0
+        print_closing(report_console(), _closing_of_all(flags, reports))
+    return 1 if refused or any(report["cells"]["failed"] for report in reports.values()) else 0
 
 
 def _progress(done: int, total: int, key: str) -> None:
@@ -53,15 +94,29 @@ def _progress(done: int, total: int, key: str) -> None:
         sys.stderr.flush()
 
 
+def _words(flags: Run) -> list[str]:
+    return ["berrypick", "run", flags.name, "--scale", flags.scale, "--seeds", str(flags.seeds), "--out"]
+
+
+def _left(report: Report) -> int:
+    return int(report["cells"]["not_run"]) + len(report["cells"]["failed"])
+
+
 def _closing(flags: Run, report: Report) -> Closing:
     """Says where the files are, and what goes on with the cells that are left or computes one again."""
     files: list[tuple[str, object]] = [("report", flags.out / "report.json")]
     files += [("figure", figure) for figure in sorted((flags.out / "figures").glob("*.png"))[:3]]
-    words = ["berrypick", "run", flags.name, "--scale", flags.scale, "--seeds", str(flags.seeds), "--out"]
-    left = report["cells"]["not_run"] + len(report["cells"]["failed"])
-    if left:
-        return Closing(files, [f"{shlex.join([*words, str(flags.out)])}    (goes on with {counted(left, 'cell')})"])
-    experiment = open_experiment(flags.name)
-    key = experiment.cells(flags.scale, flags.seeds)[0].key
-    again = shlex.join([*words, f"{flags.out}-again", "--cell", key])
+    if left := _left(report):
+        goes_on = shlex.join([*_words(flags), str(flags.out)])
+        return Closing(files, [f"{goes_on}    (goes on with {counted(left, 'cell')})"])
+    key = open_experiment(flags.name).cells(flags.scale, flags.seeds)[0].key
+    again = shlex.join([*_words(flags), f"{flags.out}-again", "--cell", key])
     return Closing(files, [f"{again}    (computes one cell again)"])
+
+
+def _closing_of_all(flags: Run, reports: dict[str, Report]) -> Closing:
+    files: list[tuple[str, object]] = [("reports", flags.out / "*" / "report.json")]
+    left = sum(map(_left, reports.values()))
+    if not left:
+        return Closing(files)
+    return Closing(files, [f"{shlex.join([*_words(flags), str(flags.out)])}    (goes on with {counted(left, 'cell')})"])

@@ -16,7 +16,7 @@ from .label_layout import Box, place_labels, text_width
 from .notes import frontier_caption
 from .palette import arm_colours
 
-__all__ = ["draw_frontier"]
+__all__ = ["draw_frontier", "write_labels"]
 
 _FONT = 8.5
 _GREY = "#777777"
@@ -100,7 +100,7 @@ def _draw(axes: Any, arms: Mapping[str, ArmRows], frontier: FrontierRow, referen
         labels[name] = at
     labels |= {**crosses, "exact frontier": tuple(points[len(points) // 2])}
     seeds = [(row[across]["value"], row[up]["value"]) for name in drawn if name not in far for row in drawn[name]]
-    _write_labels(axes, labels, [*points, *seeds, *filter(None, planned)])
+    write_labels(axes, labels, [*points, *seeds, *filter(None, planned)])
 
 
 def _arm(axes: Any, rows: ArmRows, across: str, up: str, colour: str) -> tuple[float, float] | None:
@@ -130,7 +130,7 @@ def _mean(rows: ArmRows, key: str) -> float:
     return fmean(row[key]["value"] for row in rows)
 
 
-def _write_labels(axes: Any, labels: Mapping[str, tuple[float, ...]], occupied: Sequence[Sequence[float]]) -> None:
+def write_labels(axes: Any, labels: Mapping[str, tuple[float, ...]], occupied: Sequence[Sequence[float]]) -> None:
     """Writes each name next to its point; places are chosen in points of 1/72 inch, with y downwards."""
     figure = axes.figure
     scale = 72 / figure.dpi
