@@ -232,6 +232,8 @@ class Run:
     """compute only cells whose name matches this pattern, e.g. language/*; the report covers all finished cells"""
     workers: int = 1
     """number of processes that compute cells"""
+    ray: str | None = None
+    """address of a Ray cluster that computes the cells, whose machines share --out; local starts Ray on this one"""
     given: Path | None = None
     """cells computed earlier: a folder of published results, e.g. results/diversity_tax, or its file of cells"""
     cell: str = ""

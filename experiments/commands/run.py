@@ -53,6 +53,7 @@ def _computed(flags: Run) -> Report:
         num_seeds=flags.seeds,
         only=flags.only,
         workers=flags.workers,
+        address=flags.ray,
         given=flags.given,
         on_cell=None if flags.json else _progress,
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from rich.console import Console
 from rich.table import Table
 
 from ...policies.objectives.objective import check_group_size
 from ...policies.objectives.registry import get_objective
-from ...retrieval_index.errors import BerrypickError, MissingExtraError
+from ...retrieval_index.errors import BerrypickError
+from ..grid.cell_processes import ray_cluster
 from ..report.closing import Closing, print_end
 from ..report.training_end import sweep_sentence, training_closing
 from ..runs.run_folder import kept_json, write_json
@@ -113,7 +112,7 @@ def run_sweep(
     """
     results: dict[str, CellResult] = {}
     failures: dict[str, str] = {}
-    with _ray(out, address, workers) as ray:
+    with ray_cluster(out, address, workers) as ray:
         remote = ray.remote(num_cpus=1, max_retries=1)(run_cell)
         jobs = {remote.remote(cell): cell for cell in cells}
         waiting = list(jobs)
@@ -128,22 +127,6 @@ def run_sweep(
                 logger.warning("cell %s failed: %s", name, failures[name])
             write_json(out / "sweep.json", {"cells": dict(sorted(results.items())), "failures": failures})
     return {"cells": results, "failures": failures}
-
-
-@contextmanager
-def _ray(out: Path, address: str | None, workers: int | None) -> Iterator[Any]:
-    """The module `ray`, connected to a cluster or started on this machine."""
-    try:
-        ray = importlib.import_module("ray")
-    except ImportError as error:
-        raise MissingExtraError("berrypick sweep", "sweep", error) from error
-    out.mkdir(parents=True, exist_ok=True)
-    where = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
-    ray.init(log_to_driver=False, logging_level=logging.WARNING, **where)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 def _reason(error: Exception) -> str:

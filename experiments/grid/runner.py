@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatch
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
 
 from ...retrieval_index.errors import BerrypickError, UnknownNameError, first_line
 from ...retrieval_index.left_overs import reclaim_files
-from ...retrieval_index.locks import folder_lock
-from ...retrieval_index.plugins import load_file, loaded_files
 from ..runs.environment import environment_facts
 from ..runs.run_folder import open_run_folder, write_json
-from .cell_store import (
-    cell_document,
-    cell_file,
-    failure_file,
-    failure_text,
-    kept_cells,
-    load_results,
-    read_cells,
-    stored_result,
-    take_over,
-    work_folder,
-    write_cell,
-)
+from .cell_processes import Outcome, compute_cells
+from .cell_store import failure_file, kept_cells, load_results, read_cells, stored_result, take_over
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 
 __all__ = ["reproduce_cell", "run_experiment"]
 
 logger = logging.getLogger(__name__)
-
-Outcome = Literal["done", "failed", "busy"]
-"""What became of a cell in this run; "busy": another run is computing it."""
 
 
 def run_experiment(
@@ -51,6 +28,7 @@ def run_experiment(
     num_seeds: int,
     only: str = "*",
     workers: int = 1,
+    address: str | None = None,
     given: Path | None = None,
     on_cell: Callable[[int, int, str], None] | None = None,
 ) -> Report:
@@ -67,6 +45,8 @@ def run_experiment(
         num_seeds: replicates of each arm, each with a training seed and, on planted worlds, a world of its own.
         only: shell pattern of the keys to compute now; the report covers all finished cells.
         workers: number of processes that compute cells, each with its share of the processor's threads.
+        address: of a Ray cluster that computes the cells, or "local", which starts Ray on this machine with as many
+            workers; None uses processes.
         given: a file of `write_cells`, or a folder of published results with one: its cells are not computed again.
         on_cell: called with (number done, number of cells, key) after each cell.
 
@@ -87,7 +67,7 @@ def run_experiment(
     reclaim_files(out)
     take_over(out, cells, documents)
     known_failed = set()
-    for number, (cell, outcome) in enumerate(_computed(experiment, out, missing, workers), 1):
+    for number, (cell, outcome) in enumerate(_computed(experiment, out, missing, workers, address), 1):
         if outcome == "failed":
             known_failed.add(cell.key)
         if on_cell:
@@ -123,84 +103,20 @@ def _write_report(experiment: Experiment, results: Results, out: Path, scale: Sc
     return report
 
 
-def _computed(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[tuple[Cell, Outcome]]:
-    """Computes cells and yields each with its outcome, in order with one worker, as they end with several.
+def _computed(
+    experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int, address: str | None
+) -> Iterator[tuple[Cell, Outcome]]:
+    """Computes cells and yields each with its outcome.
 
     Cells that another run was computing are tried once more at the end: that run may have been killed meanwhile.
     """
     busy = []
-    for cell, outcome in _once(experiment, out, cells, workers):
+    for cell, outcome in compute_cells(experiment, out, cells, workers, address):
         if outcome == "busy":
             busy.append(cell)
         else:
             yield cell, outcome
-    yield from _once(experiment, out, busy, workers)
-
-
-def _once(experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int) -> Iterator[tuple[Cell, Outcome]]:
-    if workers == 1:
-        for cell in cells:
-            yield cell, _compute(experiment, out, cell)
-        return
-    left = list(cells)
-    while left:
-        ended = set()
-        try:
-            for cell, outcome in _side_by_side(experiment, out, left, workers):
-                ended.add(cell.key)
-                yield cell, outcome
-        except BrokenProcessPool as error:
-            suspects = [cell for cell in left if cell.key not in ended and _died(out, cell)]
-            if not suspects:  # no cell had begun: the next processes would not start either
-                raise BerrypickError("worker processes are killed before they begin; run with --workers 1") from error
-            for cell in suspects:  # one death ends all processes of the pool; each suspect is tried alone
-                try:
-                    yield from _side_by_side(experiment, out, [cell], 1)
-                except BrokenProcessPool:
-                    logger.warning("cell %s failed: %s", cell.key, _DIED)
-                    yield cell, "failed"
-            ended |= {cell.key for cell in suspects}
-        left = [cell for cell in left if cell.key not in ended]
-
-
-def _side_by_side(
-    experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int
-) -> Iterator[tuple[Cell, Outcome]]:
-    """Computes cells in several processes and yields each as it ends.
-
-    Raises:
-        BrokenProcessPool: a process was killed. All processes have ended by then: one that is still dying has its
-            cell locked, and whoever looked at that lock would take the cell for one that is being computed.
-    """
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads, loaded_files()))
-    wait = True
-    try:
-        futures = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool:
-        raise
-    except BaseException:  # interrupted by hand: the processes end on their own
-        wait = False
-        raise
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)
-
-
-def _begin_worker(threads: int, files: Sequence[Path]) -> None:
-    """Prepares a worker process.
-
-    Args:
-        threads: limit of the process; torch, if it is not loaded yet, reads the variable when it is.
-        files: users' files; experiments that they define can be unpickled only after they are loaded.
-    """
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
-    for file in files:
-        load_file(file)
+    yield from compute_cells(experiment, out, busy, workers, address)
 
 
 def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale, num_seeds: int) -> CellResult:
@@ -211,45 +127,3 @@ def reproduce_cell(experiment: Experiment, key: str, out: Path, *, scale: Scale,
     work = out / "reproduced" / key
     work.mkdir(parents=True, exist_ok=True)
     return experiment.run_cell(known[key], work)
-
-
-_DIED = "the process that computed it was killed, perhaps for memory; run again with fewer --workers"
-
-
-def _died(out: Path, cell: Cell) -> bool:
-    """Whether a process began a cell and neither finished it nor wrote why it failed."""
-    text = failure_text(out, cell)
-    return text == _DIED and not cell_file(out, cell).is_file()
-
-
-def _compute(experiment: Experiment, out: Path, cell: Cell) -> Outcome:
-    """Computes a cell, unless another run in this folder is computing it ("busy") or has just done so."""
-    work = work_folder(out, cell)
-    work.mkdir(parents=True, exist_ok=True)
-    with folder_lock(work) as lock:
-        if lock == "busy":
-            logger.warning("another process computes %s; it is left to that process", cell.key)
-            return "busy"
-        if cell_file(out, cell).is_file():
-            return "done"
-        return _compute_alone(experiment, out, cell, work)
-
-
-def _compute_alone(experiment: Experiment, out: Path, cell: Cell, work: Path) -> Outcome:
-    path, failure = cell_file(out, cell), failure_file(out, cell)
-    for folder in (path.parent, failure.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    failure.write_text(f"{_DIED}\n")  # left in place if this process is killed
-    try:
-        result = experiment.run_cell(cell, work)
-    except Exception as error:
-        # the other cells are computed all the same; the report says which one is missing and why
-        logger.warning("cell %s failed: %s", cell.key, error)
-        failure.write_text(f"{traceback.format_exc()}\n{type(error).__name__}: {error}\n")
-        return "failed"
-    except BaseException:  # interrupted by hand: the cell counts as not run
-        failure.unlink()
-        raise
-    write_cell(path, cell_document(experiment, cell, result))
-    failure.unlink(missing_ok=True)
-    return "done"

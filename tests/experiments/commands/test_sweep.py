@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from berrypick.experiments.commands import sweep
@@ -14,6 +12,7 @@ from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.commands.sweep import run_cell, run_sweep, sweep_cells
 from berrypick.experiments.commands.train_flags import Sweep, Train
 from berrypick.retrieval_index.errors import BerrypickError
+from fixtures.inline_ray import InlineRay
 
 
 def base(out: Path) -> Train:
@@ -73,29 +72,6 @@ def test_a_finished_cell_is_not_computed_again(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "cell.json").write_text('{"kept": true}')
     assert run_cell(cell) == {"kept": True}
-
-
-class InlineRay:
-    """Stands in for `ray`: runs each job when its result is asked for."""
-
-    def __init__(self) -> None:
-        self.options: dict[str, object] = {}
-        self.is_open = False
-
-    def init(self, **options: object) -> None:
-        self.options, self.is_open = options, True
-
-    def shutdown(self) -> None:
-        self.is_open = False
-
-    def remote(self, **_: object):
-        return lambda function: SimpleNamespace(remote=lambda cell: partial(function, cell))
-
-    def wait(self, waiting: list[object], num_returns: int):
-        return waiting[:num_returns], waiting[num_returns:]
-
-    def get(self, job):
-        return job()
 
 
 def test_a_failed_cell_is_reported_by_its_own_last_line_and_the_others_run(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import lzma
 import os
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
 from berrypick.experiments.report.format import failure_lines
 from berrypick.experiments.runs.run_folder import stored_json
 from berrypick.retrieval_index.locks import LOCK, folder_lock
+from fixtures.inline_ray import InlineRay, RayError
 
 
 @dataclass
@@ -112,6 +114,52 @@ def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch
     assert list(report["failed"]) == ["arm/seed-1"]
     assert "was killed" in report["failed"]["arm/seed-1"]
     assert len(run(Toy(), tmp_path / "r", seeds=5, workers=2)["values"]) == 5
+
+
+@pytest.mark.parametrize("address", ["local", "ray://head:10001"])
+def test_cells_are_computed_on_ray_and_shared_with_processes(tmp_path, monkeypatch, address):
+    ray = InlineRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    toy = Toy(crash={1})
+    report = run(toy, tmp_path / "r", workers=2, address=address)
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-2": 4}
+    assert report["failed"] == {"arm/seed-1": "RuntimeError: seed 1 went wrong"}
+    started = {"num_cpus": 2} if address == "local" else {"address": address}
+    assert started.items() <= ray.options.items() and not ray.is_open
+    toy.crash.clear()
+    assert run(toy, tmp_path / "r")["failed"] == {} and toy.ran == [0, 1, 2, 1]
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run(toy, tmp_path / "r", address="local")["failed"] == {}  # nothing is left for Ray
+
+
+def test_a_task_of_ray_that_dies_loses_its_cell_alone(tmp_path, monkeypatch):
+    class Dying(InlineRay):
+        def get(self, task):
+            if task.args[2].key.endswith("-1"):
+                failure_file(tmp_path / "r", task.args[2]).parent.mkdir(parents=True, exist_ok=True)
+                failure_file(tmp_path / "r", task.args[2]).write_text("killed\n")  # as begun
+                raise RayError("a long story\nthe worker died")
+            return super().get(task)
+
+    monkeypatch.setitem(sys.modules, "ray", Dying())
+    report = run(Toy(), tmp_path / "r", address="local")
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-2": 4} and list(report["failed"]) == ["arm/seed-1"]
+
+
+def test_without_ray_the_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BerrypickError, match=r"berrypick\[sweep\]"):
+        run(Toy(), tmp_path / "r", address="local")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_cells_are_computed_on_the_real_ray(tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))  # where the tasks find this module
+    report = run(Toy(crash={1}, die={2}), tmp_path / "r", seeds=4, workers=2, address="local")
+    assert report["values"] == {"arm/seed-0": 0, "arm/seed-3": 9}
+    assert set(report["failed"]) == {"arm/seed-1", "arm/seed-2"}
 
 
 def test_a_kill_after_the_result_leaves_no_failure_beside_it(tmp_path):
