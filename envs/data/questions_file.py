@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,12 @@ from ...retrieval_index.errors import BerrypickError
 from ..questions import Question
 
 __all__ = ["QuestionError", "cache_folder", "data_folder", "questions_from_lines", "read_questions", "set_folder"]
+
+
+logger = logging.getLogger(__name__)
+
+_OTHER_KEYS = ("supporting_ids", "supporting_titles", "supporting_facts")
+"""Keys of data sets that name evidence, or name it otherwise."""
 
 
 class QuestionError(BerrypickError):
@@ -71,9 +79,12 @@ def questions_from_lines(
     """Checks lines of our layout, each with its file and line number, and sorts them by split; see `read_questions`."""
     splits: dict[str, list[Question]] = {}
     seen: set[str] = set()
+    misspelt: dict[str, str] = {}
     for where, line in lines:
         try:
             question = _question(where, line, titles)
+            for key in _misspelt(question.metadata):
+                misspelt.setdefault(key, where)
             if question.id in seen:
                 raise QuestionError(f"{where}: duplicate question id {question.id!r}; give each question its own id")
         except QuestionError as error:
@@ -83,9 +94,19 @@ def questions_from_lines(
             continue
         seen.add(question.id)
         splits.setdefault(question.split, []).append(question)
+    for key, where in misspelt.items():
+        logger.warning("%s: metadata.%s is not read; evidence is read from metadata.supporting_ids", where, key)
     if not splits:
         raise QuestionError(f"{path}: no questions; give a JSONL file with one question a line")
     return {split: tuple(questions) for split, questions in splits.items()}
+
+
+def _misspelt(metadata: Mapping[str, Any]) -> list[str]:
+    """Keys that were meant to be evidence, of a question that has none."""
+    if metadata.get("supporting_ids") or metadata.get("supporting_ids_by_annotator"):
+        return []
+    near = get_close_matches("supporting_ids", map(str, metadata), n=3, cutoff=0.75)
+    return [key for key in near if key not in _OTHER_KEYS and isinstance(metadata.get(key), list)]
 
 
 def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) -> Question:

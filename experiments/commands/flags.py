@@ -116,7 +116,7 @@ class Play:
     """environment id"""
     env_arg: EnvArgs = ()
     """arguments of the environment"""
-    split: str = "train"
+    split: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: train, or one that has questions)")] = ""
     """split that the question comes from"""
     seed: int = 0
     """chooses the question, and seeds the policy's draws"""

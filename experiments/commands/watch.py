@@ -26,8 +26,8 @@ __all__ = ["random_question", "watch"]
 
 
 def random_question(task: Task, split: str, seed: int) -> Question:
-    """One question of a split, drawn with the seed."""
-    questions = task.split(split)
+    """One question of a split, or of the task's default split for "", drawn with the seed."""
+    questions = task.split(task.split_to_ask(split or None))
     return questions[int(np.random.default_rng(seed).integers(len(questions)))]
 
 

@@ -84,7 +84,7 @@ def tax_screen(report: Report) -> Sequence[str]:
 
 
 def answer(report: Report, law: Report | None = None) -> str:
-    """The answer in 40 words with its numbers; what is left to run where it cannot be given yet.
+    """The answer in three sentences with its numbers; what is left to run where it cannot be given yet.
 
     Args:
         report: of the grid.
@@ -125,10 +125,11 @@ def _answer_of_law(law: Report, free: Report | None) -> str:
     )
     if without["tax"] and cued["tax"]:
         text += (
-            f". Of {lost(without, 'tax')} without a cue the task asks {lost(without, 'price')}, of "
-            f"{lost(cued, 'tax')} with one {lost(cued, 'price')}; the method wastes the rest"
+            f" on average. Where questions do not hint at the source that helps, it costs {lost(without, 'tax')}, and "
+            f"the task itself asks {lost(without, 'price')} of that; where they do (a cue), {lost(cued, 'tax')}, "
+            f"and the task asks {lost(cued, 'price')}; the rest is the method's waste"
         )
-    return text + (f". With equal search kinds it costs {lost(free, 'tax')}." if free is not None else ".")
+    return text + (f". Where all sources are equally good it costs {lost(free, 'tax')}." if free is not None else ".")
 
 
 def lost(row: Report, name: str) -> str:

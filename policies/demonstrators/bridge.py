@@ -63,7 +63,7 @@ class BridgePolicy:
     way: int | None = None
     exact_tokens: bool = False
     reasons: tuple[str, ...] = REASONS
-    summary: str = "searches names read in the question or in shown text, copies the answer from what was shown"
+    summary: str = "is told evidence and answer: searches names that can be read, answers once the answer is shown"
 
     def start(
         self, questions: Sequence[Question], spec: EpisodeSpec, seeds: Sequence[int], sampling: Sampling

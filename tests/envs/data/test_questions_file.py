@@ -118,3 +118,21 @@ def test_the_real_sets_read_whole(shared_data, name):
     assert sum(map(len, splits.values())) == num_lines
     if name in ("hotpotqa", "2wikimultihopqa", "musique", "strategyqa"):
         assert all(question.evidence for questions in splits.values() for question in questions)
+
+
+def test_a_misspelt_key_of_evidence_is_named_once(tmp_path, caplog):
+    rows = [
+        {"id": f"q{n}", "question": "who?", "golden_answers": ["x"], "metadata": metadata}
+        for n, metadata in enumerate(
+            [
+                {"supporting_titles": ["t"], "supporting_facts": [["t", 0]]},
+                {"support_ids": ["p1"]},
+                {"support_ids": ["p1"]},
+                {"support_ids": ["p1"], "supporting_ids": ["p1"]},
+            ]
+        )
+    ]
+    path = write(tmp_path / "questions.jsonl", *rows)
+    read_questions(path, {"p1": "t"})
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == f"{path}:2: metadata.support_ids is not read; evidence is read from metadata.supporting_ids"

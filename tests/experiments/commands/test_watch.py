@@ -72,6 +72,14 @@ def test_the_questions_of_the_split_are_graded(capsys: pytest.CaptureFixture[str
     assert "answer: Norway: not right" in out and "right answer: Oslo" in out
 
 
+def test_without_a_split_a_task_of_test_questions_alone_is_asked_those(
+    capsys: pytest.CaptureFixture[str], capitals: tuple[str, ...]
+) -> None:
+    assert capitals[-2:] == ("--split", "test")
+    assert "capital of Norway" in shown(capsys, *capitals[:-2], "--policy", "question")
+    assert "unknown split 'dev'" in refused(capsys, *capitals[:-2], "--policy", "question", "--split", "dev")
+
+
 def test_flags_that_contradict_each_other_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "--ask needs a --policy" in refused(capsys, "--ask", "who?")
     assert "leave out the file" in refused(capsys, str(tmp_path), "--policy", "random_order")

@@ -359,11 +359,12 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
     }
     general = answer(whole, law)
     assert general == (
-        "**Over 208 random planted worlds, training for diversity (DARLING) costs .036 of pass@1. Of .033 without a "
-        "cue the task asks .025, of .045 with one .010; the method wastes the rest. With equal search kinds it costs "
-        "0.**"
+        "**Over 208 random planted worlds, training for diversity (DARLING) costs .036 of pass@1 on average. Where "
+        "questions do not hint at the source that helps, it costs .033, and the task itself asks .025 of that; where "
+        "they do (a cue), .045, and the task asks .010; the rest is the method's waste. Where all sources are equally "
+        "good it costs 0.**"
     )
-    assert len(general.split()) <= 40
+    assert len(general.split()) <= 70
     law_row = next(line for line in findings(whole, law).splitlines() if "R2" in line)
     assert "R2 0.84" in law_row and "-4.50" in law_row and "that of pass_mix-0.5 (0.92)" in law_row
     page = findings(whole, None)
