@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import pickle
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -119,7 +120,7 @@ def _on_ray(
     with ray_cluster(out, None if address == "local" else address, workers) as ray:
         remote = ray.remote(num_cpus=1, max_retries=0)(_compute_remote)
         files = loaded_files()
-        jobs = {remote.remote(experiment, out.resolve(), cell, files): cell for cell in cells}
+        jobs = {remote.remote(files, pickle.dumps((experiment, out.resolve(), cell))): cell for cell in cells}
         waiting = list(jobs)
         while waiting:
             (ready,), waiting = ray.wait(waiting, num_returns=1)
@@ -132,9 +133,10 @@ def _on_ray(
             yield cell, outcome
 
 
-def _compute_remote(experiment: Experiment, out: Path, cell: Cell, files: Sequence[Path]) -> Outcome:
+def _compute_remote(files: Sequence[Path], work: bytes) -> Outcome:
+    """Loads users' files first: experiments that they define can be unpickled only then."""
     _begin_worker(1, files)
-    return _compute(experiment, out, cell)
+    return _compute(*pickle.loads(work))
 
 
 @contextmanager
