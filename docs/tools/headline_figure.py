@@ -46,7 +46,7 @@ def figure() -> str:
         'font-family="sans-serif" font-size="14" fill="currentColor">',
         "<title>pass@1 that training for diversity costs</title>",
         f"<style>{_STYLE}</style>",
-        _text(20, 30, "pass@1 lost by training for diversity (DARLING minus Dr. GRPO)", 'font-size="17"'),
+        _text(20, 30, "pass@1 lost by training for diversity (Dr. GRPO minus DARLING)", 'font-size="17"'),
         f'<rect class="asked" x="20" y="46" width="12" height="12"/>{_text(38, 57, "what the task asks (price)")}',
         f'<rect class="wasted" x="236" y="46" width="12" height="12"/>{_text(254, 57, "what the method wastes")}',
     ]

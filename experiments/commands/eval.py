@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...envs.data.splits import HOLDOUT, some_questions
@@ -29,6 +30,7 @@ from ..report.packed_episode import PageEpisode
 from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
+from ..runs.progress_of_run import unfinished
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
 from .env_arguments import chat_voice, parse_env_args, split_arguments, with_rules
 from .flags import Eval
@@ -90,6 +92,8 @@ def run_eval(flags: Eval) -> int:
     split = HOLDOUT if flags.holdout else flags.split
     num_questions = _num_questions(flags, task, split)
     policy = open_policy(flags.policy, dtype=flags.dtype, device=flags.device)
+    if left := unfinished(Path(flags.policy)):
+        logger.warning("%s has made %s; berrypick train --resume goes on with it", flags.policy, left)
     config = EvalConfig(
         env=flags.env,
         env_args=arguments,

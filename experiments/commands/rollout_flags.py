@@ -23,8 +23,8 @@ class Report:
     json: bool = False
     """print one JSON document"""
     html: Annotated[Path | None, NoneByDefault] = None
-    """place of the page with the frontier, all measures and the episodes; by default report.html or
-    report_by_step.html in the first folder, FILE.report.html beside a file, and none with --json"""
+    """place of the page with the frontier, all measures and the episodes; by default report.html, comparison.html
+    or report_by_step.html in the first folder, FILE.report.html beside a file, and none with --json"""
     no_html: bool = False
     """write no page"""
     by: Literal["arm", "step"] = "arm"

@@ -121,20 +121,23 @@ def _answer_of_law(law: Report, free: Report | None) -> str:
     without, cued = run["no cue"], run["cue"]
     text = (
         f"Over {law['worlds']} random planted worlds, training for diversity (DARLING) costs {lost(run, 'tax')} of "
-        "pass@1"
+        f"pass@1 and buys {lost(run, 'gain', sign=1)} of pass@{law['group_k']}, on average and against the same "
+        "training without it"
     )
     if without["tax"] and cued["tax"]:
         text += (
-            f" on average. Where questions do not hint at the source that helps, it costs {lost(without, 'tax')}, and "
+            f". Where questions do not hint at the source that helps, it costs {lost(without, 'tax')}, and "
             f"the task itself asks {lost(without, 'price')} of that; where they do (a cue), {lost(cued, 'tax')}, "
             f"and the task asks {lost(cued, 'price')}; the rest is the method's waste"
         )
-    return text + (f". Where all sources are equally good it costs {lost(free, 'tax')}." if free is not None else ".")
+    return text + (
+        f". In other worlds, whose sources are all equally good, it costs {lost(free, 'tax')}." if free else "."
+    )
 
 
-def lost(row: Report, name: str) -> str:
-    """How much pass@1 a difference takes away: .023 for -.023."""
-    value = -row[name]["value"]
+def lost(row: Report, name: str, *, sign: int = -1) -> str:
+    """How much pass@1 a difference takes away: .023 for -.023; with sign 1, how much it gives."""
+    value = sign * row[name]["value"]
     return "0" if abs(value) < _SMALLEST else f"{value:.3f}".replace("0.", ".", 1)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from berrypick.experiments.report.live import LiveView
+from berrypick.experiments.report.live_evaluation import EvaluationProgress
 from berrypick.experiments.runs.phase import Phase
 from rich.console import Console
 
@@ -87,3 +89,12 @@ def test_a_phase_without_steps_shows_its_parts(
         view.begin(0, Phase("demonstrations", 0, 0))
         view.part(300, 4096)
     assert "train x demonstrations" in screen.getvalue() and "300/4096" in screen.getvalue()
+
+
+def test_an_evaluation_shows_the_mean_reward_so_far(capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveView("eval x", 4, console=Console(file=io.StringIO()), every_s=0.0) as view:
+        shown = EvaluationProgress(view, "eval", 4, samples=False)
+        for done, rewards in ((3, (1.0, 1.0, 0.0)), (4, (0.0,))):
+            shown.progress(done, [SimpleNamespace(reward=reward) for reward in rewards])  # type: ignore[misc]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "reward" in line]
+    assert [line.rsplit(" ", 1)[1] for line in lines] == ["0.667", "0.500"]

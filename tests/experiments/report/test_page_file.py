@@ -76,6 +76,21 @@ def test_a_report_writes_its_page_beside_the_rollouts_and_says_where(
     assert (tmp_path / "theirs.jsonl.report.html").is_file()
 
 
+def test_a_comparison_leaves_the_page_of_each_run_alone(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "o"
+    assert main(["eval", *WORLD, "--policy", "best_order", "--samples", "2", "--out", str(other)]) == 0
+    own = [(folder / "report.html").read_bytes() for folder in (run, other)]
+    capsys.readouterr()
+    assert main(["report", str(run), str(other)]) == 0
+    assert f"{run / 'comparison.html'}" in capsys.readouterr().out
+    assert (run / "comparison.html").read_bytes() not in own
+    assert [(folder / "report.html").read_bytes() for folder in (run, other)] == own
+    assert main(["report", str(run), str(other), "--html", str(run / "new.html")]) == 2
+    assert "must be named comparison.html" in capsys.readouterr().err
+
+
 def test_no_page_is_written_where_it_would_be_in_the_way_and_the_screen_says_why(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,34 @@
+"""How far the training run of a folder has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...policies.training.checkpoint import latest_checkpoint
+from .run_folder import object_of_run
+
+__all__ = ["unfinished"]
+
+
+def unfinished(folder: Path) -> str:
+    """What is left of a training run, such as "6 of 40 RL steps"; "" for a finished run or another folder.
+
+    Raises:
+        BerrypickError: its config.json is damaged.
+    """
+    found = latest_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
+    if found is None:
+        return ""
+    config = object_of_run(folder / "config.json")
+    phase, _, number = found.name.partition("-")
+    wanted = {name: _steps(config.get(name)) for name in ("sft", "rl")}
+    if not number.isdigit() or phase not in wanted:
+        return ""
+    if phase == "sft" and wanted["rl"]:
+        return f"{int(number)} of {wanted['sft']} SFT steps and 0 of {wanted['rl']} RL steps"
+    return f"{int(number)} of {wanted[phase]} {phase.upper()} steps" if int(number) < wanted[phase] else ""
+
+
+def _steps(part: object) -> int:
+    steps = part.get("steps") if isinstance(part, dict) else 0
+    return steps if isinstance(steps, int) else 0
