@@ -56,3 +56,27 @@ def test_a_loop_at_the_end_of_a_long_turn_is_seen_and_length_alone_is_none() -> 
     text = " ".join(rng.choice(words) for _ in range(9000))
     assert not is_degenerate(text)
     assert is_degenerate(text + " and so on" * 30)
+
+
+def test_tags_have_names_of_32_characters_at_most() -> None:
+    name, short = "a" * 32, "A" * 2
+    assert markup([f"<{name}> x", "<|a-b|>", f"[{short}]", "[ABC]", f"[{'A' * 32}]"]) == f"{name}+a-b+abc"
+    assert markup([f"<{name}a> x", f"[{'A' * 33}]"]) == "text"
+
+
+def test_a_loop_of_twenty_words_and_no_longer() -> None:
+    rng = random.Random(1)
+
+    def phrase(size: int) -> str:
+        return " ".join("".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(3)) for _ in range(size)) + " "
+
+    before = phrase(100)
+    assert is_degenerate(before + 3 * phrase(20))
+    assert not is_degenerate(before + 3 * phrase(21))
+
+
+def test_short_text_is_never_compressed_and_the_tail_is_a_thousand_characters() -> None:
+    assert not is_degenerate("a" * 26) and is_degenerate("a" * 27)  # zlib needs 11 bytes for either
+    rng = random.Random(2)
+    noise = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(1000))
+    assert is_degenerate("b" * 3000 + noise[:100]) and not is_degenerate("b" * 3000 + noise)
