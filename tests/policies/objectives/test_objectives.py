@@ -571,7 +571,7 @@ def test_options_at_the_ends_of_their_ranges_are_taken() -> None:
     assert (PassMix(1.0, 1).k, PassMix(0.0, 1).weight, PassAtK(1, 0.0).epsilon, MaxRl(0.0).epsilon) == (1, 0, 0, 0)
     assert DarlingAdditive(0.0).weight == Darling(floor=0.0, power=0.0).power == Gdpo(0.0).epsilon == 0
     for refused in (lambda: MaxRl(-1.0), lambda: Gdpo(-1.0), lambda: PassAtK(4, -1.0), lambda: Vpo(alpha=math.inf)):
-        with pytest.raises(ValueError, match="epsilon must be at least 0|alpha must be above 0"):
+        with pytest.raises(ValueError, match=r"epsilon must be at least 0|alpha must be above 0"):
             refused()
 
 

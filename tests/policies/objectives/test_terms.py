@@ -334,7 +334,7 @@ def test_terms_of_weight_0_change_nothing_and_bounds_may_meet(batch: TokenBatch)
         assert not term(batch, zero).any()
     held = AdaptiveEntropy(start=0.5, least=0.5, most=0.5)
     assert held.next_coefficients({}, 0.0) == held.next_coefficients({}, 9.0) == {"entropy": 0.5}
-    with pytest.raises(ValueError, match="most must be at least 0.5, got 0.25"):
+    with pytest.raises(ValueError, match=r"most must be at least 0\.5, got 0\.25"):
         AdaptiveEntropy(least=0.5, most=0.25)
 
 
