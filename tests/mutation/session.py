@@ -169,11 +169,16 @@ def _exchange_defaults(name: str, scope: str, code: CodeType) -> None:
                 setattr(old_part, key, value)
         old_part, new_part = old_part.__init__, new_part.__init__
     old_part, new_part = inspect.unwrap(old_part), inspect.unwrap(new_part)
-    for field in ("__defaults__", "__kwdefaults__"):
-        differs |= repr(getattr(old_part, field)) != repr(getattr(new_part, field))
-        setattr(old_part, field, getattr(new_part, field))
+    differs |= _plain(old_part) != _plain(new_part)
+    old_part.__defaults__, old_part.__kwdefaults__ = new_part.__defaults__, new_part.__kwdefaults__
     if not differs:
         raise LookupError(f"no default of {scope} differs")
+
+
+def _plain(function: FunctionType) -> str:
+    """The defaults of a function, but for objects that are made anew with each version."""
+    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return repr([value for value in values if isinstance(value, bool | int | float | str | tuple | None)])
 
 
 def _used_s() -> float:
