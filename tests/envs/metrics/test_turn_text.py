@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 
 import pytest
 from berrypick.envs.metrics.turn_text import is_degenerate, markup
@@ -75,8 +76,31 @@ def test_a_loop_of_twenty_words_and_no_longer() -> None:
     assert not is_degenerate(before + 3 * phrase(21))
 
 
-def test_short_text_is_never_compressed_and_the_tail_is_a_thousand_characters() -> None:
-    assert not is_degenerate("a" * 26) and is_degenerate("a" * 27)  # zlib needs 11 bytes for either
-    rng = random.Random(2)
-    noise = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(1000))
-    assert is_degenerate("b" * 3000 + noise[:100]) and not is_degenerate("b" * 3000 + noise)
+NOISE = "".join(random.Random(2).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=1000))
+
+
+def deflated(text: str) -> int:
+    """Bytes of a text that zlib has compressed, looking back 1 KiB."""
+    deflate = zlib.compressobj(wbits=-10, memLevel=4)
+    return 6 + len(deflate.compress(text.encode()) + deflate.flush())  # head and checksum of the zlib format
+
+
+def is_repetitive(text: str) -> bool:
+    return 5 * len(text.encode()) > 12 * deflated(text)
+
+
+def test_the_limit_of_compression_is_not_repetitive_itself() -> None:
+    texts = [NOISE[:head] + "~" * tail for head in range(1, 30) for tail in range(20, 80)]
+    at = next(text for text in texts if 5 * len(text) == 12 * deflated(text))
+    assert not is_degenerate(at) and is_degenerate(f"{at}~")
+    first = next(length for length in range(1, 99) if is_repetitive("a" * length))
+    assert not is_degenerate("a" * (first - 1)) and is_degenerate("a" * first)
+
+
+def test_the_tail_is_a_thousand_characters() -> None:
+    assert is_degenerate("b" * 3000 + NOISE[:100]) and not is_degenerate("b" * 3000 + NOISE)
+    tails = [letter * (1000 - end) + NOISE[:end] for letter in "éb" for end in range(300, 1000)]
+    shorter = next(tail for tail in tails if is_repetitive(tail) and not is_repetitive(tail[1:]))
+    longer = next(tail for tail in tails if is_repetitive(tail[0] + tail) and not is_repetitive(tail))
+    assert is_degenerate(shorter) and is_degenerate("x" + shorter)
+    assert not is_degenerate(longer) and not is_degenerate(3 * longer[0] + longer)

@@ -453,9 +453,9 @@ def test_few_steps_find_a_mixture_of_many_plans():
     table = population_table((0.6, 0.5, 0.4), 2)
     plans = Counted(table, 3)
     start = np.full(len(plans.success), 1 / len(plans.success))
-    for balance, most in ((0.1, 4), (0.5, 8), (0.9, 8)):
+    for k, balance, most in ((8, 0.1, 4), (8, 0.5, 8), (8, 0.9, 8), (2, 0.1, 4), (2, 0.5, 4)):
         plans.calls = 0
-        mixture, gap = best_mixture(plans, table.weights, 8, balance, start, 1e-13)
+        mixture, gap = best_mixture(plans, table.weights, k, balance, start, 1e-13)
         assert gap <= 1e-13 and plans.calls <= most
         assert mixture.min() >= 0 and mixture.sum() == pytest.approx(1, abs=1e-12)
 
@@ -519,3 +519,16 @@ def test_plans_are_listed_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(plans_of(table, 3), ListedPlans)
     monkeypatch.setattr("berrypick.envs.world.plans.MAX_LISTED_PLANS", count - 1)
     assert isinstance(plans_of(table, 3), SearchedPlans)
+
+
+def test_a_thousand_plans_are_still_listed():
+    row = (frozenset([0]),) * 3
+    table = AvailabilityTable((row,), np.array([1.0]), 10)
+    assert num_plans(10, 3, 3) == 1000
+    assert isinstance(plans_of(table, 3), ListedPlans)
+
+
+def test_a_single_plan_is_the_best_at_the_first_look():
+    plans = Counted(AvailabilityTable(((frozenset([0]),),), np.array([1.0]), 1), 1)
+    mixture, gap = best_mixture(plans, np.array([1.0]), 2, 0.5, np.array([1.0]), 0.0)
+    assert (mixture.tolist(), gap, plans.calls) == ([1.0], 0.0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
@@ -181,3 +182,9 @@ def test_two_questions_are_enough(played: list[EpisodeRecord], policy) -> None:
     two = scored([record for record in played if record.question.id in names], policy)
     known = [rollout.question_identified for rollout in two if rollout.query_information is not None]
     assert len(known) == 4
+
+
+def test_the_page_states_how_many_tokens_are_scored() -> None:
+    most = inspect.signature(add_question_information).parameters["most_tokens"].default
+    page = (Path(__file__).resolve().parents[3] / "docs" / "measures.md").read_text(encoding="utf-8")
+    assert f"At most {most:,} tokens per arm are scored" in page
