@@ -264,3 +264,18 @@ def test_narrowing_names_the_breadth_that_fell() -> None:
     rows = series(path_entropy=fall, search__breadth=level, search__unique_query_ratio=fall)
     (alarm,) = collapse_alarms(rows, window=1, patience=1)
     assert alarm.saw == "entropy fell from 1 to 0.25 and the share of distinct queries fell from 1 to 0.25"
+
+
+def test_narrowing_begins_where_both_have_fallen() -> None:
+    rows = series(rl__token_entropy_nats=[1.0, 0.5, 0.5, 0.5], search__breadth=[1.0, 1.0, 1.0, 0.5])
+    (alarm,) = collapse_alarms(rows, window=1, patience=1)
+    assert (alarm.step, alarm.until) == (4, 4)
+
+
+def test_a_fall_to_the_end_of_the_noise_is_none() -> None:
+    # deviation .5 of eight rows around 1, and a mean of eight rows strays by sqrt(2 / 8) of it: 1 - 3 x .25 = .25
+    head = [1 + offset / 4 for offset in (3, -3, 2, -2, 1, -1, 0, 0)]
+    for level, expected in ((0.25, []), (0.125, ["narrowing"])):
+        columns = [*head, *[level] * 8]
+        rows = series(rl__token_entropy_nats=columns, search__breadth=columns)
+        assert names(collapse_alarms(rows, window=8, patience=1)) == expected

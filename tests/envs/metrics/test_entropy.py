@@ -129,3 +129,4 @@ def test_the_entropy_of_clusters_is_above_zero_and_in_nats():
     p = 2 / (2 + math.exp(-2))
     expected = -p * math.log(p) - (1 - p) * math.log(1 - p)
     assert cluster_entropy("abc", "xxy", [-1.0, -1.0, -3.0]) == pytest.approx(expected)
+    assert cluster_entropy("ab", "xy", [-900.0, -1.0]) == 0.0, "the rarer query is as good as none"

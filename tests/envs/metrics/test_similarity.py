@@ -35,6 +35,8 @@ def test_vendi_of_two_items_is_the_entropy_of_their_two_eigenvalues():
         ([[1.0, 0.5], [0.1, 1.0]], "symmetric"),
         ([[1.0, 2.0], [2.0, 1.0]], "semi-definite"),
         ([1.0], "square"),
+        ([[1.0, 1.0]], "square"),
+        ([[1.0], [1.0]], "square"),
         (np.zeros((0, 0)), "at least one"),
     ],
 )

@@ -38,6 +38,7 @@ ENGLISH = (
         (ENGLISH, False),
         ("find it find it find it", True),  # a phrase of two words, three times at the end
         ("find it find it", False),
+        ("no no no", False),  # one word is no phrase
         ("go there find it find it", False),  # twice
         ("find it find go find it", False),  # three times, but not in a row
         ("go on go on go on and stop", False),  # not at the end
