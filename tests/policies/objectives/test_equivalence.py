@@ -20,6 +20,7 @@ from berrypick.policies.objectives.equivalence import (
     held_out_accuracy,
     load_classifier,
 )
+from berrypick.retrieval_index import encoder
 from berrypick.retrieval_index.errors import BerrypickError
 
 TOPICS = ("founder", "owner", "mentor")
@@ -220,3 +221,33 @@ def test_what_was_shown_is_compared_between_rollouts_and_a_classifier_reads_list
     assert classifier.probability(["kana founder"], ["kana owner"]) == classifier.probability(
         ("kana founder",), ("kana owner",)
     )
+
+
+def test_the_penalty_is_on_the_sum_of_squares_by_calculus() -> None:
+    """One pair of each label, of four words: features f, g with squares of 2 and no place in common.
+
+    By symmetry the weights are t (f - g), so that t minimises log(1 + exp(-2 t)) + 4 penalty t^2.
+    """
+    found = fit_classifier([Pair(("a",), ("b",), True), Pair(("c",), ("d",), False)], penalty=0.01)
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        t = (low + high) / 2
+        low, high = (t, high) if 1 / (1 + math.exp(2 * t)) > 4 * 0.01 * t else (low, t)
+    assert found.probability(("a",), ("b",)) == pytest.approx(1 / (1 + math.exp(-2 * low)), abs=1e-4)
+    assert found.probability(("c",), ("d",)) == pytest.approx(1 / (1 + math.exp(2 * low)), abs=1e-4)
+
+
+def test_an_encoder_reads_the_queries_as_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Lengths:
+        def encode(self, texts: list[str], is_query: bool) -> list[list[float]]:
+            asked.append((texts, is_query))
+            return [[float(len(text)), 1.0] for text in texts]
+
+    monkeypatch.setattr(encoder, "load_encoder", lambda name: Lengths())
+    # |u - v| is (3, 0) and u * v is (10, 1)
+    made = EquivalenceClassifier("lengths-of-a-test", torch.tensor([1.0, 0.0, 0.0, -3.0]).double(), 0.5)
+    assert made.probability(("ab", "cd"), ("xy",)) == pytest.approx(1 / (1 + math.exp(-(3 - 3 + 0.5))))
+    assert asked == [(["ab\ncd"], True), (["xy"], True)]
+    assert "_vectors" not in repr(made), "what was embedded is no part of what it is"

@@ -103,3 +103,12 @@ def test_groups_are_of_seed_0_unless_told(played: list[list[Episode]]) -> None:
     assert bare.right.tolist() == [[True, False, True]] and bare.solved.tolist() == [False]
     draws = [bare.generator(0, purpose).random() for purpose in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_of_several_answers_one_without_citations_vouches_for_nothing(world: Task) -> None:
+    searched = play(world, "<search> {query} </search>", "<answer>nobody</answer>")
+    assert groups_of([[searched]]).vectors[0, 0, 0, 0] == 1.0
+    several = start(searched.question, dataclasses.replace(world.spec, num_answers=2))
+    for text in (f"<search> {searched.queries[0]} </search>", "<answer>nobody\nno one [1]</answer>"):
+        advance([several], [Draft(text)], world.searcher)
+    assert groups_of([[several]]).vectors[0, 0].tolist() == [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]

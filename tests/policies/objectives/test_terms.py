@@ -365,6 +365,8 @@ def test_log_probabilities_and_entropies_by_hand() -> None:
     assert token_log_probs(logits, torch.tensor([1, 0]), entropy_gradient=True)[1].requires_grad
     with torch.no_grad():
         assert not token_log_probs(logits, torch.tensor([1, 0]), entropy_gradient=True)[1].requires_grad
+    batched = token_log_probs(logits[None], torch.tensor([[1, 0]]))
+    assert torch.equal(batched[0], chosen[None]) and torch.equal(batched[1], entropy[None])
     assert token_log_probs(logits.double(), torch.tensor([1, 0]))[0].dtype == torch.float64
     assert token_log_probs(logits.half(), torch.tensor([1, 0]))[0].dtype == torch.float32
 
@@ -378,4 +380,16 @@ def test_tokens_at_the_bounds_of_clip_cov_keep_their_loss() -> None:
     for low, high, expected in ((0.5, 3.0, [1, 0, 0, 1]), (1.0, 5.0, [0, 1, 1, 0]), (0.5, 4.0, [1, 0, 0, 1])):
         assert ClipCov(1.0, low, high)(batch, one).tolist() == expected
     assert ClipCov(1.0, 1.0, 4.0)(batch, one).tolist() == [1, 1, 1, 1]
+    assert ClipCov(1.0, 0.0, 9.0)(batch, torch.zeros(4)).tolist() == [0, 0, 0, 0]
     assert KlCov(0.5)(dataclasses.replace(batch, log_probs=step.old_log_probs + 0.5), one).tolist() == [1.5, 1, 1, 1.5]
+
+
+def test_an_objective_needs_what_any_of_its_terms_needs() -> None:
+    needs = {
+        name: (objective.needs_reference, objective.needs_entropy_gradient)
+        for name in ("grpo", "kl", "entropy")
+        for objective in [get_objective(name)]
+    }
+    assert needs == {"grpo": (False, False), "kl": (True, False), "entropy": (False, True)}
+    both = dataclasses.replace(get_objective("grpo"), terms=(KlK3(), Entropy(), ClipCov()))
+    assert both.needs_reference and both.needs_entropy_gradient
