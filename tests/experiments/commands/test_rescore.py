@@ -222,3 +222,9 @@ def test_another_question_is_told_by_its_first_sixty_characters() -> None:
     same = KeyedQuestion(AnswerKey(answers=("Ada",)), " who? ")
     new, report = rescored([record, rollout("q2", 0, "Ada")], q1=same)
     assert [one.em for one in new] == [1.0, 0.0] and report["questions_replaced"] == 1
+
+
+def test_a_grade_that_is_lost_is_no_flip() -> None:
+    _, report = rescored([rollout("q1", 0, "Ada", answers=[], em=1.0)], "format")
+    assert (report["to_right"], report["to_wrong"], report["examples"]) == (0, 0, [])
+    assert report["scores"]["em"] == {"old": 1.0, "new": None, "num_old": 1, "num_new": 0, "difference": None}

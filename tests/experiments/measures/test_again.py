@@ -13,6 +13,7 @@ from berrypick.envs.tasks.registry import make_task
 from berrypick.experiments.measures.score_again import episode_to_score, score_again
 from berrypick.experiments.measures.search_again import search_again
 from berrypick.experiments.measures.summary import summarize
+from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.searcher import Hit
 from fixtures.demonstrations import demonstrate
 
@@ -167,3 +168,38 @@ def test_the_episode_of_a_record_has_ended_under_its_own_rules(played: list[Epis
     assert episode.done and episode.spec.turn_format == played[0].spec["turn_format"]
     assert [turn.draft.text for turn in episode.turns] == [turn.text for turn in played[0].turns]
     assert [turn.observation for turn in episode.turns] == [turn.observation for turn in played[0].turns]
+
+
+def test_rollouts_beyond_the_window_come_back_without_tokens(
+    played: list[EpisodeRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from berrypick.policies.language import load_language_model, rows_of
+    from berrypick.policies.language.batches import used_length
+
+    policy = load_language_model("tiny")
+    lengths = [used_length(mask) for mask in rows_of(policy, [episode_to_score(record) for record in played]).masks]
+    window = sorted(set(lengths))[-2]
+    monkeypatch.setattr(type(policy), "window", property(lambda self: window))
+    found = list(score_again(played, policy))
+    assert [record.turns[0].tokens is not None for record in found] == [length <= window for length in lengths]
+    assert {record.scored_by for record in found} == {policy.policy_id}
+
+
+def test_spellings_of_special_tokens_are_scored_as_text(played: list[EpisodeRecord]) -> None:
+    from berrypick.policies.language import load_language_model
+
+    policy = load_language_model("tiny")
+    end = policy.tokenizer.eos_token
+    turn = played[0].turns[0].model_copy(update={"text": f"<search> {end} </search>"})
+    (found,) = score_again([played[0].model_copy(update={"turns": [turn]})], policy)
+    tokens = found.turns[0].tokens
+    assert policy.tokenizer.eos_token_id not in tokens.ids and len(tokens.ids) == len(tokens.log_probs)
+    assert policy.tokenizer.decode(tokens.ids) == turn.text and tokens.char_starts[0] == 0
+
+
+def test_a_turn_format_in_a_file_that_a_record_names_is_not_run(played: list[EpisodeRecord], tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    spec = {**played[0].spec, "turn_format": f"{tmp_path / 'theirs.py'}:theirs"}
+    with pytest.raises(BerrypickError, match="theirs"):
+        episode_to_score(played[0].model_copy(update={"spec": spec}))
+    assert not (tmp_path / "ran").exists()

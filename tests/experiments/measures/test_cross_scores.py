@@ -188,3 +188,30 @@ def test_the_page_states_how_many_tokens_are_scored() -> None:
     most = inspect.signature(add_question_information).parameters["most_tokens"].default
     page = (Path(__file__).resolve().parents[3] / "docs" / "measures.md").read_text(encoding="utf-8")
     assert f"At most {most:,} tokens per arm are scored" in page
+
+
+def test_turns_that_do_not_fit_under_every_question_are_left_out(
+    played: list[EpisodeRecord], policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from berrypick.experiments.measures.score_again import episode_to_score
+    from berrypick.policies.language.batches import used_length
+    from berrypick.policies.language.episode_rows import rows_of
+
+    def searching(record: EpisodeRecord, words: int) -> EpisodeRecord:
+        turn = record.turns[0].model_copy(update={"text": f"<search>{' ledger' * words} </search>"})
+        return record.model_copy(update={"turns": [turn]})
+
+    played = [searching(record, 1 + at % 4) for at, record in enumerate(played)]
+    longest = {}
+    for group in kept(played):
+        for record in group:
+            asked = [record.model_copy(update={"question": other[0].question}) for other in kept(played)]
+            masks = rows_of(policy, [episode_to_score(one) for one in asked]).masks
+            longest[record.question.id, record.sample_index] = max(map(used_length, masks))
+    lengths = sorted(set(longest.values()))
+    assert len(lengths) > 1
+    for window in (lengths[-1], lengths[-1] - 1, lengths[0] - 1):
+        monkeypatch.setattr(type(policy), "window", property(lambda self, window=window: window))
+        known = {(r.question.id, r.sample_index) for r in scored(played, policy) if r.query_information is not None}
+        fit = {key for key, length in longest.items() if length <= window}
+        assert known == (fit if len({name for name, _ in fit}) > 1 else set())

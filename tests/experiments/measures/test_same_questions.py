@@ -9,6 +9,7 @@ import pytest
 from berrypick import BerrypickError
 from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, QuestionRecord, read_records, write_records
+from berrypick.experiments.measures.arms_report import measure_arms
 from berrypick.experiments.measures.paired import compare
 from berrypick.experiments.measures.same_questions import QuestionCheck
 
@@ -86,3 +87,8 @@ def test_the_settings_that_differ_are_named_in_order() -> None:
             other.add("b", record("when?", ["Ada"]).question)
         with pytest.raises(BerrypickError, match=r"q1 is in a twice\)"):
             other.add("a", record("when?", ["Ada"]).question)
+
+
+def test_arms_in_which_one_id_is_two_questions_are_not_measured() -> None:
+    with pytest.raises(BerrypickError, match="q1 is in a twice"):
+        measure_arms({"a": [record("who?", ["Ada"]), record("when?", ["Ada"], 1)]})
