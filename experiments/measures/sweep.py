@@ -101,7 +101,7 @@ def _by_seed(
     """The report as one report for each seed that every evaluated objective has, and the cells that this leaves out."""
     at = {(cells[name].seed, cells[name].objective): name for name in report["arms"]}
     wanted = [objective for objective in objectives if any(objective == other for _, other in at)]
-    seeds = [seed for seed in sorted({seed for seed, _ in at}) if all((seed, name) in at for name in wanted)]
+    seeds = {seed for seed, _ in at if all((seed, name) in at for name in wanted)}
     found: dict[int, ArmsReport] = {
         seed: {
             "arms": {name: report["arms"][at[seed, name]] for name in wanted},

@@ -532,3 +532,14 @@ def test_a_single_plan_is_the_best_at_the_first_look():
     plans = Counted(AvailabilityTable(((frozenset([0]),),), np.array([1.0]), 1), 1)
     mixture, gap = best_mixture(plans, np.array([1.0]), 2, 0.5, np.array([1.0]), 0.0)
     assert (mixture.tolist(), gap, plans.calls) == ([1.0], 0.0, 1)
+
+
+def test_two_cues_are_two_tables():
+    world = build_world(
+        WorldConfig(availability=(0.6, 0.4), hops=1, budget=1, cue=0.8, num_train=200, num_validation=0, num_test=0)
+    )
+    parts = cue_tables(world.questions("train"))
+    assert len(parts) == 2
+    best = sum(share * table_frontier(table, 1, 2, num_points=3).points[-1].pass_at_1 for share, table in parts)
+    curve = fitted_frontier(world.questions("train"), 1, 2, num_points=3)
+    assert curve.points[-1].pass_at_1 == pytest.approx(best)

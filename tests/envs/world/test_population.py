@@ -56,7 +56,7 @@ def test_presets_have_the_points_of_the_specification(preset):
     for one, many in PUBLISHED[preset]:
         assert front.best_pass_at_k(one - 5e-4) >= many - 6e-4
         assert front.best_pass_at_k(min(one + 5e-4, front.best_order.pass_at_1)) <= many + 6e-4
-    assert front.error <= 1e-5
+    assert 0 <= front.error <= 1e-5
 
 
 def test_f_falls_and_is_flat_below_the_best_orders_own_pass_at_k():
@@ -120,7 +120,10 @@ def test_the_lines_of_two_points_and_the_error_between_them_by_hand():
     assert error((0.5, 0.5, 0.8, 0.02), rows[1]) == pytest.approx(0.75 - 0.59 / 3 - (0.6 - (0.59 / 0.75 - 0.6) / 2))
     # lines of one slope: what their gaps leave open at the second point
     assert error((0.5, 0.5, 0.8, 0.005), (0.5, 0.6, 0.6, 0.02)) == pytest.approx(0.04)
-    assert error((0.5, 0.5, 0.8, 0.0), (0.6, 0.5, 0.8, 0.25)) == 0.0
+    assert error((0.5, 0.5, 0.8, 0.1), (0.6, 0.5, 0.8, 0.25)) == 0.0, "one point"
+    # lines below the chord leave nothing open
+    assert error((0.5, 0.5, 0.8, 0.0), (0.5, 0.8, 0.6, 0.0)) == 0.0
+    assert error((0.5, 0.5, 0.8, 0.0), (0.8, 0.9, 0.6, 0.0)) == 0.0
     # the largest of three points
     assert error(*rows, (0.9, 0.61, 0.5, 0.0)) == pytest.approx(max(1 / 30, error(rows[1], (0.9, 0.61, 0.5, 0.0))))
     # lines that cross outside of the chord bound it at its end

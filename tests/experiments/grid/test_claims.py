@@ -256,3 +256,8 @@ def test_evidence_that_is_told_to_be_unfinished_or_undecidable_is_not_tested():
         found = verdict_of(claim(), around(0.05), **facts)
         assert (found.p_supported, found.p_contradicted) == (None, None)
         assert found.reason == next(iter(facts.values()))
+
+
+def test_a_world_without_a_difference_is_part_of_an_effect_that_is_too_small():
+    found = verdict_of(claim(), [0.0, 0.01, 0.009, 0.011, 0.01, 0.0105])
+    assert (found.verdict, found.reason) == ("contradicted", "some effect, smaller than asked")

@@ -242,3 +242,28 @@ def test_worlds_in_which_a_language_model_broke_are_named_with_the_mean_of_the_o
     assert caveat([0.9, 0.0, 0.0], [0.0, 0.9, 0.9]) == (
         "in 3 of 3 worlds a policy broke and its plan says little; none is left"
     )
+
+
+def test_a_setting_without_the_measure_is_left_out():
+    def run(short, end):
+        return {"checkpoints": {"0": {"breadth": 0.5}, "40": short, "200": {"breadth": end}}}
+
+    contents = {}
+    for world in range(2):
+        contents["priced/diverse", "darling", world] = run({}, 0.6 + 0.01 * world)
+        contents["priced/diverse", "dr_grpo", world] = run({"breadth": 0.4}, 0.5)
+    found = evidence_of(grid_of(contents), one("breadth"))
+    assert found.settings == {} and found.differences == pytest.approx([0.1, 0.11])
+
+
+def test_a_control_has_nothing_to_be_compared_with():
+    assert evidence_of(worlds(), one(arm="dr_grpo")) is None
+    assert evidence_of(worlds(), one(arm="dr_grpo", against="zero")).differences == pytest.approx([0.55, 0.56, 0.53])
+
+
+def test_a_broken_policy_is_named_where_it_is_compared_with_nothing():
+    row = {"pass@1_population": 0.5, "give_up_loss": 0.2, "execution_loss": 0.0}
+    series = Series({world: {"checkpoints": {"0": row}} for world in range(2)}, {})
+    grid = replace(worlds(), tabular={}, language={(PRICED, "darling"): series})
+    found = evidence_of(grid, one("pass@1_population", policy="language model", against="zero"))
+    assert found.caveat.startswith("in 2 of 2 worlds a policy broke")

@@ -215,3 +215,15 @@ def test_turns_that_do_not_fit_under_every_question_are_left_out(
         known = {(r.question.id, r.sample_index) for r in scored(played, policy) if r.query_information is not None}
         fit = {key for key, length in longest.items() if length <= window}
         assert known == (fit if len({name for name, _ in fit}) > 1 else set())
+
+
+def test_all_arms_use_as_many_questions_as_the_smallest(played: list[EpisodeRecord], policy) -> None:
+    names = [group[0].question.id for group in kept(played)][:2]
+    arms = []
+    for records in (played, [record for record in played if record.question.id in names]):
+        turns, rollouts = FirstTurns(), rollouts_of(records)
+        list(turns.watch(records))
+        arms.append((rollouts, turns))
+    add_question_information(arms, policy)
+    for rollouts, _ in arms:
+        assert {r.question.id for r in rollouts if r.query_information is not None} == set(names)
