@@ -79,8 +79,10 @@ def rings_of(file: str, mutant: Mutant, touched: Touched, limits: Sequence[float
     """The tests to ask: those that call the function in its folder, those elsewhere, the rest of their files."""
     direct = touched.tests_of(file, mutant.scope)
 
-    def cost(test: str) -> tuple[int, float, str]:
-        return nearness(test.partition("::")[0], file), touched.seconds[test], test
+    callers = frozenset(direct)
+
+    def cost(test: str) -> tuple[int, bool, float, str]:
+        return nearness(test.partition("::")[0], file), test not in callers, touched.seconds[test], test
 
     if mutant.operator == "default":  # may be read without a call, as documentation is
         direct |= {test for test in touched.seconds if cost(test)[0] < 2}

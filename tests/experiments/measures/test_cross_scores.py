@@ -227,3 +227,8 @@ def test_all_arms_use_as_many_questions_as_the_smallest(played: list[EpisodeReco
     add_question_information(arms, policy)
     for rollouts, _ in arms:
         assert {r.question.id for r in rollouts if r.query_information is not None} == set(names)
+
+
+def test_one_turn_of_each_question_is_enough(played: list[EpisodeRecord], policy) -> None:
+    known = [r for r in scored([r for r in played if r.sample_index == 0], policy) if r.query_information is not None]
+    assert len(known) == 6 and len(kept(played[:1])) == 1

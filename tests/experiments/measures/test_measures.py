@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord
 from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.measures.formulas import formula_of
 from berrypick.experiments.measures.limits import limit_of, source_of
 from berrypick.experiments.measures.measure import Measure
 from berrypick.experiments.measures.measures import FAMILIES, MEASURES, extended, load_measures, measure_of
+from berrypick.experiments.measures.summary import summarize
 from berrypick.experiments.report import columns
 from berrypick.experiments.report.documentation import measures_page
 from berrypick.retrieval_index import plugins
@@ -121,7 +123,13 @@ def test_measures_of_installed_packages_are_loaded_once(tmp_path: Path, monkeypa
     monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
     load_measures.cache_clear()
     try:
+        record = {"question": {"id": "q", "text": "?", "answers": []}, "group_id": "g", "sample_index": 0, "turns": []}
+        assert summarize([EpisodeRecord.model_validate(record)])["measures"]["of_a_package"]["value"] == 1.0
         assert extended() is True and measure_of("of_a_package").label == "of a package"
+        MEASURES.pop("of_a_package")
+        sys.modules.pop("my_installed_measures")
+        load_measures.cache_clear()
+        assert extended() is True, "it loads them itself"
     finally:
         MEASURES.pop("of_a_package", None)
         sys.modules.pop("my_installed_measures", None)
