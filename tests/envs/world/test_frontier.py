@@ -543,3 +543,22 @@ def test_two_cues_are_two_tables():
     best = sum(share * table_frontier(table, 1, 2, num_points=3).points[-1].pass_at_1 for share, table in parts)
     curve = fitted_frontier(world.questions("train"), 1, 2, num_points=3)
     assert curve.points[-1].pass_at_1 == pytest.approx(best)
+
+
+def test_equal_plans_that_leave_newton_s_system_singular_are_solved_by_least_squares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def singular(*_):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    table = population_table((0.6, 0.5, 0.4), 2)
+    plans = Counted(table, 3)
+    start = np.full(len(plans.success), 1 / len(plans.success))
+    mixture, _ = best_mixture(plans, table.weights, 8, 0.5, start, 1e-10)
+    monkeypatch.setattr(np.linalg, "solve", singular)
+    plans.calls = 0
+    again, gap = best_mixture(plans, table.weights, 8, 0.5, start, 1e-10)
+    assert gap <= 1e-10 and plans.calls <= 8
+    assert _values(table, again @ plans.success, 8) == pytest.approx(
+        _values(table, mixture @ plans.success, 8), abs=1e-8
+    )
