@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from berrypick.envs.metrics.statistics import bootstrap_indices, bootstrap_mean
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
 from berrypick.envs.world.frontier import Frontier, FrontierPoint
 from berrypick.experiments.measures.paired import compare
@@ -293,7 +294,6 @@ def test_the_interval_of_a_distance_resamples_questions_by_hand():
 
 def test_the_interval_of_kind_information_is_that_of_200_resamples_around_the_value():
     from berrypick.envs.metrics.planning import kind_information_draws
-    from berrypick.envs.metrics.statistics import bootstrap_indices
 
     rng = np.random.default_rng(3)
     asked = [question(f"q{i}", [[0], [1]]) for i in range(9)]
@@ -333,6 +333,12 @@ def test_a_summary_counts_rollouts_and_is_of_seed_0():
     differences = compare(first, second)["differences"]
     assert {"pass@1", "pass@2", "pass@4", "pass@8"} <= set(differences)
     assert differences == compare(first, second, seed=0)["differences"] != compare(first, second, seed=1)["differences"]
+    # questions are in the order of their ids, whatever that of the file
+    assert summarize(records[::-1])["measures"]["pass@1"] == report["measures"]["pass@1"]
+    by_id = [np.mean([r.f1 for r in second if r.question.id == name]) for name in sorted(q.id for q in asked)]
+    expected = bootstrap_mean(np.array(by_id), bootstrap_indices(12))
+    found = differences["f1"]
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((expected.value, expected.low, expected.high))
 
 
 def test_no_answer_is_an_answer_of_its_own_where_others_answered():

@@ -127,3 +127,9 @@ def test_seeds_are_pooled_by_hand():
     alone = pool_seeds({7: reports[3]}, [("b", "a")])
     assert (alone["seeds"], alone["differences"], alone["references"]) == ([7], {}, {"r": {"x": 1.0}})
     assert pool_seeds({0: report_of({"x": 1.0}, {}), 1: reports[1]}, [])["references"] == {}
+
+
+def test_pooled_measures_are_in_the_order_of_their_keys():
+    row = dict.fromkeys("fbdace", 1.0)
+    pooled = pool_seeds({seed: report_of(row, row) for seed in (0, 1)}, [("a", "b")])
+    assert list(pooled["differences"]["a - b"]) == list(pooled["arms"]["a"]) == list("abcdef")
