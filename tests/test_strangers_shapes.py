@@ -133,7 +133,15 @@ def test_sweeps(tmp_path: Path, cells: object, capsys: pytest.CaptureFixture[str
 
 def test_training_logs(tmp_path: Path) -> None:
     row = '{"phase": "rl", "step": 1, "reward": NaN}\n'
-    for bad in ("[1]", '{"phase": 3}', '{"reward": "x"}', '{"reward": true}', '{"reward": ' + "9" * 400 + "}", "{"):
+    for bad in (
+        "[1]",
+        '{"phase": 3}',
+        '{"phase": "rl"}',
+        '{"reward": "x"}',
+        '{"reward": true}',
+        '{"reward": ' + "9" * 400 + "}",
+        "{",
+    ):
         (tmp_path / "metrics.jsonl").write_text(f"{row}{bad}\n")
         with pytest.raises(BerrypickError, match=r"metrics.jsonl:2 is damaged"):
             read_rows(tmp_path / "metrics.jsonl")

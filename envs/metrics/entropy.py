@@ -79,5 +79,5 @@ def cluster_entropy(items: Sequence[Hashable], clusters: Sequence[Hashable], log
     masses: dict[Hashable, float] = {}
     for cluster, lp in distinct.values():
         masses[cluster] = masses.get(cluster, 0.0) + float(np.exp(lp - top))
-    p = np.array(list(masses.values())) / sum(masses.values())
+    p = np.array([mass for mass in masses.values() if mass]) / sum(masses.values())  # the rest is 0 in floating point
     return abs(float((p * np.log(p)).sum()))

@@ -109,5 +109,5 @@ def reward_space_diversity(vectors: ArrayLike) -> float:
     rows = np.asarray(vectors, np.float64)
     if len(rows) < 2:
         raise ValueError(f"a mean over pairs needs at least 2 vectors, got {len(rows)}")
-    distances = np.abs(rows[:, None] - rows[None]).sum(-1)
-    return float(distances.sum() / (len(rows) * (len(rows) - 1)))
+    total = np.abs(rows[:, None] - rows[None]).sum()  # over all ordered pairs and all dimensions
+    return float(total / (len(rows) * (len(rows) - 1)))

@@ -210,7 +210,7 @@ def _flipped(claim: Claim, estimate: Estimate, settings: Mapping[str, Estimate])
     """The settings whose whole interval lies on the other side of 0 than the estimate; empty if the sign holds."""
     if claim.expected not in ("increase", "decrease"):
         return ""
-    sign = 1 if estimate.value > 0 else -1
+    sign = float(np.sign(estimate.value))
     return ", ".join(name for name, other in settings.items() if max(sign * other.low, sign * other.high) < 0)
 
 

@@ -50,7 +50,7 @@ def _with_hits(record: EpisodeRecord, hits: dict[str, list[HitRecord]], index_id
     unknown = [part for part in record.unknown or () if part != "passages"]
     new = record.model_copy(update={"turns": turns, "index_id": index_id, "unknown": unknown or None})
     evidence = new.evidence_sets
-    if not evidence or not new.hits_recorded:
+    if not evidence:
         return new
     shown = new.shown_ids
     update = {"evidence_recall": evidence_recall(evidence, shown), "hop_hits": hop_hits(evidence, shown)}

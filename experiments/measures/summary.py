@@ -104,15 +104,16 @@ def _add(table: QuestionTable, name: str, values: Sequence[float | None], reason
 def _add_planning(table: QuestionTable, groups: Sequence[Sequence[Rollout]], ks: Sequence[int]) -> None:
     """Adds the measures of World, from replays of each rollout's searches by a perfect reader."""
     replays = [[_replay(record) for record in group] for group in groups]
-    plan = [mean([r.plan for r in rs]) or 0.0 for rs in replays]
-    made = [mean([r.made for r in rs]) or 0.0 for rs in replays]
-    actual = [mean([r.em for r in group]) or 0.0 for group in groups]
+    plan = [sum(r.plan for r in rs) / len(rs) for rs in replays]
+    made = [sum(r.made for r in rs) / len(rs) for rs in replays]
+    actual = [None if None in (grades := [r.em for r in group]) else mean(grades) for group in groups]
     none = "no query was made"
     # pass@1 = planned - give-up loss - execution loss, for each question
     _add(table, "pass@1_plan", plan, none)
     table.first_kinds = [[r.first_kinds for r in rs] for rs in replays]
     _add(table, "give_up_loss", [p - m for p, m in zip(plan, made)], none)
-    _add(table, "execution_loss", [m - a for m, a in zip(made, actual)], none)
+    lost = [None if a is None else m - a for m, a in zip(made, actual)]
+    _add(table, "execution_loss", lost, MEASURES["em"].needs)
     _add(table, "gave_up", [mean([float(r.gave_up) for r in rs]) for rs in replays], none)
     for k in ks:
         _add(table, f"pass@{k}_plan", [plan_pass_at_k([r.plan for r in rs], k) for rs in replays], none)

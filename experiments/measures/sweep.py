@@ -101,7 +101,7 @@ def _by_seed(
     """The report as one report for each seed that every evaluated objective has, and the cells that this leaves out."""
     at = {(cells[name].seed, cells[name].objective): name for name in report["arms"]}
     wanted = [objective for objective in objectives if any(objective == other for _, other in at)]
-    seeds = [seed for seed in sorted({seed for seed, _ in at}) if all((seed, name) in at for name in wanted)]
+    seeds = {seed for seed, _ in at if all((seed, name) in at for name in wanted)}
     found: dict[int, ArmsReport] = {
         seed: {
             "arms": {name: report["arms"][at[seed, name]] for name in wanted},
@@ -115,7 +115,7 @@ def _by_seed(
 
 def _values(rows: Sequence[Mapping[str, Any]], logged: str) -> list[tuple[float, float]]:
     """[(step, value)] of one key of the training rows, averaged over windows that do not overlap."""
-    known = [(float(row["step"]), float(row[logged])) for row in rows if logged in row and "step" in row]
+    known = [(float(row["step"]), float(row[logged])) for row in rows if logged in row]
     windows = [known[at : at + _WINDOW] for at in range(len(known) % _WINDOW, len(known), _WINDOW)] or [known]
     return [(part[-1][0], fmean(value for _, value in part)) for part in windows if part]
 
@@ -124,7 +124,7 @@ def _ends(cells: Sequence[TrainedCell]) -> dict[str, PooledMeasure]:
     ends: dict[str, PooledMeasure] = {}
     for logged, key in TRAINING_KEYS.items():
         last = [values[-1][1] for cell in cells if (values := _values(cell.rows, logged))]
-        if last and key not in ends:
+        if last:
             ends[key] = {"mean": fmean(last), "per_seed": last}
     return ends
 
@@ -147,6 +147,6 @@ def _curves(
             ]
             if line:
                 lines[objective] = line
-        if lines and key not in curves:
+        if lines:
             curves[key] = lines
     return curves

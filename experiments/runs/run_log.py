@@ -25,6 +25,8 @@ _WHOLE_DIGEST = re.compile(rf'"{SEAL}": "[0-9a-f]{{64}}"}}'.encode())
 def read_rows(log: Path) -> list[dict[str, Any]]:
     """The rows of a metrics.jsonl: "phase" is a text, all other values are numbers; [] if there is no such file.
 
+    A row of a phase has its "step".
+
     A last line that a kill has cut off, which has neither line break nor a whole digest, is left out.
 
     Raises:
@@ -41,7 +43,9 @@ def read_rows(log: Path) -> list[dict[str, Any]]:
                 if not line.endswith(b"\n") and not _WHOLE_DIGEST.search(line):
                     break
                 raise _damaged(log, number) from error
-            if not isinstance(row, dict) or not all(_fits(name, value) for name, value in row.items()):
+            if not isinstance(row, dict) or not all(map(_fits, row, row.values())):
+                raise _damaged(log, number)
+            if "phase" in row and "step" not in row:
                 raise _damaged(log, number)
             rows.append(row)
     except (OSError, EOFError, zlib.error) as error:

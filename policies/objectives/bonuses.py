@@ -150,7 +150,7 @@ class Shuffled:
 def _novelty(g: Groups, counts: OutcomeCounts, key: str) -> Tensor:
     """min(1, N^-1/2) of each rollout's outcome, float64 [Q, G]."""
     rows = [
-        [min(1.0, max(counts.get(question, outcome), 1) ** -0.5) for outcome in outcomes]
+        [max(counts.get(question, outcome), 1) ** -0.5 for outcome in outcomes]
         for question, outcomes in zip(g.question_ids, g.outcomes[key], strict=True)
     ]
     return torch.tensor(rows, dtype=torch.float64)

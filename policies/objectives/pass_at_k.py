@@ -56,11 +56,13 @@ class PassAtK:
             wrong = n - int(sum(row))
             missed = math.comb(wrong, k) / math.comb(n, k)  # 1 - rho
             sigma = math.sqrt(missed * (1 - missed))
+            if not sigma:  # all or none of the subsets succeed
+                rows.append([0.0] * n)
+                continue
             # chance that the other k - 1 rollouts of a wrong one's subset are wrong too
-            others = math.comb(wrong - 1, k - 1) / math.comb(n - 1, k - 1) if wrong else 0.0
-            gains = (missed - others, missed) if sigma else (0.0, 0.0)
+            others = math.comb(wrong - 1, k - 1) / math.comb(n - 1, k - 1)
             spread = sigma + self.epsilon if self.divided else 1.0
-            rows.append([gains[int(value)] / spread for value in row])
+            rows.append([(missed if value else missed - others) / spread for value in row])
         return torch.tensor(rows, dtype=shaped.dtype)
 
 

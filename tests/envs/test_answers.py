@@ -8,7 +8,8 @@ import string
 from collections import Counter
 
 import pytest
-from berrypick.envs.answers import exact_match, f1, normalize, sub_exact_match
+from berrypick.envs.answers import SCORINGS, check_scoring, exact_match, f1, normalize, sub_exact_match
+from berrypick.retrieval_index.errors import UnknownNameError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -155,3 +156,13 @@ def test_scores_agree_with_the_official_rules_on_the_real_questions(shared_data,
             assert f1(guess, accepted) == pytest.approx(max(official(guess, truth) for truth in accepted))
             matched = any(official_normalize(guess) == official_normalize(truth) for truth in accepted)
             assert exact_match(guess, accepted) == float(matched)
+
+
+@pytest.mark.parametrize("name", ["french", 3, ["english"], None])
+def test_an_unknown_scoring_is_refused(name):
+    with pytest.raises(UnknownNameError, match="scoring"):
+        check_scoring(name)
+
+
+def test_the_scorings_that_there_are():
+    assert [check_scoring(name) for name in SCORINGS] == ["english", "multilingual"]

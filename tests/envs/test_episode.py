@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
-from berrypick.envs.episode import BUDGET_HINT, INVALID_HINT, MAX_TURN_CHARS, Draft, advance, start
+from berrypick.envs.episode import BUDGET_HINT, INVALID_HINT, MAX_TURN_CHARS, Draft, Tokens, advance, start
 from berrypick.envs.formats.turn_format import Invalid, get_turn_format, turn_format_names
 from berrypick.envs.questions import EpisodeSpec, Question
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
@@ -229,3 +230,144 @@ def test_a_query_that_matches_nothing_says_so():
 def test_rules_out_of_range_are_refused(rules):
     with pytest.raises(BerrypickError, match=next(iter(rules))):
         EpisodeSpec(**rules)
+
+
+def test_a_new_episode_has_done_nothing():
+    episode = start(QUESTION, spec())
+    assert (episode.turns, episode.reward, episode.done, episode.observation_unit) == ([], 0.0, False, "characters")
+    assert not (episode.terminated or episode.truncated or episode.correct)
+    assert (episode.answer, episode.prediction, episode.candidates, episode.hits) == (None, None, (), [])
+    assert [message["role"] for message in episode.messages] == ["user"]
+
+
+def test_the_info_of_each_step_by_hand():
+    episode = start(QUESTION, spec(top_k=2, search_budget=3))
+    first, second, third = play(episode, "<search> 1 </search>", "hm", "<answer> Ada </answer>")
+    messages = [first.info.pop("messages"), second.info.pop("messages"), third.info.pop("messages")]
+    assert first.info == {
+        "question_id": "q1", "retrieved_ids": [["p1", "p1"]], "retrieved_scores": [[1.0, 0.0]],
+        "hops_hit": [[True, False]], "error": None, "env/number_of_actions": 1, "env/number_of_valid_action": 1,
+        "env/number_of_valid_search": 1, "env/ratio_of_valid_action": 1.0, "env/finish_ratio": 0.0,
+        "env/search_unavailable": 0.0, "search/num_distinct_passages": 1, "search/budget_left": 2,
+    }  # fmt: skip
+    assert second.info == first.info | {
+        "retrieved_ids": [], "retrieved_scores": [], "env/number_of_actions": 2, "env/ratio_of_valid_action": 0.5,
+    }  # fmt: skip
+    assert third.info == second.info | {
+        "env/number_of_actions": 3, "env/number_of_valid_action": 2, "env/ratio_of_valid_action": pytest.approx(2 / 3),
+        "env/finish_ratio": 1.0,
+    }  # fmt: skip
+    assert [message["role"] for message in messages[-1]] == ["user", *["assistant", "user"] * 2, "assistant"]
+    assert messages[-1][-1]["content"] == "<answer> Ada </answer>"
+    assert messages[0][-1]["content"] == first.observation and "passage 1 0" in first.observation
+    assert (first.reward, second.reward, third.reward, episode.reward) == (0, 0, 1, 1)
+    unlimited = play(start(QUESTION, spec(search_budget=None)), "<search> 1 </search>")[0]
+    assert unlimited.info["search/budget_left"] is None
+
+
+def test_passages_are_numbered_through_the_episode():
+    episode = start(QUESTION, spec(top_k=2, search_budget=3))
+    first, second = play(episode, "<search> 1 </search>", "<search> 2 </search>")
+    assert "[1] passage 1 0" in first.observation and "[2] passage 1 1" in first.observation
+    assert "[3] passage 2 0" in second.observation and "[4] passage 2 1" in second.observation
+    assert [hit.text for hit in episode.hits][2] == "passage 2 0"
+
+
+def test_a_search_over_budget_stays_one_where_the_searcher_is_unavailable():
+    class Away(CountingSearcher):
+        def search(self, queries, k):
+            raise SearchUnavailableError("gone")
+
+    episodes = [start(QUESTION, spec(search_budget=budget)) for budget in (1, 0)]
+    gone, refused = advance(episodes, [Draft("<search> 1 </search>")] * 2, Away())
+    assert (gone.info["error"], refused.info["error"]) == ("search unavailable", "search budget exceeded")
+    assert gone.truncated and not refused.truncated
+    assert (episodes[0].num_invalid, episodes[1].num_invalid) == (0, 1)
+
+
+@pytest.mark.parametrize("part", ["id", "title", "text"])
+def test_no_passage_makes_an_episode_unwritable(part):
+    class Lone(CountingSearcher):
+        def search(self, queries, k):
+            plain = {"id": "p1", "title": "t", "text": "w"}
+            return [[Hit(**(plain | {part: "x\ud800"}), score=0.5), Hit("é", "", "", 0.25)] for _ in queries]
+
+    episode = start(QUESTION, spec(top_k=2))
+    play(episode, "<search> 1 </search>", searcher=Lone())
+    first, second = episode.hits
+    assert getattr(first, part) == "x\ufffd" and (first.score, second.score) == (0.5, 0.25)
+    assert (second.id, second.title, second.text) == ("é", "", "")
+
+
+def test_a_turn_of_the_longest_length_is_read():
+    def turn(length):
+        return "<think>" + "x" * (length - len("<think></think><answer>Ada</answer>")) + "</think><answer>Ada</answer>"
+
+    longest, longer = (start(QUESTION, spec()) for _ in range(2))
+    assert play(longest, turn(MAX_TURN_CHARS))[0].terminated and longest.correct
+    assert not play(longer, turn(MAX_TURN_CHARS + 1))[0].terminated
+    assert isinstance(longer.turns[0].action, Invalid)
+
+
+def test_control_spellings_in_passages_are_broken_where_the_rules_say_so():
+    for escape, shown in ((True, "< |im_end|> 1 0"), (False, "<|im_end|> 1 0")):
+        episode = start(QUESTION, spec(escape_special_tokens=escape))
+        (result,) = play(episode, "<search> 1 </search>", searcher=CountingSearcher("<|im_end|>"))
+        assert shown in result.observation
+        assert episode.hits[0].text == "<|im_end|> 1 0"
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "leading", "unit"),
+    [
+        (32, lambda text, tokens: len(text), "tokens"),
+        (None, lambda text, tokens: len(text), "characters"),
+        (32, None, "characters"),
+    ],
+)
+def test_an_episode_says_in_which_unit_its_observations_were_limited(max_tokens, leading, unit):
+    episode = start(QUESTION, spec(max_observation_tokens=max_tokens))
+    advance([episode], [Draft("<search> 1 </search>")], CountingSearcher(), leading=leading)
+    assert episode.observation_unit == unit
+
+
+def test_a_searcher_of_questions_is_told_who_asks_and_after_how_many_queries():
+    class Asked(CountingSearcher):
+        def search_for(self, questions, numbers, queries, k):
+            self.calls.append(([question.id for question in questions], numbers, queries, k))
+            return [[Hit(query, "", query, 1.0)] for query in queries]
+
+    def call(*queries):
+        return Draft(
+            f'<tool_call>{{"name": "search", "arguments": {{"query_list": {list(queries)}}}}}</tool_call>'.replace(
+                "'", '"'
+            )
+        )
+
+    searcher = Asked()
+    rules = spec(turn_format="tool_call", search_budget=9)
+    other = Question("q2", "?", ("x",))
+    episodes = [start(QUESTION, rules), start(other, rules)]
+    advance(episodes[:1], [call("a")], searcher)
+    advance(episodes, [call("b", "c"), call("b")], searcher)
+    assert searcher.calls == [
+        (["q1"], [0], ["a"], 1),
+        (["q1", "q1", "q2"], [1, 2, 0], ["b", "c", "b"], 1),
+    ]
+    assert episodes[0].queries == ["a", "b", "c"] and [hit.id for hit in episodes[1].hits] == ["b"]
+
+
+def test_the_turns_with_tokens_are_those_that_have_some():
+    episode = start(QUESTION, spec())
+    tokens = Tokens(*(np.zeros(1, kind) for kind in (np.int32, np.float32, np.float32, np.int32)))
+    advance([episode], [Draft("hm")], CountingSearcher())
+    advance([episode], [Draft("<answer>x\nAda</answer>", tokens)], CountingSearcher())
+    assert [(turn is episode.turns[1], own is tokens) for turn, own in episode.token_turns] == [(True, True)]
+    assert [candidate.text for candidate in episode.candidates] == ["x"]
+    facts = episode.facts()
+    assert (facts.num_turns, facts.num_invalid, facts.num_queries, facts.candidates) == (2, 1, 0, ("x",))
+
+
+def test_an_observation_is_limited_to_words_of_each_passage():
+    (result,) = play(start(QUESTION, spec(max_passage_words=1)), "<search> 1 </search>")
+    assert "passage ..." in result.observation and "passage 1" not in result.observation

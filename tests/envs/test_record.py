@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from berrypick.envs.episode import Draft, Tokens, advance, start
 from berrypick.envs.questions import EpisodeSpec, Question
-from berrypick.envs.record import SCHEMA_VERSION, EpisodeRecord, RecordError, read_records, write_records
+from berrypick.envs.record import (
+    SCHEMA_VERSION,
+    EpisodeRecord,
+    NewerSchemaError,
+    RecordError,
+    parse_line,
+    parse_record,
+    read_lines,
+    read_records,
+    record_line,
+    write_records,
+)
 from berrypick.envs.recording import record_of
 from berrypick.retrieval_index.bm25s_index import Bm25sSearcher
 from berrypick.retrieval_index.corpus import Passage
@@ -149,3 +160,74 @@ def test_records_of_others_need_only_question_group_and_turns():
         {"question": {"id": "1", "text": "t", "answers": ["a"]}, "group_id": "g", "sample_index": 0, "turns": []}
     )
     assert record.em is None and record.queries == []
+
+
+def changed(**changes):
+    return json.loads(GOLDEN.read_text().splitlines()[1]) | {"sample_index": 7} | changes
+
+
+def with_tokens(name, values):
+    row = changed()
+    row["turns"] = json.loads(GOLDEN.read_text().splitlines()[0])["turns"]
+    row["turns"][1]["tokens"][name] = values
+    return row
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("sub_em", changed(sub_em=float("nan"))),
+        ("evidence_recall", changed(evidence_recall=float("inf"))),
+        ("reward_vectors", changed(reward_vectors=[[1.0], [0.5, float("nan")]])),
+        ("log_probs", with_tokens("log_probs", [-0.5, float("nan")])),
+        ("entropies", with_tokens("entropies", [float("inf"), 0.5])),
+    ],
+)
+@pytest.mark.parametrize("read", ["line", "object"])
+def test_every_number_that_a_measure_uses_is_finite(name, row, read):
+    parse = {
+        "line": lambda: parse_line(Path("x"), 1, json.dumps(row).encode()),
+        "object": lambda: parse_record("x:1", row),
+    }
+    with pytest.raises(RecordError, match=f"x:1: {name} is not a finite number"):
+        parse[read]()
+
+
+def test_a_whole_record_of_a_newer_schema_is_named_and_one_without_a_version_is_read():
+    for version in (2, "2"):
+        row = changed(schema_version=version)
+        with pytest.raises(NewerSchemaError, match="x:1: schema 2 is newer"):
+            parse_line(Path("x"), 1, json.dumps(row).encode())
+        with pytest.raises(NewerSchemaError, match="x:1: schema 2 is newer"):
+            parse_record("x:1", row)
+    row = changed()
+    del row["schema_version"]
+    assert parse_record("x:1", row).schema_version == SCHEMA_VERSION
+
+
+def test_a_line_has_sorted_keys_plain_letters_and_one_digest():
+    record = parse_record("x:1", changed(sha256="old", answer_raw="Ärger"))
+    line = record_line(record)
+    assert line.endswith('"}\n') and line.count("sha256") == 1 and "Ärger" in line
+    assert list(json.loads(line)) == [*sorted(changed(answer_raw="")), "sha256"]
+    assert parse_line(Path("x"), 1, line.encode()).answer_raw == "Ärger"
+
+
+def test_one_sample_of_a_group_at_two_steps_is_two_rollouts(tmp_path):
+    rows = [changed(checkpoint_step=step) for step in (None, 0, 40)]
+    path = tmp_path / "r.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [record.checkpoint_step for record in read_records(path)] == [None, 0, 40]
+
+
+def test_what_a_file_lacks_is_noted_by_each_of_its_rows():
+    lines = [json.dumps(changed()).encode(), record_line(parse_record("x", changed(sample_index=8))).encode(), b"{"]
+    noted = []
+
+    class Noting:
+        def add(self, record, *, is_sealed):
+            noted.append((record.sample_index, is_sealed))
+
+    found = list(read_lines(Path("x"), enumerate(lines, 1), Noting()))
+    assert noted == [(7, False), (8, True)]
+    assert isinstance(found[2], RecordError) and "x:3" in str(found[2])

@@ -96,3 +96,11 @@ def test_candidates_of_the_world_with_several_answers_differ_by_path():
     result = advance([episode], [Draft(f"<answer>{lines}</answer>")], task.searcher)[0]
     rows = np.array(candidate_vectors(episode))
     assert result.reward == 1 and rows.sum() == 4 and (rows[0] * rows[1]).sum() == 0
+
+
+def test_four_citations_count_and_as_many_as_the_longest_path_has_hops():
+    fourth = ended(QUESTION, "<answer>x [1][2][2][3][4]</answer>", searches="zzzb")
+    assert candidate_vectors(fourth)[0][:4] == [0, 1, 0, 0]
+    deep = Question("d", "who?", ("x",), (tuple(frozenset([letter]) for letter in "abcde"), (frozenset(["f"]),)))
+    cited = ended(deep, "<answer>x [1][2][3][4][5][6]</answer>", num_answers=1, searches="abcdef")
+    assert candidate_vectors(cited) == [[1, 1, 1, 1, 1, 0, 1]]

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from berrypick.envs.rewards import REWARD_TERMS, EpisodeFacts, evidence_recall, hop_hits, parse_reward
+from berrypick.envs.rewards import (
+    REWARD_SUMMARIES,
+    REWARD_TERMS,
+    EpisodeFacts,
+    evidence_recall,
+    hop_hits,
+    parse_reward,
+    register_reward,
+)
 from berrypick.retrieval_index.errors import BerrypickError, UnknownNameError
 
 PATHS = ((frozenset("ab"), frozenset("c")), (frozenset("x"), frozenset("y"), frozenset("z")))
@@ -68,3 +76,37 @@ def test_an_unknown_term_names_the_nearest_and_another_type_is_refused():
         parse_reward(1.0)
     with pytest.raises(BerrypickError, match="not finite"):
         parse_reward("em + 1e999*f1")
+
+
+def test_paths_without_a_hop_are_no_evidence():
+    assert evidence_recall(((),), frozenset("a")) == 0 and evidence_recall(((), (frozenset("a"),)), frozenset("a")) == 1
+    for paths, value in ((((),), 0), (((), (frozenset("a"),)), 1)):
+        assert REWARD_TERMS["all_hops"](facts(evidence=paths, shown_ids=frozenset("a"))) == value
+
+
+def test_a_term_without_a_weight_counts_once():
+    assert parse_reward("em + f1 - queries")(facts()) == -1
+    assert parse_reward("em + f1").weights == (("em", 1.0), ("f1", 1.0))
+
+
+def test_a_registered_term_has_its_summary_and_is_returned():
+    def long_answer(facts):
+        return float(len(facts.prediction or "") > 4)
+
+    try:
+        assert register_reward("long_answer_9", "whether the answer is long")(long_answer) is long_answer
+        assert REWARD_SUMMARIES["long_answer_9"] == "whether the answer is long"
+        assert parse_reward("2*long_answer_9")(facts()) == 2
+    finally:
+        REWARD_TERMS.pop("long_answer_9", None)
+        REWARD_SUMMARIES.pop("long_answer_9", None)
+    for name in ("9lives", "two words", "a-b", ""):
+        with pytest.raises(BerrypickError, match="cannot name a reward term"):
+            register_reward(name, "never")(long_answer)
+
+
+def test_facts_have_no_candidates_and_one_answer_unless_told():
+    bare = facts()
+    assert (bare.candidates, bare.answers_by_path, bare.scoring) == ((), (), "english")
+    assert REWARD_TERMS["answer_recall"](bare) == 0
+    assert REWARD_TERMS["answer_recall"](facts(candidates=("x", "The Paris"))) == 1

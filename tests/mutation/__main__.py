@@ -29,8 +29,8 @@ from .session import Collected, killer_of, notes_installed
 from .touched import Touched, cached_files
 from .verdicts import Drawn, Progress, report_of, table
 
-SESSION_S, FRESH_S = (4.0, 4.0), (10.0, 10.0, 5.0)
-"""Seconds of tests, as traced, that a mutant meets at most in each ring: in the session, and after a fresh import."""
+LIMITS_S = (10.0, 10.0, 5.0)
+"""Seconds of tests, as traced, that a mutant meets at most in each ring."""
 
 
 class Chosen:
@@ -75,12 +75,14 @@ def draw(everything: Sequence[Drawn], seed: int, number: int) -> list[Drawn]:
     return sorted(everything, key=rank)[:number]
 
 
-def rings_of(file: str, mutant: Mutant, touched: Touched, limits: Sequence[float] = FRESH_S) -> list[list[str]]:
+def rings_of(file: str, mutant: Mutant, touched: Touched, limits: Sequence[float] = LIMITS_S) -> list[list[str]]:
     """The tests to ask: those that call the function in its folder, those elsewhere, the rest of their files."""
     direct = touched.tests_of(file, mutant.scope)
 
-    def cost(test: str) -> tuple[int, float, str]:
-        return nearness(test.partition("::")[0], file), touched.seconds[test], test
+    callers = frozenset(direct)
+
+    def cost(test: str) -> tuple[int, bool, float, str]:
+        return nearness(test.partition("::")[0], file), test not in callers, touched.seconds[test], test
 
     if mutant.operator == "default":  # may be read without a call, as documentation is
         direct |= {test for test in touched.seconds if cost(test)[0] < 2}
@@ -109,24 +111,22 @@ def _ask(file: str, number: int, tests: Sequence[str]) -> tuple[int, str]:
 
 
 def status_of(file: str, mutant: Mutant, touched: Touched) -> tuple[str, str]:
-    """(status, the test that killed it) of a mutant."""
-    for tests in rings_of(file, mutant, touched):
-        if not tests:
-            continue
-        expected = sum(touched.seconds[test] for test in tests)
-        ended = in_child(
-            functools.partial(_ask, file, mutant.number, tests), cpu_s=40 + 3 * expected, wall_s=600 + 10 * expected
-        )
-        if ended.timed_out:
-            return "timed out", ""
-        if ended.fault:
-            raise RuntimeError(f"{file}: {mutant.scope}: {mutant.text}: {ended.fault}")
-        if ended.answer is None:
-            return "killed", "the process ended"
-        code, failed = ended.answer
-        if code not in (0, 5):  # 5: none of the tests is there any more
-            return "killed", failed
-    return "survived", ""
+    """(status, the test that killed it) of a mutant, in one process that imports the project afresh."""
+    tests = [test for ring in rings_of(file, mutant, touched) for test in ring]
+    if not tests:
+        return "survived", ""
+    expected = sum(touched.seconds[test] for test in tests)
+    ended = in_child(
+        functools.partial(_ask, file, mutant.number, tests), cpu_s=60 + 3 * expected, wall_s=900 + 10 * expected
+    )
+    if ended.timed_out:
+        return "timed out", ""
+    if ended.fault:
+        raise RuntimeError(f"{file}: {mutant.scope}: {mutant.text}: {ended.fault}")
+    if ended.answer is None:
+        return "killed", "the process ended"
+    code, failed = ended.answer
+    return ("survived", "") if code in (0, 5) else ("killed", failed)  # 5: none of the tests is there any more
 
 
 def _say(text: str) -> None:
@@ -158,14 +158,14 @@ def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) ->
         touched = Touched({name: json.loads(kept.read_text()) for name, kept in files.items()})
         for at, one in enumerate(waiting):
             _, file, mutant = one
-            tests = [test for ring in rings_of(file, mutant, touched, SESSION_S) for test in ring]
+            tests = [test for ring in rings_of(file, mutant, touched) for test in ring]
             if not tests or not mutant.scope:
                 continue
             began = time.monotonic()
             status, by = killer_of(collected, file, mutant, tests, sum(touched.seconds[test] for test in tests))
             if status:
                 progress.add(one, status, by)
-            _say(f"{at + 1} of {len(waiting)}, {time.monotonic() - began:.1f} s: {status or 'not yet'}: {_name(one)}")
+            _say(f"{at + 1} of {len(waiting)}, {time.monotonic() - began:.1f} s: {status or 'open'}: {_name(one)}")
 
     pid = os.fork()
     if not pid:
@@ -182,7 +182,7 @@ def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) ->
 
 
 def ask(waiting: Sequence[Drawn], cache: Path, progress: Progress, *, quick: bool) -> None:
-    """Gives all mutants that wait a verdict: in a session of quick tests, and the survivors after a fresh import."""
+    """Gives all mutants that wait a verdict: in one session, and those that it leaves open after a fresh import."""
     warm_up()
     ask_in_session(waiting, cache, progress)
     progress.read()
@@ -199,7 +199,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--mutants", type=int, default=300, help="how many are drawn")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="repeat the survivors of this seed")
-    parser.add_argument("--quick", action="store_true", help="ask the nearest quick tests only; may count too many")
+    parser.add_argument("--quick", action="store_true", help="no fresh imports: what the session leaves open survives")
     parser.add_argument("--trace", action="store_true", help="find out anew which tests call what")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "reliability" / "mutants.json")
     args = parser.parse_args(words)

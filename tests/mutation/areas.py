@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["AREAS", "ROOT", "TESTS", "files_of", "nearness"]
+__all__ = ["AREAS", "NOT_ASKED", "ROOT", "TESTS", "files_of", "nearness"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +38,9 @@ TESTS = (
     "tests/policies/test_scripted.py",
 )
 """The nearest tests and a wider ring, as patterns: quick tests that run code of the areas."""
+
+NOT_ASKED = ("tests/experiments/grid/test_runner.py",)
+"""Tests whose work is done by processes of their own, which run the unchanged code."""
 
 
 def files_of(area: str) -> list[str]:

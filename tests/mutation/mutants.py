@@ -193,7 +193,12 @@ def _of_statement(statement: ast.stmt) -> Iterator[_Change]:
 
 
 def _of_fields(owner: ast.AST, is_default: bool) -> Iterator[_Change]:
-    """The changes of the expressions below a node; statements below it are not entered."""
+    """The changes of the expressions below a node; statements below it are not entered.
+
+    Args:
+        owner: the node.
+        is_default: whether they are of the head of a function or class: computed where it is defined.
+    """
     for field, value in ast.iter_fields(owner):
         if field in SKIPPED_FIELDS:
             continue
@@ -203,6 +208,5 @@ def _of_fields(owner: ast.AST, is_default: bool) -> Iterator[_Change]:
             if isinstance(node, ast.keyword) and node.arg == "strict":
                 continue
             for operator, new in replacements(node, owner, field):
-                kind = "default" if operator == "constant" and is_default else operator
-                yield _Change(owner, field, at, new, kind)
-            yield from _of_fields(node, is_default and isinstance(node, ast.arguments))
+                yield _Change(owner, field, at, new, "default" if is_default else operator)
+            yield from _of_fields(node, is_default)

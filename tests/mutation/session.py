@@ -1,8 +1,9 @@
 """A pytest session that is collected once and forked for each mutant: quick, because nothing is imported again.
 
-In the child the code of one function is exchanged for the mutant's. What was computed from it at import, such as the
-values of `parametrize`, stays what it was, so a survivor of this session proves nothing; `__main__` asks it again with
-a fresh import. So are mutants of module bodies. Mutants of defaults and of class bodies change the defaults in place.
+In the child the code of one function is exchanged for the mutant's. Mutants of defaults and of class bodies change the
+defaults in place. What was computed at import, such as the values of `parametrize`, stays what it was. A survivor whose
+function ran while the tests were collected is therefore left open, as are mutants of module bodies and of what cannot
+be exchanged: `__main__` asks about them with a fresh import. All other survivors have survived.
 """
 
 from __future__ import annotations
@@ -57,11 +58,13 @@ class Collected:
         self._shared: set[str] = set()
         self._began = self._fixtures_s = 0.0
         self._functions: dict[tuple[str, str], list[FunctionType]] = defaultdict(list)
+        self._ran_at_import: frozenset[str] = frozenset()
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise session.Interrupted("a test file cannot be collected")
         self.items = {item.nodeid: item for item in session.items}
+        self._ran_at_import = frozenset(self._notes)
         for function in gc.get_objects():
             if type(function) is FunctionType and function.__code__.co_filename.startswith(str(ROOT)):
                 self._functions[function.__code__.co_filename, function.__code__.co_qualname].append(function)
@@ -99,6 +102,11 @@ class Collected:
             else:
                 tests[item.nodeid] = (round(_used_s() - began, 3), sorted(self._notes))
         return {"tests": tests, "shared": sorted(self._shared), "fixtures_s": self._fixtures_s, "failed": failed}
+
+    def ran_at_import(self, source: str, scope: str) -> bool:
+        """Whether a function, or any method of a class, was called while the tests were collected."""
+        name = f"{source}::{_outer(scope)}"
+        return any(ran == name or ran.startswith(f"{name}.") for ran in self._ran_at_import)
 
     def first_failing(self, source: str, mutant: Mutant, tests: Sequence[str]) -> str:
         """In a child: the first test that fails with the mutant; empty if none does.
@@ -139,7 +147,11 @@ def _too_slow(*_: object) -> None:
 
 
 def _exchange_defaults(name: str, scope: str, code: CodeType) -> None:
-    """Gives a function the defaults, and a class the fields, that it has in another version of its module."""
+    """Gives a function the defaults, and a class the fields, that it has in another version of its module.
+
+    Raises:
+        LookupError: there is no such function or class, or what differs is no default, such as a field's factory.
+    """
     module = sys.modules[name]
     new = {key: vars(module)[key] for key in ("__name__", "__package__", "__file__", "__spec__")}
     exec(code, new)
@@ -149,13 +161,24 @@ def _exchange_defaults(name: str, scope: str, code: CodeType) -> None:
         if not hasattr(old_part, step):
             raise LookupError(f"{name} has no {scope}")
         old_part, new_part = getattr(old_part, step), getattr(new_part, step)
+    differs = False
     if isinstance(old_part, type):
         for key, value in vars(new_part).items():
             if isinstance(value, bool | int | float | str | None) and not key.startswith("__"):
+                differs |= getattr(old_part, key) != value
                 setattr(old_part, key, value)
         old_part, new_part = old_part.__init__, new_part.__init__
     old_part, new_part = inspect.unwrap(old_part), inspect.unwrap(new_part)
+    differs |= _plain(old_part) != _plain(new_part)
     old_part.__defaults__, old_part.__kwdefaults__ = new_part.__defaults__, new_part.__kwdefaults__
+    if not differs:
+        raise LookupError(f"no default of {scope} differs")
+
+
+def _plain(function: FunctionType) -> str:
+    """The defaults of a function, but for objects that are made anew with each version."""
+    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return repr([value for value in values if isinstance(value, bool | int | float | str | tuple | None)])
 
 
 def _used_s() -> float:
@@ -176,9 +199,11 @@ def _nested(code: CodeType) -> list[CodeType]:
 def killer_of(
     collected: Collected, source: str, mutant: Mutant, tests: Sequence[str], seconds: float
 ) -> tuple[str, str]:
-    """(status, test) of a mutant in a fork of this session: "killed", "timed out", or "" while it is open."""
+    """(status, test) of a mutant in a fork of this session: "killed", "timed out", "survived", or "" if it is open."""
     task = functools.partial(collected.first_failing, source, mutant, tests)
     ended = in_child(task, cpu_s=5 + 5 * seconds, wall_s=900 + 20 * seconds)
     if ended.timed_out:
         return "timed out", ""
-    return ("killed", ended.answer) if ended.answer else ("", "")
+    if ended.answer or (ended.answer is None and not ended.fault):
+        return "killed", ended.answer or "the process ended"
+    return ("" if ended.fault or collected.ran_at_import(source, mutant.scope) else "survived"), ""

@@ -69,6 +69,11 @@ def test_each_mutant_is_the_text_with_one_change_and_compiles() -> None:
         compile(text, "mutant", "exec")
 
 
+def test_what_a_default_is_made_of_is_a_default() -> None:
+    operators = [mutant.operator for mutant in mutants_of("def f(a=(1, -2), *, b=3): ...")]
+    assert set(operators) == {"default"} and len(operators) == 7
+
+
 def test_two_places_with_one_text_have_two_names() -> None:
     names = [(mutant.scope, mutant.text) for mutant in mutants_of("def f(x):\n    x += 1\n    x += 1\n")]
     assert len(set(names)) == len(names) == 8

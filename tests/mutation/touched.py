@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .areas import ROOT, TESTS
+from .areas import NOT_ASKED, ROOT, TESTS
 
 __all__ = ["NOTE", "Touched", "cached_files", "with_notes"]
 
@@ -74,6 +74,6 @@ class Touched:
 def cached_files(cache: Path) -> dict[str, Path]:
     """Test file -> where what it touches is kept, whether it is there yet or not."""
     files = sorted({path for pattern in TESTS for path in ROOT.glob(pattern)})
-    names = [str(path.relative_to(ROOT)) for path in files]
-    digests = [hashlib.sha256((name + file.read_text()).encode()).hexdigest() for name, file in zip(names, files)]
+    names = [name for path in files if (name := str(path.relative_to(ROOT))) not in NOT_ASKED]
+    digests = [hashlib.sha256((name + (ROOT / name).read_text()).encode()).hexdigest() for name in names]
     return {name: cache / f"{digest[:16]}.json" for name, digest in zip(names, digests, strict=True)}

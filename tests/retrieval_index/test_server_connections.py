@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import json
@@ -16,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ import psutil
 from berrypick.retrieval_index import BuildSettings, Passage, build_index
 from berrypick.retrieval_index.server.app import create_app
 from berrypick.retrieval_index.server.connections import Connections, Listener, most_connections
+from berrypick.retrieval_index.server.protocol import bounded_protocol
 from berrypick.retrieval_index.server.running import Server, listen
 from berrypick.retrieval_index.server.settings import ServerSettings
 from fixtures.machine import patience, until
@@ -290,3 +293,131 @@ def test_a_client_that_connects_first_and_asks_later_is_answered(opened: Held) -
     server.should_exit = True
     thread.join(patience(30))
     assert not thread.is_alive()
+
+
+# ---- a client that sends its request in many small pieces, on a clock that the test turns
+
+
+class NeverDone:
+    def add_done_callback(self, callback: Callable[..., None]) -> None:
+        pass
+
+
+class Clock:
+    """An event loop's timers, which end when the test says so; requests are not answered."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, Callable[..., None], tuple[Any, ...]]] = []
+
+    def call_later(self, delay: float, callback: Callable[..., None], *arguments: Any) -> Any:
+        timer = (delay, callback, arguments)
+        self.waiting.append(timer)
+        return SimpleNamespace(cancel=lambda: self.waiting.remove(timer) if timer in self.waiting else None)
+
+    def create_task(self, work: Any, **_: Any) -> Any:
+        work.close()
+        return NeverDone()
+
+    def rests(self) -> list[float]:
+        """The delays of rests that have not ended."""
+        return [delay for delay, callback, _ in self.waiting if callback.__name__ == "_read_on"]
+
+    def end_rests(self) -> None:
+        for timer in [timer for timer in self.waiting if timer[1].__name__ == "_read_on"]:
+            self.waiting.remove(timer)
+            timer[1](*timer[2])
+
+
+class Wire(asyncio.Transport):
+    """A transport that only notes whether its client is being read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading, self.closing = True, False
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closing = True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+@pytest.fixture
+def dripping() -> Any:
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it is never run")
+
+    clock, wire = Clock(), Wire()
+    config = Config(app, http=bounded_protocol(Connections(8), 10.0, 10.0), lifespan="off", log_config=None)
+    config.load()
+    protocol = config.http_protocol_class(config=config, server_state=ServerState(), app_state={}, _loop=clock)
+    protocol.connection_made(wire)
+    return SimpleNamespace(
+        clock=clock, wire=wire, lost=lambda: protocol.connection_lost(None), flow=lambda: protocol.flow,
+        send=lambda *pieces: [(protocol.data_received(piece), wire.reading)[1] for piece in pieces],
+    )  # fmt: skip
+
+
+PIECES = [bytes([byte]) for byte in HALF]
+
+
+def test_the_third_small_piece_of_a_head_and_each_after_it_is_followed_by_a_rest(dripping: Any) -> None:
+    assert dripping.send(*PIECES[:2]) == [True, True] and dripping.clock.rests() == []
+    for piece in PIECES[2:6]:
+        assert dripping.send(piece) == [False]
+        (delay,) = dripping.clock.rests()
+        assert 0.1 <= delay <= 1.0
+        dripping.clock.end_rests()
+        assert dripping.wire.reading
+
+
+def test_a_large_piece_and_a_whole_request_begin_the_count_anew(dripping: Any) -> None:
+    field = b"X: " + b"y" * 251 + b"\r\n"
+    assert len(field) == 256
+    assert dripping.send(HALF[:10], HALF[10:], field, *PIECES[:2]) == [True] * 5
+    assert dripping.send(b"\n") == [False]
+    dripping.clock.end_rests()
+    assert dripping.send(field[:-3] + b"\r\n") == [False], "255 bytes are a small piece"
+
+
+def test_the_head_that_is_complete_counts_as_no_piece_and_the_body_s_pieces_are_counted(dripping: Any) -> None:
+    whole = head(6)
+    assert dripping.send(whole[:5], whole[5:9], whole[9:]) == [True] * 3
+    assert dripping.send(b"{", b'"') == [True, True]
+    assert dripping.send(b"a") == [False]
+    dripping.clock.end_rests()
+    assert dripping.send(b'":1') == [True], "the last piece of a body ends the request"
+
+
+def test_a_client_that_has_gone_or_that_others_hold_back_is_not_read_on(dripping: Any) -> None:
+    dripping.send(*PIECES[:3])
+    dripping.flow().read_paused = True
+    dripping.clock.end_rests()
+    assert not dripping.wire.reading, "uvicorn itself does not read it now"
+    dripping.flow().read_paused = False
+    dripping.send(PIECES[3])
+    dripping.wire.closing = True
+    dripping.clock.end_rests()
+    assert not dripping.wire.reading
+    dripping.send(PIECES[4])
+    assert dripping.clock.rests() == [], "a connection that closes does not rest"
+    dripping.wire.closing = False
+    dripping.send(PIECES[5])
+    assert len(dripping.clock.rests()) == 1
+    dripping.lost()
+    assert dripping.clock.rests() == []

@@ -50,3 +50,8 @@ def test_impossible_counts_are_refused(n, c, k):
 def test_best_at_more_than_the_samples_is_refused():
     with pytest.raises(ValueError, match="got 3"):
         best_at_k([1.0, 0.0], 3)
+
+
+def test_the_best_of_no_samples_is_refused():
+    with pytest.raises(ValueError, match="got 0"):
+        best_at_k([1.0, 0.0], 0)

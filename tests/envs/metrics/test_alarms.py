@@ -193,3 +193,89 @@ def test_too_few_rows_and_missing_keys_raise_nothing() -> None:
 def test_the_page_lists_every_alarm() -> None:
     section = PAGE.split("## Collapse alarms")[1].split("\n## ")[0]
     assert [name for name in re.findall(r"^\| ([a-z ]+) \|", section, re.MULTILINE) if name != "alarm"] == list(ALARMS)
+
+
+LIMITS = [
+    ("rl__zero_variance_share", 0.0, 0.9, 0.89, "no gradient"),
+    ("rl__kl_to_sampler_nats", 0.0, 0.1, 0.09, "importance ratios drift"),
+    ("env__ratio_of_valid_action", 1.0, 0.75, 0.85, "invalid actions"),
+    ("env__ratio_of_valid_action", 0.875, 0.625, 0.75, "invalid actions"),
+    ("env__degenerate_text", 0.0, 0.1, 0.09, "repeated text"),
+    ("env__degenerate_text", 0.5, 0.625, 0.5625, "repeated text"),
+    ("env__number_of_valid_search", 0.5, 0.125, 0.15625, "stopped searching"),
+    ("search__failed", 0.0, 0.05, 0.04, "retrieval errors"),
+]
+
+
+@pytest.mark.parametrize(("key", "start", "at", "short_of", "name"), LIMITS)
+def test_the_limit_of_each_sign(key: str, start: float, at: float, short_of: float, name: str) -> None:
+    assert names(collapse_alarms(series(**{key: [start, at]}), window=1, patience=1)) == [name]
+    assert collapse_alarms(series(**{key: [start, short_of]}), window=1, patience=1) == []
+
+
+def test_clipped_ratios_are_drift_without_a_divergence() -> None:
+    def found(clipped: float) -> list[Alarm]:
+        columns = {"rl__kl_to_sampler_nats": [0.0, 0.0], "rl__clip_fraction": [0.0, clipped]}
+        return collapse_alarms(series(**columns), window=1, patience=1)
+
+    (alarm,) = found(0.3)
+    assert alarm.saw.startswith("the updated policy is 0 nats per token") and "and 30% of the" in alarm.saw
+    assert found(0.29) == []
+    (alarm,) = collapse_alarms(series(rl__kl_to_sampler_nats=[0.0, 0.25]), window=1, patience=1)
+    assert "0.25 nats per token" in alarm.saw and "0% of the" in alarm.saw
+
+
+def test_a_share_that_was_high_from_the_start_on_did_not_rise() -> None:
+    assert collapse_alarms(series(env__degenerate_text=[0.5] * 12)) == []
+
+
+def test_a_policy_that_hardly_searched_did_not_stop() -> None:
+    assert collapse_alarms(series(env__number_of_valid_search=[0.49, 0.0]), window=1, patience=1) == []
+    (alarm,) = collapse_alarms(series(env__number_of_valid_search=[1.25, 0.25]), window=1, patience=1)
+    assert alarm.saw == "searches per episode fell from 1.25 to 0.25"
+
+
+def test_a_fall_is_below_its_share_of_the_start() -> None:
+    halves = series(rl__token_entropy_nats=[1.0, 0.6], search__breadth=[1.0, 0.5])
+    assert collapse_alarms(halves, window=1, patience=1) == []  # .6 is not below .6
+
+
+def test_noise_is_three_deviations_of_a_mean_of_the_first_rows() -> None:
+    # deviation .2828 of 1.2 and .8; three of them times sqrt(2 / 2): a fall must go below 1 - .8485 = .1515
+    for level, expected in ((0.16, []), (0.14, ["narrowing"])):
+        columns = [1.2, 0.8, level, level]
+        rows = series(rl__token_entropy_nats=columns, search__breadth=columns)
+        assert names(collapse_alarms(rows, window=2, patience=1)) == expected
+    # deviation .0707 of 0 and .1 and the start .05: a rise must reach .05 + .2121
+    for level, expected in ((0.26, []), (0.27, ["repeated text"])):
+        assert names(collapse_alarms(series(env__degenerate_text=[0, 0.1, level, level]), window=2, patience=1)) == (
+            expected
+        )
+
+
+def test_alarms_come_in_the_order_in_which_they_began() -> None:
+    fall = [1.0, 1.0, 1.0, 0.1]
+    rows = series(rl__token_entropy_nats=fall, search__breadth=fall, search__failed=[0.0, 0.5, 0.5, 0.5])
+    assert names(collapse_alarms(rows, window=1, patience=1)) == ["retrieval errors", "narrowing"]
+
+
+def test_narrowing_names_the_breadth_that_fell() -> None:
+    fall, level = [1.0, 0.25], [1.0, 1.0]
+    rows = series(path_entropy=fall, search__breadth=level, search__unique_query_ratio=fall)
+    (alarm,) = collapse_alarms(rows, window=1, patience=1)
+    assert alarm.saw == "entropy fell from 1 to 0.25 and the share of distinct queries fell from 1 to 0.25"
+
+
+def test_narrowing_begins_where_both_have_fallen() -> None:
+    rows = series(rl__token_entropy_nats=[1.0, 0.5, 0.5, 0.5], search__breadth=[1.0, 1.0, 1.0, 0.5])
+    (alarm,) = collapse_alarms(rows, window=1, patience=1)
+    assert (alarm.step, alarm.until) == (4, 4)
+
+
+def test_a_fall_to_the_end_of_the_noise_is_none() -> None:
+    # deviation .5 of eight rows around 1, and a mean of eight rows strays by sqrt(2 / 8) of it: 1 - 3 x .25 = .25
+    head = [1 + offset / 4 for offset in (3, -3, 2, -2, 1, -1, 0, 0)]
+    for level, expected in ((0.25, []), (0.125, ["narrowing"])):
+        columns = [*head, *[level] * 8]
+        rows = series(rl__token_entropy_nats=columns, search__breadth=columns)
+        assert names(collapse_alarms(rows, window=8, patience=1)) == expected

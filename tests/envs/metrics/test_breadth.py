@@ -103,3 +103,14 @@ def test_ratios_without_anything_to_count_are_absent():
     assert unique_ratio(["q", "q", "r", "r"]) == 0.5
     assert redundancy([frozenset()]) is None
     assert redundancy([frozenset("ab"), frozenset("bc")]) == pytest.approx(1 - 3 / 4)
+
+
+def test_what_has_no_hop_or_no_draw_is_refused_or_absent():
+    assert union_coverage([[]], [frozenset({"a1"})]) is None
+    assert union_coverage([[], *TWO_HOPS], [frozenset({"a1"})]) is None
+    assert path_coverage([[], *TWO_HOPS], [frozenset({"a1", "b1"})]) == 1.0
+    assert rarefied_distinct(["a", "b"], 0) is None and rarefied_distinct(["a", "b"], 1) == 1.0
+    assert rarefied_union([frozenset("ab")], 0) is None and rarefied_union([frozenset("ab")], 1) == 2.0
+    for k in (0, 3):
+        with pytest.raises(ValueError, match=f"the 2 samples, got {k}"):
+            diff_at_k(["a", "b"], k)

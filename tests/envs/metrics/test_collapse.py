@@ -116,3 +116,35 @@ def test_candidates_of_a_rollout_come_together():
         best_of_candidates(scores, 3)
     with pytest.raises(ValueError, match="same number"):
         best_of_candidates([[1.0], [1.0, 0.0]], 1)
+
+
+def test_the_dominant_format_is_the_first_by_name_among_equals():
+    found = format_shares(["b", "a", "a", "b", "c"], [True, False, True, False, True])
+    assert found.dominant == "a" and list(found.shares) == list(found.accuracy) == ["a", "b", "c"]
+
+
+def test_the_hardest_quartile_takes_the_first_by_id_among_equals_and_names_the_first_unknown():
+    equal = {f"q{i}": 0.5 for i in range(4)}
+    assert hardest_quartile_share(["q0"], equal) == 1.0 and hardest_quartile_share(["q3", "q0"], equal) == 0.5
+    with pytest.raises(ValueError, match="'q7'"):
+        hardest_quartile_share(["q9", "q7"], equal)
+
+
+def test_all_or_none_of_the_visits_may_be_drawn_and_two_ranks_fitted():
+    assert subsample_visits([1, 2], 3, 0).tolist() == [1, 2] and subsample_visits([1, 2], 0, 0).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="cannot draw -1 of 3"):
+        subsample_visits([1, 2], -1, 0)
+    found = rank_decay([1, 100])  # logs 2 and 0 on ranks 1 and 2
+    assert (found.beta, found.alpha, found.r_squared) == pytest.approx((2, 4, 1))
+
+
+def test_pairs_of_three_agents_by_hand():
+    log_probs = [[-9.0, -2.0, -4.0], [-1.0, -9.0, -2.0], [-3.0, -6.0, -9.0]]
+    # columns divided by 1, 2 and 2, without the diagonal: 1 + 2, 1 + 1, 3 + 3
+    assert cross_agent_nll(log_probs, [1, 2, 2]) == pytest.approx((1 + 2 + 1 + 1 + 3 + 3) / 6)
+
+
+def test_diversity_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no outputs"):
+        effective_diversity([], [])
+    assert effective_diversity([True, True], ["p", "q"]).pairwise == 1.0

@@ -113,3 +113,20 @@ def test_cluster_entropy_weighs_clusters_by_the_probability_of_their_distinct_qu
     assert cluster_entropy(["q"], ["x"], [-900.0]) == 0.0
     with pytest.raises(ValueError, match="the entropy of no items"):
         cluster_entropy([], [], [])
+
+
+def test_a_token_without_a_character_belongs_to_the_query_that_begins_there_and_not_to_one_that_ended():
+    # tokens at 0, 2 (empty), 2, 4 (empty), 4 of "aabbcc"; the query is "bb"
+    assert query_token_mask([0, 2, 2, 4, 4], "aabbcc", [(2, 4)]).tolist() == [False, True, True, False, False]
+
+
+def test_a_query_that_reaches_into_the_next_keeps_its_end():
+    assert query_sequence_spans("abcdef", [(0, 4), (3, 5)]) == [(0, 4), (3, 6)]
+
+
+def test_the_entropy_of_clusters_is_above_zero_and_in_nats():
+    # masses e^-1 and e^-3 of three queries, two of which share a cluster: e^-1 + e^-1 against e^-3
+    p = 2 / (2 + math.exp(-2))
+    expected = -p * math.log(p) - (1 - p) * math.log(1 - p)
+    assert cluster_entropy("abc", "xxy", [-1.0, -1.0, -3.0]) == pytest.approx(expected)
+    assert cluster_entropy("ab", "xy", [-900.0, -1.0]) == 0.0, "the rarer query is as good as none"

@@ -67,3 +67,8 @@ def test_wrong_shapes_and_impossible_queries_raise() -> None:
         question_information(np.zeros((2, 3)), [0])
     with pytest.raises(ValueError, match="no probability"):
         question_information(np.array([[-np.inf, 0.0]]), [0])
+
+
+def test_queries_that_are_as_likely_up_to_rounding_share_the_first_place() -> None:
+    table = np.array([[-1.0, -1.0 - 1e-10, -5.0], [-1.0, -1.1, -5.0], [-5.0, -1.0, -1.0 + 1e-10]])
+    assert question_information(table, [1, 1, 1]).identified.tolist() == [0.5, 0.0, 0.5]

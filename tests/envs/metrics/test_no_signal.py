@@ -40,3 +40,14 @@ def test_the_cure_depends_on_what_is_equal() -> None:
     mixed = no_signal(rows([1.0, 1.0], right=[0.5, 0.25]))
     assert every is not None and "every rollout was right" in every.text and "harder" in every.text
     assert mixed is not None and "rollout was right" not in mixed.text and "--group-size 16" in mixed.text
+
+
+def test_steps_without_counts_are_no_groups() -> None:
+    assert no_signal([{"step": step, "rl/zero_variance_share": 1.0} for step in range(1, 40)]) is None
+    some = rows([1.0, 1.0], right=[0.0, 1.0])
+    alarm = no_signal([{**some[0], "step": 7}, {**some[1], "step": 9}])
+    assert alarm is not None and (alarm.step, alarm.until) == (7, 9) and "no rollout" not in alarm.text
+    bare = no_signal([{key: value for key, value in row.items() if key != "pass@1"} for row in some])
+    assert bare is not None and "rollout was right" not in bare.text
+    half = no_signal(rows([1.0, 1.0], right=[0.0, 0.5]))
+    assert half is not None and "--group-size 16" in half.text

@@ -10,6 +10,7 @@ import pytest
 from berrypick.envs.metrics.planning import (
     conditional_kind_entropy,
     kind_information,
+    kind_information_draws,
     plan_pass_at_k,
     replay,
 )
@@ -136,8 +137,10 @@ def test_a_query_without_a_kind_word_counts_as_the_kind_with_the_smallest_passag
     smallest = min(range(3), key=lambda kind: world.passages[0][kind])
     for text in ("founder kizunba", f"{KINDS[0]} {KINDS[1]} {KINDS[2]} founder kizunba"):
         assert replay(world, [text], [None]).first_kinds == (smallest,)
-    pair = min((0, 2), key=lambda kind: world.passages[0][kind])
-    assert replay(world, [f"{KINDS[2]} {KINDS[0]} founder kizunba"], [None]).first_kinds == (pair,)
+    for pair in ((0, 2), (1, 2), (0, 1)):
+        first = min(pair, key=lambda kind: world.passages[0][kind])
+        words = " ".join(KINDS[kind] for kind in reversed(pair))
+        assert replay(world, [f"{words} founder kizunba"], [None]).first_kinds == (first,)
 
 
 def test_repeating_a_kind_wastes_budget():
@@ -189,3 +192,56 @@ def test_a_policy_blind_to_the_question_has_no_information_about_it():
 
 def test_kind_information_without_searches_is_absent():
     assert kind_information([[(), ()], [()]]) is None
+
+
+def test_kind_entropy_is_corrected_on_request():
+    # ln 2 of four rollouts, and (2 - 1) / (2 x 4)
+    assert conditional_kind_entropy([(0,), (1,), (0,), (1,)], miller_madow=True) == pytest.approx(math.log(2) + 1 / 8)
+
+
+def test_kind_information_weighs_hops_by_the_rollouts_that_reached_them():
+    # hop 1: kinds 0, 1 of one question and 0, 0 of the other; hop 2: 2, 2 of the first, one rollout of the second
+    rollouts = [[(0, 2), (1, 2)], [(0, 1), (0,)]]
+    pooled = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)  # of 0, 1, 0, 0
+    found = kind_information(rollouts)
+    assert found.marginal == pytest.approx(4 * pooled / 6)
+    assert found.conditional == pytest.approx(2 * math.log(2) / 6)
+    assert found.information == pytest.approx((4 * pooled - 2 * math.log(2)) / 6)
+    corrected = kind_information(rollouts, miller_madow=True)  # n (S - 1) / 2n: one half for each of the two entropies
+    assert corrected.marginal == pytest.approx((4 * pooled + 1 / 2) / 6)
+    assert corrected.conditional == pytest.approx((2 * math.log(2) + 1 / 2) / 6)
+
+
+def test_kind_information_needs_a_hop_that_two_rollouts_reached():
+    assert kind_information([]) is None
+    assert kind_information([[(0, 1)], [(1,)]]) is None
+    found = kind_information([[(0,)], [(1,), (1, 2)]])
+    assert (found.marginal, found.information) == (0.0, 0.0)
+
+
+first_kinds = st.lists(st.lists(st.lists(st.integers(0, 2), max_size=2), max_size=4), min_size=1, max_size=4)
+
+
+@given(first_kinds, st.booleans(), st.data())
+@settings(max_examples=40, deadline=None)
+def test_draws_of_kind_information_are_that_of_the_drawn_questions(rollouts, miller_madow, data):
+    asked = st.lists(st.integers(0, len(rollouts) - 1), min_size=len(rollouts), max_size=len(rollouts))
+    drawn = [data.draw(asked), data.draw(asked)]
+    found = kind_information_draws(rollouts, np.array(drawn), miller_madow=miller_madow)
+    alone = [kind_information([rollouts[at] for at in row], miller_madow=miller_madow) for row in drawn]
+    assert found == pytest.approx([0.0 if one is None else one.information for one in alone], abs=1e-12)
+
+
+def test_draws_of_kind_information_are_not_corrected_unless_asked_for():
+    rollouts, once = [[(0,), (1,)], [(1,), (1,)]], np.array([[0, 1]])
+    assert kind_information_draws(rollouts, once) == pytest.approx([kind_information(rollouts).information])
+    assert kind_information_draws([[]], np.array([[0]])).tolist() == [0.0]
+
+
+def test_an_episode_beyond_its_budget_has_none_left():
+    assert replay(world_of([[1], [0]], 1), [query(0)] * 3, [None] * 3).plan == 0.0
+
+
+def test_plan_pass_at_0_is_refused():
+    with pytest.raises(ValueError, match="k must lie between 1 and the 2 samples, got 0"):
+        plan_pass_at_k([0.5, 0.5], 0)

@@ -92,3 +92,17 @@ def test_specificity_sees_template_collapse_that_entropy_does_not() -> None:
     alive = [of(*(f"{template} {name}" for template in templates)) for name in ("alpha", "beta")]
     assert specificity(*collapsed) == pytest.approx(0.5 * (3 / 4) + 0.5 * 0.5 * (1 / 4) + 0 * (1 / 4), abs=0.2)
     assert specificity(*collapsed) <= 0.5 < specificity(*alive)
+
+
+def test_specificity_by_hand_with_ties_up_to_rounding() -> None:
+    # within: 1/3; across: 1/3, 0: a tie counts half, a similarity of .5 between them would not be one
+    assert specificity(of("p q", "p r"), of("p s")) == pytest.approx(0.5)
+    assert specificity(of("p q", "p r"), of("p s", "x")) == pytest.approx((1 / 2 + 1 / 2 + 1 + 1) / 4)
+    # within: 1/2; across: 1/2 and 1/3
+    assert specificity(of("p", "p q"), of("p r")) == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_the_threshold_of_clusters_is_a_choice() -> None:
+    pair = word_similarity(of("p q", "p r"), of("p q", "p r"))  # 1/3
+    assert query_clusters(pair, 1 / 3) == 1 and query_clusters(pair, 0.34) == 2
+    assert query_clusters(pair) == 2

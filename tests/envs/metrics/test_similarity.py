@@ -35,6 +35,8 @@ def test_vendi_of_two_items_is_the_entropy_of_their_two_eigenvalues():
         ([[1.0, 0.5], [0.1, 1.0]], "symmetric"),
         ([[1.0, 2.0], [2.0, 1.0]], "semi-definite"),
         ([1.0], "square"),
+        ([[1.0, 1.0]], "square"),
+        ([[1.0], [1.0]], "square"),
         (np.zeros((0, 0)), "at least one"),
     ],
 )
@@ -103,3 +105,26 @@ def test_reward_space_diversity_by_hand():
     assert reward_space_diversity([[0.5, 0.5]] * 4) == 0.0
     with pytest.raises(ValueError, match="at least 2"):
         reward_space_diversity([[1.0]])
+
+
+def test_a_floor_of_two_prompts_and_a_difference_of_two_vectors():
+    assert cosine_floor([[[2.0, 0.0]], [[1.0, 1.0]]]) == pytest.approx(math.sqrt(0.5))
+    assert reward_space_diversity([[0.0, 1.0], [1.0, 1.0]]) == 1.0
+    with pytest.raises(ValueError, match="at least one embedding"):
+        inter_cosine(np.zeros((0, 2)), [[1.0, 0.0]])
+    assert inter_cosine([[1.0, 0.0]], [[0.0, 0.5], [3.0, 0.0]]) == 0.5
+
+
+def test_words_in_ones_to_fives_are_counted_by_default():
+    # one distinct gram of each length among 6, 5, 4, 3, 2; from six words on of one word nothing else is repeated
+    expected = [1 / (10 * (1 - 0.9**grams)) for grams in (6, 5, 4, 3, 2)]
+    assert expectation_adjusted_distinct([["a"] * 6], 10) == pytest.approx(sum(expected) / 5)
+    assert expectation_adjusted_distinct([["a", "b"], ["b", "a"]], 2, orders=(1,)) == pytest.approx(
+        2 / (2 * (1 - 0.5**4))
+    )
+
+
+def test_a_kernel_may_miss_by_rounding_alone():
+    assert vendi_score([[1.0, 1.0], [1.0, 1.0 + 1e-9]]) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="semi-definite"):
+        vendi_score([[1.0, 1.001], [1.001, 1.0]])  # eigenvalues 1.0005 and -.0005

@@ -229,3 +229,54 @@ def test_a_table_without_spread_has_an_interval_of_no_width_and_one_seed_has_non
     assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
     with pytest.raises(ValueError, match="at least 2 seeds"):
         crossed_mean(np.zeros((1, 4)))
+
+
+def test_two_thousand_resamples_of_seed_0_are_the_default():
+    values = np.random.default_rng(8).random(6)
+    assert bootstrap_indices(6).shape == (2000, 6)
+    assert np.array_equal(bootstrap_indices(6), bootstrap_indices(6, seed=0))
+    assert set(bootstrap_indices(6).ravel().tolist()) == set(range(6))
+    assert bootstrap_means({"x": values}) == {"x": bootstrap_mean(values, bootstrap_indices(6))}
+    arms = np.random.default_rng(9).random((2, 3, 4))
+    told = hierarchical_bootstrap(*arms, num_resamples=2000, seed=0)
+    assert hierarchical_bootstrap(*arms) == told != hierarchical_bootstrap(*arms, num_resamples=2001, seed=0)
+
+
+def test_hierarchical_means_by_hand():
+    # no seed and no question differs from another: every resample is the difference itself
+    found = hierarchical_bootstrap(np.full((2, 3), 0.25), np.full((4, 3), 1.0), num_resamples=20)
+    assert (found.value, found.low, found.high, found.n) == (0.75, 0.75, 0.75, 3)
+    # the last of four questions differs by 1: a resample's mean is Binomial(4, 1/4) / 4, P(X <= 2) = .949, P(3) = .047
+    last = np.array([[0.0, 0.0, 0.0, 1.0]])
+    found = hierarchical_bootstrap(np.zeros((1, 4)), last)
+    assert (found.value, found.low, found.high) == (0.25, 0.0, 0.75)
+    # and the first: an arm against itself differs by its seeds alone
+    seeds = np.array([[0.0] * 4, [1.0] * 4])
+    found = hierarchical_bootstrap(seeds, seeds)
+    assert (found.value, found.low, found.high) == (0.0, -1.0, 1.0)  # 0 0 against 1 1 has chance 1/16 each way
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0, -0.5])
+def test_a_quantile_of_no_probability_is_refused(probability):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        t_quantile(probability, 3)
+
+
+def test_the_interval_of_seeds_and_questions_has_the_level_that_is_asked_for():
+    values = np.array([[0.5, 1.5], [2.5, 3.5]])
+    found = crossed_mean(values, level=0.8)  # t of one degree of freedom at 90 %: 3.0777
+    assert found.high - found.value == pytest.approx(3.077684 * math.sqrt(5 / 4), rel=1e-6)
+    with pytest.raises(ValueError, match="2 questions, got 2 and 1"):
+        crossed_mean(np.zeros((2, 1)))
+
+
+def test_the_degrees_of_freedom_of_seeds_and_questions_by_hand():
+    # additive: rows 0, 3 (mean square 4 x 4.5 = 18, 1 degree), columns 0, 1, 2, 3 (2 x 5 / 3 = 10/3, 3), no residual
+    values = np.array([[0.0, 1.0, 2.0, 3.0], [3.0, 4.0, 5.0, 6.0]])
+    total = 18 + 10 / 3
+    assert total**2 / (18**2 / 1 + (10 / 3) ** 2 / 3) == pytest.approx(1.388, abs=1e-3)  # rounded down to 1
+    found = crossed_mean(values)
+    assert found.high - 3 == pytest.approx(12.706205 * math.sqrt(total / 8), rel=1e-6)
+    # columns alone differ: 2 x 5 / 3 on 3 degrees
+    found = crossed_mean(np.array([[0.0, 1.0, 2.0, 3.0]] * 2))
+    assert found.high - 1.5 == pytest.approx(3.182446 * math.sqrt(10 / 3 / 8), rel=1e-6)

@@ -10,6 +10,8 @@ import pytest
 from berrypick.envs.questions import EpisodeSpec
 from berrypick.envs.world.frontier import (
     AvailabilityTable,
+    Frontier,
+    FrontierPoint,
     best_order,
     ceiling,
     check_supported,
@@ -25,7 +27,8 @@ from berrypick.envs.world.frontier import (
     table_frontier,
     uniform_orders,
 )
-from berrypick.envs.world.plans import SearchedPlans, num_plans
+from berrypick.envs.world.mixtures import best_mixture
+from berrypick.envs.world.plans import ListedPlans, SearchedPlans, num_plans, plans_of
 from berrypick.envs.world.world import PRESETS, WorldConfig, build_world
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
@@ -382,3 +385,180 @@ def test_the_states_of_a_search_are_counted_against_their_limit(monkeypatch: pyt
     monkeypatch.setattr("berrypick.envs.world.plans.MAX_STATES", 2)
     with pytest.raises(BerrypickError, match="no frontier of 2 kinds, 1 hops, budget 2: too many plans"):
         SearchedPlans(table, 2)
+
+
+def test_orders_of_equal_kinds_and_tables_of_the_same_questions_are_the_same():
+    assert best_order((0.5, 0.7, 0.5)) == {(1, 0, 2): 1.0}
+    questions = build_world(WorldConfig(cue=0.8, num_train=60, num_validation=0, num_test=0)).questions("train")
+    table, turned = question_table(questions), question_table(questions[::-1])
+    assert table.rows == turned.rows and table.weights.tolist() == turned.weights.tolist()
+    assert [part.rows for _, part in cue_tables(questions)] == [part.rows for _, part in cue_tables(questions[::-1])]
+    assert sorted(map(sorted, table.rows[0])) <= sorted(map(sorted, table.rows[-1]))
+
+
+def test_kinds_drawn_with_replacement_at_two_hops_by_hand():
+    # r is .8 and .5: both within two queries .8 x .5; the third query may be a second try at either hop
+    table = AvailabilityTable(((frozenset([0, 2]), frozenset([0])),), np.array([1.0]), 3)
+    chances = (0.5, 0.2, 0.3)
+    assert replacement_success(table, chances, 1)[0] == 0
+    assert replacement_success(table, chances, 2)[0] == pytest.approx(0.4)
+    assert replacement_success(table, chances, 3)[0] == pytest.approx(0.4 + 0.2 * 0.4 + 0.4 * 0.5)
+
+
+def test_a_frontier_between_its_points_and_beyond_them_by_hand():
+    points = tuple(FrontierPoint(one, many, gap, {}) for one, many, gap in ((0.2, 0.8, 0.0), (0.4, 0.6, 0.25)))
+    front = Frontier(8, points)
+    assert [front.value(x) for x in (0.0, 0.2, 0.25, 0.4, 0.9)] == pytest.approx([0.8, 0.8, 0.75, 0.6, 0.6])
+    assert front.max_gap == 0.25
+
+
+def test_a_frontier_has_33_points_and_names_the_plans_in_use():
+    table = population_table((0.5, 0.4), 1)
+    curve = table_frontier(table, 1, 2)
+    assert len(curve.points) == 33 and curve.max_gap <= 1e-6
+    assert all(chance > 0 for point in curve.points for chance in point.mixture.values())
+    assert any(len(point.mixture) == 1 for point in curve.points)
+    plain = build_world(WorldConfig(availability=(0.5, 0.4), hops=1, budget=1, num_train=20)).questions("train")
+    assert len(fitted_frontier(plain, 1, 2).points) == 33
+
+
+def test_plans_are_listed_in_one_order():
+    plans = deterministic_plans(population_table((0.6, 0.5), 2), 3).tolist()
+    assert plans == sorted(plans, reverse=True)
+
+
+@pytest.mark.parametrize("k", [2, 5])
+@pytest.mark.parametrize("balance", [0.0, 0.25, 0.6])
+def test_the_best_mixture_of_two_plans_by_calculus(k, balance):
+    """Questions of shares a > b, one solved by each plan: a, b weigh the slopes c + (1 - c) k (1 - p)^(k - 1)."""
+    a, b = 0.55, 0.45
+    plans = ListedPlans(AvailabilityTable(((frozenset([0]),), (frozenset([1]),)), np.array([a, b]), 2), 1)
+    assert plans.success.tolist() == [[1, 0], [0, 1]]
+
+    def surplus(p):
+        first, second = (balance + (1 - balance) * k * (1 - x) ** (k - 1) for x in (p, 1 - p))
+        return a * first - b * second
+
+    low, high = 0.0, 1.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if surplus(middle) > 0 else (low, middle)
+    for start in ([1.0, 0.0], [0.0, 1.0], [0.5, 0.5]):
+        mixture, gap = best_mixture(plans, np.array([a, b]), k, balance, np.array(start), 1e-12)
+        assert mixture.tolist() == pytest.approx([low, 1 - low], abs=1e-9) and 0 <= gap <= 1e-12
+
+
+def test_few_steps_find_a_mixture_of_many_plans():
+    """Newton's steps on the plans in use: without them a thousand times as many steps leave a larger gap."""
+    table = population_table((0.6, 0.5, 0.4), 2)
+    plans = Counted(table, 3)
+    start = np.full(len(plans.success), 1 / len(plans.success))
+    for k, balance, most in ((8, 0.1, 4), (8, 0.5, 8), (8, 0.9, 8), (2, 0.1, 4), (2, 0.5, 4)):
+        plans.calls = 0
+        mixture, gap = best_mixture(plans, table.weights, k, balance, start, 1e-13)
+        assert gap <= 1e-13 and plans.calls <= most
+        assert mixture.min() >= 0 and mixture.sum() == pytest.approx(1, abs=1e-12)
+
+
+class Counted(ListedPlans):
+    calls = 0
+
+    def best(self, gains):
+        self.calls += 1
+        return super().best(gains)
+
+
+def test_searched_plans_are_the_best_of_all_and_stay_as_they_were_found():
+    table = population_table((0.6, 0.5, 0.4), 2)
+    every, searched = deterministic_plans(table, 3), SearchedPlans(table, 3)
+    generator = np.random.default_rng(0)
+    found = {0: searched.success[0].copy()}
+    assert found[0] @ table.weights == pytest.approx((every @ table.weights).max())
+    known = {tuple(plan) for plan in every}
+    for _ in range(400):
+        gains = generator.normal(size=len(table.rows))
+        at = searched.best(gains)
+        assert searched.success[at] @ gains == pytest.approx((every @ gains).max())
+        assert tuple(searched.success[at]) in known
+        assert np.array_equal(found.setdefault(at, searched.success[at].copy()), searched.success[at])
+    assert len(found) == len(searched.success) == len({tuple(plan) for plan in searched.success})
+    assert all(np.array_equal(searched.success[at], plan) for at, plan in found.items())
+
+
+def test_more_plans_than_there_was_room_for_are_kept():
+    table = population_table((0.6, 0.5, 0.4), 3)
+    searched = SearchedPlans(AvailabilityTable(table.rows[::3], table.weights[::3], 3), 5)
+    generator, found = np.random.default_rng(1), []
+    for _ in range(300):
+        at = searched.best(generator.normal(size=searched.success.shape[1]))
+        found.append((at, searched.success[at].copy()))
+    assert len(searched.success) > 130
+    assert all(np.array_equal(searched.success[at], plan) for at, plan in found)
+
+
+def test_a_search_without_a_plan_that_succeeds():
+    searched = SearchedPlans(population_table([0.5, 0.5], 2), 1)
+    assert searched.success.shape == (1, 16) and not searched.success.any()
+    assert searched.best(np.ones(16)) == 0
+
+
+def test_states_that_no_question_reaches_are_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    # kind 0 always hits: of three kinds those that may have missed are none, 1, 2, or 1 and 2
+    table = AvailabilityTable(((frozenset([0]),),), np.array([1.0]), 3)
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_STATES", 4)
+    assert SearchedPlans(table, 3).success.tolist() == [[1.0]]
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_STATES", 3)
+    with pytest.raises(BerrypickError, match="too many plans"):
+        SearchedPlans(table, 3)
+
+
+def test_plans_are_listed_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = population_table([0.5, 0.5], 2)
+    count = num_plans(2, 2, 3)
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_LISTED_PLANS", count)
+    assert isinstance(plans_of(table, 3), ListedPlans)
+    monkeypatch.setattr("berrypick.envs.world.plans.MAX_LISTED_PLANS", count - 1)
+    assert isinstance(plans_of(table, 3), SearchedPlans)
+
+
+def test_a_thousand_plans_are_still_listed():
+    row = (frozenset([0]),) * 3
+    table = AvailabilityTable((row,), np.array([1.0]), 10)
+    assert num_plans(10, 3, 3) == 1000
+    assert isinstance(plans_of(table, 3), ListedPlans)
+
+
+def test_a_single_plan_is_the_best_at_the_first_look():
+    plans = Counted(AvailabilityTable(((frozenset([0]),),), np.array([1.0]), 1), 1)
+    mixture, gap = best_mixture(plans, np.array([1.0]), 2, 0.5, np.array([1.0]), 0.0)
+    assert (mixture.tolist(), gap, plans.calls) == ([1.0], 0.0, 1)
+
+
+def test_two_cues_are_two_tables():
+    world = build_world(
+        WorldConfig(availability=(0.6, 0.4), hops=1, budget=1, cue=0.8, num_train=200, num_validation=0, num_test=0)
+    )
+    parts = cue_tables(world.questions("train"))
+    assert len(parts) == 2
+    best = sum(share * table_frontier(table, 1, 2, num_points=3).points[-1].pass_at_1 for share, table in parts)
+    curve = fitted_frontier(world.questions("train"), 1, 2, num_points=3)
+    assert curve.points[-1].pass_at_1 == pytest.approx(best)
+
+
+def test_equal_plans_that_leave_newton_s_system_singular_are_solved_by_least_squares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def singular(*_):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    table = population_table((0.6, 0.5, 0.4), 2)
+    plans = Counted(table, 3)
+    start = np.full(len(plans.success), 1 / len(plans.success))
+    mixture, _ = best_mixture(plans, table.weights, 8, 0.5, start, 1e-10)
+    monkeypatch.setattr(np.linalg, "solve", singular)
+    plans.calls = 0
+    again, gap = best_mixture(plans, table.weights, 8, 0.5, start, 1e-10)
+    assert gap <= 1e-10 and plans.calls <= 8
+    assert _values(table, again @ plans.success, 8) == pytest.approx(
+        _values(table, mixture @ plans.success, 8), abs=1e-8
+    )

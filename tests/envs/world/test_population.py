@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from berrypick.envs.world.config import WorldConfig
-from berrypick.envs.world.population import PopulationFrontier, population_frontier
+from berrypick.envs.world.population import PopulationFrontier, PopulationPoint, population_frontier
 from berrypick.envs.world.world import build_world
 from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities
 from berrypick.policies.tabular.values import RowTable, exact_values
@@ -56,7 +56,7 @@ def test_presets_have_the_points_of_the_specification(preset):
     for one, many in PUBLISHED[preset]:
         assert front.best_pass_at_k(one - 5e-4) >= many - 6e-4
         assert front.best_pass_at_k(min(one + 5e-4, front.best_order.pass_at_1)) <= many + 6e-4
-    assert front.error <= 1e-5
+    assert 0 <= front.error <= 1e-5
 
 
 def test_f_falls_and_is_flat_below_the_best_orders_own_pass_at_k():
@@ -90,3 +90,50 @@ def test_population_values_of_a_table_are_the_limit_of_many_questions(cue):
     assert exact["breadth"] == pytest.approx(sampled["breadth"], abs=0.025)
     assert RowTable.population(config).weights.sum() == pytest.approx(1)
     assert exact["pass@1"] == pytest.approx(float(RowTable.population(config).weights @ success), abs=1e-12)
+
+
+def front_of(*rows, error=0.0):
+    return PopulationFrontier(K, tuple(PopulationPoint(*row) for row in rows), error)
+
+
+def test_a_population_s_frontier_by_hand():
+    front = front_of((0.5, 0.5, 0.8, 0.0), (0.8, 0.6, 0.6, 0.0))
+    assert (front.widest.pass_at_k, front.best_order.pass_at_1) == (0.8, 0.6)
+    assert [front.best_pass_at_1(y) for y in (0.1, 0.6, 0.7, 0.8)] == pytest.approx([0.6, 0.6, 0.55, 0.5])
+    assert [front.best_pass_at_k(x) for x in (0.1, 0.5, 0.575, 0.6)] == pytest.approx([0.8, 0.8, 0.65, 0.6])
+    assert front.best_pass_at_1(0.8 + 5e-8) == 0.5 and math.isnan(front.best_pass_at_1(0.8 + 2e-7))
+    assert front.best_pass_at_k(0.6 + 5e-8) == 0.6 and math.isnan(front.best_pass_at_k(0.6 + 2e-7))
+
+
+def test_the_lines_of_two_points_and_the_error_between_them_by_hand():
+    # x = 1.3 - y and x = .75 - y / 4 cross at y = 11 / 15, x = 17 / 30; the chord there is at 16 / 30
+    first, second = PopulationPoint(0.5, 0.5, 0.8, 0.0), PopulationPoint(0.8, 0.6, 0.6, 0.0)
+    assert [first.line(0.8), first.line(0.3), second.line(0.6), second.line(0.2)] == pytest.approx([0.5, 1, 0.6, 0.7])
+    assert PopulationPoint(0.5, 0.5, 0.8, 0.1).line(0.8) == pytest.approx(0.7)  # the gap, in units of pass@1
+
+    def error(*rows):
+        return PopulationFrontier.from_rows(K, rows).error
+
+    rows = [(0.5, 0.5, 0.8, 0.0), (0.8, 0.6, 0.6, 0.0)]
+    assert error(*rows) == pytest.approx(1 / 30)
+    # a gap moves the first line by .02 / .5: 1.34 - y = .75 - y / 4 at y = .59 / .75, x = .553333; chord .506667
+    assert error((0.5, 0.5, 0.8, 0.02), rows[1]) == pytest.approx(0.75 - 0.59 / 3 - (0.6 - (0.59 / 0.75 - 0.6) / 2))
+    # lines of one slope: what their gaps leave open at the second point
+    assert error((0.5, 0.5, 0.8, 0.005), (0.5, 0.6, 0.6, 0.02)) == pytest.approx(0.04)
+    assert error((0.5, 0.5, 0.8, 0.1), (0.6, 0.5, 0.8, 0.25)) == 0.0, "one point"
+    # lines below the chord leave nothing open
+    assert error((0.5, 0.5, 0.8, 0.0), (0.5, 0.8, 0.6, 0.0)) == 0.0
+    assert error((0.5, 0.5, 0.8, 0.0), (0.8, 0.9, 0.6, 0.0)) == 0.0
+    # the largest of three points
+    assert error(*rows, (0.9, 0.61, 0.5, 0.0)) == pytest.approx(max(1 / 30, error(rows[1], (0.9, 0.61, 0.5, 0.0))))
+    # lines that cross outside of the chord bound it at its end
+    assert error((0.5, 0.5, 0.8, 0.0), (0.8, 0.7, 0.6, 0.0)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_frontier_to_a_larger_tolerance_has_fewer_points():
+    config = WorldConfig(availability=(0.9, 0.35), hops=2, budget=2)
+    fine, coarse = population_frontier(config, K), population_frontier(config, K, tolerance=1e-2)
+    assert len(coarse.points) < len(fine.points) and fine.error <= 1e-5 and coarse.error <= 1e-2
+    assert fine.points[0].balance == 1e-5 and fine.points[-1].balance == 1 - 1e-6
+    pairs = list(itertools.pairwise(fine.points))
+    assert all(a.balance < b.balance and a.pass_at_1 < b.pass_at_1 and a.pass_at_k > b.pass_at_k for a, b in pairs)

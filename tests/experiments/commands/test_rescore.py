@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from berrypick.__main__ import main
+from berrypick.envs.data.answer_keys import KeyedQuestion
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord, read_records, write_records
+from berrypick.envs.rescoring import AnswerKey
+from berrypick.experiments.measures.rescored import Rescoring
+from berrypick.retrieval_index.errors import BerrypickError
 
 EVIDENCE = [[["p1"], ["p2"]]]
 WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validation=0", "num_test=6"]
@@ -160,3 +164,67 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(words) == 2
     assert "exists and is not overwritten" in capsys.readouterr().err
     assert (tmp_path / "out.jsonl").read_text() == "mine"
+
+
+# ---- the stream itself
+
+
+def rescored(
+    records: list[EpisodeRecord], reward: str = "em", **keys: KeyedQuestion
+) -> tuple[list[EpisodeRecord], Any]:
+    stream = Rescoring(reward, keys)
+    new = list(stream.records(records))
+    return new, stream.report()
+
+
+def test_the_first_five_flips_are_examples_and_the_order_of_the_file_changes_no_score() -> None:
+    records = [rollout(f"q{n % 4}", n, "Ada Lovelace", em=0.0, f1=n / 8) for n in range(7)]
+    records.append(rollout("q3", 9, "Ada", em=1.0))
+    _, report = rescored(records, "f1")
+    assert (report["num_episodes"], report["to_right"], report["to_wrong"], len(report["examples"])) == (8, 7, 1, 5)
+    assert report["examples"][0] == {
+        "question": "q0", "sample": 0, "now": "right", "answer": "Ada Lovelace", "answers": ["Ada Lovelace"],
+    }  # fmt: skip
+    _, turned = rescored(records[::-1], "f1")
+    assert turned["scores"]["f1"]["difference"] == pytest.approx(report["scores"]["f1"]["difference"])
+    assert turned["examples"][0]["now"] == "wrong"
+    row = report["scores"]["em"]
+    assert (row["old"], row["new"], row["num_old"], row["num_new"]) == (1 / 8, 7 / 8, 8, 8)
+    assert row["difference"]["value"] == pytest.approx((1 + 1 + 1 + 0) / 4)
+
+
+def test_scores_of_one_side_have_no_difference() -> None:
+    ungraded = rollout("q1", 0, "Ada Lovelace", em=None, f1=None, reward=None)
+    _, report = rescored([ungraded])
+    assert report["scores"]["em"] == {"old": None, "new": 1.0, "num_old": 0, "num_new": 1, "difference": None}
+    assert (report["to_right"], report["to_wrong"]) == (0, 0)
+    assert report["scores"]["evidence_recall"]["num_new"] == 0
+
+
+def test_the_commonest_reason_is_named_and_reasons_are_counted() -> None:
+    known = [rollout("q1", n, "Ada", evidence=EVIDENCE, hits=[]) for n in range(2)]
+    bare = rollout("q2", 0, "Ada")
+    with pytest.raises(BerrypickError, match="no rollout can be scored: evidence_recall needs the passages shown"):
+        rescored([bare, *known], "evidence_recall")
+    right = rollout("q3", 0, "Ada", evidence=EVIDENCE)
+    _, report = rescored([bare, *known, right], "evidence_recall")
+    assert sorted(report["not_scored"].values()) == [1, 2]
+    assert (report["questions_in_file"], report["questions_replaced"]) == (0, 0)
+
+
+def test_another_question_is_told_by_its_first_sixty_characters() -> None:
+    asked = "which " * 12  # 72 characters
+    key = KeyedQuestion(AnswerKey(answers=("Ada",)), f"{asked} town")
+    record = rollout("q1", 0, "Ada")
+    with pytest.raises(BerrypickError) as caught:
+        rescored([record.model_copy(update={"question": record.question.model_copy(update={"text": asked})})], q1=key)
+    assert f"({asked[:60]!r} and {asked[:60]!r})" in str(caught.value)
+    same = KeyedQuestion(AnswerKey(answers=("Ada",)), " who? ")
+    new, report = rescored([record, rollout("q2", 0, "Ada")], q1=same)
+    assert [one.em for one in new] == [1.0, 0.0] and report["questions_replaced"] == 1
+
+
+def test_a_grade_that_is_lost_is_no_flip() -> None:
+    _, report = rescored([rollout("q1", 0, "Ada", answers=[], em=1.0)], "format")
+    assert (report["to_right"], report["to_wrong"], report["examples"]) == (0, 0, [])
+    assert report["scores"]["em"] == {"old": 1.0, "new": None, "num_old": 1, "num_new": 0, "difference": None}

@@ -211,3 +211,53 @@ def test_every_claim_counts_in_holm_that_cannot_be_decided_or_is_too_early():
 def test_a_row_is_json():
     row = verdict_of(claim(), around(0.05)).as_row()
     assert json.loads(json.dumps(row))["claim"]["expected"] == "increase"
+
+
+def test_a_row_has_a_doubt_only_where_the_claim_has_one():
+    assert "doubt" not in verdict_of(claim(), around(0.05)).as_row()["claim"]
+    doubted = Claim("c", "a claim", "design", "an endpoint", "increase", 0.02, 5, "all cells", doubt="small worlds")
+    assert verdict_of(doubted, around(0.05)).as_row()["claim"]["doubt"] == "small worlds"
+
+
+def test_as_many_worlds_as_asked_for_are_enough_and_two_have_an_interval():
+    assert verdict_of(claim(min_worlds=8), around(0.05, 8)).verdict == "supported"
+    assert verdict_of(claim(min_worlds=2), around(0.05, 2)).verdict == "supported"
+    two, one = verdict_of(claim(), around(0.05, 2)), verdict_of(claim(), [0.05])
+    assert two.estimate is not None and two.estimate.n == 2 and two.reason == "2 worlds of the 5 that were asked for"
+    assert one.estimate is None and one.reason == "1 worlds of the 5 that were asked for"
+
+
+def test_an_equivalence_is_contradicted_by_both_sides_of_the_margin():
+    values = np.array([0.022, 0.031, 0.024, 0.035, 0.019, 0.028])
+    for sign in (1, -1):
+        found = verdict_of(claim(expected="equivalent"), (sign * values).tolist())
+        t = (values.mean() - 0.02) / (values.std(ddof=1) / math.sqrt(6))
+        assert found.p_contradicted == pytest.approx(2 * stats.t.sf(t, 5))
+        assert found.p_supported == pytest.approx(stats.t.cdf(t, 5))
+
+
+def test_missing_worlds_and_reasons_are_in_order():
+    found = verdict_of(claim(), around(0.05), missing={19: "x", 11: "y", 8: "z"})
+    assert list(found.missing) == ["8", "11", "19"]
+    found = verdict_of(claim(), [], missing={0: "zero memory", 1: "MemoryError", 2: "not run"})
+    assert found.reason == "no world has a value: MemoryError"
+    kept = verdict_of(claim(), [*around(0.05), math.nan], missing={8: "crashed"})
+    assert kept.missing == {"8": "crashed"}
+
+
+def test_a_difference_of_0_has_no_sign_to_flip():
+    for ends in ((0.1, 0.2), (-0.2, -0.1)):
+        found = verdict_of(claim(), [0.001, -0.001] * 4, settings={"rate 1": estimate(*ends)})
+        assert (found.estimate.value, found.verdict) == (0.0, "contradicted")
+
+
+def test_evidence_that_is_told_to_be_unfinished_or_undecidable_is_not_tested():
+    for facts in ({"unfinished": "1 cell to go"}, {"undecidable": "no room"}):
+        found = verdict_of(claim(), around(0.05), **facts)
+        assert (found.p_supported, found.p_contradicted) == (None, None)
+        assert found.reason == next(iter(facts.values()))
+
+
+def test_a_world_without_a_difference_is_part_of_an_effect_that_is_too_small():
+    found = verdict_of(claim(), [0.0, 0.01, 0.009, 0.011, 0.01, 0.0105])
+    assert (found.verdict, found.reason) == ("contradicted", "some effect, smaller than asked")

@@ -10,11 +10,13 @@ from berrypick.experiments.grid import Condition
 from berrypick.experiments.grid.comparison import (
     compare_arm,
     frontier_distance,
+    ladder_at,
     ladder_difference,
     largest_waste,
+    pass_names,
     waste,
 )
-from berrypick.experiments.grid.series import best_at_least, matched_difference
+from berrypick.experiments.grid.series import Series, best_at_least, matched_difference
 from berrypick.experiments.grid.table_cells import condition_frontier
 from fixtures.hand_made import grid_of, measured
 from hypothesis import given, settings
@@ -203,3 +205,51 @@ def test_series_are_frozen(ladder):
     with pytest.raises(TypeError):
         ladder.tabular[PRICED, "darling", 0.3] = series
     assert math.isnan(series.values("kind_entropy")[0])
+
+
+def test_a_comparison_names_its_measures_and_reads_any(ladder):
+    found = compare_arm(ladder, "tabular", PRICED, "darling")
+    assert (found.pass_at_1, found.pass_at_k) == ("pass@1", "pass@8")
+    assert pass_names("language model") == ("pass@1_population", "pass@8_population")
+    assert found.of("pass@8") == {0: pytest.approx(0.045), 1: pytest.approx(0.045)}
+    assert found.of("pass@1") == found.difference
+
+
+def test_a_language_model_s_values_are_read_off_and_may_lie_beyond_the_frontier():
+    most = condition_frontier(PRICED).best_pass_at_1(0.7)
+    ends = {"pass@1_population": most + 0.05, "pass@8_population": 0.7}
+    series = Series({0: {"checkpoints": {"0": ends}}}, {})
+    assert waste("language model", PRICED, series) == {0: pytest.approx(-0.05)}
+
+
+def test_what_no_strength_has_been_run_of_has_no_waste_and_no_ladder(ladder):
+    free = Condition("free", "diverse")
+    assert largest_waste(ladder, free, "pass_mix") == {}
+    series = ladder.middle(PRICED, "darling")
+    assert ladder_difference(ladder, free, series, "pass_mix") == {}
+    assert ladder_at(ladder, free, series, "pass_mix", "pass@1", "pass@8") == {}
+
+
+def test_a_ladder_without_its_control_has_its_own_rungs():
+    contents = {("priced/diverse", "pass_mix", weight, 0): measured(START, end) for weight, end in LADDER.items()}
+    contents["priced/diverse", "darling", 0] = measured(START, (0.55, 0.745))
+    contents["priced/diverse", "lexical", 0] = measured(START, (0.51, 0.71))
+    grid = grid_of(contents)
+    found = ladder_difference(grid, PRICED, grid.middle(PRICED, "darling"), "pass_mix")
+    assert found == {0: pytest.approx(0.55 - 0.5575)}
+    at = ladder_at(grid, PRICED, grid.middle(PRICED, "lexical"), "pass_mix", "pass@1", "pass@8")
+    assert math.isnan(at[0]), "below the first rung, where the control would have been"
+
+
+def test_of_several_crossings_of_a_ladder_the_first_counts_and_a_level_line_is_none():
+    ends = {0.9: (0.56, 0.70), 0.7: (0.54, 0.74), 0.5: (0.52, 0.70), 0.3: (0.50, 0.76), 0.1: (0.48, 0.76)}
+    contents = {("priced/diverse", "pass_mix", weight, 0): measured(START, end) for weight, end in ends.items()}
+    contents["priced/diverse", "dr_grpo", 0] = measured(START, (0.58, 0.70))
+    for world, many in enumerate((0.72, 0.75, 0.76, 0.70)):
+        contents["priced/diverse", "darling", world] = measured(START, (0.5, many))
+        for key in [key for key in contents if key[-1] == 0 and key[1] != "darling"]:
+            contents[*key[:-1], world] = contents[key]
+    grid = grid_of(contents)
+    found = ladder_at(grid, PRICED, grid.middle(PRICED, "darling"), "pass_mix", "pass@1", "pass@8")
+    # between .9 and .7; between .5 and .3; at .3; at .9, since the line from the control is level
+    assert found == {world: pytest.approx(one) for world, one in enumerate((0.55, 0.52 - 0.02 * 5 / 6, 0.50, 0.56))}

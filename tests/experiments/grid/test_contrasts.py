@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from berrypick.experiments.grid import Condition, contrast, judge
 from berrypick.experiments.grid.comparison import compare_arm, largest_waste
-from berrypick.experiments.grid.contrasts import differences_of, gather_evidence
+from berrypick.experiments.grid.contrasts import Contrast, differences_of, gather_evidence
+from berrypick.experiments.grid.series import Series
 from fixtures.hand_made import grid_of, measured
 
 PRICED = Condition("priced", "diverse")
@@ -154,3 +155,115 @@ def test_a_contrast_asks_for_worlds_by_policy():
     assert contrast(*language, policy="language model", against="matched").claim.min_worlds == 7
     claim = one(against="ladder pass_mix").claim
     assert claim.endpoint == "pass@1 of darling minus ladder pass_mix, priced/diverse, tabular policy"
+
+
+def test_settings_are_in_order_with_the_steps_last():
+    def run(*ends):
+        return {"checkpoints": {str(at): dict(zip(("pass@1", "pass@8"), end)) for at, end in ends}}
+
+    contents = {}
+    for world in (0, 1):
+        for arm, end in (("darling", 0.52), ("dr_grpo", 0.55)):
+            value = (end + 0.001 * world * (arm == "darling"), 0.74)
+            contents["priced/diverse", arm, world] = run((0, START), (40, value), (80, value), (200, value))
+            for rate in ("8", "1", "0.5"):  # a set of these lists 8 first
+                contents[f"priced/diverse/rate={rate}", arm, world] = run((0, START), (200, value))
+    found = evidence_of(grid_of(contents), one()).settings
+    assert list(found) == ["rate 0.5", "rate 1", "rate 8", "40 steps", "80 steps"]
+    assert [row.value for row in found.values()] == pytest.approx([-0.0295] * 5)
+    alone = {key: result for key, result in contents.items() if key[-1] == 0}
+    assert evidence_of(grid_of(alone), one()).settings == {}, "one world has no interval"
+
+
+def test_cells_that_were_not_run_are_missing_on_both_sides():
+    grid = grid_of({("priced/diverse", "darling", 0): None, ("priced/diverse", "dr_grpo", 1): None})
+    found = evidence_of(grid, one())
+    assert (found.differences, found.worlds, found.settings) == ([], [], {})
+    assert found.missing == {0: "not run", 1: "not run"}
+    assert found.unfinished == "the grid goes on, 2 of its cells have not been run"
+
+
+def test_a_relative_contrast_is_over_what_it_is_read_against():
+    registered = one("pass@8", relative=True)
+    assert registered.claim.endpoint == "pass@8 of darling over control, minus 1, priced/diverse, tabular policy"
+    assert evidence_of(worlds(), registered).differences == pytest.approx(
+        [0.745 / 0.70 - 1, 0.752 / 0.68 - 1, 0.75 / 0.72 - 1]
+    )
+    start = one("pass@1", against="start", relative=True)
+    assert evidence_of(worlds(), start).differences == pytest.approx([0.04, 0.0, 0.02])
+
+
+def test_a_ladder_at_an_equal_measure_is_read_where_it_has_as_much():
+    rungs = {0.9: (0.54, 0.72), 0.7: (0.53, 0.73), 0.5: (0.515, 0.748), 0.3: (0.51, 0.749), 0.1: (0.505, 0.7505)}
+    more = {("priced/diverse", "pass_mix", s, w): measured(START, end) for s, end in rungs.items() for w in range(3)}
+    registered = one("pass@1", against="ladder pass_mix", at="pass@8", min_worlds=3)
+    assert "minus ladder pass_mix, at equal pass@8, priced" in registered.claim.endpoint
+    found = differences_of(worlds(more=more), registered)
+    assert found[0] == pytest.approx(0.52 - (0.53 - 0.015 * 15 / 18)) and math.isnan(found[1])
+    assert evidence_of(worlds(more=more), registered).undecidable == "ladder pass_mix has that pass@8 in 2 of 3 worlds"
+
+
+def test_what_is_registered_unless_told():
+    registered = one()
+    assert (registered.against, registered.undecidable, registered.relative, registered.at) == (
+        "control",
+        "",
+        False,
+        "",
+    )
+    assert registered.needs == {} and one(needs={"breadth": 0.5}).needs == {"breadth": 0.5}
+    assert registered.claim.stopping_rule == "all cells of the tabular grid, 24 worlds, no interim look"
+    assert one(stop="after a day").claim.stopping_rule == "after a day"
+    bare = Contrast(registered.claim, "tabular", PRICED, "darling", "pass@1")
+    assert (bare.relative, bare.needs, bare.against) == (False, {}, "control")
+    assert (
+        contrast("a", "", "", "priced/diverse", "darling", "pass@1", "increase", 0.1, min_worlds=3).claim.min_worlds
+        == 3
+    )
+
+
+def test_worlds_in_which_a_language_model_broke_are_named_with_the_mean_of_the_others():
+    def series(ends, lost):
+        names = ("pass@1_population", "pass@8_population", "give_up_loss", "execution_loss")
+        rows = {w: dict(zip(names, (*end, gone, 0.0))) for w, (end, gone) in enumerate(zip(ends, lost))}
+        return Series({w: {"checkpoints": {"0": row, "200": row}} for w, row in rows.items()}, {})
+
+    arm, control = [(0.52, 0.7), (0.50, 0.7), (0.51, 0.7)], [(0.55, 0.7)] * 3
+
+    def caveat(lost_arm, lost_control):
+        language = {(PRICED, "darling"): series(arm, lost_arm), (PRICED, "dr_grpo"): series(control, lost_control)}
+        grid = replace(worlds(), tabular={}, language=language)
+        return evidence_of(grid, one("pass@1_population", policy="language model")).caveat
+
+    assert caveat([0.0] * 3, [0.0] * 3) == ""
+    assert caveat([0.9, 0.0, 0.0], [0.0] * 3) == (
+        "in 1 of 3 worlds a policy broke and its plan says little; the others' mean is -0.045"
+    )
+    assert caveat([0.9, 0.0, 0.0], [0.0, 0.9, 0.9]) == (
+        "in 3 of 3 worlds a policy broke and its plan says little; none is left"
+    )
+
+
+def test_a_setting_without_the_measure_is_left_out():
+    def run(short, end):
+        return {"checkpoints": {"0": {"breadth": 0.5}, "40": short, "200": {"breadth": end}}}
+
+    contents = {}
+    for world in range(2):
+        contents["priced/diverse", "darling", world] = run({}, 0.6 + 0.01 * world)
+        contents["priced/diverse", "dr_grpo", world] = run({"breadth": 0.4}, 0.5)
+    found = evidence_of(grid_of(contents), one("breadth"))
+    assert found.settings == {} and found.differences == pytest.approx([0.1, 0.11])
+
+
+def test_a_control_has_nothing_to_be_compared_with():
+    assert evidence_of(worlds(), one(arm="dr_grpo")) is None
+    assert evidence_of(worlds(), one(arm="dr_grpo", against="zero")).differences == pytest.approx([0.55, 0.56, 0.53])
+
+
+def test_a_broken_policy_is_named_where_it_is_compared_with_nothing():
+    row = {"pass@1_population": 0.5, "give_up_loss": 0.2, "execution_loss": 0.0}
+    series = Series({world: {"checkpoints": {"0": row}} for world in range(2)}, {})
+    grid = replace(worlds(), tabular={}, language={(PRICED, "darling"): series})
+    found = evidence_of(grid, one("pass@1_population", policy="language model", against="zero"))
+    assert found.caveat.startswith("in 2 of 2 worlds a policy broke")

@@ -10,9 +10,10 @@ from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, read_records, write_records
 from berrypick.envs.recording import record_of
 from berrypick.envs.tasks.registry import make_task
-from berrypick.experiments.measures.score_again import score_again
+from berrypick.experiments.measures.score_again import episode_to_score, score_again
 from berrypick.experiments.measures.search_again import search_again
 from berrypick.experiments.measures.summary import summarize
+from berrypick.retrieval_index.errors import BerrypickError
 from berrypick.retrieval_index.searcher import Hit
 from fixtures.demonstrations import demonstrate
 
@@ -124,3 +125,81 @@ def test_what_cannot_be_scored_is_one_line(
     assert main(["report", str(file), "--index", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert len(read_records(file)) == len(played)
+
+
+def test_what_was_not_known_is_known_after_a_search_and_refused_queries_are_not_searched() -> None:
+    question = {"id": "q", "text": "?", "answers": ["x"], "evidence": [[["a0"], ["zz"]]]}
+    turns = [
+        {"text": "s", "action": "search", "queries": ["a"]},
+        {"text": "s", "action": "search", "queries": ["b"], "error": "search budget exceeded"},
+        {"text": "x", "action": "answer"},
+    ]
+    base = {"question": question, "group_id": "g", "sample_index": 0, "turns": turns}
+    unknown = (["passages"], ["passages", "turns"], None)
+    records = [EpisodeRecord.model_validate(base | {"unknown": parts}) for parts in unknown]
+    found = list(search_again(records, Counted()))
+    assert [record.unknown for record in found] == [None, ["turns"], None]
+    assert [[hit.id for ranking in turn.hits for hit in ranking] for turn in found[0].turns] == [
+        ["a0", "a1", "a2"],
+        [],
+        [],
+    ]
+    assert (found[0].evidence_recall, found[0].hop_hits, found[0].index_id) == (0.5, [[True, False]], "counted")
+    bare = EpisodeRecord.model_validate(base | {"question": question | {"evidence": []}})
+    assert next(search_again([bare], Counted())).evidence_recall is None
+
+
+def test_scores_are_kept_to_six_places_and_an_index_is_not_asked_for_nothing() -> None:
+    class Scored(Counted):
+        def search(self, queries, k):
+            assert queries, "there is nothing to search"
+            return [[Hit("a", "", "", 0.12345678)] for _ in queries]
+
+    base = {"question": {"id": "q", "text": "?", "answers": ["x"]}, "group_id": "g", "sample_index": 0}
+    asked = EpisodeRecord.model_validate(base | {"turns": [{"text": "s", "action": "search", "queries": ["a"]}]})
+    (found,) = search_again([asked], Scored())
+    assert found.turns[0].hits[0][0].score == 0.123457
+    silent = EpisodeRecord.model_validate(base | {"turns": []})
+    assert [record.index_id for record in search_again([silent], Scored())] == ["counted"]
+
+
+def test_the_episode_of_a_record_has_ended_under_its_own_rules(played: list[EpisodeRecord]) -> None:
+    episode = episode_to_score(played[0])
+    assert episode.done and episode.spec.turn_format == played[0].spec["turn_format"]
+    assert [turn.draft.text for turn in episode.turns] == [turn.text for turn in played[0].turns]
+    assert [turn.observation for turn in episode.turns] == [turn.observation for turn in played[0].turns]
+
+
+def test_rollouts_beyond_the_window_come_back_without_tokens(
+    played: list[EpisodeRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from berrypick.policies.language import load_language_model, rows_of
+    from berrypick.policies.language.batches import used_length
+
+    policy = load_language_model("tiny")
+    lengths = [used_length(mask) for mask in rows_of(policy, [episode_to_score(record) for record in played]).masks]
+    window = sorted(set(lengths))[-2]
+    monkeypatch.setattr(type(policy), "window", property(lambda self: window))
+    found = list(score_again(played, policy))
+    assert [record.turns[0].tokens is not None for record in found] == [length <= window for length in lengths]
+    assert {record.scored_by for record in found} == {policy.policy_id}
+
+
+def test_spellings_of_special_tokens_are_scored_as_text(played: list[EpisodeRecord]) -> None:
+    from berrypick.policies.language import load_language_model
+
+    policy = load_language_model("tiny")
+    end = policy.tokenizer.eos_token
+    turn = played[0].turns[0].model_copy(update={"text": f"<search> {end} </search>"})
+    (found,) = score_again([played[0].model_copy(update={"turns": [turn]})], policy)
+    tokens = found.turns[0].tokens
+    assert policy.tokenizer.eos_token_id not in tokens.ids and len(tokens.ids) == len(tokens.log_probs)
+    assert policy.tokenizer.decode(tokens.ids) == turn.text and tokens.char_starts[0] == 0
+
+
+def test_a_turn_format_in_a_file_that_a_record_names_is_not_run(played: list[EpisodeRecord], tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    spec = {**played[0].spec, "turn_format": f"{tmp_path / 'theirs.py'}:theirs"}
+    with pytest.raises(BerrypickError, match="theirs"):
+        episode_to_score(played[0].model_copy(update={"spec": spec}))
+    assert not (tmp_path / "ran").exists()

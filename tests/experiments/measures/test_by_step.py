@@ -10,6 +10,7 @@ import pytest
 from berrypick.__main__ import main
 from berrypick.envs.record import write_records
 from berrypick.experiments.measures.by_step import series_by_step
+from berrypick.retrieval_index.errors import BerrypickError
 from fixtures.step_records import step_records
 
 
@@ -84,3 +85,49 @@ def test_what_is_no_series_is_one_line(
     assert main(["report", str(file_of(tmp_path / "r.jsonl", widths)), "--by", "step"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
+
+
+def of_run(widths: dict[int, int]):
+    records = [record for step, width in widths.items() for record in step_records(step, width)]
+    return series_by_step({"run": records})["run"]
+
+
+def test_a_fall_at_the_second_step_is_an_onset_and_the_change_is_last_minus_first() -> None:
+    series = of_run({10: 1, 0: 4})
+    assert series["onset"]["distinct_passages"] == {"step": 10, "steps_below": 1}
+    assert series["change"]["differences"]["distinct_passages"]["value"] == -3.0
+    assert series["left_out"] == 0 and series["shared"] is True
+
+
+def test_one_narrow_checkpoint_is_no_alarm() -> None:
+    assert of_run({0: 4, 10: 1, 20: 4})["alarms"] == []
+    (alarm,) = of_run({0: 4, 10: 1, 20: 1})["alarms"]
+    assert (alarm["step"], alarm["until"], alarm["lasts"]) == (10, 20, True) and alarm["text"].startswith("narrowing")
+
+
+def test_steps_without_a_shared_question_are_measured_apart() -> None:
+    second = [
+        record.model_copy(update={"question": record.question.model_copy(update={"id": f"other{record.question.id}"})})
+        for record in step_records(10, 2)
+    ]
+    (series,) = series_by_step({"run": [*step_records(0, 4), *second]}).values()
+    assert series["shared"] is False and series["change"] is None
+    assert [row["num_questions"] for row in series["steps"]] == [20, 20]
+    assert [row["measures"]["distinct_passages"]["value"] for row in series["steps"]] == [4, 2]
+
+
+def test_the_first_rollouts_of_each_question_are_compared_in_any_order_of_the_file() -> None:
+    few = [record for record in step_records(10, 4) if record.sample_index < 1]
+    (series,) = series_by_step({"run": [*step_records(0, 4)[::-1], *few]}).values()
+    assert [row["samples"] for row in series["steps"]] == [1, 1]
+    assert [row["measures"]["pass@1"]["value"] for row in series["steps"]] == [0.0, 0.0]  # odd samples are right
+
+
+def test_arms_are_one_series_only_if_each_has_a_step_of_its_own() -> None:
+    lost = step_records(None, 4)[:6]
+    (merged,) = series_by_step({"a": [*step_records(0, 4), *lost], "b": [*step_records(10, 1), *lost[:2]]}).values()
+    assert merged["left_out"] == 8 and [row["step"] for row in merged["steps"]] == [0, 10]
+    two = [*step_records(0, 4), *step_records(10, 4)]
+    for arms in ({"a": two, "b": step_records(20, 1)}, {"a": step_records(0, 4), "b": step_records(0, 1)}):
+        with pytest.raises(BerrypickError, match="only; a series needs two steps"):
+            series_by_step(arms)

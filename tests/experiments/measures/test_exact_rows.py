@@ -100,3 +100,27 @@ def test_the_frontier_of_arms_has_the_largest_k_that_every_question_of_every_arm
         for at, arm in enumerate(sizes)
     }
     assert measure_arms(arms)["frontier"]["k"] == k
+
+
+def test_arms_on_one_set_of_questions_have_exact_rows_and_others_say_why_not():
+    one = [rollout("q1", [0]).model_copy(update={"em": 1.0})]
+    both = [*one, rollout("q2", [1])]
+    report = measure_arms({"a": one, "b": one})
+    assert "uniform order" in report["references"] and "no_frontier" not in report
+    assert "frontier_distance" in report["arms"]["a"]["measures"] and list(report["differences"]) == ["b - a"]
+    apart = measure_arms({"a": one, "b": both})
+    assert "these arms answered different ones" in apart["no_frontier"]
+    assert "references" not in apart and "frontier_distance" not in apart["arms"]["a"]["measures"]
+
+
+def test_rules_and_index_of_a_rollout_must_be_those_of_the_exact_values():
+    fitting = {"top_k": 1, "max_turns": 2, "search_budget": 1}
+    played = rollout("q1", [0], availability=[0.5, 0.5, 0.5])
+    lexical = played.model_copy(update={"spec": fitting, "lexical": True})
+    assert isinstance(exact_rows([lexical], 2), ExactRows)
+    for update, reason in (
+        ({"lexical": False}, "retrieval must be lexical"),
+        ({"spec": fitting | {"search_budget": 2, "max_turns": 3}}, "search budget must be the world's"),
+        ({"spec": fitting | {"max_turns": 1}}, "max_turns must be at least budget + 1"),
+    ):
+        assert reason in exact_rows([lexical, lexical.model_copy(update={**update, "sample_index": 1})], 2)

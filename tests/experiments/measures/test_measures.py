@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
+from functools import partial
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 from berrypick.__main__ import main
+from berrypick.envs.record import EpisodeRecord
 from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.measures.formulas import formula_of
 from berrypick.experiments.measures.limits import limit_of, source_of
-from berrypick.experiments.measures.measures import FAMILIES, MEASURES, measure_of
+from berrypick.experiments.measures.measure import Measure
+from berrypick.experiments.measures.measures import FAMILIES, MEASURES, extended, load_measures, measure_of
+from berrypick.experiments.measures.summary import summarize
 from berrypick.experiments.report import columns
 from berrypick.experiments.report.documentation import measures_page
+from berrypick.retrieval_index import plugins
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -90,3 +97,40 @@ def test_heads_of_columns_are_as_narrow_as_an_estimate_or_little_wider() -> None
     for key in (key for block in blocks for key in block):
         measure = measure_of(key)
         assert measure.meaning and len(measure.short or measure.label) <= 14, key
+
+
+def test_a_measure_of_a_user_points_to_its_function() -> None:
+    def words(group: object) -> float:
+        return 0.0
+
+    line = words.__code__.co_firstlineno
+    own = Measure("words", "words", "count", "their number", of_group=words)
+    assert formula_of(own) == f"for each question by {__name__}, line {line}; mean over questions"
+    partly = Measure("words", "words", "count", "their number", of_group=partial(words))
+    assert formula_of(partly) == "for each question by functools; mean over questions"
+    assert formula_of(Measure("of_old", "of_old", "", "")) == "as its meaning says; see docs/measures.md"
+    assert limit_of(own) == source_of(own) == ""
+    assert own.head == "words" and Measure("words", "number of words", "", "", "words").head == "words"
+
+
+def test_measures_of_installed_packages_are_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_installed_measures.py").write_text(
+        "from berrypick.experiments.measures import register_measure\n"
+        "register_measure('of_a_package', 'of a package')(lambda group: 1.0)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint("mine", "my_installed_measures", MEASURES.group)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
+    load_measures.cache_clear()
+    try:
+        record = {"question": {"id": "q", "text": "?", "answers": []}, "group_id": "g", "sample_index": 0, "turns": []}
+        assert summarize([EpisodeRecord.model_validate(record)])["measures"]["of_a_package"]["value"] == 1.0
+        assert extended() is True and measure_of("of_a_package").label == "of a package"
+        MEASURES.pop("of_a_package")
+        sys.modules.pop("my_installed_measures")
+        load_measures.cache_clear()
+        assert extended() is True, "it loads them itself"
+    finally:
+        MEASURES.pop("of_a_package", None)
+        sys.modules.pop("my_installed_measures", None)
+    assert extended() is False

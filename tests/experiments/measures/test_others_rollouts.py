@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord
 from berrypick.experiments.measures import Group, register_measure, summarize
+from berrypick.experiments.measures.arm_columns import format_columns, specificities
 from berrypick.experiments.measures.measures import MEASURES, extended
-from berrypick.experiments.measures.rollout import rollout_of
+from berrypick.experiments.measures.rollout import SharedFacts, rollout_of
 
 
 def episode(question: str, sample: int, *searches: tuple[str, list[str] | None], **facts: Any) -> EpisodeRecord:
@@ -126,3 +127,99 @@ def test_questions_without_a_grade_are_left_out_and_the_others_count() -> None:
     assert report["measures"]["pass@1"]["value"] == 0.5
     assert report["measures"]["pass@2"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}
     assert report["left_out"]["pass@2"] == 1
+
+
+def test_hops_wordings_and_tokens_by_hand() -> None:
+    evidence = [[["a"], ["b"]], [["z"]], []]
+    known = [
+        episode("q1", 0, ("rome", ["a"]), ("oslo", ["b"]), policy_tokens=4),
+        episode("q1", 1, ("rome founder", ["a"]), ("oslo", ["b"])),
+        episode("q1", 2, ("rome", ["a"]), policy_tokens=8),
+        episode("q1", 3),
+    ]
+    asked = known[0].question.model_copy(update={"evidence": evidence})
+    found = values([record.model_copy(update={"question": asked}) for record in known])
+    assert found["all_hops"] == 2 / 4
+    # the wordings (rome, oslo), (rome founder, oslo), (rome); the paths (a, b), (a); who did not search has neither
+    assert found["wordings_per_path"] == 3 / 2
+    assert found["policy_tokens"] == 6
+    assert found["unique_query_ratio"] == 3 / 5 and found["unique_query_ratio_episode"] == 1
+    assert found["searches"] == 5 / 4
+    silent = summarize([episode("q1", n) for n in range(2)], ks=(1,))["absent"]
+    assert "wordings_per_path" in silent and "all_hops" in silent
+    empty = known[0].model_copy(update={"question": asked.model_copy(update={"evidence": [[]]})})
+    assert "all_hops" in summarize([empty], ks=(1,))["absent"], "a path without a hop is none"
+
+
+def test_searches_that_failed_are_told_from_those_over_budget() -> None:
+    records = [episode("q1", 0, ("rome", ["a"]), ("oslo", None), ("bern", None))]
+    errors = (None, "search unavailable", "search budget exceeded")
+    turns = [turn.model_copy(update={"error": error}) for turn, error in zip(records[0].turns, errors)]
+    found = values([records[0].model_copy(update={"turns": turns})])
+    assert found["search_errors"] == pytest.approx(1 / 3) and found["valid_actions"] == pytest.approx(1 / 3)
+    assert found["searches"] == 1
+
+
+def test_equal_rewards_are_exact_matches_where_no_reward_is_recorded() -> None:
+    def share(*rollouts: dict[str, float]) -> float | None:
+        return values([episode("q1", n, **facts) for n, facts in enumerate(rollouts)]).get("zero_variance")
+
+    assert share({"em": 1.0}, {"em": 1.0}) == 1 and share({"em": 1.0}, {"em": 0.0}) == 0
+    assert share({"em": 1.0, "reward": 0.5}, {"em": 0.0, "reward": 0.5}) == 1
+    assert share({"em": 1.0, "reward": 0.5}, {"em": 0.5}) == 1
+    assert share({"em": 1.0}, {}) is None and share({"em": 1.0}) is None
+    assert share({"reward": 0.0}, {"reward": 0.0}) == 1
+
+
+def test_a_measure_of_a_user_without_a_value_lacks_the_data() -> None:
+    @register_measure("never_known", "never known")
+    def never_known(group: Group) -> float | None:
+        return None
+
+    try:
+        report = summarize(PASSAGES, ks=(1,))
+        assert report["absent"]["never_known"] == "the rollouts lack the data"
+        assert (MEASURES["never_known"].unit, MEASURES["never_known"].meaning) == ("", "")
+        assert never_known(Group(PASSAGES)) is None
+    finally:
+        del MEASURES["never_known"]
+
+
+def test_rollouts_of_a_file_share_their_question_and_up_to_16_kinds_of_rules() -> None:
+    shared = SharedFacts()
+    assert shared.spec(None) is None
+    kinds = [{"top_k": n} for n in range(17)]
+    assert all(shared.spec(rules) is rules for rules in kinds)
+    assert [shared.spec({"top_k": n}) is kinds[n] for n in range(17)] == [True] * 16 + [False]
+    one, equal, other = (QuestionRecord(id="q", text=text, answers=[]) for text in ("a", "a", "b"))
+    assert shared.question(one) is one is shared.question(equal) and shared.question(other) is other
+    rollout = rollout_of(PASSAGES[0].model_copy(update={"spec": {"top_k": 3}}), shared)
+    assert rollout.spec is kinds[3] and rollout.record is not None
+    assert rollout_of(PASSAGES[0], shared).question is rollout.question
+    with pytest.raises(AttributeError, match="keep the episode"):
+        _ = rollout._anything
+    assert rollout.turns[0].queries == ["rome founder"]
+
+
+def test_the_specificity_of_each_question_is_against_the_next_one() -> None:
+    records = [
+        episode("q1", 0, ("p q", ["a"]), ("z", ["a"])), episode("q1", 1, ("p q r", ["a"])),
+        episode("q2", 0, ("p q", ["a"])), episode("q2", 1, ("p q", ["a"]), ("z z", ["a"])),
+        episode("q3", 0, ("s", ["a"])), episode("q3", 1, ("t", ["a"])), episode("q3", 2),
+    ]  # fmt: skip
+    by_question = [Group([r for r in records if r.question.id == name]) for name in ("q1", "q2", "q3")]
+    # q1: 2/3 within against 1, 1, 2/3, 2/3 with q2; q2: 1 against 0; q3: 0 against four times 0 with q1
+    assert specificities(by_question) == pytest.approx([(0 + 0 + 1 / 2 + 1 / 2) / 4, 1.0, 0.5])
+    assert specificities(by_question[:1]) == [None] and specificities([]) == []
+
+
+def test_questions_without_text_have_no_format_and_the_first_by_name_is_dominant() -> None:
+    records = [
+        episode("q1", 0, ("x", ["a"]), written="<b> {}"), episode("q2", 0, ("x", ["a"]), written="<a> {}"),
+        episode("q3", 0), episode("q2", 1),
+    ]  # fmt: skip
+    groups = [Group([r for r in records if r.question.id == name]) for name in ("q1", "q2", "q3")]
+    found = format_columns(groups)
+    assert found.dominant == [0.0, 1.0, None]
+    assert found.entropy == [pytest.approx(math.log(2)), pytest.approx(math.log(2)), None]
+    assert format_columns(groups[2:]) == ([None], [None])

@@ -9,7 +9,9 @@ import pytest
 from berrypick import BerrypickError
 from berrypick.__main__ import main
 from berrypick.envs.record import EpisodeRecord, QuestionRecord, read_records, write_records
+from berrypick.experiments.measures.arms_report import measure_arms
 from berrypick.experiments.measures.paired import compare
+from berrypick.experiments.measures.same_questions import QuestionCheck
 
 WORLD = ["--env", "berrypick/World-v0", "--policy", "random_order", "--samples", "2"]
 SIZES = ["--env-arg", "num_train=4", "num_validation=0", "num_test=4"]
@@ -68,3 +70,25 @@ def test_questions_differ_in_text_or_in_answers(other: EpisodeRecord) -> None:
     assert compare(first, [record(" who? ", ["A.", "Ada"])])["num_shared"] == 1
     with pytest.raises(BerrypickError, match="different questions under equal ids"):
         compare(first, [other])
+
+
+def test_the_settings_that_differ_are_named_in_order() -> None:
+    settings = {"a": {"hops": 1, "seed": 4, "budget": 2}, "b": {"seed": 4, "voice": "x"}}
+    check = QuestionCheck(settings)
+    check.add("a", record("who?", ["Ada"]).question)
+    check.add("b", record("who? ", ["Ada"]).question)
+    with pytest.raises(BerrypickError) as caught:
+        check.add("b", record("when?", ["Ada"]).question)
+    assert "(q1 is in a and b; budget: 2 and default; hops: 1 and default; voice: default and x)" in str(caught.value)
+    for known in ({"a": {"hops": 1}}, {"b": {"hops": 1}}, None):
+        other = QuestionCheck(known)
+        other.add("a", record("who?", ["Ada"]).question)
+        with pytest.raises(BerrypickError, match=r"q1 is in a and b\)"):
+            other.add("b", record("when?", ["Ada"]).question)
+        with pytest.raises(BerrypickError, match=r"q1 is in a twice\)"):
+            other.add("a", record("when?", ["Ada"]).question)
+
+
+def test_arms_in_which_one_id_is_two_questions_are_not_measured() -> None:
+    with pytest.raises(BerrypickError, match="q1 is in a twice"):
+        measure_arms({"a": [record("who?", ["Ada"]), record("when?", ["Ada"], 1)]})

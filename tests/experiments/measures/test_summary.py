@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from berrypick.envs.metrics.statistics import bootstrap_indices, bootstrap_mean
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TokenRecord, TurnRecord
 from berrypick.envs.world.frontier import Frontier, FrontierPoint
 from berrypick.experiments.measures.paired import compare
@@ -259,3 +260,120 @@ def test_effective_diversity_counts_evidence_of_right_episodes_and_is_absent_wit
     wrong = question_table_of([episode(asked, s, RIGHT, answer="wrong") for s in range(2)], ks=(1,))
     assert "diversity_given_quality" in wrong.absent
     assert wrong.columns["effective_diversity"][0] == 0.0
+
+
+def test_a_world_without_passages_or_grades_says_what_is_missing():
+    blind = [turn.model_copy(update={"hits": []}) for turn in RIGHT]
+    report = summarize([episode(BOTH, 0, blind, unknown=["passages"])], ks=(1,))
+    assert report["absent"]["pass@1_plan"] == report["absent"]["distinct_passages"]
+    assert "kind_entropy" not in report["measures"] and "gave_up" not in report["measures"]
+    ungraded = [episode(BOTH, n, RIGHT).model_copy(update={"em": value}) for n, value in enumerate((None, 0.0))]
+    report = summarize(ungraded, ks=(1,))
+    assert report["measures"]["pass@1_plan"]["value"] == 1 and report["measures"]["give_up_loss"]["value"] == 0
+    assert report["absent"]["execution_loss"] == report["absent"]["pass@1"] != ""
+
+
+def test_searches_are_executed_right_and_misses_are_followed_by_a_new_kind():
+    wrong, miss = search("ledger founder x", "b1"), search("scroll founder x", "a2")
+    again = [miss, miss, search("charter founder x", None)]
+    measures = summarize([episode(BOTH, 0, [wrong]), episode(BOTH, 1, again)], ks=(1,))["measures"]
+    # b1 is about the second fact; a2 twice about the first; nothing found. After the misses: scroll again, charter anew
+    assert measures["executed_right"]["value"] == pytest.approx(2 / 4)
+    assert measures["new_kind_after_miss"]["value"] == pytest.approx(1 / 2)
+    cut = [episode(BOTH, n, [miss], answer=None) for n in range(2)]
+    assert summarize(cut, ks=(1,))["measures"]["gave_up"]["value"] == 0, "it ran out of turns"
+    assert summarize([episode(BOTH, 0, [miss])], ks=(1,))["measures"]["gave_up"]["value"] == 1
+
+
+def test_the_interval_of_a_distance_resamples_questions_by_hand():
+    front = Frontier(1, (FrontierPoint(0.0, 0.9, 0.0, {}), FrontierPoint(1.0, 0.7, 0.0, {})))
+    report = summarize([episode(BOTH, 0, RIGHT), episode(LOST, 0, RIGHT[:1], answer="x")], ks=(1,), frontier=front)
+    # pass@1 of a resample is 0, 1/2 or 1: F - pass@1 is .9, .8 - .5 or .7 - 1
+    assert report["measures"]["frontier_distance"] == pytest.approx({"value": 0.3, "low": -0.3, "high": 0.9, "n": 2})
+
+
+def test_the_interval_of_kind_information_is_that_of_200_resamples_around_the_value():
+    from berrypick.envs.metrics.planning import kind_information_draws
+
+    rng = np.random.default_rng(3)
+    asked = [question(f"q{i}", [[0], [1]]) for i in range(9)]
+    records = [
+        episode(q, s, [search(f"{KINDS[kind]} founder x", "a0")], answer="unknown")
+        for q in asked
+        for s, kind in enumerate(rng.integers(0, 3, 4))
+    ]
+    found = summarize(records, ks=(1,))["measures"]["kind_information"]
+    kinds = question_table_of(records, ks=(1,)).first_kinds
+    draws = kind_information_draws(kinds, bootstrap_indices(9, num_resamples=2000)[:200], miller_madow=True)
+    low, high = np.quantile(draws, [0.025, 0.975]) - draws.mean() + found["value"]
+    assert (found["low"], found["high"], found["n"]) == pytest.approx((low, high, 9)) and low < high
+
+
+def test_a_summary_counts_rollouts_and_is_of_seed_0():
+    rng = np.random.default_rng(5)
+    asked = [question(f"q{i}", [[0], [1]]) for i in range(12)]
+    records = [
+        episode(q, s, RIGHT, answer="miravo" if rng.random() < 0.5 else "x").model_copy(update={"policy_id": f"p{s}"})
+        for q in asked
+        for s in range(8)
+    ]
+    report = summarize(records)
+    assert (report["policy_id"], report["num_questions"], report["num_episodes"], report["samples"]) == (
+        "p0",
+        12,
+        96,
+        8,
+    )
+    assert {"pass@1", "pass@2", "pass@4", "pass@8"} <= set(report["measures"])
+    assert report["measures"] == summarize(records, seed=0)["measures"] != summarize(records, seed=1)["measures"]
+    odd = summarize(records[:-1])
+    assert odd["samples"] == 7 and isinstance(odd["samples"], int)
+    assert odd["absent"]["pass@8"] == "samples per question: 7"
+    first, second = records, [record.model_copy(update={"f1": rng.random()}) for record in records]
+    differences = compare(first, second)["differences"]
+    assert {"pass@1", "pass@2", "pass@4", "pass@8"} <= set(differences)
+    assert differences == compare(first, second, seed=0)["differences"] != compare(first, second, seed=1)["differences"]
+    # questions are in the order of their ids, whatever that of the file
+    assert summarize(records[::-1])["measures"]["pass@1"] == report["measures"]["pass@1"]
+    by_id = [np.mean([r.f1 for r in second if r.question.id == name]) for name in sorted(q.id for q in asked)]
+    expected = bootstrap_mean(np.array(by_id), bootstrap_indices(12))
+    found = differences["f1"]
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((expected.value, expected.low, expected.high))
+
+
+def test_no_answer_is_an_answer_of_its_own_where_others_answered():
+    records = [episode(BOTH, 0, RIGHT), episode(BOTH, 1, RIGHT, answer=None)]
+    assert question_table_of(records, ks=(1,)).columns["answers_distinct@2"][0] == 2
+
+
+def test_the_first_queries_decide_the_semantic_entropy():
+    other = search("scroll heir y", "b2")
+    records = [episode(BOTH, 0, [RIGHT[0], other]), episode(BOTH, 1, RIGHT)]
+    assert question_table_of(records, ks=(1,)).columns["semantic_query_entropy"][0] == 0.0
+
+
+def test_tokens_of_a_turn_that_did_not_search_are_no_query():
+    turn = search("ledger founder x", "a0", entropy=0.5)
+    said = turn.model_copy(update={"action": "answer", "hits": [], "queries": []})
+    columns = question_table_of([episode(BOTH, 0, [turn, said])], ks=(1,)).columns
+    assert columns["query_entropy"][0] == 0.5
+    assert question_table_of([episode(BOTH, 0, [turn, turn])], ks=(1,)).columns["query_entropy"][0] == 0.5
+
+
+def test_comparisons_take_the_first_samples_in_any_order_of_the_file():
+    first = [episode(BOTH, s, RIGHT) for s in range(2)]
+    second = [episode(BOTH, s, RIGHT, answer="miravo" if s < 2 else "wrong") for s in range(8)]
+    lost = [episode(LOST, s, RIGHT) for s in range(2)]
+    found = compare([*first, *lost], second[::-1], ks=(1,))
+    assert found["differences"]["pass@1"]["value"] == 0.0
+    assert (found["num_shared"], found["num_not_shared"], found["samples"]) == (1, 1, 2)
+
+
+def test_a_measure_that_the_arms_have_of_different_questions_has_no_difference():
+    def graded(*grades):
+        return [episode(q, 0, RIGHT).model_copy(update={"em": grade}) for q, grade in zip((BOTH, LOST), grades)]
+
+    differences = compare(graded(1.0, None), graded(None, 1.0), ks=(1,))["differences"]
+    assert "pass@1" not in differences and "searches" in differences
+    half = compare(graded(1.0, None), graded(0.0, 1.0), ks=(1,))["differences"]["pass@1"]
+    assert (half["value"], half["n"]) == (-1.0, 1)

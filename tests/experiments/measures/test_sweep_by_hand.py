@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from berrypick.envs.record import EpisodeRecord
+from berrypick.experiments.measures.pooled import pool_seeds
 from berrypick.experiments.measures.rollout import rollout_of
 from berrypick.experiments.measures.sweep import TrainedCell, measure_sweep
 
@@ -84,3 +85,51 @@ def test_alarms_are_listed_for_each_cell():
     cells = {"a": TrainedCell("grpo", 0, [{"step": step, "search/failed": 1.0} for step in range(1, 21)])}
     (alarm,) = measure_sweep(cells, {}, {})["alarms"]["a"]
     assert alarm["name"] == "retrieval errors" and alarm["text"].startswith("retrieval errors, since step 10")
+
+
+def test_curves_are_in_the_order_of_steps_and_rows_without_the_value_are_left_out():
+    cells = {
+        "a": TrainedCell("grpo", 0, rows(*range(10))),
+        "b": TrainedCell("grpo", 1, [{"step": 0}, *rows(*range(8))]),
+    }
+    curve = measure_sweep(cells, {}, {})["curves"]["training_reward"]["grpo"]
+    assert [(step, row["value"], row["n"]) for step, row in curve] == [(5.0, 2.0, 1), (8.0, 5.0, 1), (10.0, 7.0, 1)]
+    assert measure_sweep({"c": TrainedCell("grpo", 0, [])}, {}, {})["curves"] == {}
+
+
+def report_of(*values, **more):
+    arms = {
+        name: {"measures": {key: {"value": value} for key, value in row.items()}} for name, row in zip("ab", values)
+    }
+    return {"arms": arms, "differences": {}, **more}
+
+
+def test_seeds_are_pooled_by_hand():
+    reports = {
+        3: report_of({"x": 1.0, "z": 0.5}, {"x": 2.0, "y": 9.0}, references={"r": {"x": 1.0}}),
+        1: report_of({"z": 1.5, "x": 2.0}, {"x": 5.0}, references={"r": {"x": 2.0}, "s": {}}),
+    }
+    for seed, reward in ((3, 0.25), (1, 0.75)):
+        reports[seed]["training_reward"] = {"a": reward}
+    pooled = pool_seeds(reports, [("b", "a"), ("b", "c"), ("c", "a")])
+    assert pooled["seeds"] == [1, 3]
+    assert pooled["arms"]["a"] == {
+        "training_reward": {"mean": 0.5, "per_seed": [0.75, 0.25]},
+        "x": {"mean": 1.5, "per_seed": [2.0, 1.0]},
+        "z": {"mean": 1.0, "per_seed": [1.5, 0.5]},
+    }
+    assert list(pooled["arms"]["a"]) == ["training_reward", "x", "z"] and list(pooled["arms"]["b"]) == ["x"]
+    assert list(pooled["differences"]) == ["b - a"]
+    difference = pooled["differences"]["b - a"]["x"]  # 3 and 1: mean 2, error 1
+    assert (difference["value"], difference["n"]) == (2.0, 2)
+    assert difference["high"] - 2 == pytest.approx(12.706205, rel=1e-6)
+    assert pooled["references"] == {"r": {"x": 1.5}}
+    alone = pool_seeds({7: reports[3]}, [("b", "a")])
+    assert (alone["seeds"], alone["differences"], alone["references"]) == ([7], {}, {"r": {"x": 1.0}})
+    assert pool_seeds({0: report_of({"x": 1.0}, {}), 1: reports[1]}, [])["references"] == {}
+
+
+def test_pooled_measures_are_in_the_order_of_their_keys():
+    row = dict.fromkeys("fbdace", 1.0)
+    pooled = pool_seeds({seed: report_of(row, row) for seed in (0, 1)}, [("a", "b")])
+    assert list(pooled["differences"]["a - b"]) == list(pooled["arms"]["a"]) == list("abcdef")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from berrypick.policies.objectives import Groups, get_objective
-from berrypick.policies.objectives.verl import verl_estimator
+from berrypick.policies.objectives.verl import REWARD_ONLY, register_in_verl, verl_estimator
+from berrypick.retrieval_index.errors import BerrypickError, MissingExtraError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,3 +175,35 @@ def test_verl_passes_enough_for_them(spec: str) -> None:
     torch.testing.assert_close(found, wanted[:, None].expand(8, 2))
     assert torch.equal(found, returns)
     assert bool(found.any())
+
+
+def test_verl_s_rewards_are_summed_over_tokens_and_spread_over_the_response() -> None:
+    tokens = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    mask = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    found, _ = verl_estimator(get_objective("rloo"))(tokens, mask, ["g", "g"])
+    assert found.tolist() == [[1, 1, 0], [-1, 0, 0]]
+
+
+def test_all_objectives_on_rewards_are_registered_in_verl_unless_some_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: dict[str, Callable[..., object]] = {}
+
+    def register_adv_est(name: str) -> Callable[[Callable[..., object]], None]:
+        return lambda estimator: taken.update({name: estimator})
+
+    for module in ("verl", "verl.trainer", "verl.trainer.ppo", "verl.trainer.ppo.core_algos"):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(sys.modules["verl.trainer.ppo.core_algos"], "register_adv_est", register_adv_est, raising=False)
+    assert register_in_verl() == list(taken) == [f"berrypick_{name}" for name in REWARD_ONLY]
+    assert register_in_verl("max_at_k:k=2", "rloo") == ["berrypick_max_at_k:k=2", "berrypick_rloo"]
+    found, _ = taken["berrypick_max_at_k:k=2"](torch.tensor([[1.0], [0.0], [0.0]]), torch.ones(3, 1), ["g"] * 3)
+    torch.testing.assert_close(found[:, 0].double(), advantages("max_at_k:k=2", [1, 0, 0])[0], check_dtype=False)
+
+
+def test_verl_is_refused_what_it_does_not_pass_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BerrypickError, match="outcomes that verl does not pass on; choose one of grpo, dr_grpo"):
+        verl_estimator(get_objective("batch:weight=0.5"))
+    monkeypatch.setitem(sys.modules, "verl", None)
+    with pytest.raises(MissingExtraError, match="verl"):
+        register_in_verl()

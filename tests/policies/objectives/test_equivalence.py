@@ -17,8 +17,10 @@ from berrypick.policies.objectives.equivalence import (
     Pair,
     equivalent_pairs,
     fit_classifier,
+    held_out_accuracy,
     load_classifier,
 )
+from berrypick.retrieval_index import encoder
 from berrypick.retrieval_index.errors import BerrypickError
 
 TOPICS = ("founder", "owner", "mentor")
@@ -146,3 +148,106 @@ def test_a_pretrained_encoder_under_the_head_learns_the_same(tmp_path: Path) -> 
     learned = fit_classifier(LEARN, encoder="minilm")
     right = [learned((f"the {a} of miravo",), (f"miravo {b}",)) == (a == b) for a in TOPICS for b in TOPICS]
     assert sum(right) >= 8
+
+
+def test_equal_features_of_both_labels_leave_an_even_chance() -> None:
+    unclear = [Pair(("a",), ("b",), True), *[Pair(("a",), ("b",), False)] * 3]
+    assert fit_classifier(unclear).probability(("a",), ("b",)) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_head_has_4096_weights_and_a_penalty_of_a_thousandth() -> None:
+    found, told = fit_classifier(LEARN), fit_classifier(LEARN, penalty=1e-3)
+    assert found.weights.shape == (4096,) and found.threshold == 0.5
+    assert torch.equal(found.weights, told.weights)
+    loose = fit_classifier(LEARN, penalty=1e-5)
+    assert float(loose.weights.norm()) > 1.5 * float(found.weights.norm())
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_pairs_of_either_label_alone_teach_nothing(same: bool) -> None:
+    with pytest.raises(BerrypickError, match="all equivalent or all different"):
+        fit_classifier([pair for pair in LEARN if pair.same is same])
+
+
+def yes(bias: float = 0.0, threshold: float = 0.5) -> EquivalenceClassifier:
+    """A head without weights: every pair of different queries has one probability."""
+    return EquivalenceClassifier("hashed", torch.zeros(4096, dtype=torch.float64), bias, threshold)
+
+
+def test_the_threshold_itself_counts_as_equivalent() -> None:
+    assert yes().probability(("a",), ("b",)) == 0.5 and yes()(("a",), ("b",))
+    assert not yes(threshold=0.51)(("a",), ("b",))
+    assert yes(bias=math.log(3)).probability(("",), ("b",)) == pytest.approx(0.75)
+
+
+def test_held_out_accuracy_by_hand() -> None:
+    x, y = ("x",), ("y",)
+    pairs = [Pair(x, x, True), Pair(x, y, True), Pair(x, y, False), Pair(y, x, False), Pair(y, y, False)]
+    found = held_out_accuracy(yes(threshold=2.0), pairs)  # says yes to equal queries only
+    assert found == {
+        "held_out_pairs": 5, "balanced_accuracy": pytest.approx((1 / 2 + 2 / 3) / 2),
+        "recall": 1 / 2, "specificity": pytest.approx(2 / 3),
+    }  # fmt: skip
+    for one_label in (pairs[:2], pairs[2:]):
+        assert held_out_accuracy(yes(), one_label) == {"held_out_pairs": len(one_label), "balanced_accuracy": None}
+
+
+def test_a_head_of_another_format_or_size_or_content_is_refused(tmp_path: Path) -> None:
+    yes().save(tmp_path / "right")
+    facts = json.loads((tmp_path / "right" / "classifier.json").read_text())
+    assert facts["format"] == 1 and facts["encoder"] == "hashed"
+    EquivalenceClassifier("hashed", torch.zeros(10), 0.0).save(tmp_path / "short")
+    EquivalenceClassifier("other", torch.zeros(2, 3), 0.0).save(tmp_path / "square")
+    EquivalenceClassifier("other", torch.zeros(6), 0.0).save(tmp_path / "other")
+    assert len(load_classifier(tmp_path / "other").weights) == 6, "another encoder has another size"
+    for name, message in (("short", r"weights of shape \[10\]"), ("square", r"weights of shape \[2, 3\]")):
+        with pytest.raises(BerrypickError, match=message):
+            load_classifier(tmp_path / name)
+    head = (tmp_path / "other" / "head.safetensors").read_bytes()
+    (tmp_path / "right" / "head.safetensors").write_bytes(head)
+    with pytest.raises(BerrypickError, match=r"head.safetensors: its checksum is wrong"):
+        load_classifier(tmp_path / "right")
+    del facts["sha256"]
+    (tmp_path / "right" / "classifier.json").write_text(json.dumps({**facts, "format": 2}))
+    with pytest.raises(BerrypickError, match=r"classifier.json: format 2"):
+        load_classifier(tmp_path / "right")
+
+
+def test_what_was_shown_is_compared_between_rollouts_and_a_classifier_reads_lists(
+    classifier: EquivalenceClassifier,
+) -> None:
+    (pair,) = equivalent_pairs([["x", "y"], ["z"]], [frozenset("a"), frozenset("b")])
+    assert pair == Pair(("z",), ("x", "y"), False)
+    assert classifier.probability(["kana founder"], ["kana owner"]) == classifier.probability(
+        ("kana founder",), ("kana owner",)
+    )
+
+
+def test_the_penalty_is_on_the_sum_of_squares_by_calculus() -> None:
+    """One pair of each label, of four words: features f, g with squares of 2 and no place in common.
+
+    By symmetry the weights are t (f - g), so that t minimises log(1 + exp(-2 t)) + 4 penalty t^2.
+    """
+    found = fit_classifier([Pair(("a",), ("b",), True), Pair(("c",), ("d",), False)], penalty=0.01)
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        t = (low + high) / 2
+        low, high = (t, high) if 1 / (1 + math.exp(2 * t)) > 4 * 0.01 * t else (low, t)
+    assert found.probability(("a",), ("b",)) == pytest.approx(1 / (1 + math.exp(-2 * low)), abs=1e-4)
+    assert found.probability(("c",), ("d",)) == pytest.approx(1 / (1 + math.exp(2 * low)), abs=1e-4)
+
+
+def test_an_encoder_reads_the_queries_as_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Lengths:
+        def encode(self, texts: list[str], is_query: bool) -> list[list[float]]:
+            asked.append((texts, is_query))
+            return [[float(len(text)), 1.0] for text in texts]
+
+    monkeypatch.setattr(encoder, "load_encoder", lambda name: Lengths())
+    # |u - v| is (3, 0) and u * v is (10, 1)
+    made = EquivalenceClassifier("lengths-of-a-test", torch.tensor([1.0, 0.0, 0.0, -3.0]).double(), 0.5)
+    assert made.probability(("ab", "cd"), ("xy",)) == pytest.approx(1 / (1 + math.exp(-(3 - 3 + 0.5))))
+    assert asked == [(["ab\ncd"], True), (["xy"], True)]
+    assert "_vectors" not in repr(made), "what was embedded is no part of what it is"

@@ -9,7 +9,7 @@ import torch
 from berrypick.envs.answers import normalize
 from berrypick.envs.episode import Draft, Episode, advance, start
 from berrypick.envs.tasks.registry import Task
-from berrypick.policies.objectives import groups_of
+from berrypick.policies.objectives import Groups, groups_of
 from fixtures.demonstrations import demonstrate
 
 
@@ -68,3 +68,47 @@ def test_no_answer_has_no_outcome_and_a_vector_of_zeros(world: Task) -> None:
     groups = groups_of([[episode]])
     assert groups.outcomes["answer"] == [[None]]
     assert not groups.vectors.any()
+
+
+def play(world: Task, *texts: str) -> Episode:
+    question = next(q for q in world.split("train") if q.evidence[0][0])
+    episode = start(question, world.spec)
+    facts = question.metadata["world"]
+    query = f"{facts['kinds'][facts['present'][0][0]]} {facts['relations'][0]} {facts['entities'][0]}"
+    for text in texts:
+        advance([episode], [Draft(text.format(query=query))], world.searcher)
+    return episode
+
+
+def test_a_single_answer_vouches_with_what_it_cites_if_it_cites(world: Task) -> None:
+    search = "<search> {query} </search>"
+    plain, cited, missed = (play(world, search, f"<answer>nobody{mark}</answer>") for mark in ("", " [1]", " [9]"))
+    assert groups_of([[plain, cited]]).vectors[0, :, 0, 0].tolist() == [1.0, 1.0]
+    assert groups_of([[missed]]).vectors[0, 0, 0].tolist() == [0.0, 0.0, 0.0], "it cites, and no passage"
+
+
+def test_who_searched_and_did_not_answer_vouches_for_nothing(world: Task) -> None:
+    spec = dataclasses.replace(world.spec, max_turns=1)
+    searched = play(world, "<search> {query} </search>")
+    silent = start(searched.question, spec)
+    advance([silent], [Draft(f"<search> {searched.queries[0]} </search>")], world.searcher)
+    assert silent.done and silent.shown_ids == searched.shown_ids
+    assert not groups_of([[silent]]).vectors.any()
+
+
+def test_groups_are_of_seed_0_unless_told(played: list[list[Episode]]) -> None:
+    assert groups_of(played).seed == 0 and groups_of(played, seed=5).seed == 5
+    bare = Groups(("a",), torch.tensor([[1.0, 0.99, 2.0]], dtype=torch.float64))
+    assert (bare.seed, bare.size, bare.vectors, bare.queries) == (0, 3, None, ())
+    assert bare.right.tolist() == [[True, False, True]] and bare.solved.tolist() == [False]
+    draws = [bare.generator(0, purpose).random() for purpose in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_of_several_answers_one_without_citations_vouches_for_nothing(world: Task) -> None:
+    searched = play(world, "<search> {query} </search>", "<answer>nobody</answer>")
+    assert groups_of([[searched]]).vectors[0, 0, 0, 0] == 1.0
+    several = start(searched.question, dataclasses.replace(world.spec, num_answers=2))
+    for text in (f"<search> {searched.queries[0]} </search>", "<answer>nobody\nno one [1]</answer>"):
+        advance([several], [Draft(text)], world.searcher)
+    assert groups_of([[several]]).vectors[0, 0].tolist() == [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]

@@ -32,8 +32,9 @@ from berrypick.policies.objectives.estimates import (
     Rloo,
     UnsolvedOnly,
 )
-from berrypick.policies.objectives.objective import check_group_size
+from berrypick.policies.objectives.objective import Objective, RlState, check_group_size
 from berrypick.policies.objectives.pass_at_k import PassAtK, PassMix
+from berrypick.policies.objectives.registry import register_objective
 from berrypick.policies.objectives.shapes import MaxAtK, MultiRlvr, Plain, Shape, ShuffledRewards, Vpo
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given, settings
@@ -482,10 +483,12 @@ def test_a_wrong_spec_names_the_cure(spec: str, message: str) -> None:
         ("adaptive_entropy:delta=inf", "delta must be at least 0"),
         ("kl:beta=-1", "beta must be at least 0"),
         ("kl_k1:beta=nan", "beta must be at least 0"),
+        ("kl_k1:beta=-0.5", "beta must be at least 0"),
         ("kl_cov:fraction=2", "fraction must lie in (0, 1]"),
         ("kl_cov:coefficient=-1", "coefficient must be at least 0"),
         ("clip_cov:fraction=0", "fraction must lie in (0, 1]"),
         ("clip_cov:low=6", "high must be above low"),
+        ("clip_cov:low=5", "high must be above low"),
         ("clip_higher:low=-1", "both sides of clip must be at least 0"),
         ("clip_higher:high=nan", "both sides of clip must be at least 0"),
     ],
@@ -522,3 +525,167 @@ def test_groups_are_refused_exactly_where_no_reward_could_ever_move_anything(nam
         else:
             with pytest.raises(BerrypickError, match=f"needs groups of at least .* rollouts, got {size}"):
                 check_group_size(objective, size)
+
+
+# ---- small cases by hand
+
+
+def test_parts_have_the_published_options_unless_told() -> None:
+    assert Grpo() == Grpo(epsilon=1e-6, population=False)
+    assert MaxRl() == MaxRl(epsilon=1e-6)
+    assert Gdpo() == Gdpo(epsilon=1e-6, batch_norm=False)
+    assert UnsolvedOnly() == UnsolvedOnly(most=1)
+    assert PassAtK() == PassAtK(k=4, epsilon=1e-6, divided=True)
+    assert PassMix() == PassMix(weight=0.5, k=4)
+    assert Darling() == Darling("retrieval", 0.1, None, shuffle=False, power=1.0, equal_norm=False)
+    assert DarlingAdditive() == DarlingAdditive(0.5, "retrieval")
+    assert Lexical() == Lexical(n=4, floor=0.0, power=1.0)
+    assert Vpo() == Vpo(num_weights=100, alpha=1.0)
+    assert UcbCon() == UcbCon(offset=0.5, key="answer")
+    plain = Objective("", "", Plain(), Grpo())
+    assert plain == Objective("", "", Plain(), Grpo(), None, 0.2, False, (), (0.2, 0.2), 1)
+
+
+def test_the_parts_of_the_shipped_objectives() -> None:
+    assert get_objective("darling_random").shape == Darling(shuffle=True)
+    assert get_objective("darling_random:norm=equal").shape == Darling(shuffle=True, equal_norm=True)
+    assert get_objective("darling_oracle").shape == Darling("evidence")
+    assert get_objective("vpo").estimate == get_objective("multi_rlvr").estimate == Grpo(population=True)
+    assert get_objective("max_at_k").estimate == Grpo() and get_objective("max_at_k:centred=true").estimate == DrGrpo()
+    assert get_objective("pass_at_k").estimate == PassAtK() != get_objective("pass_at_k:std=none").estimate
+    assert get_objective("grpo").shape == Plain() and get_objective("grpo").estimate == Grpo()
+    assert get_objective("clip_cov").clip == (1.0, 1.0) and get_objective("kl").clip == (0.2, 0.2)
+    assert get_objective("clip_higher:low=0").clip == (0.0, 0.28)
+    assert get_objective("kl_cov").min_updates == 2 and get_objective("kl").min_updates == 1
+    assert get_objective("ucb").bonus_weight == 0.2 and not get_objective("ucb").bonus_on_answer_tokens
+
+
+def test_options_at_the_ends_of_their_ranges_are_taken() -> None:
+    assert Vpo(num_weights=1, alpha=0.5).alpha == 0.5
+    assert Lexical(n=1, floor=1.0, power=0.0).n == 1
+    assert (PassMix(1.0, 1).k, PassMix(0.0, 1).weight, PassAtK(1, 0.0).epsilon, MaxRl(0.0).epsilon) == (1, 0, 0, 0)
+    assert DarlingAdditive(0.0).weight == Darling(floor=0.0, power=0.0).power == Gdpo(0.0).epsilon == 0
+    for refused in (lambda: MaxRl(-1.0), lambda: Gdpo(-1.0), lambda: PassAtK(4, -1.0), lambda: Vpo(alpha=math.inf)):
+        with pytest.raises(ValueError, match=r"epsilon must be at least 0|alpha must be above 0"):
+            refused()
+
+
+def test_pairs_of_rollouts_by_hand() -> None:
+    counts = OutcomeCounts()
+    for _ in range(4):
+        counts.add(group([0.0], ["a"]), "answer")
+    pair = group([1.0, 0.0], ["a", "b"])  # UCB: 4^-1/2 and 1; a rollout's own minus the other's
+    assert Ucb()(pair, counts).tolist() == [[0.5, 1.0]]
+    assert UcbMean()(pair, counts).tolist() == [[-0.5, 0.5]]
+    assert UcbMean()(group([1.0], ["a"]), counts).tolist() == [[0.0]]
+    assert Batch()(group([1.0, 0.0], ["a", "a"]), counts).tolist() == [[-0.5, -0.5]]
+    assert cluster_diversity(pair, "answer").tolist() == [[1.0, 1.0]]
+    assert cluster_diversity(group([1.0]), "answer").tolist() == [[0.0]]
+    assert Darling("answer")(group([1.0], ["a"])).tolist() == [[0.1]]
+    assert Rloo()(pair, pair.rewards).tolist() == [[1.0, -1.0]]
+    assert DarlingAdditive(2.0, "answer")(pair).tolist() == [[3.0, 0.0]]
+
+
+def test_without_an_outcome_a_bonus_minus_a_constant_is_at_most_0() -> None:
+    assert UcbCon(0.25)(group([0.0, 0.0], [None, "a"]), OutcomeCounts()).tolist() == [[0.0, 0.75]]
+    assert UcbCon(1.5)(group([0.0, 0.0], [None, "a"]), OutcomeCounts()).tolist() == [[-0.5, -0.5]]
+
+
+def test_a_shuffled_bonus_favours_no_rollout() -> None:
+    dealt = [dataclasses.replace(PUBLISHED, seed=seed) for seed in range(200)]
+    rows = torch.cat([Shuffled(Batch())(one, OutcomeCounts()) for one in dealt])
+    assert rows.mean(0).tolist() == pytest.approx([-0.125] * 8, abs=0.03)  # 4 standard errors
+    both = dataclasses.replace(
+        PUBLISHED, question_ids=("p", "q"), rewards=torch.zeros(2, 8), outcomes={"answer": [ANSWERS, ANSWERS[::-1]]}
+    )
+    values, plain = (bonus(both, OutcomeCounts()).sort(dim=1).values for bonus in (Shuffled(Batch()), Batch()))
+    assert torch.equal(values, plain)
+
+
+def test_counts_of_questions_and_of_equal_sets_do_not_depend_on_the_order() -> None:
+    one, other = OutcomeCounts(), OutcomeCounts()
+    first, second = (dataclasses.replace(group([0.0], ["a"]), question_ids=(name,)) for name in "pq")
+    for counts, order in ((one, (first, second)), (other, (second, first))):
+        for g in order:
+            counts.add(g, "answer")
+    assert list(one.state_dict()) == list(other.state_dict()) == ["p", "q"]
+    # 0 and 8 fall on one place of a small set's table, so that the two sets list them in another order
+    assert list(frozenset([0, 8])) != list(frozenset([8, 0]))
+    one.add(group([0.0, 0.0], [frozenset([0, 8]), frozenset([8, 0])]), "answer")
+    assert one.get("q", frozenset([0, 8])) == 2
+
+
+def test_what_an_objective_remembers_survives() -> None:
+    state, again = RlState(seen(), {"entropy": 0.25}), RlState()
+    again.load_state_dict(state.state_dict())
+    assert again.coefficients == {"entropy": 0.25} and again.counts.get("q", "B") == 3
+    assert RlState().state_dict() == {"counts": {}, "coefficients": {}}
+
+
+def test_a_classifier_is_asked_only_about_rollouts_that_are_not_linked_yet() -> None:
+    asked = []
+
+    def same(a: object, b: object) -> bool:
+        asked.append((a, b))
+        return True
+
+    assert len(set(linked_clusters("abcd", same))) == 1
+    assert asked == [("b", "a"), ("c", "a"), ("d", "a")]
+
+
+def test_equal_random_factors_are_not_rescaled() -> None:
+    g = group([1.0] * 3, ["a"] * 3)
+    assert Darling("answer", shuffle=True, equal_norm=True)(g).tolist() == [[pytest.approx(0.1)] * 3]
+
+
+def test_equal_rewards_have_no_advantage_however_they_are_rounded() -> None:
+    for value in (0.0, 1.0, 0.1, -0.3, 1e-13):
+        for size in (3, 6, 7):
+            g = group([value] * size)
+            assert not Grpo(epsilon=0)(g, g.rewards).any()
+    small = group([3e-13, 0.0])
+    half = math.sqrt(0.5)
+    assert Grpo(epsilon=0)(small, small.rewards).tolist()[0] == pytest.approx([half, -half])
+
+
+def test_gdpo_reads_the_first_candidate() -> None:
+    vectors = torch.tensor([[[1.0], [0.0]], [[0.0], [5.0]]], dtype=torch.float64)
+    g = group([0.0, 0.0], vectors=vectors)
+    assert Gdpo(epsilon=0)(g, g.rewards).tolist()[0] == pytest.approx([0.5**0.5, -(0.5**0.5)])
+
+
+@pytest.mark.parametrize(("size", "k"), [(1, 1), (2, 2), (3, 2), (5, 2), (6, 3), (7, 3), (8, 4)])
+def test_the_best_of_half_the_group_at_least_two_is_the_default(size: int, k: int) -> None:
+    g = group([1.0, 0.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0][:size])
+    assert torch.equal(MaxAtK()(g), MaxAtK(k)(g))
+    assert k == size or not torch.equal(MaxAtK()(g), MaxAtK(k + 1)(g))
+
+
+def test_multi_rlvr_weighs_dimensions_alike_unless_told() -> None:
+    g = group([0.0], vectors=torch.tensor([[[1.0, 0.5], [0.0, 1.0]]], dtype=torch.float64))
+    assert MultiRlvr()(g).tolist() == [[1.25]]
+    assert MultiRlvr((2.0, 0.0))(g).tolist() == [[2.0]]
+
+
+def test_a_group_of_one_rollout_is_enough_for_an_objective_that_states_no_least() -> None:
+    check_group_size(get_objective("grpo"), 1)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a:b", "a,b", "a=b"])
+def test_a_name_that_a_spec_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(BerrypickError, match="cannot name an objective"):
+        register_objective(name, "never")(lambda: get_objective("grpo"))
+    assert name not in OBJECTIVES
+
+
+def test_options_are_read_as_the_default_s_type() -> None:
+    assert get_objective("grpo:population=TRUE").estimate == Grpo(population=True)
+    assert get_objective("grpo:population=false,epsilon=0.5").estimate == Grpo(0.5)
+    assert get_objective("max_at_k:k=3,centred=true").shape == MaxAtK(3)
+    for spec, message in [
+        ("max_at_k:k=2.5", "k cannot be 2.5; write for example k=2"),
+        ("grpo:population=1", "population cannot be 1; write for example population=False"),
+        ("grpo:epsilon=small", "epsilon cannot be small; write for example epsilon=1e-06"),
+    ]:
+        with pytest.raises(BerrypickError, match=message):
+            get_objective(spec)

@@ -106,3 +106,14 @@ def test_a_file_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     broken.write_text("")
     with pytest.raises(BerrypickError, match="unknown objective 'x'"):
         get_objective(f"{broken}:x")
+
+
+@pytest.mark.usefixtures("registered")
+def test_installed_packages_are_loaded_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_installed_queries.py").write_text(CODE[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint("few_queries", "my_installed_queries", registry.ENTRY_POINTS)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
+    registry.load_objectives()
+    assert "few_queries" in registry.OBJECTIVES
+    sys.modules.pop("my_installed_queries")

@@ -15,7 +15,7 @@ from berrypick.envs.tasks.registry import Task
 from berrypick.policies.language.encoding import encode
 from berrypick.policies.language.model import LanguageModelPolicy
 from berrypick.policies.objectives import get_objective
-from berrypick.policies.objectives.losses import StepTokens, TokenBatch, clipped_policy_loss
+from berrypick.policies.objectives.losses import StepTokens, TokenBatch, clipped_policy_loss, token_log_probs
 from berrypick.policies.objectives.terms import AdaptiveEntropy, ClipCov, Entropy, KlCov, KlK1, KlK3, TokenTerm
 from berrypick.policies.training.rl import RlConfig, rl_optimizer, rl_rollout, rl_update
 from berrypick.policies.training.rl_update import RlState
@@ -313,3 +313,83 @@ def test_dynamic_sampling_replaces_groups_of_equal_rewards_once_a_round(make_bab
     ids = [group[0].question.id for group in groups]
     assert len(ids) == len(set(ids)) == 2
     assert not set(ids) & {question.id for question in every[:2]}
+
+
+# ---- small cases by hand
+
+
+def test_terms_have_the_published_options_unless_told() -> None:
+    assert Entropy() == Entropy(1e-3)
+    assert AdaptiveEntropy() == AdaptiveEntropy(target=0.5, delta=5e-3, start=0.0, least=0.0, most=1.0)
+    assert (KlK3(), KlK1()) == (KlK3(1e-3), KlK1(1e-3))
+    assert KlCov() == KlCov(2e-4, 1.0)
+    assert ClipCov() == ClipCov(2e-4, 1.0, 5.0)
+    step = StepTokens(torch.zeros(1), torch.zeros(1))
+    assert (step.seed, step.entropy) == (0, 0.0)
+
+
+def test_terms_of_weight_0_change_nothing_and_bounds_may_meet(batch: TokenBatch) -> None:
+    zero = torch.zeros(M, dtype=torch.float64)
+    for term in (KlK3(0.0), KlK1(0.0), KlCov(0.5, 0.0), Entropy(0.0), AdaptiveEntropy(0.0, 0.0)):
+        assert not term(batch, zero).any()
+    held = AdaptiveEntropy(start=0.5, least=0.5, most=0.5)
+    assert held.next_coefficients({}, 0.0) == held.next_coefficients({}, 9.0) == {"entropy": 0.5}
+    with pytest.raises(ValueError, match=r"most must be at least 0\.5, got 0\.25"):
+        AdaptiveEntropy(least=0.5, most=0.25)
+
+
+def test_a_coefficient_falls_at_the_target_itself() -> None:
+    term = AdaptiveEntropy(target=1.0, delta=0.25, start=0.5)
+    assert term.next_coefficients({}, 1.0) == {"entropy": 0.25}
+    assert term.next_coefficients({"other": 2.0}, 0.9) == {"other": 2.0, "entropy": 0.75}
+
+
+def test_the_clip_by_hand() -> None:
+    ratios = torch.tensor([0.5, 0.9, 1.1, 1.5], dtype=torch.float64)
+    zero = torch.zeros(4, dtype=torch.float64)
+    for advantage, losses, silent in (
+        (1.0, [-0.5, -0.9, -1.1, -1.3], [False, False, False, True]),
+        (-1.0, [0.8, 0.9, 1.1, 1.5], [True, False, False, False]),
+        (0.0, [0.0] * 4, [False] * 4),
+    ):
+        loss, clipped = clipped_policy_loss(ratios.log(), zero, torch.full_like(zero, advantage), (0.2, 0.3))
+        assert loss.tolist() == pytest.approx(losses) and clipped.tolist() == silent
+
+
+def test_log_probabilities_and_entropies_by_hand() -> None:
+    logits = torch.tensor([[0.5, 0.25, 0.25, 0.0], [1.0, 0.0, 0.0, 0.0]]).log().requires_grad_()
+    chosen, entropy = token_log_probs(logits, torch.tensor([1, 0]))
+    assert chosen.tolist() == pytest.approx([-2 * math.log(2), 0.0])
+    assert entropy.tolist() == pytest.approx([1.5 * math.log(2), 0.0])
+    assert chosen.requires_grad and not entropy.requires_grad
+    assert token_log_probs(logits, torch.tensor([1, 0]), entropy_gradient=True)[1].requires_grad
+    with torch.no_grad():
+        assert not token_log_probs(logits, torch.tensor([1, 0]), entropy_gradient=True)[1].requires_grad
+    batched = token_log_probs(logits[None], torch.tensor([[1, 0]]))
+    assert torch.equal(batched[0], chosen[None]) and torch.equal(batched[1], entropy[None])
+    assert token_log_probs(logits.double(), torch.tensor([1, 0]))[0].dtype == torch.float64
+    assert token_log_probs(logits.half(), torch.tensor([1, 0]))[0].dtype == torch.float32
+
+
+def test_tokens_at_the_bounds_of_clip_cov_keep_their_loss() -> None:
+    # advantages and log-probabilities of mean 0: covariances 4, 1, 1, 4
+    step = StepTokens(torch.tensor([-2.0, -1.0, 1.0, 2.0]), torch.tensor([-2.0, -1.0, 1.0, 2.0]))
+    batch = TokenBatch(step, torch.arange(4), step.old_log_probs, torch.zeros(4))
+    assert step.covariance.tolist() == [4.0, 1.0, 1.0, 4.0]
+    one = torch.ones(4)
+    for low, high, expected in ((0.5, 3.0, [1, 0, 0, 1]), (1.0, 5.0, [0, 1, 1, 0]), (0.5, 4.0, [1, 0, 0, 1])):
+        assert ClipCov(1.0, low, high)(batch, one).tolist() == expected
+    assert ClipCov(1.0, 1.0, 4.0)(batch, one).tolist() == [1, 1, 1, 1]
+    assert ClipCov(1.0, 0.0, 9.0)(batch, torch.zeros(4)).tolist() == [0, 0, 0, 0]
+    assert KlCov(0.5)(dataclasses.replace(batch, log_probs=step.old_log_probs + 0.5), one).tolist() == [1.5, 1, 1, 1.5]
+
+
+def test_an_objective_needs_what_any_of_its_terms_needs() -> None:
+    needs = {
+        name: (objective.needs_reference, objective.needs_entropy_gradient)
+        for name in ("grpo", "kl", "entropy")
+        for objective in [get_objective(name)]
+    }
+    assert needs == {"grpo": (False, False), "kl": (True, False), "entropy": (False, True)}
+    both = dataclasses.replace(get_objective("grpo"), terms=(KlK3(), Entropy(), ClipCov()))
+    assert both.needs_reference and both.needs_entropy_gradient
