@@ -59,6 +59,7 @@ from .statistics import (
     one_sided_p,
     paired_t_interval,
     probability_of_improvement,
+    wilson_interval,
     win_tie_loss,
 )
 from .turn_text import is_degenerate, markup
@@ -125,6 +126,7 @@ __all__ = [
     "union_coverage",
     "unique_ratio",
     "vendi_score",
+    "wilson_interval",
     "win_tie_loss",
     "word_similarity",
 ]

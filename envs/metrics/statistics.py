@@ -23,6 +23,7 @@ __all__ = [
     "probability_of_improvement",
     "t_probability",
     "t_quantile",
+    "wilson_interval",
     "win_tie_loss",
 ]
 
@@ -97,6 +98,23 @@ def _estimate(
 ) -> Estimate:
     low, high = np.quantile(sums[counts > 0] / counts[counts > 0], [0.025, 0.975])
     return Estimate(float(filled.sum() / known.sum()), float(low), float(high), int(known.sum()))
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a proportion (Wilson 1927), which has a width also at 0 of n and at n of n.
+
+    Args:
+        share: of the n units, from 0 to 1. It may be a mean of values between 0 and 1, which spread less than zeros and
+            ones of the same mean; the interval is then too wide, never too narrow.
+        n: number of units, at least 1.
+    """
+    if n < 1 or not 0 <= share <= 1:
+        raise ValueError(f"a proportion needs a share from 0 to 1 of at least 1 unit, got {share} of {n}")
+    z = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
+    middle, size = share + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = (middle - half) / size, (middle + half) / size
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high
 
 
 def hierarchical_bootstrap(

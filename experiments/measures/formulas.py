@@ -10,6 +10,7 @@ _FORMULAS = {
     "em": "rollouts whose normalized answer equals an accepted answer / rollouts; mean over questions",
     "f1": "2 PR / (P + R) over the words of the normalized answer, for the best accepted answer",
     "sub_em": "rollouts whose normalized answer contains an accepted answer / rollouts",
+    "reward": "sum of the rewards that the rollouts hold / rollouts that hold one; mean over questions",
     "evidence_recall": "hops of the best path for which a relevant passage was shown / hops of that path; mean over "
     "rollouts",
     "all_hops": "rollouts that were shown a relevant passage for every hop of some path / rollouts",

@@ -10,6 +10,7 @@ _LIMITS = {
     "em": "whether the answer was found or known: a policy without searches can have it",
     "f1": "whether the answer is right: a longer answer shares more words",
     "sub_em": "whether the answer is right: a list of guesses contains it",
+    "reward": "what was rewarded; rewards on different scales cannot be compared",
     "evidence_recall": "whether the passages were read, or whether other passages would do",
     "all_hops": "whether the answer was drawn from the passages",
     "pass@1": "what several tries would find",

@@ -9,6 +9,7 @@ from ...envs.metrics.statistics import Estimate
 
 __all__ = [
     "ArmsReport",
+    "ContradictionRow",
     "EstimateRow",
     "FrontierRow",
     "PairedRow",
@@ -37,6 +38,22 @@ class SeedsRow(TypedDict):
     n: int
 
 
+class ContradictionRow(TypedDict):
+    """Rollouts whose recorded reward and exact match contradict each other; see `contradicts`.
+
+    Attributes:
+        rollouts: number of them.
+        of: rollouts that have both a reward and an exact match.
+        share: rollouts / of.
+        rewarded: those that are rewarded without an exact match; the others match without a reward.
+    """
+
+    rollouts: int
+    of: int
+    share: float
+    rewarded: int
+
+
 class SummaryRow(TypedDict):
     """All measures of one arm.
 
@@ -44,6 +61,7 @@ class SummaryRow(TypedDict):
         measures: key -> estimate over questions.
         left_out: key -> number of questions without a value.
         absent: key -> why no question has a value.
+        reward_against_em: present if recorded rewards and exact match contradict each other.
     """
 
     policy_id: str | None
@@ -53,6 +71,7 @@ class SummaryRow(TypedDict):
     measures: dict[str, EstimateRow]
     left_out: dict[str, int]
     absent: dict[str, str]
+    reward_against_em: NotRequired[ContradictionRow]
 
 
 class PairedRow(TypedDict):

@@ -19,12 +19,15 @@ from ...envs.metrics.planning import (
     plan_pass_at_k,
     replay,
 )
-from ...envs.metrics.statistics import Estimate, bootstrap_indices, bootstrap_means
+from ...envs.metrics.statistics import Estimate, bootstrap_indices
 from ...envs.world.facts import WorldFacts
 from ...envs.world.frontier import Frontier
 from .arm_columns import format_columns, specificities
+from .contradictions import contradiction_row
 from .group import Group, mean
+from .intervals import arm_estimates
 from .measures import MEASURES, load_measures
+from .needs import TEXT, absent_reason
 from .rollout import Played, Rollout, rollouts_of
 from .rows import SummaryRow, estimate_row
 
@@ -58,7 +61,9 @@ def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)
     groups = [by_question[key] for key in ids]
     table = QuestionTable(ids)
     for name, values in _values_of_groups(groups).items():
-        _add(table, name, values, MEASURES[name].needs or "the rollouts lack the data")
+        _add(table, name, values, "")
+        if name in table.absent:
+            table.absent[name] = absent_reason(name, MEASURES[name].needs, groups)
     size = min(map(len, groups))
     graded = [all(rollout.em is not None for rollout in group) for group in groups]
     for k in ks:
@@ -72,8 +77,8 @@ def question_table_of(played: Sequence[Played], ks: Sequence[int] = (1, 2, 4, 8)
     _add(table, f"answers_distinct@{size}", distinct, "no answers")
     _add(table, "query_specificity", specificities(groups), "fewer than two questions with two rollouts that searched")
     formats = format_columns(groups)
-    _add(table, "format_dominant", formats.dominant, "the text of turns is not recorded")
-    _add(table, "format_entropy", formats.entropy, "the text of turns is not recorded")
+    _add(table, "format_dominant", formats.dominant, TEXT)
+    _add(table, "format_entropy", formats.entropy, TEXT)
     if all(WorldFacts.of(group[0].question) is not None for group in groups):
         if not all(len(r.queries) == len(r.rankings) for group in groups for r in group):
             table.absent["pass@1_plan"] = MEASURES["distinct_passages"].needs
@@ -155,7 +160,7 @@ def summarize(
     """
     records = rollouts_of(played)
     table = question_table_of(records, ks)
-    measures = {name: estimate_row(row) for name, row in bootstrap_means(table.columns, seed=seed).items()}
+    measures = arm_estimates(table.columns, seed=seed)
     if frontier is not None:
         if _graded(table, frontier.k):
             measures["frontier_distance"] = estimate_row(_distance(table, frontier, seed))
@@ -164,7 +169,7 @@ def summarize(
     information = _information(table, seed)
     if information is not None:
         measures["kind_information"] = estimate_row(information)
-    return {
+    summary: SummaryRow = {
         "policy_id": records[0].policy_id,
         "num_questions": len(table.question_ids),
         "num_episodes": len(records),
@@ -175,6 +180,9 @@ def summarize(
         },
         "absent": table.absent,
     }
+    if (against := contradiction_row(records)) is not None:
+        summary["reward_against_em"] = against
+    return summary
 
 
 def _graded(table: QuestionTable, k: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..measures.rows import ArmsReport
+from ..measures.rows import ArmsReport, SummaryRow
 
 __all__ = ["MORE", "TEXT_BLOCKS", "WORLD_BLOCKS", "blocks", "column_notes", "is_world"]
 
@@ -66,7 +66,9 @@ _NOTES = {
     "pass@1_plan": "planned: a perfect reader's",
     "give_up_loss": "losses: planned - actual",
     "frontier_distance": "to frontier: in pass@k",
-    "em": "EM: right at once",
+    "em": "EM: exact match",
+    "reward": "rec.: as recorded",
+    "sub_em": "contains: holds a right answer",
     "f1": "F1: shared words",
     "pass@2": "pass@k: right in k tries",
     "finished": "finished: gave an answer",
@@ -95,9 +97,40 @@ def is_world(report: ArmsReport) -> bool:
 
 def blocks(report: ArmsReport) -> Mapping[str, tuple[str, ...]]:
     """Heading of a table -> keys of its columns; the last table holds the measures of `MORE` that say something."""
-    known = WORLD_BLOCKS if is_world(report) else TEXT_BLOCKS
-    more = [key for key in MORE if _says_something(key, report)][:_MOST]
-    return {**known, "Queries, turns": tuple(more)} if more else known
+    known = {**(WORLD_BLOCKS if is_world(report) else TEXT_BLOCKS)}
+    known["Accuracy"] = tuple(_accuracy(known["Accuracy"], report))
+    more = [key for key in MORE if _says_something(key, report)]
+    if not _graded(report):
+        more.insert(0, _FINISHED)
+    return {**known, "Queries, turns": tuple(more[:_MOST])} if more else known
+
+
+_FINISHED = "finished"
+
+
+def _graded(report: ArmsReport) -> bool:
+    """Whether some arm is graded; where none is, that an episode finished would look like a score."""
+    return any("em" in arm["measures"] or "pass@1" in arm["measures"] for arm in report["arms"].values())
+
+
+def _accuracy(keys: Sequence[str], report: ArmsReport) -> list[str]:
+    """The columns of accuracy, with recorded rewards where they say more than exact match does.
+
+    The substring match joins them where both contradict each other, because it judges answers in whole sentences.
+    """
+    first, *rest = keys
+    if any("reward_against_em" in arm for arm in report["arms"].values()):
+        rest.insert(0, "sub_em")
+    if any(_reward_says_more(arm) for arm in report["arms"].values()):
+        rest.insert(0, "reward")
+    return [key for key in (first, *rest) if key != _FINISHED or _graded(report)]
+
+
+def _reward_says_more(arm: SummaryRow) -> bool:
+    reward, em = arm["measures"].get("reward"), arm["measures"].get("em")
+    if reward is None:
+        return False
+    return em is None or "reward_against_em" in arm or abs(reward["value"] - em["value"]) > 1e-9
 
 
 def _says_something(key: str, report: ArmsReport) -> bool:

@@ -25,6 +25,32 @@ mean over questions with a 95 % bootstrap interval. A measure without data is le
 reported as zero. Measures marked (World) need the questions of `berrypick/World-v0`. `berrypick explain MEASURE` prints
 a measure and how it is computed.
 
+## Intervals
+
+A bootstrap draws the questions again and again. Where all questions have the same value all draws are equal, so that
+its interval would be [0, 0] for 0 right answers of 5. A measure whose unit is a share of something then has the *Wilson
+score interval* over the n questions (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212): from 0 to z² / (n + z²) if all
+questions have 0, from n / (n + z²) to 1 if all have 1, with z = 1.96. For 0 of 5 that is 0 to .434; screens write
+`0.000 ≤.434`, and `1.000 ≥.566` for 5 of 5. Losses and distances, which subtract two shares, have no such interval.
+Like them, all other measures without spread, and shares between 0 and 1, are shown with a dash; in JSON their `low` and
+`high` are equal.
+
+`±` is half the interval. Where it would imply values below 0 that the interval does not hold, the interval itself is
+written, such as `44.0 [2.0, 123.0]`. A single question has an interval in JSON only if it is Wilson's, and none on
+screens. Exact values of World have none. Paired differences keep the bootstrap; those without spread say so.
+
+## Recorded rewards
+
+`reward` is the mean of the rewards that rollouts carry: those of berrypick's reward, of a trainer or of a judge. JSON
+and the page always hold it. A screen shows it where it differs from EM. A reward of 1 or more without an exact match, or
+of 0 or less with one, *contradicts* the match; rewards between are partial and contradict nothing. If some rollouts are
+contradictory, the report counts them in a line and in its last sentence, JSON has them as `reward_against_em`, and the
+screen adds the substring match. The marks of episodes on the page are those of exact match, and name a reward that
+differs. EM compares the whole answer with an accepted one, so that a right answer in a sentence never has it. Read the
+recorded reward or the substring match there, or score the rollouts again:
+
+    berrypick rescore theirs.jsonl --reward sub_em --out rescored.jsonl
+
 ## Rollouts from anywhere
 
     berrypick report runs/eval other_rollouts.jsonl

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..measures.rows import EstimateRow, SeedsRow
@@ -15,7 +16,9 @@ __all__ = [
     "estimate_parts",
     "failure_lines",
     "interval",
+    "interval_legend",
     "markdown_table",
+    "narrow",
     "number",
     "plain",
     "signed",
@@ -68,6 +71,8 @@ def compact(row: EstimateRow | None) -> str:
     value, low, high = f"{row['value']:+.3f}", number(row["low"]), number(row["high"])
     if row["n"] < 2:
         return f"{_bare(value)} (1 question)"
+    if row["low"] == row["high"]:
+        return f"{_bare(value)} (no spread)"
     return f"{_bare(value)} [{_bare(low)}, {_bare(high)}]"
 
 
@@ -77,7 +82,7 @@ def _bare(text: str) -> str:
 
 
 def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = "") -> str:
-    """Writes an estimate such as "0.521 ±0.004", half the interval's width after it; a dash for nothing.
+    """Writes an estimate such as "0.521 ±0.004", with its interval as `estimate_parts` has it; a dash for nothing.
 
     Args:
         row: value, low, high and n.
@@ -89,21 +94,58 @@ def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = ""
     value = f"{row['value']:{sign}.{digits}f}"
     if row["low"] is None or row["high"] is None:
         return value
-    return f"{value} ±{(row['high'] - row['low']) / 2:.{digits}f}"
+    return f"{value} {_spread(row['value'], row['low'], row['high'], digits)}"
+
+
+def _spread(value: float, low: float, high: float, digits: int) -> str:
+    """An interval beside its value: half its width, its other end where the value is one end, or both ends.
+
+    Both ends are written where ± would imply values below 0 that the interval does not hold.
+    """
+    half = (high - low) / 2
+    if value == low < high:
+        return f"≤{number(high, digits)}"
+    if low < high == value:
+        return f"≥{number(low, digits)}"
+    if low >= 0 and round(half, digits) > round(value, digits):
+        return f"[{number(low, digits)}, {number(high, digits)}]"
+    return f"±{half:.{digits}f}"
 
 
 def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:
-    """Writes a value and half its interval apart, such as ("0.521", "±0.004"), for a reader who styles them apart.
+    """Writes a value and its interval apart, such as ("0.521", "±0.004"), for a reader who styles them apart.
 
-    Values from 10 on have one digit after the decimal point. Nothing is a dash and an empty text. A single question has
-    no interval.
+    The interval is half its width where it lies on both sides of the value. At an end of the range it is its other end,
+    such as "≤0.434". Where ± would imply values below 0 that the interval does not hold, it is written out, such as
+    "[2.0, 123.0]". It is a dash if all questions have the same value, and nothing for a single question. Values from 10
+    on have one digit after the decimal point. Nothing is a dash and an empty text.
     """
     if row is None:
         return NOTHING, ""
-    digits = 3 if abs(row["value"]) < 10 else 1
+    value, low, high = row["value"], row["low"], row["high"]
+    digits = 3 if abs(value) < 10 else 1
     if row["n"] < 2:
-        return number(row["value"], digits), ""
-    return number(row["value"], digits), f"±{(row['high'] - row['low']) / 2:.{digits}f}"
+        return number(value, digits), ""
+    return number(value, digits), NOTHING if low == high else _spread(value, low, high, digits)
+
+
+def narrow(interval: str) -> str:
+    """An interval of `estimate_parts` without leading zeros, such as "±.004" or "[.000, 1.500]", for a terminal."""
+    return re.sub(r"(?<![\d.])0\.", ".", interval)
+
+
+_MARKS = (
+    ("±", "± half the 95 % bootstrap interval over questions"),
+    ("≤≥", "≤ ≥ the other end of the 95 % Wilson interval, as all questions agree"),
+    ("[", "[low, high] a lopsided interval"),
+    (NOTHING, f"{NOTHING} no spread seen"),
+)
+
+
+def interval_legend(rows: Iterable[EstimateRow]) -> str:
+    """Explains the intervals that `estimate_parts` writes for these rows."""
+    used = {note[0] for row in rows if (note := estimate_parts(row)[1])}
+    return "; ".join([_MARKS[0][1], *(text for marks, text in _MARKS[1:] if used & {*marks})])
 
 
 def broken_note(row: Report) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from ..measures.rows import ArmsReport, EstimateRow, SummaryRow
 from .columns import is_world
+from .format import interval_legend
 from .html_document import NARROW, document, episode_parts, escaped, figure
 from .html_tables import difference_table, measure_table, verdict_table, whole_intervals
-from .notes import frontier_caption, information_lines, size_lines
+from .notes import contradiction_lines, frontier_caption, information_lines, size_lines
 from .packed_episode import PageEpisode
 from .page_data import page_data
 from .svg import Points, frontier_svg
@@ -27,10 +28,12 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
     data = page_data(arms)
     total = sum(arm["num_episodes"] for arm in report["arms"].values())
     sizes = "<br>".join(map(escaped, size_lines(report)))
+    legend = interval_legend(row for arm in report["arms"].values() for row in arm["measures"].values())
     parts = [
         f'<p class="takeaway">{whole_intervals(escaped(takeaway(report)))}</p>',
-        f'<p class="sizes">{sizes}<br>± is half of the 95 % bootstrap interval over questions.</p>',
+        f'<p class="sizes">{sizes}<br>{escaped(legend)}.</p>',
     ]
+    parts += [f'<p class="note">{escaped(line)}</p>' for line in contradiction_lines(report["arms"])]
     if "lines_left_out" in report:
         parts.append(f"<p>Bad lines left out: {report['lines_left_out']}.</p>")
     if "rollouts_missing" in report:

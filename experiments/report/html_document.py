@@ -34,8 +34,8 @@ _BROWSER = """<p class="note keys"><kbd>/</kbd> search, <kbd>j</kbd> <kbd>k</kbd
 aria-label="search all texts">
 <input id="question" type="search" placeholder="question" aria-label="question: id or words">
 <select id="policy" aria-label="policy"><option value="">all policies</option></select>
-<select id="result" aria-label="result"><option value="">right and wrong</option><option value="1">right</option>
-<option value="0">wrong</option></select>
+<select id="result" aria-label="result by exact match"><option value="">right and wrong</option>
+<option value="1">right (exact match)</option><option value="0">wrong (no exact match)</option></select>
 <select id="kind" aria-label="record kinds in the order they were tried">
 <option value="">all kind paths</option></select>
 <span id="count" role="status"></span>

@@ -29,12 +29,12 @@ class PackedEpisode:
         record: the episode. Its question is kept as it is, so that episodes of one question can share it.
     """
 
-    __slots__ = ("_turns", "answer_raw", "checkpoint_step", "em", "question", "sample_index", "size")
+    __slots__ = ("_turns", "answer_raw", "checkpoint_step", "em", "question", "reward", "sample_index", "size")
 
     def __init__(self, record: EpisodeRecord) -> None:
         self.question: QuestionRecord = record.question
         self.sample_index, self.checkpoint_step = record.sample_index, record.checkpoint_step
-        self.em, self.answer_raw = record.em, record.answer_raw
+        self.em, self.reward, self.answer_raw = record.em, record.reward, record.answer_raw
         turns = turns_of(record)
         self.size = sum(len(turn.text) + len(turn.observation) for turn in turns)
         self._turns = zlib.compress(marshal.dumps([tuple(turn) for turn in turns]), 1)

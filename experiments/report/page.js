@@ -8,8 +8,8 @@
   const ROW = 46; // height of a row of the list in pixels, as in page.css
   const data = await unpacked(document.getElementById("episodes").textContent);
   const { arms, texts, passages, questions, kinds } = data;
-  const episodes = data.episodes.map(([question, arm, sample, result, answer, kind, turns]) => (
-    { question, arm, sample, result, answer, kind, turns }));
+  const episodes = data.episodes.map(([question, arm, sample, result, answer, kind, turns, reward, against]) => (
+    { question, arm, sample, result, answer, kind, turns, reward, against }));
   const byId = (id) => document.getElementById(id);
   const [list, rows, detail, count] = ["list", "rows", "detail", "count"].map(byId);
   const [search, question, policy, result, kind] = ["search", "question", "policy", "result", "kind"].map(byId);
@@ -39,9 +39,19 @@
     return JSON.parse(await new Response(stream).text());
   }
 
-  const resultWord = (value) => (value < 0 ? "not graded" : value ? "right" : "wrong");
-  const resultClass = (value) => (value < 0 ? "" : value ? "right" : "wrong");
-  const resultMark = (value) => (value < 0 ? "–" : value ? "✓" : "✗");
+  // Marks and colours are those of exact match. A recorded reward that differs is named beside them, and where it says
+  // the opposite the mark has no colour.
+  const rewardWord = ({ reward }) => (reward === null ? "" : `reward ${Number(reward.toFixed(3))}`);
+  const resultWord = (episode) => [
+    episode.result < 0 ? "not graded" : episode.result ? "right (exact match)" : "wrong (no exact match)",
+    episode.reward === null ? "" : `${episode.against ? "but " : ""}recorded ${rewardWord(episode)}`,
+  ].filter(Boolean).join(", ");
+  const resultClass = ({ result, against }) => (result < 0 ? "" : against ? "against" : result ? "right" : "wrong");
+  const resultMark = (episode) => {
+    const mark = episode.result < 0 ? "–" : episode.result ? "✓" : "✗";
+    if (episode.reward === null) return mark;
+    return episode.result < 0 ? `${mark} ${rewardWord(episode)}` : `${mark} EM, ${rewardWord(episode)}`;
+  };
 
   // ---- filters ----
 
@@ -99,7 +109,9 @@
     element.setAttribute("aria-selected", String(at === place));
     element.style.top = `${at * ROW}px`;
     const head = make("div");
-    head.append(make("b", resultClass(episode.result), `${resultMark(episode.result)} `));
+    const mark = make("b", resultClass(episode), `${resultMark(episode)} `);
+    mark.title = resultWord(episode);
+    head.append(mark);
     head.append(texts[questions[episode.question][1]]);
     const foot = make("div");
     foot.append(dot(episode.arm), `${arms[episode.arm][0]} · sample ${episode.sample}`);
@@ -157,7 +169,7 @@
     title.append(dot(episode.arm), `${arms[episode.arm][0]}: queries of its ${group.length} rollouts`);
     detail.append(title, groupTable(group, episode, marks), legend());
     detail.append(make("h4", "", `Sample ${episode.sample}: `));
-    detail.lastChild.append(make("span", resultClass(episode.result), resultWord(episode.result)),
+    detail.lastChild.append(make("span", resultClass(episode), resultWord(episode)),
       episode.answer < 0 ? ", no answer" : `, answer: ${texts[episode.answer]}`);
     for (const turn of episode.turns) detail.append(...turnParts(turn, marks));
   }
@@ -169,7 +181,7 @@
     head.append(make("th", "", ""));
     for (const other of group) {
       const cell = make("th", other === episode ? "here" : "");
-      cell.append(`sample ${other.sample} `, make("span", resultClass(other.result), resultMark(other.result)));
+      cell.append(`sample ${other.sample} `, make("span", resultClass(other), resultMark(other)));
       cell.dataset.episode = String(other.sample);
       cell.addEventListener("click", () => goTo(other));
       head.append(cell);
@@ -179,7 +191,7 @@
     const most = Math.max(0, ...searches.map((made) => made.length));
     const entry = (other) => {
       const cell = make("td", other === episode ? "here" : "");
-      cell.dataset.head = `sample ${other.sample} ${resultMark(other.result)}`; // shown on paper, where cells wrap
+      cell.dataset.head = `sample ${other.sample} ${resultMark(other)}`; // shown on paper, where cells wrap
       return cell;
     };
     for (let at = 0; at < most; at++) {
@@ -199,7 +211,7 @@
     last.append(make("td", "", "→"));
     for (const other of group) {
       const cell = entry(other);
-      cell.append(make("span", resultClass(other.result), other.answer < 0 ? "no answer" : texts[other.answer]));
+      cell.append(make("span", resultClass(other), other.answer < 0 ? "no answer" : texts[other.answer]));
       last.append(cell);
     }
     wrap.append(table);

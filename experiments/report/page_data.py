@@ -13,6 +13,7 @@ from ...envs.questions import passages_of
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import safe_text
+from ..measures.contradictions import contradicts
 from .packed_episode import PageEpisode, PageTurn, turns_of
 from .palette import arm_colours
 
@@ -150,7 +151,9 @@ class _Builder:
         answer = -1 if record.answer_raw is None else self.texts.text(record.answer_raw)
         result = -1 if record.em is None else int(record.em == 1)
         turns = [self._turn(turn) for turn in taken]
-        row = _json([question, arm, record.sample_index, result, answer, kinds, turns])
+        reward = None if record.reward == record.em else record.reward  # an equal reward says nothing more
+        against = int(contradicts(record.em, record.reward))
+        row = _json([question, arm, record.sample_index, result, answer, kinds, turns, reward, against])
         size = self._size + len(row) + 1
         if size + sum(table.size for table in tables) > most_bytes:
             for table, length in zip(tables, before):

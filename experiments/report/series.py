@@ -13,7 +13,7 @@ from ...retrieval_index.plain_text import safe_text
 from ..measures.by_step import SeriesRow, StepRow
 from ..measures.measures import measure_of
 from .closing import WIDTH, Closing, print_closing, report_console
-from .format import estimate_parts, number
+from .format import estimate_parts, narrow, number
 from .series_notes import SERIES_BLOCKS, changing_keys, series_sentence, series_words, shown_keys
 
 __all__ = ["print_series"]
@@ -112,5 +112,5 @@ def _cell(key: str, row: StepRow, rows: SeriesRow) -> Text:
     value, half = estimate_parts(row["measures"].get(key))
     onset = rows["onset"].get(key)
     mark = MARK if onset is not None and row["step"] >= onset["step"] else " "
-    half = f" {half.replace('±0.', '±.')}" if half else ""
+    half = f" {narrow(half)}" if half else ""
     return Text(value).append(half, style="dim").append(mark, style="bold red")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ...retrieval_index.plain_text import counted
 from ..measures.by_step import SeriesRow
 from ..measures.measures import measure_of
+from .format import interval_legend
 from .takeaway import takeaway_of, verdicts_of
 
 __all__ = ["SERIES_BLOCKS", "SeriesWords", "changing_keys", "series_sentence", "series_words", "shown_keys"]
@@ -97,7 +98,9 @@ def _size_lines(rows: SeriesRow) -> list[str]:
     asked = {row["num_questions"] for row in steps}
     same = "the same questions at every step" if rows["shared"] else "different questions at different steps"
     size = f"{min(asked)} questions" if len(asked) == 1 else f"{min(asked)} to {max(asked)} questions"
-    lines = [f"{size} x {steps[0]['samples']} samples, {same}; ± half the 95 % bootstrap interval over questions"]
+    keys = {key for keys in SERIES_BLOCKS.values() for key in shown_keys(keys, rows)}
+    legend = interval_legend(row["measures"][key] for row in steps for key in keys if key in row["measures"])
+    lines = [f"{size} x {steps[0]['samples']} samples, {same}; {legend}"]
     return lines + ([f"left out: {counted(rows['left_out'], 'rollout')} without a step"] if rows["left_out"] else [])
 
 

@@ -85,7 +85,16 @@ def takeaway(report: ArmsReport) -> str:
     """
     if len(report["arms"]) == 1:
         return _alone(report)
-    return takeaway_of(verdicts(report))
+    return " ".join([takeaway_of(verdicts(report)), *_objections(report)])
+
+
+def _objections(report: ArmsReport) -> list[str]:
+    """A sentence if "right" means exact match and the recorded rewards of some arms say otherwise."""
+    found = [(name, row) for name, arm in report["arms"].items() if (row := arm.get("reward_against_em"))]
+    if not found:
+        return []
+    counts = " and ".join(f"{row['rollouts']} of {row['of']} rollouts of {name}" for name, row in found)
+    return [f"Right means exact match, which the recorded rewards contradict in {counts}."]
 
 
 def takeaway_of(found: list[Verdict]) -> str:
@@ -150,8 +159,10 @@ def _alone(report: ArmsReport) -> str:
     ((name, arm),) = report["arms"].items()
     measures = arm["measures"]
     once = measures.get("pass@1") or measures.get("em")
+    reward = measures.get("reward")
     if once is None:
-        return f"The rollouts of {name} are not graded: how often it is right cannot be said."
+        text = f"The rollouts of {name} are not graded: how often it is right cannot be said"
+        return text + (f"; their mean recorded reward is {number(reward['value'])}." if reward else ".")
     text = f"{name} answers {100 * once['value']:.1f} of 100 questions right at once ({_between(once)})"
     k = max([1, *(int(key[5:]) for key in measures if re.fullmatch(r"pass@\d+", key))])
     if k > 1:
@@ -159,7 +170,12 @@ def _alone(report: ArmsReport) -> str:
         text += f" and finds {100 * many['value']:.1f} in {k} tries ({_between(many)})"
         best = report.get("references", {}).get("ceiling", {}).get(f"pass@{k}")
         text += "" if best is None else f"; no policy can find more than {100 * best:.1f}"
-    return f"{text}."
+    if reward is None or (against := arm.get("reward_against_em")) is None:
+        return f"{text}."
+    return (
+        f"By exact match {text}, but the recorded rewards contradict that in {against['rollouts']} of "
+        f"{against['of']} rollouts: their mean is {number(reward['value'])}."
+    )
 
 
 def _between(row: EstimateRow) -> str:

@@ -15,8 +15,8 @@ from ..measures.measures import measure_of
 from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
 from .closing import WIDTH, Closing, print_closing, report_console
 from .columns import blocks, column_notes, is_world
-from .format import estimate_parts, number
-from .notes import absent_lines, coverage_lines, information_lines, size_lines
+from .format import estimate_parts, interval_legend, narrow, number
+from .notes import absent_lines, contradiction_lines, coverage_lines, information_lines, size_lines
 from .palette import arm_colours
 from .takeaway import takeaway, verdicts
 from .verdict_table import print_verdicts
@@ -32,7 +32,8 @@ def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | N
         report: see `experiments/measures/rows.py`.
         closing: the last lines.
     """
-    notes = [*information_lines(report["arms"]), *absent_lines(report["arms"])]
+    arms = report["arms"]
+    notes = [*contradiction_lines(arms), *information_lines(arms), *absent_lines(arms)]
     if "no_frontier" in report and is_world(report):
         notes.append(report["no_frontier"])
     if "lines_left_out" in report:
@@ -60,12 +61,15 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
     width = min(console.width, WIDTH)
     console.print(Text(safe_text(title), style="bold"), width=width)
     *above, last = size_lines(report)
-    interval = Text("± half the 95 % bootstrap interval over questions", style="dim")
+    tables = blocks(report)
+    keys = {key for keys in tables.values() for key in keys}
+    shown = [row for arm in report["arms"].values() for key, row in arm["measures"].items() if key in keys]
+    interval = Text(interval_legend(shown), style="dim")
     foot = [Text(safe_text(last)), interval] if above else [Text(f"{last}; ").append_text(interval)]
     for line in [*(Text(safe_text(line)) for line in above), *foot]:
         console.print(line, width=width)
-    for heading, keys in blocks(report).items():
-        for part, table in _block(heading, keys, report["arms"], report.get("references", {}), width):
+    for heading, columns in tables.items():
+        for part, table in _block(heading, columns, report["arms"], report.get("references", {}), width):
             console.print()
             console.print(table, width=width)
             console.print(Text(column_notes(part), style="dim"), width=width)
@@ -79,21 +83,25 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
 _ESTIMATE = 12
 """Width of an estimate with its interval, such as "-0.002 ±.051"."""
 
+Arms = Mapping[str, SummaryRow]
 
-def _column_width(key: str) -> int:
+
+def _column_width(key: str, arms: Arms) -> int:
     """Width of a column and of the space before it."""
-    return max(_ESTIMATE, len(measure_of(key).head)) + 1
+    cells = (len(_cell(arm["measures"].get(key)).plain) for arm in arms.values())
+    return max(_ESTIMATE, len(measure_of(key).head), *cells) + 1
 
 
-def _widths(keys: Sequence[str], width: int) -> list[int]:
+def _widths(keys: Sequence[str], arms: Arms, width: int) -> list[int]:
     """Widths of columns that fill `width`; those with the longest heads get what is left over."""
-    spare, rest = divmod(width - sum(map(_column_width, keys)), len(keys))
+    needed = [_column_width(key, arms) for key in keys]
+    spare, rest = divmod(width - sum(needed), len(keys))
     longest = sorted(range(len(keys)), key=lambda at: -len(measure_of(keys[at]).head))[:rest]
-    return [_column_width(key) - 1 + spare + (at in longest) for at, key in enumerate(keys)]
+    return [size - 1 + spare + (at in longest) for at, size in enumerate(needed)]
 
 
 def _block(
-    heading: str, keys: Sequence[str], arms: Mapping[str, SummaryRow], references: ReferenceRows, width: int
+    heading: str, keys: Sequence[str], arms: Arms, references: ReferenceRows, width: int
 ) -> list[tuple[Sequence[str], Table]]:
     """The block as tables that fit, each with the keys of its columns; all have about the same number of columns."""
     shown = [key for key in keys if any(key in arm["measures"] for arm in arms.values())]
@@ -101,7 +109,7 @@ def _block(
     names = min(max(names, 14), width // 3)
     for size in range(len(shown), 0, -1):
         parts = [shown[at : at + size] for at in range(0, len(shown), size)]
-        if size == 1 or all(sum(map(_column_width, part)) <= width - names for part in parts):
+        if size == 1 or all(sum(_column_width(key, arms) for key in part) <= width - names for part in parts):
             size = -(-len(shown) // len(parts))
             parts = [shown[at : at + size] for at in range(0, len(shown), size)]
             return [(part, _table(heading, part, arms, references, names, width)) for part in parts]
@@ -111,14 +119,14 @@ def _block(
 def _table(
     heading: str,
     keys: Sequence[str],
-    arms: Mapping[str, SummaryRow],
+    arms: Arms,
     references: ReferenceRows,
     names: int,
     width: int,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, width=width, show_edge=False)
     table.add_column(heading, style="bold", no_wrap=True, width=names)
-    for key, column in zip(keys, _widths(keys, width - names), strict=True):
+    for key, column in zip(keys, _widths(keys, arms, width - names), strict=True):
         table.add_column(measure_of(key).head, justify="right", no_wrap=True, width=column)
     colours = arm_colours(arms)
     for name, arm in arms.items():
@@ -138,4 +146,4 @@ def _cell(estimate: EstimateRow | None) -> Text:
     value, half = estimate_parts(estimate)
     if not half:
         return Text(f"{value}    ", style="dim")
-    return Text(value).append(" " + half.replace("±0.", "±."), style="dim")
+    return Text(value).append(f" {narrow(half)}", style="dim")

@@ -20,6 +20,7 @@ from berrypick.envs.metrics.statistics import (
     probability_of_improvement,
     t_probability,
     t_quantile,
+    wilson_interval,
     win_tie_loss,
 )
 
@@ -280,3 +281,18 @@ def test_the_degrees_of_freedom_of_seeds_and_questions_by_hand():
     # columns alone differ: 2 x 5 / 3 on 3 degrees
     found = crossed_mean(np.array([[0.0, 1.0, 2.0, 3.0]] * 2))
     assert found.high - 1.5 == pytest.approx(3.182446 * math.sqrt(10 / 3 / 8), rel=1e-6)
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 1), (1, 1), (0, 5), (5, 5), (3, 7), (0, 256), (255, 256)])
+def test_wilson_intervals_agree_with_scipy(right, n):
+    from scipy.stats import binomtest
+
+    expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(right / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_ends_of_wilson_intervals_are_exact():
+    assert wilson_interval(0.0, 5)[0] == 0 and wilson_interval(1.0, 5)[1] == 1
+    for share, n in ((0.5, 0), (-0.1, 5), (1.1, 5)):
+        with pytest.raises(ValueError, match="a proportion needs"):
+            wilson_interval(share, n)

@@ -7,7 +7,9 @@ from berrypick.experiments.report.format import (
     broken_note,
     estimate_parts,
     interval,
+    interval_legend,
     markdown_table,
+    narrow,
     number,
     plain,
     signed,
@@ -40,6 +42,39 @@ def test_estimates_in_parts_are_shorter_from_ten_on() -> None:
     assert estimate_parts(ROW) == ("0.021", "±0.022")
     assert estimate_parts({"value": 54.26, "low": 53.8, "high": 54.8, "n": 5}) == ("54.3", "±0.5")
     assert estimate_parts(None) == ("–", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "parts"),
+    [
+        (0.0, 0.0, 0.4345, ("0.000", "≤0.434")),
+        (1.0, 0.5655, 1.0, ("1.000", "≥0.566")),
+        (1.5, 1.5, 1.5, ("1.500", "–")),
+        (44.0, 2.0, 123.0, ("44.0", "[2.0, 123.0]")),
+        (0.2, 0.0, 0.6, ("0.200", "[0.000, 0.600]")),
+        (0.0012, 0.0, 0.0028, ("0.001", "±0.001")),  # as it is printed, ± implies nothing below 0
+        (-0.1, -0.3, 0.3, ("-0.100", "±0.300")),  # this one may be below 0
+    ],
+)
+def test_intervals_that_half_a_width_would_misstate(
+    value: float, low: float, high: float, parts: tuple[str, str]
+) -> None:
+    row = {"value": value, "low": low, "high": high, "n": 5}
+    assert estimate_parts(row) == parts
+    assert estimate_parts({**row, "n": 1}) == (parts[0], ""), "a single question has no interval"
+    if low < high and value < 10:
+        assert plain(row) == " ".join(parts)
+
+
+def test_zeros_before_points_are_dropped_only_at_the_start_of_numbers() -> None:
+    assert narrow("[0.000, 10.5]") == "[.000, 10.5]"
+    assert [narrow(text) for text in ("±0.004", "≤0.434", "–")] == ["±.004", "≤.434", "–"]
+
+
+def test_the_legend_explains_what_is_there() -> None:
+    rows = [{"value": 0.0, "low": 0.0, "high": high, "n": 5} for high in (0.4, 0.0)]
+    assert "Wilson" in interval_legend(rows) and interval_legend(rows).endswith("; – no spread seen")
+    assert interval_legend([ROW]) == interval_legend([]) == "± half the 95 % bootstrap interval over questions"
 
 
 def test_broken_seeds_are_counted() -> None:

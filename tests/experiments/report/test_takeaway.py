@@ -134,3 +134,29 @@ def test_a_single_question_is_never_a_difference() -> None:
         "No difference can be seen between GRPO and SFT: right at once +1.000 (1 question), in 8 tries +1.000 "
         "(1 question)."
     )
+
+
+def test_differences_without_spread_say_so() -> None:
+    assert compact(row(0.0, 0.0, 0.0)) == "+.000 (no spread)"
+
+
+def test_right_is_never_said_without_the_recorded_reward_that_contradicts_it() -> None:
+    arm = {
+        "measures": {"pass@1": row(0.0, 0.0, 0.434), "reward": row(1.0, 1.0, 1.0)},
+        "reward_against_em": {"rollouts": 5, "of": 5, "share": 1.0, "rewarded": 5},
+    }
+    assert takeaway({"arms": {"judged": arm}, "differences": {}}) == (
+        "By exact match judged answers 0.0 of 100 questions right at once (95 % interval 0.0 to 43.4), but the "
+        "recorded rewards contradict that in 5 of 5 rollouts: their mean is 1.000."
+    )
+    both = {"arms": {"SFT": {"measures": {}}, "GRPO": arm}, "differences": {"GRPO - SFT": {"differences": {"em": UP}}}}
+    assert takeaway(both).endswith(
+        ": better. Right means exact match, which the recorded rewards contradict in 5 of 5 rollouts of GRPO."
+    )
+
+
+def test_ungraded_rollouts_with_rewards_have_a_mean_reward() -> None:
+    arm = {"measures": {"reward": row(0.4, 0.0, 0.8)}}
+    assert takeaway({"arms": {"run": arm}, "differences": {}}) == (
+        "The rollouts of run are not graded: how often it is right cannot be said; their mean recorded reward is 0.400."
+    )
