@@ -18,6 +18,7 @@ from ...envs.record import EpisodeRecord
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.adapter import load_adapter
+from ...policies.language.memory import give_back
 from ...policies.language.vllm_engine import split_name
 from ...policies.open_policy import open_policy, require_training
 from ...policies.policy import Policy, Sampling
@@ -176,6 +177,8 @@ def _trained(recipe: AgentRecipe, sets: Sequence[str], folder: Path) -> dict[str
         )
         with LiveView("SFT", recipe.sft_steps) as view:
             train(config, trainee.policy, task, folder, resume=(folder / "config.json").is_file(), view=view)
+        del trainee
+        give_back()
     return {"questions": len(task.split("train")), "demonstrations": recipe.sft_steps * recipe.batch_size}
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -247,3 +248,11 @@ def test_memory_that_runs_out_in_an_update_is_one_line_and_changes_no_weight(
             with pytest.raises(BerrypickError, match=f"{what}: memory ran out; .*lower --max-tokens .now"):
                 update()
     assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_memory_is_given_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    for library in (SimpleNamespace(malloc_trim=asked.append), SimpleNamespace()):
+        monkeypatch.setattr("berrypick.policies.language.memory.ctypes.CDLL", lambda _, found=library: found)
+        memory.give_back()
+    assert asked == [0]
