@@ -70,3 +70,7 @@ _built_in(
 )
 _built_in("outcome_exploration", "outcome-based exploration (2509.06941): do bonuses on outcomes keep what GRPO loses?")
 _built_in("darling", "DARLING (2509.02534): does paying for rare paths beat paying for rare words?")
+_built_in(
+    "vector_policy",
+    "Vector Policy Optimization (2605.22817): do sets under random weights find more than single answers?",
+)

@@ -41,6 +41,9 @@ class Arm:
         sets: episodes continue to search for further answers; only Worlds with conflicting answers have such arms.
         collinear: replaces every dimension of a reward vector by their mean.
         own_tables: a table for each training question; only where values are those on the training questions.
+        candidates: episodes end with this many candidate answers, which may repeat; only in Worlds with as many
+            answers as kinds. 0 for episodes that end at the first answer found.
+        group_size: rollouts of a question; 0 is the experiment's.
     """
 
     summary: str
@@ -56,6 +59,8 @@ class Arm:
     sets: bool = False
     collinear: bool = False
     own_tables: bool = False
+    candidates: int = 0
+    group_size: int = 0
 
     @property
     def middle(self) -> tuple[float]:
@@ -63,9 +68,10 @@ class Arm:
         return (self.strengths[len(self.strengths) // 2],)
 
     def table(self, config: TableConfig) -> TableConfig:
-        """The training run with this arm's epochs and learning rate."""
+        """The training run with this arm's epochs, learning rate and group size."""
         rate = 0.0 if self.no_learning else config.learning_rate
-        return replace(config, epochs=self.epochs, learning_rate=rate)
+        size = self.group_size or config.group_size
+        return replace(config, epochs=self.epochs, learning_rate=rate, group_size=size)
 
     def loss(self, strength: float) -> Loss:
         """A fresh loss: a bonus that counts outcomes starts from zero."""

@@ -22,9 +22,12 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight": {"availability": (0.5,) * 3, "hops": 2, "budget": 2},
     "tight_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2},
     "rare": {"availability": (0.25,) * 6, "hops": 3, "budget": 3},
+    "six": {"availability": (0.9,) * 6, "hops": 2, "budget": 9, "num_answers": 6},
+    "six_uneven": {"availability": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "hops": 2, "budget": 9, "num_answers": 6},
 }
-"""Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In these, one miss loses
-the episode, so that many questions are answerable and yet hardly ever answered."""
+"""Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In the first three, one
+miss loses the episode, so that many questions are answerable and yet hardly ever answered. In the last two, each kind
+states an answer of its own, and the budget is so large that it never ends an episode of three candidates."""
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
@@ -108,7 +111,7 @@ class Condition:
     @property
     def has_answers(self) -> bool:
         """Whether questions have several conflicting answers."""
-        return self.preset.endswith(ANSWERS_SUFFIX)
+        return self.preset.endswith(ANSWERS_SUFFIX) or "num_answers" in WORLDS.get(self.preset, {})
 
     @property
     def has_frontier(self) -> bool:
@@ -142,7 +145,7 @@ class Condition:
         }
         if self.has_cue:
             knobs["cue"] = _CUE
-        elif self.has_answers:
+        elif self.preset.endswith(ANSWERS_SUFFIX):
             knobs |= {"num_answers": _ANSWERS, "budget": _ANSWERS_BUDGET}
         preset = self.preset.removesuffix(CUE_SUFFIX).removesuffix(ANSWERS_SUFFIX)
         if preset in WORLDS:

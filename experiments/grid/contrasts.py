@@ -43,7 +43,8 @@ class Contrast:
         undecidable: why it cannot be decided here; empty where it can.
         relative: the difference is the arm's value over the other's, minus 1.
         at: with a ladder, a measure that is held equal: the other arm has, between two of its strengths, as much of it
-            as the arm. A world in which no two strengths lie on either side has no value.
+            as the arm. A world in which no two strengths lie on either side has no value. With "matched", the measure
+            that takes the place of pass@8.
         needs: measure -> the least value of its mean over the pilot's worlds without which nothing is decided.
     """
 
@@ -154,7 +155,7 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
     matched = one.against == "matched" or one.against.startswith(LADDER)
     if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy, one.condition):
         rung = f"{one.against} has that {one.at or 'pass@8'}"
-        who = "the control has that pass@8 on its way" if one.against == "matched" else rung
+        who = f"the control has that {one.at or 'pass@8'} on its way" if one.against == "matched" else rung
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
     settings = _settings(grid, one) if one.against == "control" else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
@@ -197,7 +198,7 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
     if other is None:
         return None
     if one.against == "matched":
-        return matched_difference(arm, other, one.measure, by=pass_names(one.policy)[1])
+        return matched_difference(arm, other, one.measure, by=one.at or pass_names(one.policy)[1])
     return compared(measured, _measured(one, other, step))
 
 

@@ -111,7 +111,8 @@ class GridExperiment(Experiment):
         for condition in conditions:
             for name in self.arms_of.get(condition, tuple(self.arms)):
                 arm = self.arms[name]
-                if (arm.sets and not condition.has_answers) or (arm.own_tables and not condition.own):
+                several = arm.sets or arm.candidates > 0
+                if (several and not condition.has_answers) or (arm.own_tables and not condition.own):
                     continue
                 table = self.smoke_table if smoke else closely if name in controls else self.table
                 if condition.rate:

@@ -12,7 +12,7 @@ from ...policies.tabular.values import RowTable, exact_values
 from ..report.format import Report
 from .comparison import pass_names
 from .condition import Condition
-from .contrasts import Contrast, differences_of
+from .contrasts import LADDER, Contrast, differences_of
 from .series import Grid, Series
 from .table_cells import condition_frontier
 
@@ -114,10 +114,22 @@ def _bounded_room(grid: Grid, one: Contrast) -> float | None:
     if other is None or not other.worlds or one.measure not in other.results[other.worlds[0]].get("bounds", {}):
         return None
     low, high = np.mean([other.results[world]["bounds"][one.measure] for world in other.worlds], axis=0)
-    at = _mean(other, one.measure, step=0 if one.against == "start" else None)
+    at = _matched_value(grid, one)
+    if at is None:
+        at = _mean(other, one.measure, step=0 if one.against == "start" else None)
     scale = at if one.relative and at else 1.0
     up, down = float(high - at) / scale, float(at - low) / scale
     return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+
+
+def _matched_value(grid: Grid, one: Contrast) -> float | None:
+    """What the arm is compared with where that is a control stopped early or a ladder: their ends are not it."""
+    arm = grid.middle(one.condition, one.arm)
+    if one.relative or arm is None or not (one.against == "matched" or one.against.startswith(LADDER)):
+        return None
+    differences, values = differences_of(grid, one) or {}, arm.values(one.measure)
+    found = [values[world] - value for world, value in differences.items() if not math.isnan(value)]
+    return float(np.mean(found)) if found else None
 
 
 def _most_choice(condition: Condition, measure: str) -> float:

@@ -11,6 +11,7 @@ from .tables import middle_strength
 __all__ = ["filled", "report_text", "verdict_lines"]
 
 WIDTH = 80
+FIRST_MEASURES = 4
 
 
 def report_text(report: Report, headline: str, further: Sequence[str] = ()) -> str:
@@ -30,7 +31,8 @@ def report_text(report: Report, headline: str, further: Sequence[str] = ()) -> s
     parts = [filled(begin), filled(headline), *map(filled, failure_lines(cells["failed"])), *further]
     for condition, content in report["conditions"].items():
         rows = {arm: one[middle_strength(one)] for arm, one in content["arms"].items()}
-        parts.append(_arms(condition, rows, "", report["group_k"]))
+        own = any("pass@1" not in row["measures"] for row in rows.values())
+        parts.append(_first_measures(condition, rows) if own else _arms(condition, rows, "", report["group_k"]))
     for condition, rows in report["language_model"].items():
         if not all("pass@1_population" in row["measures"] for row in rows.values()):
             continue  # an experiment with measures of its own shows them itself
@@ -59,6 +61,13 @@ def _arms(title: str, arms: Report, suffix: str, k: int) -> str:
             ]
         )
     return f"{title}\n{text_columns(['arm', 'pass@1', 'minus control', f'pass@{k}', 'waste'], rows)}"
+
+
+def _first_measures(title: str, arms: Report) -> str:
+    """The arms of an experiment whose measures are its own: the first that it names, as many as there is room for."""
+    names = [name for row in arms.values() for name in row["measures"]][:FIRST_MEASURES]
+    rows = [[arm, *(plain(row["measures"][name]) for name in names)] for arm, row in arms.items()]
+    return f"{title}\n{text_columns(['arm', *names], rows)}"
 
 
 def _worded(verdict: Report) -> str | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...envs.world.config import WorldConfig
 from ...envs.world.population import PopulationFrontier, population_frontier
 from ...envs.world.world import build_world
+from ...policies.tabular.candidates import candidate_bounds, candidate_values
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.training import Batch, TableConfig, demonstration_order, imitate, train_table
 from ...policies.tabular.values import RowTable, distinct_first_success, exact_values
@@ -188,7 +189,8 @@ def run_table_cell(cell: TableCell, arm: Arm, measuring: Measuring | None = None
     Returns:
         {"checkpoints": {step: measures}}, and for a cell with curves also {"temperatures": {T: measures}, "mixes": {w:
         measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}. With `measuring`
-        {"checkpoints": {step: measures}, "bounds": {measure: [low, high]}}.
+        {"checkpoints": {step: measures}, "bounds": {measure: [low, high]}}. An arm with candidates has the measures of
+        `candidate_values`, and bounds instead of "distinct_first".
     """
     torch.set_num_threads(1)
     condition = cell.where
@@ -199,12 +201,18 @@ def run_table_cell(cell: TableCell, arm: Arm, measuring: Measuring | None = None
         start = start[shared.table]  # each question begins with what its cue's table learnt
     if measuring is not None:
         return _measured_cell(cell, arm, world, start, measuring(world, start, cell.seed))
+    if arm.candidates and not condition.shares:
+        raise BerrypickError(f"start {condition.start!r} demonstrates no candidates; give a start in shares")
+    world = replace(world, candidates=arm.candidates)
     trained = train_arm(world, arm, cell.strength, start, cell.table, seed=cell.seed, demos=condition.start)
-    rows = RowTable.of(world) if condition.own else RowTable.population(config)
+    rows = RowTable.of(world) if condition.own or arm.candidates else RowTable.population(config)
 
     def values(logits: NDArray[np.float64], temperature: float = 1.0) -> dict[str, float]:
-        chances = kind_probabilities(logits, temperature)
-        found, _ = exact_values(rows, chances, world.budget, num_answers=world.num_answers, sets=arm.sets)
+        chances = kind_probabilities(logits, temperature, repeats=arm.candidates > 0)
+        if arm.candidates:
+            found = candidate_values(config, chances, arm.candidates)
+        else:
+            found, _ = exact_values(rows, chances, world.budget, num_answers=world.num_answers, sets=arm.sets)
         return {name: round(value, DIGITS) for name, value in found.items()}
 
     end = trained[max(trained)]
@@ -212,8 +220,11 @@ def run_table_cell(cell: TableCell, arm: Arm, measuring: Measuring | None = None
     if cell.curves:
         out["temperatures"] = {f"{t:g}": values(end, t) for t in TEMPERATURES}
         out["mixes"] = {f"{w:g}": values((1 - w) * start + w * end) for w in MIXES}
+    if cell.curves and not arm.candidates:
         spread = distinct_first_success(rows, kind_probabilities(end), world.budget, FRONTIER_K)
         out["distinct_first"] = round(spread, DIGITS)
+    if arm.candidates:
+        out["bounds"] = {name: list(pair) for name, pair in candidate_bounds(config).items()}
     return out
 
 

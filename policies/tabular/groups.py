@@ -50,7 +50,18 @@ def _grouped(codes: list[list[int]], key: str) -> list[list[int | None]]:
 
 
 def _vectors(batch: Batch) -> Tensor:
-    """Reward vectors [Q, G, kinds, kinds]: candidate k is the answer of kind k if it was found, else zeros."""
+    """Reward vectors of candidates: [Q, G, candidates, kinds] in their order, a row of zeros for a wrong one.
+
+    In worlds without `candidates` [Q, G, kinds, kinds]: candidate k is the answer of kind k if it was found.
+    """
+    played, world = batch.decisions, batch.world
+    if world.candidates:
+        named = played.live & (played.hops == world.present.shape[1] - 1)
+        place = named.cumsum(1) - 1
+        episode, turn = np.nonzero(named & played.hit)
+        rows = np.zeros((len(played.success), world.candidates, len(world.kinds)))
+        rows[episode, place[episode, turn], played.kinds[episode, turn]] = 1.0
+        return torch.from_numpy(rows).reshape(*batch.rewards.shape, *rows.shape[1:])
     found = torch.from_numpy(batch.decisions.answers.astype(np.float64))
     return torch.diag_embed(found).reshape(*batch.rewards.shape, *(2 * found.shape[1:]))
 

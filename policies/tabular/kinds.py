@@ -18,7 +18,7 @@ from ...envs.questions import Question
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 
-__all__ = ["Decisions", "KindWorld", "kind_probabilities", "play", "untried"]
+__all__ = ["Decisions", "KindWorld", "kind_probabilities", "open_choices", "play", "untried"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,8 @@ class KindWorld:
         kinds: their names.
         facts: [questions][hops] "relation entity", for the text of queries.
         num_answers: 1, or as many as kinds; then answers conflict and each kind has its own at the last hop.
+        candidates: 0 ends an episode at the first fact of the last hop. Otherwise it ends with this many candidates:
+            each query of the last hop is one, right or not, and may name a kind that an earlier one has named.
     """
 
     present: NDArray[np.bool_]
@@ -44,6 +46,7 @@ class KindWorld:
     kinds: tuple[str, ...]
     facts: tuple[tuple[str, ...], ...]
     num_answers: int = 1
+    candidates: int = 0
 
     @classmethod
     def of(cls, questions: Sequence[Question], tables: str = "shared") -> KindWorld:
@@ -120,19 +123,19 @@ class Decisions:
         return np.bitwise_or.reduce(bits, 1), np.bitwise_or.reduce(np.where(self.hit, bits, 0), 1)
 
 
-def kind_probabilities(logits: Array, temperature: float = 1.0) -> Array:
+def kind_probabilities(logits: Array, temperature: float = 1.0, *, repeats: bool = False) -> Array:
     """Softmax over untried kinds, same shape as the logits; zeros where all kinds were tried.
 
     Args:
         logits: [tables, hops, sets, left, kinds].
         temperature: 0 is greedy; ties go to the first kind.
+        repeats: whether a kind may be named again at the last hop, as in worlds with `KindWorld.candidates`.
     """
-    num_kinds = logits.shape[-1]
-    open_kinds = untried(num_kinds)[:, None, :]
+    open_kinds = open_choices(logits.shape[1], logits.shape[-1], repeats=repeats)[:, :, None, :]
     masked = np.where(open_kinds, logits, -np.inf)
     top = masked.max(-1, keepdims=True)
     if temperature == 0:
-        first = masked.argmax(-1)[..., None] == np.arange(num_kinds)
+        first = masked.argmax(-1)[..., None] == np.arange(logits.shape[-1])
         return np.where(open_kinds, first, False).astype(np.float64)
     weights = np.where(open_kinds, np.exp((masked - np.where(np.isfinite(top), top, 0)) / temperature), 0.0)
     total = weights.sum(-1, keepdims=True)
@@ -146,6 +149,14 @@ def untried(num_kinds: int) -> NDArray[np.bool_]:
     return out
 
 
+def open_choices(hops: int, num_kinds: int, *, repeats: bool = False) -> NDArray[np.bool_]:
+    """Which kinds can be named at each hop after each set of tried kinds, bool [hops, 2^kinds, kinds]."""
+    out: NDArray[np.bool_] = np.tile(untried(num_kinds), (hops, 1, 1))
+    if repeats:
+        out[-1] = True
+    return out
+
+
 def play(
     world: KindWorld, probabilities: Array, questions: NDArray[np.int64], draws: Array, *, sets: bool = False
 ) -> Decisions:
@@ -156,26 +167,32 @@ def play(
         probabilities: [tables, hops, sets, left, kinds].
         questions: int [episodes], index of each row's question.
         draws: float64 [episodes, budget] in [0, 1), one per query.
-        sets: whether an episode that found the last hop continues to search for further answers within its budget.
+        sets: whether an episode that found the last hop continues to search for further answers within its budget;
+            worlds with `candidates` do so in their own way.
     """
     _, hops, num_kinds = world.present.shape
     rows = np.arange(len(questions))
-    hop, tried = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    hop, tried, given = (np.zeros(len(rows), np.int64) for _ in range(3))
     shape = (len(rows), world.budget)
     states, kinds, at_hop = (np.zeros(shape, np.int64) for _ in range(3))
     live, hits = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     cumulative = probabilities.cumsum(-1)
     for turn in range(world.budget):
+        now, left = np.minimum(hop, hops - 1), np.full(len(rows), world.budget - turn)
         going = (hop < hops) & (tried < 2**num_kinds - 1)
-        now = np.minimum(hop, hops - 1)
-        where = (world.table[questions], now, tried, np.full(len(rows), world.budget - turn))
+        if world.candidates:  # at the last hop, what is left is the candidates that are still to come
+            ends = now == hops - 1
+            going = np.where(ends, given < world.candidates, going)
+            left = np.where(ends, np.minimum(left, world.candidates - given), left)
+            given = given + (going & ends)
+        where = (world.table[questions], now, tried, left)
         edges = cumulative[where]
         # The last edge may fall short of 1 by rounding: scaling the draw by it never picks a tried kind.
         kind = np.minimum((draws[:, turn, None] * edges[:, -1:] >= edges).sum(1), num_kinds - 1)
         hit = going & world.present[questions, now, kind]
         states[:, turn] = np.where(going, np.ravel_multi_index(where, probabilities.shape[:-1]), 0)
         kinds[:, turn], at_hop[:, turn], live[:, turn], hits[:, turn] = kind, now, going, hit
-        leaves = hit & ~(sets & (hop == hops - 1))
+        leaves = hit & ~((sets or world.candidates > 0) & (hop == hops - 1))
         tried = np.where(leaves, 0, np.where(going, tried | (1 << kind), tried))
         hop = hop + leaves
     last = hits & (at_hop == hops - 1)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...retrieval_index.bounds import at_least
-from .kinds import Decisions, KindWorld, kind_probabilities, play, untried
+from .kinds import Decisions, KindWorld, kind_probabilities, open_choices, play
 
 __all__ = [
     "Batch",
@@ -202,7 +202,8 @@ def _play_own(
     table = np.zeros_like(world.table)
     table[questions] = place.reshape(-1)
     few = replace(world, table=table, num_tables=len(used))
-    played = _play_groups(few, kind_probabilities(logits[used]), questions, group_size, generator, sets=sets)
+    chances = kind_probabilities(logits[used], repeats=world.candidates > 0)
+    played = _play_groups(few, chances, questions, group_size, generator, sets=sets)
     at = np.unravel_index(played.states, few.table_shape[:-1])
     states = np.ravel_multi_index((used[at[0]], *at[1:]), world.table_shape[:-1])
     return replace(played, states=np.where(played.live, states, 0))
@@ -231,8 +232,9 @@ def log_probs_of(logits: Tensor, world: KindWorld, played: Decisions) -> tuple[T
     episode, turn = np.nonzero(played.live)
     states = torch.from_numpy(played.states[episode, turn])
     kinds = torch.from_numpy(played.kinds[episode, turn])
-    sets = torch.from_numpy(np.unravel_index(states.numpy(), world.table_shape[:-1])[2])
-    open_kinds = torch.from_numpy(untried(num_kinds))[sets]
+    _, hops, sets, _ = np.unravel_index(states.numpy(), world.table_shape[:-1])
+    choices = open_choices(world.table_shape[1], num_kinds, repeats=world.candidates > 0)
+    open_kinds = torch.from_numpy(choices[hops, sets])
     rows = logits.reshape(-1, num_kinds)[states].masked_fill(~open_kinds, -torch.inf)
     all_log_probs = torch.log_softmax(rows, -1)
     return all_log_probs, all_log_probs.gather(-1, kinds[:, None]).squeeze(-1), torch.from_numpy(episode)

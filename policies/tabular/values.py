@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from .row_table import RowTable
 
-__all__ = ["GROUP_SIZE", "Flow", "RowTable", "distinct_first_success", "exact_values", "flow_values", "row_success"]
+__all__ = [
+    "GROUP_SIZE",
+    "Flow",
+    "RowTable",
+    "distinct_first_success",
+    "exact_values",
+    "flow_values",
+    "row_success",
+    "union_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -190,7 +199,7 @@ def _answer_values(weights: Array, flow: Flow, ks: Sequence[int]) -> dict[str, f
     searches = float(weights @ flow.searches)
     out: dict[str, float] = {}
     for name, k in (*((str(k), k) for k in ks), (f"{EQUAL_SEARCHES}_searches", EQUAL_SEARCHES / searches)):
-        union = _union_of(flow.answers, k)
+        union = union_of(flow.answers, k)
         sizes = np.array([bin(found).count("1") for found in range(union.shape[1])])
         num_kinds = int(sizes[-1])
         # the largest of c coordinates of Dirichlet(1) in d dimensions has mean H_c / d
@@ -201,7 +210,7 @@ def _answer_values(weights: Array, flow: Flow, ks: Sequence[int]) -> dict[str, f
     return out
 
 
-def _union_of(answers: Array, k: float) -> Array:
+def union_of(answers: Array, k: float) -> Array:
     """Distribution of the union of the answers of k independent episodes, [rows, sets].
 
     The union lies inside a set with the k-th power of the probability that one episode does; subtracting the proper

@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from berrypick.envs.episode import Draft, advance, start
 from berrypick.envs.tasks.registry import make_task
 from berrypick.envs.world import closed_voice, english_voice
 from berrypick.envs.world.frontier import ceiling, order_success, pass_at_1, question_table, uniform_orders
@@ -237,6 +238,41 @@ def test_several_answers_are_paths_that_differ_in_the_last_hop():
         assert frozenset().union(*(path[-1] for path in question.evidence)) == frozenset(last)
         shifts[next(i for i, path in enumerate(question.evidence) if last[0] in path[-1])] += 1
     assert set(shifts) == {0, 1, 2}, "which kind states which answer is the question's own"
+
+
+@settings(max_examples=5, **few)
+@given(arguments=knobs)
+def test_a_world_with_as_many_answers_as_kinds_keeps_the_statements_of_section_1(arguments):
+    kinds = len(arguments["availability"].split(","))
+    task = make_task(
+        "berrypick/World-v0", num_train=25, num_validation=5, num_test=20, num_answers=kinds, **arguments
+    )  # fmt: skip
+    check_world(task, 30)
+    everyone = [question for questions in task.questions.values() for question in questions]
+    named = Counter(answer for question in everyone for answer in question.answers)
+    assert max(named.values()) == 1, "an answer belongs to one question"
+    for question in everyone:
+        world = question.metadata["world"]
+        assert len(question.metadata["answers_by_path"]) == len(question.evidence) == kinds
+        of_kinds = [sorted(world["passages"][-1].index(key) for key in path[-1]) for path in question.evidence]
+        assert all(len(own) <= 1 for own in of_kinds), "each kind states an answer of its own"
+        stated = [kind for own in of_kinds for kind in own]
+        assert sorted(stated) == sorted(world["present"][-1])
+
+
+def test_a_record_that_is_looked_up_again_is_the_same_and_costs_another_query():
+    task = make_task(
+        "berrypick/World-v0", availability=",".join(["1"] * 6), budget=3, num_answers=6, num_train=1, num_test=0,
+        num_validation=0,
+    )  # fmt: skip
+    (question,) = task.split("train")
+    world = question.metadata["world"]
+    query = f"{world['kinds'][4]} {world['relations'][0]} {world['entities'][0]}"
+    episode = start(question, task.spec)
+    for _ in range(4):
+        advance([episode], [Draft(f"<search>{query}</search>")], task.searcher)
+    shown = [[hit.id for hits in turn.hits for hit in hits] for turn in episode.turns]
+    assert shown == [[world["passages"][0][4]]] * 3 + [[]] and len(episode.queries) == 3
 
 
 def test_planted_formats_stand_in_demonstrations_with_their_shares():

@@ -54,6 +54,9 @@ def test_a_condition_makes_its_world_of_training_questions_alone():
     assert (config.cue, config.seed, config.budget) == (0.8, 1007, 3)
     assert (config.num_train, config.num_validation, config.num_test) == (16, 0, 0)
     assert answers.world_config().num_answers == 3
+    six = Condition.of("six/shares-1-1-1-1-1-1")
+    assert six.has_answers and not (six.has_frontier or Condition.of("rare/narrow").has_answers)
+    assert (six.world_config().num_answers, six.env_args(1000, 4)["num_answers"]) == (6, 6)
     assert Condition("priced", "diverse").world_config().num_train == MANY_QUESTIONS == 4096
     assert Condition("priced", "diverse", 256).world_config().num_train == 256
     assert Condition("priced", "diverse").world_config().seed == FIRST_WORLD

@@ -96,6 +96,23 @@ def test_a_ladder_is_read_by_its_name():
     )
 
 
+def test_matched_at_another_measure_reads_the_controls_way_in_that_one():
+    def way(*ends):
+        return {"checkpoints": {str(at): dict(zip(("right@1", "best@30"), end)) for at, end in enumerate(ends)}}
+
+    contents = {}
+    for world in range(2):
+        contents["priced/diverse", "darling", world] = way((0.6, 0.35), (0.8, 0.27))
+        contents["priced/diverse", "dr_grpo", world] = way((0.6, 0.35), (0.7, 0.31), (0.9, 0.15))
+    registered = one("right@1", against="matched", at="best@30")
+    assert "at equal best@30" in registered.claim.endpoint
+    # the control's second line has best@30 .27 a quarter of its way down, at right@1 .75
+    assert evidence_of(grid_of(contents), registered).differences == pytest.approx([0.05, 0.05])
+    contents["priced/diverse", "darling", 1] = way((0.6, 0.35), (0.8, 0.36))
+    few = evidence_of(grid_of(contents), replace(registered, claim=replace(registered.claim, min_worlds=2)))
+    assert few.undecidable == "the control has that best@30 on its way in 1 of 2 worlds"
+
+
 def test_matched_in_too_few_worlds_is_not_decidable_once_the_run_has_ended():
     registered = one(against="matched", min_worlds=3)
     evidence = evidence_of(worlds(), registered)

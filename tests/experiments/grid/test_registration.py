@@ -75,6 +75,23 @@ def test_a_difference_of_zero_by_arithmetic_is_no_claim():
     assert "arithmetic" not in row_of(one_differs, "pass@1", "equivalent", 0.01, "free/diverse")["undecidable"]
 
 
+def test_the_room_beside_a_control_stopped_early_is_over_its_way_and_not_its_end():
+    def way(*ends):
+        points = {str(at): dict(zip(("right@1", "best@30"), end)) for at, end in enumerate(ends)}
+        return {"checkpoints": points, "bounds": {"right@1": [0.4, 0.9]}}
+
+    contents = {}
+    for world in PILOT_WORLDS:
+        contents["priced/diverse", "darling", world] = way((0.6, 0.35), (0.88, 0.27))
+        contents["priced/diverse", "dr_grpo", world] = way((0.6, 0.35), (0.7, 0.31), (0.9, 0.15))
+    grid = grid_of(contents)
+    matched = row_of(grid, "right@1", "increase", 0.02, against="matched", at="best@30")
+    assert (matched["pilot"], matched["room"]) == pytest.approx((0.88 - 0.75, 0.9 - 0.75))
+    assert not matched["undecidable"]
+    ended = row_of(grid, "right@1", "increase", 0.02)
+    assert ended["room"] == pytest.approx(0, abs=1e-9) and "no room" in ended["undecidable"]
+
+
 def test_a_row_without_values_claims_nothing():
     grid = pilot(ARM, CONTROL)
     assert row_of(grid, "pass@8", "increase", 0.02, undecidable="no World has it") is None
