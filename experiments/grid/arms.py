@@ -41,6 +41,8 @@ class Arm:
         sets: episodes continue to search for further answers; only Worlds with conflicting answers have such arms.
         collinear: replaces every dimension of a reward vector by their mean.
         own_tables: a table for each training question; only where values are those on the training questions.
+        demonstrator: the proportions in which kinds are drawn by whom the arm imitates, such as "shares-7-2-1"; by
+            default it is the condition's start. An arm of RL with a demonstrator imitates it before its first step.
     """
 
     summary: str
@@ -56,6 +58,7 @@ class Arm:
     sets: bool = False
     collinear: bool = False
     own_tables: bool = False
+    demonstrator: str = ""
 
     @property
     def middle(self) -> tuple[float]:
