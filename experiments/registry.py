@@ -70,3 +70,4 @@ _built_in(
 )
 _built_in("outcome_exploration", "outcome-based exploration (2509.06941): do bonuses on outcomes keep what GRPO loses?")
 _built_in("darling", "DARLING (2509.02534): does paying for rare paths beat paying for rare words?")
+_built_in("squeeze", "RL squeezes, SFT expands (2509.21128), or the opposite (2604.14877): what decides?")
