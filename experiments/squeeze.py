@@ -174,8 +174,8 @@ def _plain(report: Report) -> Sequence[str]:
 
 _COUNTS = {
     "queries": "queries@64", "right": "right@64", "wrong": "wrong@64", "signatures": "signatures@64",
-    "queries of 8": "queries@8", "signatures of 8": "signatures@8", "new": "new@64", "breadth": "breadth",
-    "entropy": "kind_entropy", "slope": "decay_slope", "R2": "decay_r2", "ranks": "decay_ranks",
+    **{f"{name} of 8": f"{name}@8" for name in ("queries", "right", "wrong", "signatures")}, "new": "new@64",
+    "breadth": "breadth", "entropy": "kind_entropy", "slope": "decay_slope", "R2": "decay_r2", "ranks": "decay_ranks",
 }  # fmt: skip
 _SOLVED = {
     "pass@1": "pass@1", "pass@8": "pass@8", "pass@64": "pass@64", "gained": "gained@64", "lost": "lost@64",
