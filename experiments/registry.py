@@ -74,3 +74,4 @@ _built_in(
     "vector_policy",
     "Vector Policy Optimization (2605.22817): do sets under random weights find more than single answers?",
 )
+_built_in("squeeze", "RL squeezes, SFT expands (2509.21128), or the opposite (2604.14877): what decides?")

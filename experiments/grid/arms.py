@@ -44,6 +44,8 @@ class Arm:
         candidates: episodes end with this many candidate answers, which may repeat; only in Worlds with as many
             answers as kinds. 0 for episodes that end at the first answer found.
         group_size: rollouts of a question; 0 is the experiment's.
+        demonstrator: the proportions in which kinds are drawn by whom the arm imitates, such as "shares-7-2-1"; by
+            default it is the condition's start. An arm of RL with a demonstrator imitates it before its first step.
     """
 
     summary: str
@@ -61,6 +63,7 @@ class Arm:
     own_tables: bool = False
     candidates: int = 0
     group_size: int = 0
+    demonstrator: str = ""
 
     @property
     def middle(self) -> tuple[float]:

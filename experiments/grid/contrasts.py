@@ -46,6 +46,7 @@ class Contrast:
             as the arm. A world in which no two strengths lie on either side has no value. With "matched", the measure
             that takes the place of pass@8.
         needs: measure -> the least value of its mean over the pilot's worlds without which nothing is decided.
+        in_settings: against a start, too, the sign must hold after fewer steps and at other learning rates.
     """
 
     claim: Claim
@@ -58,6 +59,7 @@ class Contrast:
     relative: bool = False
     at: str = ""
     needs: Mapping[str, float] = field(default_factory=dict)
+    in_settings: bool = False
 
 
 def contrast(
@@ -79,6 +81,7 @@ def contrast(
     relative: bool = False,
     at: str = "",
     needs: Mapping[str, float] | None = None,
+    in_settings: bool = False,
     doubt: str = "",
     held: str = _HELD_FIXED,
 ) -> Contrast:
@@ -103,6 +106,7 @@ def contrast(
         relative: see `Contrast`.
         at: see `Contrast`.
         needs: see `Contrast`.
+        in_settings: see `Contrast`.
         doubt: where the verdict could be wrong, or mean less than it says.
         held: what was held fixed.
     """
@@ -115,7 +119,7 @@ def contrast(
     claim = Claim(
         name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, held, doubt
     )
-    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {})
+    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {}, in_settings)
 
 
 def gather_evidence(
@@ -157,7 +161,7 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
         rung = f"{one.against} has that {one.at or 'pass@8'}"
         who = f"the control has that {one.at or 'pass@8'} on its way" if one.against == "matched" else rung
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
-    settings = _settings(grid, one) if one.against == "control" else {}
+    settings = _settings(grid, one) if one.against == "control" or one.in_settings else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
     return Evidence(list(differences.values()), list(differences), missing, settings=settings, caveat=caveat)
 
@@ -177,7 +181,7 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
     Args:
         grid: all series.
         one: the contrast.
-        step: RL step at which both are read; the last one by default. Only for contrasts against the control.
+        step: RL step at which both are read (a start at 0); the last one by default. Only against control or start.
     """
     arm, other = _series(grid, one), _other(grid, one)
     if arm is None:

@@ -40,7 +40,8 @@ class LanguageGrid:
 
     Attributes:
         places: condition -> arm -> number of worlds; no more are run, whatever `--seeds` says. A condition names a
-            preset and, where it differs, the learning rate of RL.
+            preset and, where it differs, the learning rate of RL. With a start in shares, SFT imitates a demonstrator
+            who draws kinds in these.
         arms: name -> spec of the objective.
         controls: arms whose cells also have the envelope.
         checkpoints: RL steps at which the policy is measured; 0 is the start.
@@ -55,6 +56,7 @@ class LanguageGrid:
         world_args: further arguments of the World, beside preset, seed and numbers of questions.
         classifier_questions: training questions whose rollouts by the SFT policy a classifier of equivalent rollouts
             is learned from, for objectives with "{classifier}", see `classifier_of`.
+        sequences: size of the group whose distinct query sequences are counted, exactly; 0 counts none.
     """
 
     places: Mapping[Condition, Mapping[str, int]]
@@ -71,6 +73,7 @@ class LanguageGrid:
     mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
     world_args: Mapping[str, EnvArgument] = field(default_factory=dict)
     classifier_questions: int = 256
+    sequences: int = 0
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """One cell per condition, arm and world; two worlds at a time, so that two workers share no SFT."""
@@ -111,6 +114,7 @@ class LanguageGrid:
                 # only where they are set: older cells are known by the digest of their configuration
                 **({"world_args": dict(self.world_args)} if self.world_args else {}),
                 **({"classifier_questions": self.classifier_questions} if learns else {}),
+                **({"sequences": self.sequences} if self.sequences else {}),
             },
         )
 
@@ -131,20 +135,26 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
     """
     config = cell.config
     condition, objective = Condition.of(config["condition"]), config["objective"]
+    drawn = bool(condition.shares)
     arguments: dict[str, EnvArgument] = {
         "preset": condition.preset,
         "world_seed": config["world_seed"],
         "num_train": config["training_questions"],
         "num_validation": 0,
-        "num_test": config["questions"],
         "index": "bm25s",
+        **(condition.env_args(config["world_seed"], config["training_questions"]) if drawn else {}),
+        "num_test": config["questions"],
         **config.get("world_args", {}),
     }
     task = make_task(ENV, **arguments)
-    shared = work.parent.parent.parent / "sft" / condition.preset / work.name
+    place = f"{condition.preset}-{condition.start}" if drawn else condition.preset
+    shared = work.parent.parent.parent / "sft" / place / work.name
     shared.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(shared.with_suffix(".lock")):  # the objectives of a world may run side by side
-        start = imitated(arguments, task, shared, steps=config["sft_steps"], seed=config["seed"])
+        demonstrator = condition.start if drawn else "random_order"
+        start = imitated(
+            arguments, task, shared, steps=config["sft_steps"], seed=config["seed"], demonstrator=demonstrator
+        )
         policy = load_language_model(str(start))
         first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
         learned = classifier_of(shared / "classifier", policy, task, config) if CLASSIFIER in objective else {}

@@ -12,7 +12,7 @@ from ...envs.world.config import WorldConfig
 from ...policies.language.kind_words import read_kinds
 from ...policies.language.model import LanguageModelPolicy
 from ...policies.policy import Sampling
-from ...policies.tabular.histories import StateTable, history_values
+from ...policies.tabular.histories import StateTable, history_sequences, history_values
 from ...policies.tabular.readings import (
     KindReading,
     encode_questions,
@@ -105,7 +105,7 @@ def measure_checkpoint(
         table = pool(readings) if readings else None  # a policy that broke may search no more
         assert task.world is not None
         return {
-            "measures": {**measures, **(population_measures(table, task.world) | of_logits if table else {})},
+            "measures": {**measures, **(_exact(table, task.world, config) | of_logits if table else {})},
             "states": encode_states(table) if table else {},
             "information": information,
             "question_tables": encode_questions(readings),
@@ -113,6 +113,13 @@ def measure_checkpoint(
 
     found: dict[str, Any] = kept_json(path, measured)
     return found
+
+
+def _exact(table: StateTable, world: WorldConfig, config: Mapping[str, Any]) -> dict[str, float]:
+    """Values in the population; distinct query sequences among them if the cell counts them."""
+    size = config.get("sequences", 0)
+    counts = history_sequences(table, world, size) if size else {}
+    return population_measures(table, world) | {f"{name}{POPULATION}": value for name, value in counts.items()}
 
 
 def measure_greedy(

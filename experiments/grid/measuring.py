@@ -9,11 +9,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.world.config import WorldConfig
 from ...policies.tabular.kinds import KindWorld
 from ...policies.tabular.training import Batch
 from .experiment import Cell, CellResult
 
-__all__ = ["LanguageCells", "Measuring", "RunMeasures"]
+__all__ = ["LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures"]
 
 
 class RunMeasures(Protocol):
@@ -39,6 +40,18 @@ class Measuring(Protocol):
 
     def __call__(self, world: KindWorld, start: NDArray[np.float64], seed: int) -> RunMeasures:
         """Begins a run on these questions, from these logits."""
+        ...
+
+
+class PopulationMeasures(Protocol):
+    """Measures in the population that an experiment adds to the exact ones at every checkpoint."""
+
+    def values(self, config: WorldConfig, start: NDArray[np.float64], end: NDArray[np.float64]) -> Mapping[str, float]:
+        """Measure -> value of a policy; both policies as `kind_probabilities`, the start being the condition's."""
+        ...
+
+    def bounds(self, config: WorldConfig) -> Mapping[str, tuple[float, float]]:
+        """As `RunMeasures.bounds`."""
         ...
 
 

@@ -109,14 +109,15 @@ def _needs(grid: Grid, one: Contrast) -> dict[str, float]:
 
 def _bounded_room(grid: Grid, one: Contrast) -> float | None:
     """The room between what the arm is compared with and the bounds of its cells; None where these have none."""
-    name = one.against if one.against in grid.arms else grid.arms[one.arm].control
+    from_start = one.against == "start"  # not the control's: an arm may imitate before its first step
+    name = one.against if one.against in grid.arms else one.arm if from_start else grid.arms[one.arm].control
     other = grid.middle(one.condition, name or one.arm)
     if other is None or not other.worlds or one.measure not in other.results[other.worlds[0]].get("bounds", {}):
         return None
     low, high = np.mean([other.results[world]["bounds"][one.measure] for world in other.worlds], axis=0)
     at = _matched_value(grid, one)
     if at is None:
-        at = _mean(other, one.measure, step=0 if one.against == "start" else None)
+        at = _mean(other, one.measure, step=0 if from_start else None)
     scale = at if one.relative and at else 1.0
     up, down = float(high - at) / scale, float(at - low) / scale
     return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))

@@ -101,7 +101,7 @@ def _draw_panel(axis: Any, panel: Panel, lines: Mapping[str, Sequence[tuple[int,
         style = "-" if label in colours else ":"
         colour = colours.get(label, _GREY)
         axis.plot([x for x, _ in points], [y for _, y in points], style, color=colour, linewidth=1.3, marker=".")
-    axis.set_xlabel("RL steps", fontsize=8, color=_TEXT)
+    axis.set_xlabel(panel.axis, fontsize=8, color=_TEXT)
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
     axis.set_xticks([tick for tick in axis.get_xticks() if left <= tick <= right])

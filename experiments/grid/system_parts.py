@@ -56,6 +56,7 @@ class Panel:
         measure: of the arms.
         arms: at the strength that claims are read at.
         reference: name and measure of a further line, read from the first arm; empty for none.
+        axis: what the steps are.
     """
 
     title: str
@@ -63,3 +64,4 @@ class Panel:
     measure: str
     arms: tuple[str, ...]
     reference: tuple[str, str] | None = None
+    axis: str = "RL steps"

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...envs.world.config import WorldConfig
 from ...envs.world.population import PopulationFrontier, population_frontier
 from ...envs.world.world import build_world
+from ...policies.kind_shares import SHARES, shares_of
 from ...policies.tabular.candidates import candidate_bounds, candidate_values
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.training import Batch, TableConfig, demonstration_order, imitate, train_table
@@ -23,7 +24,7 @@ from ...retrieval_index.errors import BerrypickError
 from .arms import Arm
 from .condition import Condition
 from .experiment import CellResult
-from .measuring import Measuring, RunMeasures
+from .measuring import Measuring, PopulationMeasures, RunMeasures
 
 __all__ = [
     "FRONTIER_K",
@@ -118,12 +119,9 @@ def sft_start(config: WorldConfig, start: str, seed: int, table: TableConfig) ->
         seed: of the demonstrations.
         table: the training run, of which only the imitation matters.
     """
-    shares = Condition(config.preset, start).shares
-    if shares:
+    if start.startswith(SHARES):
         shape = training_world(config).table_shape
-        if len(shares) != shape[-1]:
-            raise BerrypickError(f"start {start!r} has {len(shares)} shares, the World {shape[-1]} kinds; give as many")
-        return np.broadcast_to(np.log(shares), shape).copy()
+        return np.broadcast_to(np.log(shares_of(start, shape[-1])), shape).copy()
     return _imitated(config, start, seed, replace(table, learning_rate=0.0, steps=0, epochs=1, checkpoints=()))
 
 
@@ -160,7 +158,16 @@ def train_arm(
         see: is shown the episodes of each update of RL, before it.
     """
     logits = torch.from_numpy(start.copy()).requires_grad_()
+    num_kinds = len(world.kinds)
+    shares = shares_of(arm.demonstrator, num_kinds) if arm.demonstrator else ()
+
+    def imitate_more(done: int, count: int) -> None:
+        order, first = demonstration_order(demos, num_kinds, seed), table.sft_steps + done
+        imitate(logits, world, order, table, first_step=first, num_steps=count, seed=seed, shares=shares)
+
     if not arm.imitation:
+        if shares:
+            imitate_more(0, table.sft_steps)
         run, loss = arm.table(table), arm.loss(strength)
 
         def seen(batch: Batch) -> Tensor:
@@ -170,25 +177,27 @@ def train_arm(
         return train_table(logits, world, seen, run, seed=seed, rewards=arm.rewards, sets=arm.sets)
     # as many episodes as RL would play, imitated instead
     out, done = {}, 0
-    order = demonstration_order(demos, len(world.kinds), seed)
     for step in table.checkpoints:
-        first, count = table.sft_steps + done, step - done
-        imitate(logits, world, order, table, first_step=first, num_steps=count, seed=seed)
+        imitate_more(done, step - done)
         out[step], done = logits.detach().numpy().copy(), step
     return out
 
 
-def run_table_cell(cell: TableCell, arm: Arm, measuring: Measuring | None = None) -> CellResult:
+def run_table_cell(
+    cell: TableCell, arm: Arm, measuring: Measuring | None = None, population: PopulationMeasures | None = None
+) -> CellResult:
     """Trains and evaluates.
 
     Args:
         cell: what is run.
         arm: of the cell's name.
         measuring: of the experiment, where it replaces the exact values in the population.
+        population: of the experiment, where it adds to them.
 
     Returns:
         {"checkpoints": {step: measures}}, and for a cell with curves also {"temperatures": {T: measures}, "mixes": {w:
-        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}. With `measuring`
+        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}. With
+        `population`, whose measures checkpoints alone have, also "bounds": {measure: [low, high]}. With `measuring`
         {"checkpoints": {step: measures}, "bounds": {measure: [low, high]}}. An arm with candidates has the measures of
         `candidate_values`, and bounds instead of "distinct_first".
     """
@@ -217,6 +226,12 @@ def run_table_cell(cell: TableCell, arm: Arm, measuring: Measuring | None = None
 
     end = trained[max(trained)]
     out: CellResult = {"checkpoints": {str(step): values(logits) for step, logits in trained.items()}}
+    if population is not None:
+        first = kind_probabilities(start)
+        for step, logits in trained.items():
+            added = population.values(config, first, kind_probabilities(logits))
+            out["checkpoints"][str(step)] |= {name: round(value, DIGITS) for name, value in added.items()}
+        out["bounds"] = _rounded_bounds(population.bounds(config), DIGITS)
     if cell.curves:
         out["temperatures"] = {f"{t:g}": values(end, t) for t in TEMPERATURES}
         out["mixes"] = {f"{w:g}": values((1 - w) * start + w * end) for w in MIXES}
@@ -239,5 +254,9 @@ def _measured_cell(
             str(step): {name: round(value, MEASURED_DIGITS) for name, value in measures.values(step, logits).items()}
             for step, logits in trained.items()
         },
-        "bounds": {name: [round(value, MEASURED_DIGITS) for value in pair] for name, pair in measures.bounds().items()},
+        "bounds": _rounded_bounds(measures.bounds(), MEASURED_DIGITS),
     }
+
+
+def _rounded_bounds(bounds: Mapping[str, tuple[float, float]], digits: int) -> dict[str, list[float]]:
+    return {name: [round(value, digits) for value in pair] for name, pair in bounds.items()}

@@ -21,7 +21,7 @@ from ...envs.world.config import WorldConfig
 from ...retrieval_index.errors import BerrypickError
 from .values import GROUP_SIZE, Flow, RowTable, flow_values
 
-__all__ = ["State", "StateTable", "history_values"]
+__all__ = ["State", "StateTable", "history_sequences", "history_values"]
 
 Array = NDArray[np.float64]
 
@@ -156,6 +156,38 @@ def history_values(
     flow, sources = _walk(table, rows, config)
     values = flow_values(rows, flow, ks, group_size)
     return {**values, "forgotten": sources[FORGOTTEN] / sum(sources), "uniform": sources[UNIFORM] / sum(sources)}
+
+
+def history_sequences(table: StateTable, config: WorldConfig, size: int) -> dict[str, float]:
+    """Expected distinct query sequences of a group of episodes of one question, exact in the population.
+
+    A sequence is the kinds queried by an episode, in order; on a question it ends right or wrong.
+
+    Args:
+        table: the policy.
+        config: of the World; the numbers of questions and the seed do not matter.
+        size: episodes of the group.
+
+    Returns:
+        {"queries@SIZE": all, "right@SIZE": those that end right, "wrong@SIZE": the others}.
+    """
+    rows = RowTable.population(config)
+    counts = {True: 0.0, False: 0.0}
+    open_states = [(State(cue), (rows.table == at).astype(np.float64)) for at, cue in enumerate(config.cues)]
+    while open_states:
+        state, mass = open_states.pop()
+        done = state.hop == config.hops
+        if done or len(state.history) == config.budget or len(state.tried) == table.num_kinds:
+            counts[done] += float(rows.weights @ (1 - (1 - np.clip(mass, 0.0, 1.0)) ** size))
+            continue
+        chances, _ = table.chances(state)
+        for kind in np.flatnonzero(chances):
+            hits = mass * chances[kind] * rows.present[:, state.hop, kind]
+            for hit, part in ((True, hits), (False, mass * chances[kind] - hits)):
+                if part.any():
+                    open_states.append((state.after(int(kind), hit=hit), part))
+    right, wrong = counts[True], counts[False]
+    return {f"queries@{size}": right + wrong, f"right@{size}": right, f"wrong@{size}": wrong}
 
 
 def _walk(table: StateTable, rows: RowTable, config: WorldConfig) -> tuple[Flow, list[float]]:

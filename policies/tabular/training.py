@@ -6,7 +6,7 @@ plain gradient descent on the logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -119,11 +119,17 @@ def imitate(
     first_step: int,
     num_steps: int,
     seed: int,
+    shares: Sequence[float] = (),
 ) -> None:
-    """SFT in place: maximum likelihood of scripted demonstrations, in `num_steps` steps from `first_step`."""
+    """SFT in place: maximum likelihood of scripted demonstrations, in `num_steps` steps from `first_step`.
+
+    The demonstrator draws untried kinds in proportion to `shares`, or follows `order`, or draws them all alike.
+    """
     shape = world.table_shape
     demonstrator = np.zeros(shape)
-    if order is not None:
+    if shares:
+        demonstrator[...] = np.log(shares)
+    elif order is not None:
         # gaps so large that the softmax puts all mass on the first untried kind of the order
         demonstrator[..., list(order)] = -1e3 * np.arange(len(order))
     chances = kind_probabilities(demonstrator)

@@ -159,6 +159,9 @@ def test_settings_are_other_rates_and_shorter_runs():
     (verdict,) = judge([one().claim], {"c": evidence})
     assert (verdict.verdict, set(verdict.settings)) == ("supported", {"rate 0.3", "rate 1", "40 steps"})
     assert evidence_of(grid, one(against="start")).settings == {}
+    from_start = evidence_of(grid, one(against="start", in_settings=True)).settings
+    assert from_start["40 steps"].value == pytest.approx(0.51 - 0.001 - START[0])
+    assert set(from_start) == {"rate 0.3", "rate 1", "40 steps"}
     for world in (0, 1):  # the shorter run now has the other sign beyond doubt
         contents["priced/diverse", "darling", world]["checkpoints"]["40"]["pass@1"] = 0.52 + 0.001 * world
     (verdict,) = judge([one().claim], {"c": evidence_of(grid_of(contents), one())})

@@ -97,6 +97,12 @@ def test_room_is_read_from_the_bounds_of_the_cells():
     assert row(cell(3.0), cell(2.5))["room"] is None
 
 
+def test_room_against_a_start_is_that_of_the_arm_which_may_have_imitated_before_it():
+    arm, control = cell(3.0, bounds=(1.0, 5.0)), cell(2.5, bounds=(1.0, 5.0))
+    arm["checkpoints"]["0"]["distinct"] = 4.0
+    assert row(arm, control, against="start")["room"] == pytest.approx((5 - 4) / 4)
+
+
 # Worlds and starts that only experiments need
 
 
