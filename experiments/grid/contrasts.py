@@ -43,8 +43,10 @@ class Contrast:
         undecidable: why it cannot be decided here; empty where it can.
         relative: the difference is the arm's value over the other's, minus 1.
         at: with a ladder, a measure that is held equal: the other arm has, between two of its strengths, as much of it
-            as the arm. A world in which no two strengths lie on either side has no value.
+            as the arm. A world in which no two strengths lie on either side has no value. With "matched", what the
+            control must have as much of, instead of pass@8.
         needs: measure -> the least value of its mean over the pilot's worlds without which nothing is decided.
+        ranged: a difference from the start is also read at other rates and lengths, as one from the control always is.
     """
 
     claim: Claim
@@ -57,6 +59,7 @@ class Contrast:
     relative: bool = False
     at: str = ""
     needs: Mapping[str, float] = field(default_factory=dict)
+    ranged: bool = False
 
 
 def contrast(
@@ -78,6 +81,7 @@ def contrast(
     relative: bool = False,
     at: str = "",
     needs: Mapping[str, float] | None = None,
+    ranged: bool = False,
     doubt: str = "",
     held: str = _HELD_FIXED,
 ) -> Contrast:
@@ -102,6 +106,7 @@ def contrast(
         relative: see `Contrast`.
         at: see `Contrast`.
         needs: see `Contrast`.
+        ranged: see `Contrast`.
         doubt: where the verdict could be wrong, or mean less than it says.
         held: what was held fixed.
     """
@@ -114,7 +119,7 @@ def contrast(
     claim = Claim(
         name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, held, doubt
     )
-    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {})
+    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {}, ranged)
 
 
 def gather_evidence(
@@ -153,10 +158,10 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
     known = sum(not math.isnan(value) for value in differences.values())
     matched = one.against == "matched" or one.against.startswith(LADDER)
     if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy, one.condition):
-        rung = f"{one.against} has that {one.at or 'pass@8'}"
-        who = "the control has that pass@8 on its way" if one.against == "matched" else rung
+        has = f"has that {one.at or 'pass@8'}"
+        who = f"the control {has} on its way" if one.against == "matched" else f"{one.against} {has}"
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
-    settings = _settings(grid, one) if one.against == "control" else {}
+    settings = _settings(grid, one) if one.against == "control" or one.ranged else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
     return Evidence(list(differences.values()), list(differences), missing, settings=settings, caveat=caveat)
 
@@ -197,7 +202,7 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
     if other is None:
         return None
     if one.against == "matched":
-        return matched_difference(arm, other, one.measure, by=pass_names(one.policy)[1])
+        return matched_difference(arm, other, one.measure, by=one.at or pass_names(one.policy)[1])
     return compared(measured, _measured(one, other, step))
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld
 from ...policies.tabular.training import Batch
+from ...policies.tabular.values import RowTable
 from .experiment import Cell, CellResult
 
-__all__ = ["LanguageCells", "Measuring", "RunMeasures"]
+__all__ = ["Beside", "LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures"]
 
 
 class RunMeasures(Protocol):
@@ -39,6 +40,26 @@ class Measuring(Protocol):
 
     def __call__(self, world: KindWorld, start: NDArray[np.float64], seed: int) -> RunMeasures:
         """Begins a run on these questions, from these logits."""
+        ...
+
+
+class PopulationMeasures(Protocol):
+    """Measures that an experiment adds to the exact ones of the population."""
+
+    def values(self, logits: NDArray[np.float64]) -> Mapping[str, float]:
+        """Measure -> value of a policy."""
+        ...
+
+    def bounds(self) -> Mapping[str, tuple[float, float]]:
+        """See `RunMeasures.bounds`."""
+        ...
+
+
+class Beside(Protocol):
+    """Makes the measures that are added."""
+
+    def __call__(self, rows: RowTable, world: KindWorld, start: NDArray[np.float64]) -> PopulationMeasures:
+        """Of the population's rows, for a policy that plays such a World and began with these logits."""
         ...
 
 

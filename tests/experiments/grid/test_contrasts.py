@@ -141,6 +141,10 @@ def test_settings_are_other_rates_and_shorter_runs():
     (verdict,) = judge([one().claim], {"c": evidence})
     assert (verdict.verdict, set(verdict.settings)) == ("supported", {"rate 0.3", "rate 1", "40 steps"})
     assert evidence_of(grid, one(against="start")).settings == {}
+    from_start = evidence_of(grid, one(against="start", ranged=True)).settings
+    assert {name: row.value for name, row in from_start.items()} == pytest.approx(
+        {"rate 0.3": 0.494 - START[0], "rate 1": 0.509 - START[0], "40 steps": 0.509 - START[0]}
+    )
     for world in (0, 1):  # the shorter run now has the other sign beyond doubt
         contents["priced/diverse", "darling", world]["checkpoints"]["40"]["pass@1"] = 0.52 + 0.001 * world
     (verdict,) = judge([one().claim], {"c": evidence_of(grid_of(contents), one())})
