@@ -70,3 +70,4 @@ _built_in(
 )
 _built_in("outcome_exploration", "outcome-based exploration (2509.06941): do bonuses on outcomes keep what GRPO loses?")
 _built_in("darling", "DARLING (2509.02534): does paying for rare paths beat paying for rare words?")
+_built_in("preference_tuning", "preference tuning (2504.12522): does it make more different right answers, or fewer?")
