@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
-from ...policies.tabular.outcomes import Outcomes, outcomes_of
-from ...policies.tabular.validity import Meaning, blind_values, least_and_most, meaning_chances, valid_values
+from ...policies.tabular.outcomes import Episodes, Outcomes, list_episodes
+from ...policies.tabular.validity import (
+    Meaning,
+    blind_values,
+    distinct_over_all,
+    least_and_most,
+    meaning_chances,
+    valid_values,
+)
 from ...policies.tabular.values import RowTable
 
 __all__ = ["ANSWERS", "VALIDITY_MEASURES", "measure_validity"]
@@ -44,15 +52,15 @@ class _Validity:
 
     def values(self, logits: NDArray[np.float64]) -> Mapping[str, float]:
         """Those of `VALIDITY_MEASURES`, without answers where they do not conflict."""
-        now, first = self._outcomes(logits), self._outcomes(self.start)
+        now = self._outcomes(logits)
         out = blind_values(now, self.weights, self._vocabulary, K)
         for meaning, suffix in self._meanings().items():
-            chances, start = (self._chances(one, meaning) for one in (now, first))
+            chances, start = self._chances(now, meaning), self._start_chances[meaning]
             found = valid_values(chances, self.weights, K)
             valid = found.pop("valid")
             out |= {"valid": valid, "valid_gain": valid - float(self.weights @ start.sum(1))}
-            found |= {f"effective@{k}": valid_values(chances, self.weights, k)["effective"] for k in BUDGETS}
-            found["effective_if_valid"] = valid_values(_as_valid(start, chances), self.weights, K)["effective"]
+            found |= {f"effective@{k}": distinct_over_all(chances, self.weights, k) for k in BUDGETS}
+            found["effective_if_valid"] = distinct_over_all(_as_valid(start, chances), self.weights, K)
             out |= {f"{name}{suffix}": value for name, value in found.items()}
         return out
 
@@ -74,8 +82,17 @@ class _Validity:
     def _meanings(self) -> dict[Meaning, str]:
         return {"path": "", "answer": ANSWERS} if self.world.num_answers > 1 else {"path": ""}
 
+    @cached_property
+    def _episodes(self) -> Episodes:
+        return list_episodes(self.world)
+
+    @cached_property
+    def _start_chances(self) -> dict[Meaning, NDArray[np.float64]]:
+        first = self._outcomes(self.start)
+        return {meaning: self._chances(first, meaning) for meaning in self._meanings()}
+
     def _outcomes(self, logits: NDArray[np.float64]) -> Outcomes:
-        return outcomes_of(self.world, kind_probabilities(logits))
+        return self._episodes.outcomes(kind_probabilities(logits))
 
     def _chances(self, outcomes: Outcomes, meaning: Meaning) -> NDArray[np.float64]:
         _, hops, kinds = self.world.present.shape

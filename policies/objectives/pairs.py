@@ -27,8 +27,9 @@ def pair_places(
     places = []
     for question, group in enumerate(rewards):
         pairs = [(a, b) for a in range(len(group)) for b in range(len(group)) if group[a] > group[b]]
-        order = np.random.default_rng((seed, question)).permutation(len(pairs))
-        places += [(question, *pairs[at]) for at in order[:per_question]]
+        if pairs:
+            order = np.random.default_rng((seed, question)).permutation(len(pairs))
+            places += [(question, *pairs[at]) for at in order[:per_question]]
     return places
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .outcomes import Outcomes
 
-__all__ = ["Meaning", "blind_values", "least_and_most", "meaning_chances", "valid_values"]
+__all__ = ["Meaning", "blind_values", "distinct_over_all", "least_and_most", "meaning_chances", "valid_values"]
 
 Array = NDArray[np.float64]
 
@@ -67,10 +67,15 @@ def valid_values(chances: Array, weights: Array, k: int) -> dict[str, float]:
     return {
         "valid": float(weights @ valid),
         "among": ratio / any_valid if any_valid else math.nan,
-        "effective": float(weights @ (1 - (1 - chances) ** k).sum(1)) / k,
+        "effective": distinct_over_all(chances, weights, k),
         "pairwise": pairwise,
         "spread": pairwise / both if both else math.nan,
     }
+
+
+def distinct_over_all(chances: Array, weights: Array, k: int) -> float:
+    """Distinct meanings of valid episodes over all k episodes; see `valid_values`."""
+    return float(weights @ (1 - (1 - chances) ** k).sum(1)) / k
 
 
 def blind_values(outcomes: Outcomes, weights: Array, vocabulary: int, k: int) -> dict[str, float]:
@@ -132,37 +137,22 @@ def _lexical(outcomes: Outcomes, vocabulary: int, k: int) -> Array:
     """Mean of the adjusted number of distinct queries over groups of k episodes, float64 [questions].
 
     A group's queries lie inside a set with the k-th power of the chance that one episode's do. With the number of
-    queries as the exponent of a polynomial, this holds for sets and numbers at once; subtracting the proper subsets
-    leaves the chance that the group's queries are the set itself.
+    queries as the exponent of a polynomial, this holds for sets and numbers at once; Fourier transforms take the power.
+    Subtracting the proper subsets leaves the chance that the group's queries are the set itself; that is done once, to
+    what each set and number counts.
     """
     shown, lengths = outcomes.codes["retrieval"], outcomes.decisions
-    sets, longest = 1 << vocabulary, int(lengths.max())
-    inside = np.zeros((len(shown), sets, longest + 1))
+    sets, size = 1 << vocabulary, k * int(lengths.max()) + 1
+    inside = np.zeros((len(shown), sets, size))
     np.add.at(inside, (np.arange(len(shown))[:, None], shown, lengths), outcomes.chances)
-    for bit in range(vocabulary):  # sum over subsets, one element after another
-        _halves(inside, bit, 1)
-    groups = inside
-    for _ in range(k - 1):
-        groups = _product(groups, inside)
+    counted = _adjusted(_ones(np.arange(sets))[:, None], np.arange(size)[None, :], vocabulary)
     for bit in range(vocabulary):
-        _halves(groups, bit, -1)
-    number = _ones(np.arange(sets))
-    adjusted = _adjusted(number[:, None], np.arange(groups.shape[2])[None, :], vocabulary)
-    out: Array = (groups * adjusted).sum((1, 2))
-    return out
-
-
-def _halves(table: Array, bit: int, sign: int) -> None:
-    """Adds (or subtracts) the entries of sets without an element to those of the same sets with it, in place."""
-    split = table.reshape(len(table), -1, 2, 1 << bit, table.shape[2])
-    split[:, :, 1] += sign * split[:, :, 0]
-
-
-def _product(first: Array, second: Array) -> Array:
-    """Products of polynomials whose coefficients lie along the last axis."""
-    out = np.zeros((*first.shape[:2], first.shape[2] + second.shape[2] - 1))
-    for power in range(second.shape[2]):
-        out[:, :, power : power + first.shape[2]] += first * second[:, :, power, None]
+        one = inside.reshape(len(shown), -1, 2, 1 << bit, size)
+        one[:, :, 1] += one[:, :, 0]
+        two = counted.reshape(-1, 2, 1 << bit, size)
+        two[:, 0] -= two[:, 1]
+    groups = np.fft.irfft(np.fft.rfft(inside, axis=2) ** k, n=size, axis=2)
+    out: Array = np.einsum("qsc,sc->q", groups, counted)
     return out
 
 
