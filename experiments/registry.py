@@ -75,3 +75,4 @@ _built_in(
     "Vector Policy Optimization (2605.22817): do sets under random weights find more than single answers?",
 )
 _built_in("squeeze", "RL squeezes, SFT expands (2509.21128), or the opposite (2604.14877): what decides?")
+_built_in("preference_tuning", "preference tuning (2504.12522): does it make more different right answers, or fewer?")

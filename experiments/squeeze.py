@@ -191,7 +191,7 @@ EXPERIMENT = SystemExperiment(
     arms_of={Condition.of(name): arms for name, arms in _PLACES.items()},
     first_replicate=_FIRST,
     table=TableConfig(learning_rate=3.0, checkpoints=(0, 2, 5, 10, 20, 40, 80, 120, 160, 200)),
-    population=SequenceMeasures(),
+    beside=SequenceMeasures(),
     measures=tuple(dict.fromkeys((*_COUNTS.values(), *_SOLVED.values()))),
     language=LanguageGrid(
         {Condition.of(f"{at}_uneven/{start}"): {"rl": 8} for at in ("tight", "roomy") for start in (SAME, ONE, ALL)},

@@ -36,6 +36,9 @@ class Arm:
         epochs: updates per step on the same rollouts.
         imitation: imitates further demonstrations instead of RL.
         own_loss: replaces the objective's loss.
+        loss_of: makes the loss of a strength, which replaces the objective's.
+        renew: steps for which the same policy plays, see `train_table`.
+        rate: multiplies the learning rate.
         no_learning: sets the learning rate to 0.
         rewards: replaces success as the reward.
         sets: episodes continue to search for further answers; only Worlds with conflicting answers have such arms.
@@ -56,6 +59,9 @@ class Arm:
     epochs: int = 1
     imitation: bool = False
     own_loss: Loss | None = None
+    loss_of: Callable[[float], Loss] | None = None
+    renew: int = 1
+    rate: float = 1.0
     no_learning: bool = False
     rewards: Callable[[Batch], Tensor] | None = None
     sets: bool = False
@@ -72,12 +78,14 @@ class Arm:
 
     def table(self, config: TableConfig) -> TableConfig:
         """The training run with this arm's epochs, learning rate and group size."""
-        rate = 0.0 if self.no_learning else config.learning_rate
+        rate = 0.0 if self.no_learning else config.learning_rate * self.rate
         size = self.group_size or config.group_size
         return replace(config, epochs=self.epochs, learning_rate=rate, group_size=size)
 
     def loss(self, strength: float) -> Loss:
         """A fresh loss: a bonus that counts outcomes starts from zero."""
+        if self.loss_of is not None:
+            return self.loss_of(strength)
         return self.own_loss or objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
 
 

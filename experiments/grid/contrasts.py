@@ -43,8 +43,8 @@ class Contrast:
         undecidable: why it cannot be decided here; empty where it can.
         relative: the difference is the arm's value over the other's, minus 1.
         at: with a ladder, a measure that is held equal: the other arm has, between two of its strengths, as much of it
-            as the arm. A world in which no two strengths lie on either side has no value. With "matched", the measure
-            that takes the place of pass@8.
+            as the arm. A world in which no two strengths lie on either side has no value. With "matched", what the
+            control must have as much of, instead of pass@8.
         needs: measure -> the least value of its mean over the pilot's worlds without which nothing is decided.
         in_settings: against a start, too, the sign must hold after fewer steps and at other learning rates.
     """
@@ -158,8 +158,8 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
     known = sum(not math.isnan(value) for value in differences.values())
     matched = one.against == "matched" or one.against.startswith(LADDER)
     if matched and known < one.claim.min_worlds <= len(differences) and not grid.num_not_run(one.policy, one.condition):
-        rung = f"{one.against} has that {one.at or 'pass@8'}"
-        who = f"the control has that {one.at or 'pass@8'} on its way" if one.against == "matched" else rung
+        has = f"has that {one.at or 'pass@8'}"
+        who = f"the control {has} on its way" if one.against == "matched" else f"{one.against} {has}"
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
     settings = _settings(grid, one) if one.against == "control" or one.in_settings else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)

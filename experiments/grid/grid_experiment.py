@@ -15,7 +15,7 @@ from .condition import FIRST_WORLD, Condition
 from .contrasts import LADDER, LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
-from .measuring import LanguageCells, Measuring, PopulationMeasures
+from .measuring import Beside, LanguageCells, Measuring
 from .page import grid_page
 from .pilot import PILOT_WORLDS
 from .report import Reported, grid_report, is_pilot, language_csv, per_world_csv
@@ -52,8 +52,8 @@ class GridExperiment(Experiment):
         language_measures: names of their measures, where they are not those of `language_report`.
         figure_prefix: of the figures' file names; by default the name.
         measuring: measures of the tabular policy that replace the exact ones in the population.
-        population: further exact measures of the tabular policy in the population.
-        measures: names of the measures that are reported, in the order of tables, where they are not the exact ones.
+        beside: measures of the tabular policy that are added to the exact ones in the population.
+        measures: names of all that are reported, in the order of tables; by default those of the population.
         swept: conditions in which every strength is run, where the others have the middle one alone.
         smoke_table: how the tabular policy is trained at scale smoke.
         first_replicate: of the tabular grid, where its worlds must not be those that another experiment reported.
@@ -74,7 +74,7 @@ class GridExperiment(Experiment):
     language: LanguageCells | None = None
     figure_prefix: str = ""
     measuring: Measuring | None = None
-    population: PopulationMeasures | None = None
+    beside: Beside | None = None
     measures: tuple[str, ...] = ()
     language_measures: tuple[str, ...] = ()
     swept: tuple[Condition, ...] | None = None
@@ -139,7 +139,7 @@ class GridExperiment(Experiment):
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
             arm = self.arms[cell.config["arm"]]
-            return run_table_cell(TableCell.from_config(cell.config), arm, self.measuring, self.population)
+            return run_table_cell(TableCell.from_config(cell.config), arm, self.measuring, self.beside)
         assert self.language is not None, "only its cells are not tabular"
         return self.language.run(cell, work)
 

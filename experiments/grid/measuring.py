@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.world.config import WorldConfig
 from ...policies.tabular.kinds import KindWorld
 from ...policies.tabular.training import Batch
+from ...policies.tabular.values import RowTable
 from .experiment import Cell, CellResult
 
-__all__ = ["LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures"]
+__all__ = ["Beside", "LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures"]
 
 
 class RunMeasures(Protocol):
@@ -44,14 +44,22 @@ class Measuring(Protocol):
 
 
 class PopulationMeasures(Protocol):
-    """Measures in the population that an experiment adds to the exact ones at every checkpoint."""
+    """Measures that an experiment adds to the exact ones of the population."""
 
-    def values(self, config: WorldConfig, start: NDArray[np.float64], end: NDArray[np.float64]) -> Mapping[str, float]:
-        """Measure -> value of a policy; both policies as `kind_probabilities`, the start being the condition's."""
+    def values(self, logits: NDArray[np.float64]) -> Mapping[str, float]:
+        """Measure -> value of a policy."""
         ...
 
-    def bounds(self, config: WorldConfig) -> Mapping[str, tuple[float, float]]:
-        """As `RunMeasures.bounds`."""
+    def bounds(self) -> Mapping[str, tuple[float, float]]:
+        """See `RunMeasures.bounds`."""
+        ...
+
+
+class Beside(Protocol):
+    """Makes the measures that are added."""
+
+    def __call__(self, rows: RowTable, world: KindWorld, start: NDArray[np.float64]) -> PopulationMeasures:
+        """Of the population's rows, for a policy that plays such a World and began with these logits."""
         ...
 
 

@@ -14,24 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.world.config import WorldConfig
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.outcomes import Outcomes, outcomes_of
 from ...policies.tabular.values import RowTable
 
-__all__ = ["SequenceMeasures", "decay"]
+__all__ = ["SequenceMeasures", "SequenceValues", "decay"]
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceMeasures:
-    """A `PopulationMeasures`, named after the number n of episodes of a group: with 64, "queries@64".
+    """A `Beside`, whose measures are named after the number n of episodes of a group: with 64, "queries@64".
 
     queries, right, wrong: expected distinct query sequences, those that end right, and those that end wrong.
     signatures: expected distinct kind signatures. gained, lost: see above. new: expected share of the policy's distinct
@@ -47,12 +45,33 @@ class SequenceMeasures:
     episodes: int = 64
     fewer: int = 8
 
-    def values(self, config: WorldConfig, start: Array, end: Array) -> Mapping[str, float]:
-        """See the class; means over the questions that the World can generate."""
-        n, (world, weights) = self.episodes, _population(_without_questions(config))
-        base, found = outcomes_of(world, start), outcomes_of(world, end)
+    def __call__(self, rows: RowTable, world: KindWorld, start: Array) -> SequenceValues:
+        """See `Beside`."""
+        return SequenceValues(self, rows, world, kind_probabilities(start))
+
+
+class SequenceValues:
+    """The measures of one World and start.
+
+    Args:
+        sizes: of the groups.
+        rows: the questions that the World can generate, and their probabilities.
+        world: gives budget and kinds.
+        start: of the base, as `kind_probabilities`.
+    """
+
+    def __init__(self, sizes: SequenceMeasures, rows: RowTable, world: KindWorld, start: Array) -> None:
+        facts = ((),) * len(rows.weights)  # nobody reads the texts of queries
+        self._sizes, self._weights = sizes, rows.weights
+        self._world = KindWorld(rows.present, rows.table, world.budget, world.num_tables, world.kinds, facts)
+        self._base = outcomes_of(self._world, start)
+
+    def values(self, logits: Array) -> Mapping[str, float]:
+        """See `SequenceMeasures`; means over the questions."""
+        n, world, weights = self._sizes.episodes, self._world, self._weights
+        base, found = self._base, outcomes_of(world, kind_probabilities(logits))
         out: dict[str, float] = {}
-        for size in (n, self.fewer):
+        for size in (n, self._sizes.fewer):
             counts = _counts(found, size)
             out |= {f"{name}@{size}": float(weights @ count) for name, count in counts.items()}
         out[f"pass@{n}"] = float(weights @ found.solved(n))
@@ -61,24 +80,24 @@ class SequenceMeasures:
         out[f"lost@{n}"] = float(weights @ (won_before * (1 - won)))
         fresh = (_met(found.chances, n) * (1 - _met(base.chances, n))).sum(1)
         out[f"new@{n}"] = float(weights @ fresh) / out[f"queries@{n}"]
-        for within in range(config.budget + 1):
+        for within in range(world.budget + 1):
             done = (found.chances * (found.success & (found.decisions <= within))).sum(1)
             out |= {f"pass@({k},{within})": float(weights @ _met(done, k)) for k in (1, n)}
-        visits = [weights @ (found.chances * _shown(found, node)).sum(1) for node in range(_num_nodes(config))]
+        visits = [weights @ (found.chances * _shown(found, node)).sum(1) for node in range(_num_nodes(world))]
         return {**out, **decay(visits)}
 
-    def bounds(self, config: WorldConfig) -> Mapping[str, tuple[float, float]]:
+    def bounds(self) -> Mapping[str, tuple[float, float]]:
         """A policy that always does the same has one sequence; none has more than if all were as likely."""
-        world, weights = _population(_without_questions(config))
+        world, weights, sizes = self._world, self._weights, self._sizes
         even = outcomes_of(world, kind_probabilities(np.zeros(world.table_shape)))
         listed = replace(even, chances=(even.chances > 0).astype(np.float64))
         possible = _counts(listed, 1)
         solvable = float(weights @ (listed.chances * listed.success).any(1))
         return {
-            f"pass@{self.episodes}": (0.0, solvable),
+            f"pass@{sizes.episodes}": (0.0, solvable),
             **{
                 f"{name}@{size}": (float(name == "queries"), float(weights @ _most(count, size)))
-                for size in (self.episodes, self.fewer)
+                for size in (sizes.episodes, sizes.fewer)
                 for name, count in possible.items()
             },
         }
@@ -99,20 +118,6 @@ def decay(visits: Sequence[float]) -> dict[str, float]:
     residual, total = logs - (at_zero + slope * ranks), logs - logs.mean()
     explained = 1 - float(residual @ residual) / float(total @ total) if total.any() else float("nan")
     return {"decay_slope": float(-slope), "decay_r2": explained, "decay_ranks": float(len(ranked))}
-
-
-def _without_questions(config: WorldConfig) -> WorldConfig:
-    """The population depends neither on the seed nor on the numbers of questions."""
-    return replace(config, num_train=0, num_validation=0, num_test=0, seed=0)
-
-
-@lru_cache(maxsize=8)
-def _population(config: WorldConfig) -> tuple[KindWorld, Array]:
-    """All questions that a World can generate, and their probabilities [questions]."""
-    rows = RowTable.population(config)
-    facts = ((),) * len(rows.weights)  # nobody reads the texts of queries
-    world = KindWorld(rows.present, rows.table, config.budget, len(config.cues), config.kinds, facts)
-    return world, rows.weights
 
 
 def _counts(found: Outcomes, size: float) -> dict[str, Array]:
@@ -148,8 +153,8 @@ def _most(possible: Array, size: float) -> Array:
     return possible * _met(1 / np.maximum(possible, 1.0), size)
 
 
-def _num_nodes(config: WorldConfig) -> int:
-    return config.hops * len(config.kinds)
+def _num_nodes(world: KindWorld) -> int:
+    return int(np.prod(world.present.shape[1:]))
 
 
 def _shown(found: Outcomes, node: int) -> NDArray[np.bool_]:

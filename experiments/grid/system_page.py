@@ -56,7 +56,7 @@ def system_page(report: Report, system: _System, headline: str) -> str:
         f"# {system.summary[0].upper()}{system.summary[1:]}",
         generated_mark("grid/system_page.py", name),
         headline,
-        f"![Published and ours](../results/{name}/figures/{name}.png)",
+        f"![{'Published and ours' if system.published else 'Along training'}](../results/{name}/figures/{name}.png)",
         system.about,
         *_published_section(report, system.published),
         "## Claims and verdicts",
@@ -187,7 +187,8 @@ def _pilot_screen(report: Report) -> list[str]:
             row["id"],
             number(row["pilot"]),
             f"{number(row['room'], 2)} / {number(row['needed'], 2)}",
-            ", ".join(f"{name} {value:.0f}" for name, value in row.get("needs", {}).items()) or NOTHING,
+            ", ".join(f"{name} {number(value, 2 if value < 1 else 0)}" for name, value in row.get("needs", {}).items())
+            or NOTHING,
             "not decidable" if row["undecidable"] else "decidable",
         ]
         for row in report["registration"]

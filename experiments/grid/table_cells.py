@@ -24,7 +24,7 @@ from ...retrieval_index.errors import BerrypickError
 from .arms import Arm
 from .condition import Condition
 from .experiment import CellResult
-from .measuring import Measuring, PopulationMeasures, RunMeasures
+from .measuring import Beside, Measuring, RunMeasures
 
 __all__ = [
     "FRONTIER_K",
@@ -174,7 +174,7 @@ def train_arm(
             see(batch)
             return loss(batch)
 
-        return train_table(logits, world, seen, run, seed=seed, rewards=arm.rewards, sets=arm.sets)
+        return train_table(logits, world, seen, run, seed=seed, rewards=arm.rewards, sets=arm.sets, renew=arm.renew)
     # as many episodes as RL would play, imitated instead
     out, done = {}, 0
     for step in table.checkpoints:
@@ -184,7 +184,7 @@ def train_arm(
 
 
 def run_table_cell(
-    cell: TableCell, arm: Arm, measuring: Measuring | None = None, population: PopulationMeasures | None = None
+    cell: TableCell, arm: Arm, measuring: Measuring | None = None, beside: Beside | None = None
 ) -> CellResult:
     """Trains and evaluates.
 
@@ -192,14 +192,13 @@ def run_table_cell(
         cell: what is run.
         arm: of the cell's name.
         measuring: of the experiment, where it replaces the exact values in the population.
-        population: of the experiment, where it adds to them.
+        beside: of the experiment, where it adds to them at every checkpoint.
 
     Returns:
         {"checkpoints": {step: measures}}, and for a cell with curves also {"temperatures": {T: measures}, "mixes": {w:
-        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}. With
-        `population`, whose measures checkpoints alone have, also "bounds": {measure: [low, high]}. With `measuring`
-        {"checkpoints": {step: measures}, "bounds": {measure: [low, high]}}. An arm with candidates has the measures of
-        `candidate_values`, and bounds instead of "distinct_first".
+        measures of the logits (1 - w) start + w end}, "distinct_first": see `distinct_first_success`}. With `measuring`
+        or `beside` also "bounds", {measure: [low, high]}; with `measuring` nothing but these and the checkpoints. An
+        arm with candidates has the measures of `candidate_values`, and bounds instead of "distinct_first".
     """
     torch.set_num_threads(1)
     condition = cell.where
@@ -226,12 +225,11 @@ def run_table_cell(
 
     end = trained[max(trained)]
     out: CellResult = {"checkpoints": {str(step): values(logits) for step, logits in trained.items()}}
-    if population is not None:
-        first = kind_probabilities(start)
+    if beside is not None:
+        added = beside(rows, world, start)
         for step, logits in trained.items():
-            added = population.values(config, first, kind_probabilities(logits))
-            out["checkpoints"][str(step)] |= {name: round(value, DIGITS) for name, value in added.items()}
-        out["bounds"] = _rounded_bounds(population.bounds(config), DIGITS)
+            out["checkpoints"][str(step)] |= _rounded(added.values(logits))
+        out["bounds"] = _bounds(added.bounds())
     if cell.curves:
         out["temperatures"] = {f"{t:g}": values(end, t) for t in TEMPERATURES}
         out["mixes"] = {f"{w:g}": values((1 - w) * start + w * end) for w in MIXES}
@@ -250,13 +248,14 @@ def _measured_cell(
     demos = cell.where.start
     trained = train_arm(world, arm, cell.strength, start, cell.table, seed=cell.seed, demos=demos, see=measures.see)
     return {
-        "checkpoints": {
-            str(step): {name: round(value, MEASURED_DIGITS) for name, value in measures.values(step, logits).items()}
-            for step, logits in trained.items()
-        },
-        "bounds": _rounded_bounds(measures.bounds(), MEASURED_DIGITS),
+        "checkpoints": {str(step): _rounded(measures.values(step, logits)) for step, logits in trained.items()},
+        "bounds": _bounds(measures.bounds()),
     }
 
 
-def _rounded_bounds(bounds: Mapping[str, tuple[float, float]], digits: int) -> dict[str, list[float]]:
-    return {name: [round(value, digits) for value in pair] for name, pair in bounds.items()}
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, MEASURED_DIGITS) for name, value in values.items()}
+
+
+def _bounds(found: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
+    return {name: [round(value, MEASURED_DIGITS) for value in pair] for name, pair in found.items()}

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .kinds import KindWorld, play
+from .kinds import Decisions, KindWorld, play
 
-__all__ = ["OutcomeKey", "Outcomes", "outcomes_of"]
+__all__ = ["Episodes", "OutcomeKey", "Outcomes", "list_episodes", "outcomes_of"]
 
 Array = NDArray[np.float64]
 
@@ -74,6 +74,40 @@ class Outcomes:
         return float((chances * self.entropies[questions]).sum() / made) if made else float("nan")
 
 
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """Every order of kinds on every question, which is the same for all policies; row by row.
+
+    Attributes:
+        size: (questions, orders).
+        wanted: int64 [rows, budget], the order.
+        played: its episodes.
+        codes: key -> int64 [rows].
+    """
+
+    size: tuple[int, int]
+    wanted: NDArray[np.int64]
+    played: Decisions
+    codes: Mapping[OutcomeKey, NDArray[np.int64]]
+
+    def outcomes(self, probabilities: Array) -> Outcomes:
+        """With the chances of a policy, from `kind_probabilities`."""
+        live, rows = self.played.live, probabilities.reshape(-1, probabilities.shape[-1])[self.played.states]
+        chosen = np.take_along_axis(rows, self.wanted[..., None], -1)[..., 0]
+        # Many orders share an episode that ends early; only the one padded with kind 0 counts, so each is listed once.
+        # A kind that was tried before has probability 0.
+        chances = np.where(live, chosen, self.wanted == 0).prod(1)
+        logs = np.log(rows, out=np.zeros_like(rows), where=rows > 0)
+        entropies = np.where(live, -(rows * logs).sum(-1), 0.0).sum(1)
+        return Outcomes(
+            chances.reshape(self.size),
+            {key: values.reshape(self.size) for key, values in self.codes.items()},
+            self.played.success.reshape(self.size),
+            entropies.reshape(self.size),
+            live.sum(1).reshape(self.size),
+        )
+
+
 def outcomes_of(world: KindWorld, probabilities: Array) -> Outcomes:
     """Plays every order of kinds on every question.
 
@@ -81,6 +115,11 @@ def outcomes_of(world: KindWorld, probabilities: Array) -> Outcomes:
         world: the questions.
         probabilities: from `kind_probabilities`, of `world.table_shape`.
     """
+    return list_episodes(world).outcomes(probabilities)
+
+
+def list_episodes(world: KindWorld) -> Episodes:
+    """Plays every order of kinds on every question, whatever a policy prefers."""
     num_kinds = len(world.kinds)
     orders = np.array(list(product(range(num_kinds), repeat=world.budget)), np.int64)
     size = (len(world.table), len(orders))
@@ -89,23 +128,10 @@ def outcomes_of(world: KindWorld, probabilities: Array) -> Outcomes:
     # `play` draws from cumulative probabilities: of equally likely kinds, tried ones included, (kind + .5) / K is kind
     even = np.full((world.num_tables, *world.table_shape[1:]), 1 / num_kinds)
     played = play(world, even, questions, (wanted + 0.5) / num_kinds)
-    live, rows = played.live, probabilities.reshape(-1, num_kinds)[played.states]
-    chosen = np.take_along_axis(rows, wanted[..., None], -1)[..., 0]
-    # Many orders share an episode that ends early; only the one padded with kind 0 counts, so each is listed once.
-    # A kind that was tried before has probability 0.
-    chances = np.where(live, chosen, wanted == 0).prod(1)
-    logs = np.log(rows, out=np.zeros_like(rows), where=rows > 0)
-    entropies = np.where(live, -(rows * logs).sum(-1), 0.0).sum(1)
     shown, relevant = played.outcome_masks(num_kinds)
     codes: dict[OutcomeKey, NDArray[np.int64]] = {
         "answer": played.success.astype(np.int64),
         "evidence": relevant,
         "retrieval": shown,
     }
-    return Outcomes(
-        chances.reshape(size),
-        {key: values.reshape(size) for key, values in codes.items()},
-        played.success.reshape(size),
-        entropies.reshape(size),
-        live.sum(1).reshape(size),
-    )
+    return Episodes(size, wanted, played, codes)

@@ -18,15 +18,7 @@ from torch import Tensor
 from ...retrieval_index.bounds import at_least
 from .kinds import Decisions, KindWorld, kind_probabilities, open_choices, play
 
-__all__ = [
-    "Batch",
-    "Loss",
-    "TableConfig",
-    "demonstration_order",
-    "imitate",
-    "log_probs_of",
-    "train_table",
-]
+__all__ = ["Batch", "Loss", "TableConfig", "demonstration_order", "imitate", "log_probs_of", "train_table"]
 
 Array = NDArray[np.float64]
 
@@ -75,7 +67,7 @@ class Batch:
         decisions: Q x G episodes, ordered by question.
         rewards: float64 [Q, G].
         log_probs: [decisions], of the kinds chosen, with gradient.
-        old_log_probs: [decisions], under the logits that played.
+        old_log_probs: [decisions], under the logits that played; the reference of DPO.
         all_log_probs: [decisions, kinds], -inf for kinds already tried.
         episode: int64 [decisions], index of each decision's episode.
         seed: of the step.
@@ -95,7 +87,7 @@ class Batch:
 
 
 Loss = Callable[[Batch], Tensor]
-"""Maps a batch to the loss of each decision, [decisions]."""
+"""Maps a batch to the loss of each decision, [decisions], or of other parts; training minimises their sum."""
 
 
 def demonstration_order(start: str, num_kinds: int, seed: int) -> tuple[int, ...] | None:
@@ -150,6 +142,7 @@ def train_table(
     seed: int,
     rewards: Callable[[Batch], Tensor] | None = None,
     sets: bool = False,
+    renew: int = 1,
 ) -> dict[int, Array]:
     """Trains logits in place by RL.
 
@@ -161,17 +154,21 @@ def train_table(
         seed: of questions and rollouts; runs with equal seeds have the same questions and the same random numbers.
         rewards: returns rewards [Q, G] to use instead of success.
         sets: whether rollouts are sets of answers, see `play`.
+        renew: steps for which the same policy plays: it is renewed, to the trained one, every so many steps.
 
     Returns:
         Logits at each checkpoint.
     """
     saved = {}
+    player = logits.detach()
     for step in range(config.steps + 1):
         if step in config.checkpoints:
             saved[step] = logits.detach().numpy().copy()
         if step == config.steps:
             break
-        batch = _batch(logits, world, config, seed, step, sets)
+        if renew > 1 and step % renew == 0:
+            player = logits.detach().clone()
+        batch = _batch(logits, world, config, seed, step, sets, player)
         if rewards is not None:
             batch = replace(batch, rewards=rewards(batch))
         for epoch in range(config.epochs):
@@ -182,16 +179,18 @@ def train_table(
     return saved
 
 
-def _batch(logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool) -> Batch:
+def _batch(
+    logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool, player: Tensor
+) -> Batch:
     count = min(config.questions_per_step, len(world.table))
     epoch, offset = divmod(step, len(world.table) // count)
     order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.table))
     questions = order[offset * count : (offset + 1) * count]
     generator = np.random.default_rng((seed, 5, step))
-    played = _play_own(logits.detach().numpy(), world, questions, config.group_size, generator, sets)
+    played = _play_own(player.numpy(), world, questions, config.group_size, generator, sets)
     all_log_probs, chosen, episode = log_probs_of(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
-    step_seed, old = seed * 100_003 + step, chosen.detach()
+    step_seed, old = seed * 100_003 + step, log_probs_of(player, world, played)[1].detach()
     return Batch(world, questions, played, rewards, chosen, old, all_log_probs, episode, step_seed, config.epochs)
 
 

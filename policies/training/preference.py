@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -15,6 +14,7 @@ from ...retrieval_index.errors import BerrypickError
 from ..language.batches import TokenRows, log_probs_of, log_probs_of_rows, micro_batches
 from ..language.episode_rows import rows_of
 from ..language.model import LanguageModelPolicy
+from ..objectives.pairs import pair_places
 from .update_step import clear_gradients, take_step
 
 __all__ = ["DpoConfig", "dpo_update", "preference_pairs"]
@@ -40,12 +40,8 @@ class DpoConfig:
 
 def preference_pairs(groups: Sequence[Sequence[Episode]], *, per_question: int = 1, seed: int = 0) -> list[Pair]:
     """Pairs (better, worse) of different reward: at most `per_question` of each group, drawn at random."""
-    pairs: list[Pair] = []
-    for index, group in enumerate(groups):
-        all_pairs = [(a, b) for a in group for b in group if a.reward > b.reward]
-        order = np.random.default_rng((seed, index)).permutation(len(all_pairs))
-        pairs += [all_pairs[i] for i in order[:per_question]]
-    return pairs
+    rewards = [[episode.reward for episode in group] for group in groups]
+    return [(groups[q][a], groups[q][b]) for q, a, b in pair_places(rewards, per_question=per_question, seed=seed)]
 
 
 def dpo_update(

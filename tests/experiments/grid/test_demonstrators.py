@@ -21,7 +21,7 @@ def cell(arm, world="tight_uneven"):
 
 
 def values(arm, world="tight_uneven"):
-    return run_table_cell(*cell(arm, world), population=SequenceMeasures())["checkpoints"]
+    return run_table_cell(*cell(arm, world), beside=SequenceMeasures())["checkpoints"]
 
 
 def test_an_imitating_arm_draws_kinds_as_its_demonstrator_and_not_as_the_start():

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 from berrypick.envs.tasks.registry import make_task
+from berrypick.experiments.grid.arms import ARMS, Arm
 from berrypick.experiments.grid.comparison import ladder_at
 from berrypick.experiments.grid.condition import WORLDS, Condition
-from berrypick.experiments.grid.contrasts import contrast, differences_of
+from berrypick.experiments.grid.contrasts import contrast, differences_of, gather_evidence
 from berrypick.experiments.grid.pilot import registration_rows
 from berrypick.experiments.grid.series import relative_to
-from berrypick.experiments.grid.table_cells import sft_start
+from berrypick.experiments.grid.table_cells import TableCell, run_table_cell, sft_start
 from berrypick.policies.tabular.kinds import kind_probabilities
 from berrypick.policies.tabular.training import TableConfig
 from berrypick.retrieval_index.errors import BerrypickError
@@ -101,6 +102,57 @@ def test_room_against_a_start_is_that_of_the_arm_which_may_have_imitated_before_
     arm, control = cell(3.0, bounds=(1.0, 5.0)), cell(2.5, bounds=(1.0, 5.0))
     arm["checkpoints"]["0"]["distinct"] = 4.0
     assert row(arm, control, against="start")["room"] == pytest.approx((5 - 4) / 4)
+
+
+def test_the_control_is_matched_where_it_has_as_much_of_another_measure():
+    control = cell(2.0)
+    control["checkpoints"] = {
+        "0": {"pass@1": 0.2, "pass@8": 0.9, "distinct": 3.0},
+        "50": {"pass@1": 0.4, "pass@8": 0.8, "distinct": 2.0},
+        "100": {"pass@1": 0.6, "pass@8": 0.7, "distinct": 1.0},
+    }
+    arm = cell(1.8)
+    arm["checkpoints"]["100"] |= {"pass@1": 0.5, "pass@8": 0.1}
+    grid = grid_of({(WHERE, "batch", 0): arm, (WHERE, "grpo", 0): control})
+    one = contrast(
+        "c", "", "design", WHERE, "batch", "distinct", "equivalent", 0.05, against="matched", at="pass@1", min_worlds=2
+    )
+    assert differences_of(grid, one) == {0: pytest.approx(0.3)}  # 1.5 of the control lies halfway from 50 to 100
+    assert one.claim.endpoint.startswith("distinct of batch minus matched, at equal pass@1")
+    arm["checkpoints"]["100"]["pass@1"] = 0.7
+    twice = {(WHERE, name, world): one for name, one in (("batch", arm), ("grpo", control)) for world in (0, 1)}
+    found = gather_evidence(grid_of(twice), [one])["c"]
+    assert found.undecidable == "the control has that pass@1 on its way in 0 of 2 worlds"
+
+
+def test_measures_beside_the_exact_ones_are_added_at_every_checkpoint():
+    seen = []
+
+    class Shift:
+        def __init__(self, rows, world, start):
+            seen.append((len(rows.weights), world.budget, start.shape))
+            self.start = start
+
+        def values(self, logits):
+            return {"shift": float(np.abs(logits - self.start).max())}
+
+        def bounds(self):
+            return {"shift": (0.0, 9.0)}
+
+    table = TableConfig(sft_steps=2, steps=4, checkpoints=(0, 2, 4))
+    run = TableCell("steep/diverse", "dr_grpo", 0.0, 0, 1000, 32, False, table)
+    found, plain = run_table_cell(run, ARMS["dr_grpo"], beside=Shift), run_table_cell(run, ARMS["dr_grpo"])
+    assert seen == [(64, 3, (1, 2, 8, 4, 3))] and found["bounds"] == {"shift": [0.0, 9.0]}
+    shifts = [found["checkpoints"][step].pop("shift") for step in ("0", "2", "4")]
+    assert shifts[0] == 0 < shifts[1] < shifts[2]
+    assert found["checkpoints"] == plain["checkpoints"] and "bounds" not in plain
+
+
+def test_an_arm_may_have_its_own_loss_of_a_strength_and_a_multiple_of_the_rate():
+    asked = []
+    arm = Arm("", "", "", (0.1, 0.5), "weight", loss_of=lambda strength: asked.append(strength), rate=0.5, renew=3)
+    arm.loss(0.5)
+    assert asked == [0.5] and arm.table(TableConfig(learning_rate=3.0)).learning_rate == 1.5
 
 
 # Worlds and starts that only experiments need

@@ -9,7 +9,7 @@ import pytest
 from berrypick.envs.world.config import WorldConfig
 from berrypick.experiments.grid.sequence_measures import SequenceMeasures, decay
 from berrypick.policies.tabular.histories import State, StateTable, history_sequences
-from berrypick.policies.tabular.kinds import kind_probabilities
+from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities
 from berrypick.policies.tabular.values import RowTable, exact_values
 
 PAIRS = SequenceMeasures(episodes=2, fewer=1)
@@ -20,12 +20,18 @@ def shape_of(config):
 
 
 def drawing(config, *shares):
-    return kind_probabilities(np.broadcast_to(np.log(shares), shape_of(config)))
+    return np.broadcast_to(np.log(shares), shape_of(config))
+
+
+def measures_of(sizes, config, start):
+    rows = RowTable.population(config)
+    world = KindWorld(rows.present, rows.table, config.budget, len(config.cues), config.kinds, ())
+    return sizes(rows, world, start)
 
 
 def test_one_query_by_hand():
     config = WorldConfig(availability=(0.5, 0.5), hops=1, budget=1)
-    found = PAIRS.values(config, drawing(config, 0.5, 0.5), drawing(config, 0.7, 0.3))
+    found = measures_of(PAIRS, config, drawing(config, 0.5, 0.5)).values(drawing(config, 0.7, 0.3))
     first, second = 1 - 0.3**2, 1 - 0.7**2  # either kind is queried by one of two episodes
     assert found["queries@2"] == pytest.approx(first + second)
     assert found["queries@1"] == pytest.approx(1)
@@ -44,7 +50,8 @@ def test_misses_make_sequences_and_no_signatures():
     """Only the first of two kinds is ever written down: at both hops it must be found, with one miss at most."""
     config = WorldConfig(availability=(1.0, 0.0), hops=2, budget=3)
     even = drawing(config, 1, 1)
-    found = PAIRS.values(config, even, even)
+    measures = measures_of(PAIRS, config, even)
+    found = measures.values(even)
     # 00, 010 and 100 are right, 101 is wrong; 1/4 each
     met = 1 - 0.75**2
     assert found["queries@2"] == pytest.approx(4 * met)
@@ -57,7 +64,7 @@ def test_misses_make_sequences_and_no_signatures():
     assert {name: found[name] for name in ("decay_slope", "decay_r2", "decay_ranks")} == pytest.approx(
         decay([1, 0.5, 0.75, 0.5])
     )
-    bounds = PAIRS.bounds(config)
+    bounds = measures.bounds()
     assert bounds["queries@2"] == (1, pytest.approx(4 * met)) and bounds["right@2"][1] == pytest.approx(3 * 5 / 9)
     assert bounds["signatures@2"] == (0, pytest.approx(1)) and bounds["pass@2"] == (0, pytest.approx(1))
 
@@ -80,10 +87,10 @@ def test_decay_by_hand():
 def test_identities_for_policies_at_random(availability, budget, cue):
     config = WorldConfig(availability=availability, budget=budget, cue=cue)
     draws = np.random.default_rng(budget)
-    base, policy = (kind_probabilities(draws.normal(size=shape_of(config), scale=1.5)) for _ in range(2))
-    measures = SequenceMeasures()
-    found, before = measures.values(config, base, policy), measures.values(config, base, base)
-    values, _ = exact_values(RowTable.population(config), policy, budget, (1, 64))
+    base, policy = (draws.normal(size=shape_of(config), scale=1.5) for _ in range(2))
+    measures = measures_of(SequenceMeasures(), config, base)
+    found, before = measures.values(policy), measures.values(base)
+    values, _ = exact_values(RowTable.population(config), kind_probabilities(policy), budget, (1, 64))
     assert found["pass@64"] == pytest.approx(values["pass@64"])
     assert found[f"pass@(1,{budget})"] == pytest.approx(values["pass@1"])
     assert found[f"pass@(64,{budget})"] == pytest.approx(values["pass@64"])
@@ -92,14 +99,15 @@ def test_identities_for_policies_at_random(availability, budget, cue):
     assert found["right@64"] + found["wrong@64"] == pytest.approx(found["queries@64"])
     assert found["signatures@64"] <= found["right@64"] + 1e-9
     assert found["decay_ranks"] == 6
-    for name, (low, high) in measures.bounds(config).items():
+    for name, (low, high) in measures.bounds().items():
         assert low - 1e-9 <= found[name] <= high + 1e-9, name
 
 
 @pytest.mark.parametrize(("budget", "cue"), [(2, 0.0), (4, 0.0), (3, 0.8)])
 def test_histories_count_the_sequences_of_a_table_policy(budget, cue):
     config = WorldConfig(availability=(0.6, 0.4, 0.2), budget=budget, cue=cue)
-    chances = kind_probabilities(np.random.default_rng(3).normal(size=shape_of(config)))
+    logits = np.random.default_rng(3).normal(size=shape_of(config))
+    chances = kind_probabilities(logits)
 
     def at(state):
         tried = sum(1 << kind for kind in state.tried)
@@ -112,5 +120,5 @@ def test_histories_count_the_sequences_of_a_table_policy(budget, cue):
             known[state] = at(state)
             waiting += [state.after(kind, hit=hit) for kind in {0, 1, 2} - set(state.tried) for hit in (False, True)]
     found = history_sequences(StateTable(3, known, dict.fromkeys(known, 1)), config, 64)
-    expected = SequenceMeasures().values(config, chances, chances)
+    expected = measures_of(SequenceMeasures(), config, logits).values(logits)
     assert found == pytest.approx({name: expected[name] for name in ("queries@64", "right@64", "wrong@64")})
