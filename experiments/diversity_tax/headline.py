@@ -84,7 +84,7 @@ def tax_screen(report: Report) -> Sequence[str]:
 
 
 def answer(report: Report, law: Report | None = None) -> str:
-    """The answer in three sentences with its numbers; what is left to run where it cannot be given yet.
+    """The answer in a few sentences with its numbers; what is left to run where it cannot be given yet.
 
     Args:
         report: of the grid.
@@ -98,7 +98,7 @@ def answer(report: Report, law: Report | None = None) -> str:
             "before all are; the first edition's answer is withdrawn (Corrections).**"
         )
     if law is not None and not law["cells"]["not_run"] and law["runs"].get(LAW_RUN):
-        return f"**{_answer_of_law(law, rows.get('free/diverse'))}**"
+        return f"**{_answer_of_law(law, report)}**"
     priced, steep = rows["priced/diverse"], rows["steep/diverse"]
     text = (
         f"Diversity training (DARLING) costs {lost(priced, 'tax')} of pass@1 where search kinds are unequal, "
@@ -116,28 +116,39 @@ def answer(report: Report, law: Report | None = None) -> str:
 LAW_RUN = f"{ARM}-0.1"
 
 
-def _answer_of_law(law: Report, free: Report | None) -> str:
+def _answer_of_law(law: Report, report: Report) -> str:
     run = law["runs"][LAW_RUN]
-    without, cued = run["no cue"], run["cue"]
+    without, cued, k = run["no cue"], run["cue"], law["group_k"]
     text = (
-        f"Over {law['worlds']} random planted worlds, training for diversity (DARLING) costs {lost(run, 'tax')} of "
-        f"pass@1 and buys {lost(run, 'gain', sign=1)} of pass@{law['group_k']}, on average and against the same "
-        "training without it"
+        f"Over {law['worlds']} random planted worlds, a table of choices that is trained for diversity (DARLING) ends "
+        f"with {lost(run, 'tax')} less pass@1 and {lost(run, 'gain', sign=1)} more pass@{k} than the same training "
+        "without it."
     )
     if without["tax"] and cued["tax"]:
         text += (
-            f". Where questions do not hint at the source that helps, it costs {lost(without, 'tax')}, and "
-            f"the task itself asks {lost(without, 'price')} of that; where they do (a cue), {lost(cued, 'tax')}, "
-            f"and the task asks {lost(cued, 'price')}; the rest is the method's waste"
+            f" Where questions do not hint at the source that helps: {lost(without, 'tax')} less for "
+            f"{lost(without, 'gain', sign=1)} more, and the task itself asks {lost(without, 'price')} of that; where "
+            f"they do (a cue): {lost(cued, 'tax')} less for {lost(cued, 'gain', sign=1)} more, and the task asks "
+            f"{lost(cued, 'price')}; the rest is waste beyond that of the training without it."
         )
-    return text + (
-        f". In other worlds, whose sources are all equally good, it costs {lost(free, 'tax')}." if free else "."
-    )
+    matched = ("priced-matched", "steep-matched")
+    stopped = [row["estimate"] for row in report["verdicts"] if row["claim"]["id"] in matched]
+    if len(stopped) == 2 and all(stopped):
+        largest = max(abs(one["value"]) for one in stopped)
+        text += (
+            f" Training without it, stopped early at the same pass@{k}, does as well: pass@1 within "
+            f"{_short(largest)} in both presets that were tried."
+        )
+    return text
 
 
 def lost(row: Report, name: str, *, sign: int = -1) -> str:
     """How much pass@1 a difference takes away: .023 for -.023; with sign 1, how much it gives."""
     value = sign * row[name]["value"]
+    return _short(value)
+
+
+def _short(value: float) -> str:
     return "0" if abs(value) < _SMALLEST else f"{value:.3f}".replace("0.", ".", 1)
 
 

@@ -69,7 +69,7 @@ def _row(run: Run, cue: NDArray[np.bool_]) -> Report:
         taken = inside[None].astype(np.float64)
         row[name] = {
             "worlds": int(inside.sum()),
-            **{key: _mean(getattr(run, key)[inside]) if inside.any() else None for key in ("tax", "price")},
+            **{key: _mean(getattr(run, key)[inside]) if inside.any() else None for key in ("tax", "gain", "price")},
             "priced": int((run.priced & inside).sum()),
             **{key: _known(statistic(kind, run, taken)) for key, kind in _STATISTICS.items()},
             "taxed_without_price": int((inside & ~run.priced & (np.abs(run.tax) >= IDENTITY)).sum()),

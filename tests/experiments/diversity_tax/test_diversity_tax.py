@@ -340,9 +340,10 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
         "where equal; the task itself asks .017 and .009 of that, and with a cue 0 of .020.**"
     )
     assert len(text.split()) <= 40
-    strata = {"no cue": (-0.033, -0.025, 0.84), "cue": (-0.045, -0.01, -4.5)}
+    strata = {"no cue": (-0.033, 0.058, -0.025, 0.84), "cue": (-0.045, 0.002, -0.01, -4.5)}
     law = {
         "worlds": 208,
+        "group_k": 8,
         "cells": {"not_run": 0},
         "verdicts": [
             {"kind": "explained", "verdict": "contradicted", "run": "darling-0.1", "value": 0.74},
@@ -352,19 +353,30 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
         "runs": {
             "darling-0.1": {
                 name: {"value": value, "low": value, "high": value, "n": 208}
-                for name, value in {"tax": -0.036, "waste": 0.023, "control_waste": 0.009}.items()
+                for name, value in {"tax": -0.036, "gain": 0.043, "waste": 0.023, "control_waste": 0.009}.items()
             }
-            | {name: {"tax": {"value": t}, "price": {"value": p}, "r2": r2} for name, (t, p, r2) in strata.items()},
+            | {
+                name: {"tax": {"value": t}, "gain": {"value": g}, "price": {"value": p}, "r2": r2}
+                for name, (t, g, p, r2) in strata.items()
+            },
         },
     }
     general = answer(whole, law)
     assert general == (
-        "**Over 208 random planted worlds, training for diversity (DARLING) costs .036 of pass@1 on average. Where "
-        "questions do not hint at the source that helps, it costs .033, and the task itself asks .025 of that; where "
-        "they do (a cue), .045, and the task asks .010; the rest is the method's waste. Where all sources are equally "
-        "good it costs 0.**"
+        "**Over 208 random planted worlds, a table of choices that is trained for diversity (DARLING) ends with .036 "
+        "less pass@1 and .043 more pass@8 than the same training without it. Where questions do not hint at the source "
+        "that helps: .033 less for .058 more, and the task itself asks .025 of that; where they do (a cue): .045 less "
+        "for .002 more, and the task asks .010; the rest is waste beyond that of the training without it.**"
     )
-    assert len(general.split()) <= 70
+    stopped = [
+        {"claim": {"id": f"{place}-matched"}, "estimate": {"value": value}, "verdict": "supported"}
+        for place, value in (("priced", 0.002), ("steep", -0.0036))
+    ]
+    assert answer({**whole, "verdicts": stopped}, law) == general.replace(
+        "without it.**",
+        "without it. Training without it, stopped early at the same pass@8, does as well: pass@1 within .004 in both "
+        "presets that were tried.**",
+    )
     law_row = next(line for line in findings(whole, law).splitlines() if "R2" in line)
     assert "R2 0.84" in law_row and "-4.50" in law_row and "that of pass_mix-0.5 (0.92)" in law_row
     page = findings(whole, None)
