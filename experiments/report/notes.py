@@ -67,7 +67,8 @@ def _against(arm: SummaryRow, row: ContradictionRow) -> str:
     contains = f" ({shown['sub_em']})" if "sub_em" in shown else ""
     return (
         f"{text}EM wants the accepted answer and not a word more; where answers are sentences, read the recorded "
-        f"reward or the substring match{contains}. berrypick rescore scores them anew (--reward sub_em, --questions FILE)."
+        f"reward or the substring match{contains}. berrypick rescore scores them anew (--reward sub_em, --questions "
+        "FILE)."
     )
 
 
