@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..report.format import markdown_table
-from .figures import FLOOR_HEAD, MEASURES, arm_rows, floor_rows
+from .figures import FLOOR_HEAD, MEASURES, arm_rows, end_note, floor_rows
 
 __all__ = ["LICENCES", "model_card"]
 
@@ -48,7 +48,8 @@ def _front_matter(policy: str, sets: Sequence[str]) -> str:
 
 def model_card(report: Mapping[str, Any]) -> str:
     """The text of README.md in the adapter's folder; `report` is that of `run_agent`."""
-    recipe, found = report["recipe"], report["found"]
+    recipe, found, note = report["recipe"], report["found"], end_note(report)
+    asked = recipe["questions"]
     used = [*found["sets"], *found["reading"]]
     data = "\n".join(f"- {LICENCES.get(name, f'{name}, data of your own')}" for name in used)
     facts = report["training"]
@@ -78,7 +79,7 @@ CC BY-SA 4.0:
 
 ## Figures
 
-{recipe["questions"]} held-out questions of each set, greedy; ± is half of the 95 % interval over questions. Floors: the
+{asked} held-out questions of each set, greedy; ± is half of the 95 % interval over questions{note}. Floors: the
 agent over a search engine that finds nothing; the agent with a single turn, in which it still wants to search; a
 scripted policy that searches once and answers with the first title.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..report.format import compact, plain
 
-__all__ = ["FLOOR_HEAD", "MEASURES", "arm_rows", "floor_rows"]
+__all__ = ["FLOOR_HEAD", "MEASURES", "arm_rows", "end_note", "floor_rows"]
 
 MEASURES: Mapping[str, str] = {
     "em": "EM",
@@ -28,6 +28,12 @@ def arm_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
         for name, found in report["sets"].items()
         for arm, summary in found["arms"].items()
     ]
+
+
+def end_note(report: Mapping[str, Any]) -> str:
+    """Explains ≤ and ≥ if `arm_rows` has them; "" if not."""
+    cells = "".join(cell for row in arm_rows(report) for cell in row[2:])
+    return "; ≤ ≥ its other end" if {"≤", "≥"} & {*cells} else ""
 
 
 def floor_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ...retrieval_index.bounds import flags_at_least
 from ...retrieval_index.plain_text import safe_text
-from ..agent.figures import FLOOR_HEAD, MEASURES, arm_rows, floor_rows
+from ..agent.figures import FLOOR_HEAD, MEASURES, arm_rows, end_note, floor_rows
 from ..agent.recipe import AGENT, AgentRecipe, run_agent
 from ..report.closing import Closing, print_closing, report_console
 from .flags import Agent
@@ -57,7 +57,7 @@ def print_agent(report: Mapping[str, Any], console: Console) -> None:
     recipe = report["recipe"]
     title = f"berrypick agent: {recipe['policy']}, {recipe['questions']} held-out questions of each set, greedy"
     console.print(Text(safe_text(title), style="bold"))
-    console.print(Text("± half the 95 % bootstrap interval over questions", style="dim"))
+    console.print(Text(f"± half the 95 % bootstrap interval over questions{end_note(report)}", style="dim"))
     console.print()
     arms, floors = arm_rows(report), floor_rows(report)
     for name in report["sets"]:

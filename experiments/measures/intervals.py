@@ -1,4 +1,4 @@
-"""Intervals of an arm's measures: the bootstrap over questions, and Wilson's where all questions have 0 or all have 1."""
+"""Intervals of an arm's measures: the bootstrap over questions, and Wilson's where all questions have 0 or all 1."""
 
 from __future__ import annotations
 

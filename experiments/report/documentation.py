@@ -41,13 +41,13 @@ screens. Exact values of World have none. Paired differences keep the bootstrap;
 
 ## Recorded rewards
 
-`reward` is the mean of the rewards that rollouts carry: those of berrypick's reward, of a trainer or of a judge. JSON
-and the page always hold it. A screen shows it where it differs from EM. A reward of 1 or more without an exact match, or
-of 0 or less with one, *contradicts* the match; rewards between are partial and contradict nothing. If some rollouts are
-contradictory, the report counts them in a line and in its last sentence, JSON has them as `reward_against_em`, and the
-screen adds the substring match. The marks of episodes on the page are those of exact match, and name a reward that
-differs. EM compares the whole answer with an accepted one, so that a right answer in a sentence never has it. Read the
-recorded reward or the substring match there, or score the rollouts again:
+`reward` is the mean of the rewards that rollouts carry, be they berrypick's, a trainer's or a judge's. JSON and the
+page always hold it. A screen shows it where it differs from EM. A reward of 1 or more without an exact match, or of 0
+or less with one, *contradicts* the match; rewards between are partial and contradict nothing. If rollouts contradict,
+the report counts them in a line and in its last sentence, JSON has them as `reward_against_em`, and the screen adds the
+substring match. The marks of episodes on the page are those of exact match, and name a reward that differs. EM compares
+the whole answer with an accepted one, so that a right answer in a sentence never has it. Read the recorded reward or
+the substring match there, or score the rollouts again:
 
     berrypick rescore theirs.jsonl --reward sub_em --out rescored.jsonl
 

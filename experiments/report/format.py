@@ -82,7 +82,9 @@ def _bare(text: str) -> str:
 
 
 def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = "") -> str:
-    """Writes an estimate such as "0.521 ±0.004", with its interval as `estimate_parts` has it; a dash for nothing.
+    """Writes an estimate such as "0.521 ±0.004", half the interval's width after it; a dash for nothing.
+
+    Where the value is an end of its interval the other end is written, such as "0.000 ≤0.434".
 
     Args:
         row: value, low, high and n.
@@ -94,22 +96,15 @@ def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = ""
     value = f"{row['value']:{sign}.{digits}f}"
     if row["low"] is None or row["high"] is None:
         return value
-    return f"{value} {_spread(row['value'], row['low'], row['high'], digits)}"
+    half = f"±{(row['high'] - row['low']) / 2:.{digits}f}"
+    return f"{value} {_other_end(row['value'], row['low'], row['high'], digits) or half}"
 
 
-def _spread(value: float, low: float, high: float, digits: int) -> str:
-    """An interval beside its value: half its width, its other end where the value is one end, or both ends.
-
-    Both ends are written where ± would imply values below 0 that the interval does not hold.
-    """
-    half = (high - low) / 2
+def _other_end(value: float, low: float, high: float, digits: int) -> str:
+    """The other end of an interval whose one end is the value, such as "≤0.434"; "" for any other interval."""
     if value == low < high:
         return f"≤{number(high, digits)}"
-    if low < high == value:
-        return f"≥{number(low, digits)}"
-    if low >= 0 and round(half, digits) > round(value, digits):
-        return f"[{number(low, digits)}, {number(high, digits)}]"
-    return f"±{half:.{digits}f}"
+    return f"≥{number(low, digits)}" if low < high == value else ""
 
 
 def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:
@@ -126,7 +121,12 @@ def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:
     digits = 3 if abs(value) < 10 else 1
     if row["n"] < 2:
         return number(value, digits), ""
-    return number(value, digits), NOTHING if low == high else _spread(value, low, high, digits)
+    if low == high:
+        return number(value, digits), NOTHING
+    half = (high - low) / 2
+    lopsided = low >= 0 and round(half, digits) > round(value, digits)
+    both = f"[{number(low, digits)}, {number(high, digits)}]" if lopsided else f"±{half:.{digits}f}"
+    return number(value, digits), _other_end(value, low, high, digits) or both
 
 
 def narrow(interval: str) -> str:

@@ -56,19 +56,19 @@ def contradiction_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
 
 
 def _against(arm: SummaryRow, row: ContradictionRow) -> str:
-    values = {
-        key: number(arm["measures"][key]["value"]) for key in ("reward", "em", "sub_em") if key in arm["measures"]
-    }
+    shown = {key: number(value["value"]) for key, value in arm["measures"].items() if key in ("reward", "em", "sub_em")}
     text = (
         f"recorded rewards and exact match contradict each other in {row['rollouts']} of "
-        f"{counted(row['of'], 'rollout')} ({100 * row['share']:.0f} %): mean reward {values['reward']}, EM {values['em']}. "
+        f"{counted(row['of'], 'rollout')} ({100 * row['share']:.0f} %): mean reward {shown['reward']}, "
+        f"EM {shown['em']}. "
     )
     if not row["rewarded"]:
         return text + "These match and have no reward: it asks for more than the answer."
-    contains = f" ({values['sub_em']})" if "sub_em" in values else ""
+    contains = f" ({shown['sub_em']})" if "sub_em" in shown else ""
     return (
-        f"{text}EM wants the accepted answer and not a word more; where answers are sentences, read the recorded reward "
-        f"or the substring match{contains}. berrypick rescore scores them anew (--reward sub_em, --questions FILE)."
+        f"{text}EM wants the accepted answer and not a word more; where answers are sentences, read the recorded "
+        f"reward or the substring match{contains}. berrypick rescore scores them anew (--reward sub_em, --questions "
+        "FILE)."
     )
 
 

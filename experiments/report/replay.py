@@ -10,6 +10,7 @@ from rich.text import Text
 from ...envs.record import EpisodeRecord, HitRecord, TurnRecord
 from ...retrieval_index.json_text import parse_json
 from ...retrieval_index.plain_text import counted, safe_text
+from ..measures.contradictions import contradicts
 from .format import number
 
 __all__ = ["episode_pages", "question_page", "turn_page", "verdict"]
@@ -145,6 +146,8 @@ def verdict(record: EpisodeRecord) -> Text:
         out = Text("answer: ", style="bold").append(safe_text(record.answer_raw))
         graded = {1.0: ("right", "bold green"), None: ("not graded", "bold")}
         word, style = graded.get(record.em, ("not right", "bold red"))
+        if contradicts(record.em, record.reward):
+            word, style = f"{word} by exact match, which the reward contradicts", "bold"
         out.append(": ").append(word, style=style)
     if record.truncated:
         out.append("; cut off by a limit")

@@ -73,7 +73,7 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
             console.print()
             console.print(table, width=width)
             console.print(Text(column_notes(part), style="dim"), width=width)
-    exact = "rows without ±: exact values for the same questions; " if "references" in report else ""
+    exact = "lower rows: exact values for the same questions; " if "references" in report else ""
     console.print(Text(f"{exact}any measure: berrypick explain MEASURE", style="dim"), width=width)
     for note in notes:
         console.print(Text(safe_text(note)), width=width)

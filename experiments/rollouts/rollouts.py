@@ -14,6 +14,7 @@ from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError, MissingExtraError, UnknownNameError
 from ...retrieval_index.plain_text import counted, safe_text
 from ..measures.arms_report import measure_arms
+from ..measures.contradictions import contradicts
 from ..measures.paired import compare
 from ..measures.rows import ArmsReport, EstimateRow, PairedRow
 from ..report.arms import load_arms
@@ -197,7 +198,12 @@ class Rollouts(Sequence[EpisodeRecord]):
         policies = list(dict.fromkeys(record.policy_id for record in self._records if record.policy_id))
         parts += [", ".join(policies[:3]) + (", ..." if len(policies) > 3 else "")] if policies else []
         graded = [record.em == 1 for record in self._records if record.em is not None]
-        parts += [f"{number(sum(graded) / len(graded))} right"] if graded else []
+        against = any(contradicts(record.em, record.reward) for record in self._records)
+        by = " by exact match" if against else ""
+        parts += [f"{number(sum(graded) / len(graded))} right{by}"] if graded else []
+        rewards = [record.reward for record in self._records if record.reward is not None]
+        if rewards and (against or not graded):
+            parts.append(f"mean recorded reward {number(sum(rewards) / len(rewards))}")
         return safe_text("; ".join(parts)).replace("\n", " ")
 
     def __repr__(self) -> str:
@@ -205,10 +211,15 @@ class Rollouts(Sequence[EpisodeRecord]):
 
     def _repr_html_(self) -> str:
         """A table of the first episodes. All text of policies and questions is escaped."""
-        head = "".join(f"<th>{name}</th>" for name in ("question", "sample", "searches", "answer", "right"))
+        differs = any(record.reward not in (None, record.em) for record in self._records)
+        names = ["question", "sample", "searches", "answer", "right"]
+        if differs:
+            names[-1:] = ["right (exact match)", "reward"]
+        head = "".join(f"<th>{name}</th>" for name in names)
         rows = "".join(
             f"<tr><td>{_cell(record.question.text)}</td><td>{record.sample_index}</td><td>{len(record.queries)}</td>"
-            f"<td>{_cell(record.answer_raw)}</td><td>{_right(record)}</td></tr>"
+            f"<td>{_cell(record.answer_raw)}</td><td>{_right(record)}</td>"
+            f"{f'<td>{number(record.reward)}</td>' if differs else ''}</tr>"
             for record in self._records[:_ROWS_SHOWN]
         )
         more = len(self) - _ROWS_SHOWN

@@ -83,7 +83,8 @@ def test_the_model_card_has_the_figures_of_the_report(run: Path) -> None:
     card = (run / "train" / "adapter" / "README.md").read_text()
     assert card == model_card(report)
     row = report["sets"]["musique"]["arms"]["first title"]["measures"]["f1"]
-    assert f"{row['value']:.3f} ±{(row['high'] - row['low']) / 2:.3f}" in card
+    assert row["value"] == row["low"] == 0 and f"| 0.000 ≤{row['high']:.3f} |" in card
+    assert "half of the 95 % interval over questions; ≤ ≥ its other end. Floors:" in card
     assert "HotpotQA (Yang et al., 2018), CC BY-SA 4.0" in card and "2WikiMultiHopQA (Ho" not in card
 
 

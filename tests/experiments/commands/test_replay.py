@@ -95,7 +95,10 @@ def test_an_episode_is_chosen_by_number_or_by_question_and_sample(
     rollouts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     second = shown(capsys, str(rollouts), "--episode", "2")
-    assert "episode 2 of" in second and "answer: no: not right" in second
+    assert (
+        "episode 2 of" in second
+        and "answer: no: not right by exact match, which the reward contradicts; reward 1;" in second
+    )
     assert shown(capsys, str(rollouts), "--question", "q1", "--sample", "1") == second
     third = shown(capsys, str(rollouts.parent), "--question", "q2")
     assert "turn 1 of 2: invalid (cut at the token limit)\n    hm\n    write tags\n" in third

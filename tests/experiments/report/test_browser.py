@@ -161,6 +161,33 @@ def test_shared_unique_and_supporting_passages_of_a_group_are_told_apart(tmp_pat
     assert found["marked"].strip() == "[1] about p1"
 
 
+def test_a_mark_says_whether_it_is_the_exact_match_or_the_reward(tmp_path: Path) -> None:
+    judged = [episode(0, "x", ["p1"], "a fig"), episode(1, "x", ["p1"]), episode(2, "x", ["p1"], "a fig"),
+              episode(3, "x", ["p1"], "a fig"), episode(4, "x", ["p1"])]  # fmt: skip
+    for record, reward in zip(judged, (1.0, 1.0, 0.0, 0.25, 0.0)):
+        record.reward = reward
+    judged[3].em = None
+    script = """
+    const marks = [...document.querySelectorAll(".row b")].map(
+      (mark) => [mark.textContent.trim(), mark.className, mark.title]);
+    const groups = [...document.querySelectorAll(".group th[data-episode] span")].map((mark) => mark.textContent);
+    const filters = [...document.getElementById("result").options].map((option) => option.textContent);
+    return { marks, groups, filters, detail: document.querySelector("#detail h4:last-of-type").textContent };
+    """
+    found, seen = acted(written(tmp_path, {"a": judged}), script)
+    assert seen.console == []
+    assert found["marks"] == [
+        ["✗ EM, reward 1", "against", "wrong (no exact match), but recorded reward 1"],
+        ["✓", "right", "right (exact match)"],
+        ["✗", "wrong", "wrong (no exact match)"],
+        ["– reward 0.25", "", "not graded, recorded reward 0.25"],
+        ["✓ EM, reward 0", "against", "right (exact match), but recorded reward 0"],
+    ]
+    assert found["groups"] == [mark for mark, *_ in found["marks"]]
+    assert found["detail"] == "Sample 0: wrong (no exact match), but recorded reward 1, answer: a fig"
+    assert found["filters"] == ["right and wrong", "right (exact match)", "wrong (no exact match)", "not graded"]
+
+
 @pytest.mark.parametrize("place", ["text", "arm"])
 def test_hostile_text_is_shown_and_never_acts(place: str, tmp_path: Path) -> None:
     text, name = (HOSTILE, "a") if place == "text" else ("x", HOSTILE)

@@ -40,7 +40,15 @@ def a(runs: Path) -> Rollouts:
     return Rollouts.load(runs / "a-test")
 
 
-def plain(question: str, sample: int, *, em: float | None = None, text: str = "x", answer: str = "y") -> EpisodeRecord:
+def plain(
+    question: str,
+    sample: int,
+    *,
+    em: float | None = None,
+    reward: float | None = None,
+    text: str = "x",
+    answer: str = "y",
+) -> EpisodeRecord:
     """An episode of no World."""
     return EpisodeRecord(
         question=QuestionRecord(id=question, text=text, answers=["y"]),
@@ -49,6 +57,7 @@ def plain(question: str, sample: int, *, em: float | None = None, text: str = "x
         turns=[TurnRecord(text="t", action="answer")],
         answer_raw=answer,
         em=em,
+        reward=reward,
     )
 
 
@@ -214,6 +223,15 @@ def test_nothing_that_a_file_holds_becomes_markup_or_control(tmp_path: Path) -> 
     for text in (shown._repr_html_(), repr(shown)):
         assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", text)
     assert "and 4 more episodes" in Rollouts([plain("q", n) for n in range(9)])._repr_html_()
+
+
+def test_a_recorded_reward_that_contradicts_exact_match_is_said(runs: Path, a: Rollouts) -> None:
+    shown = Rollouts([plain("q", 0, em=0.0, reward=1.0), plain("q", 1, em=1.0, reward=1.0)], name="judged")
+    assert "0.500 right by exact match; mean recorded reward 1.000" in repr(shown)
+    assert "<th>right (exact match)</th><th>reward</th>" in shown._repr_html_()
+    assert "<td>no</td><td>1.000</td>" in shown._repr_html_()
+    assert "mean recorded reward 0.250" in repr(Rollouts([plain("q", 0, reward=0.25)]))
+    assert "reward" not in a._repr_html_(), "equal rewards say nothing more"
 
 
 def test_the_package_loads_neither_measures_nor_tables_until_rollouts_are_used() -> None:
