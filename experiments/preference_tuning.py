@@ -47,7 +47,6 @@ OPEN_EVEN = "steep-answers/diverse"
 _RATES = tuple(f"{place}/rate={rate:g}" for place in (EVEN, SKEWED, OPEN) for rate in (0.3, 1.0))
 _DOMAINS = ((SKEWED, "skewed", "one answer", ""), (OPEN, "open", "several answers", ANSWERS))
 _FIRST = 500  # replicate of the first world; no other experiment has used it
-
 _GAP = {"valid_gain": 0.2}
 _FEW = "a World holds a handful of meanings, where open-ended tasks hold any number"
 _FALLS = "falls by arithmetic when more episodes are valid; spread does not"
@@ -142,12 +141,16 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 
 def _plain(report: Report) -> Sequence[str]:
     """The answer in plain words, from the report's numbers."""
-    pair, eight = (
-        [percent(claim_value(report, f"{name}-dpo-{which}")) for name in ("skewed", "open")]
-        for which in ("pair", "effective")
-    )
-    start = report["conditions"].get(SKEWED, {}).get("start", {}).get("valid") or {}
-    valid = [number(value, 2) for value in (start.get("value"), measured_value(report, SKEWED, "dpo", "valid"))]
+    begin = {place: report["conditions"].get(place, {}).get("start", {}) for place in (SKEWED, OPEN)}
+
+    def change(place: str, measure: str) -> str:
+        """Of DPO from the start, in per cent; also where no claim is decided on it."""
+        before, after = (begin[place].get(measure) or {}).get("value"), measured_value(report, place, "dpo", measure)
+        return percent(after / before - 1 if before and after else None)
+
+    pair, eight = ([change(SKEWED, name), change(OPEN, f"{name}{ANSWERS}")] for name in ("effective@2", "effective"))
+    first = (begin[SKEWED].get("valid") or {}).get("value")
+    valid = [number(value, 2) for value in (first, measured_value(report, SKEWED, "dpo", "valid"))]
     return (
         "Preference tuning is said to make a model's outputs less varied, and the paper answers that what counts are "
         "the different outputs that are right, of which a tuned model has more because more of its outputs are right.",
@@ -156,8 +159,8 @@ def _plain(report: Report) -> Sequence[str]:
         f"right ones by {pair[0]} in two episodes and by {eight[0]} in eight, and with several answers by {pair[1]} "
         f"and {eight[1]}.",
         "A World has at most nine different right episodes, where the paper's tasks have any number, so that the sign "
-        "here depends on how many episodes are drawn, and two right episodes differed less often after DPO (by "
-        f"{number(claim_value(report, 'skewed-spread'), 2)} in the World with one answer).",
+        "here depends on how many episodes are drawn, and of two right episodes the chance to differ changed by "
+        f"{number(claim_value(report, 'skewed-spread'), 2)} in the World with one answer.",
     )
 
 
@@ -239,6 +242,7 @@ EXPERIMENT = SystemExperiment(
         "Meaning and validity are exact here, and the same ones that training rewards; preferences in the paper's "
         "models come from people and from judges.",
         "A table has no words: its lexical variety is that of six queries, and no language model was trained.",
+        "Spread does not depend on validity on a question; its mean weighs questions by their valid pairs.",
         "Room is that of a policy which knew the records of each question; a table that does not has less.",
     ),
     reproduced=f"tabular/{Condition.of(SKEWED).slug}/dpo-0.1/world-{1000 + _FIRST}",

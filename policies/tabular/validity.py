@@ -53,7 +53,8 @@ def valid_values(chances: Array, weights: Array, k: int) -> dict[str, float]:
         valid: share of valid episodes. among: distinct meanings over valid episodes, over groups that have a valid one
         (a group without one has no such ratio; NaN if no group has one). effective: distinct meanings over all k
         episodes. pairwise: chance that two episodes are both valid and differ in meaning. spread: chance that two valid
-        episodes differ, which unlike `among` does not fall by arithmetic when more episodes are valid; NaN without any.
+        episodes differ, which on a question does not, as `among` does, fall by arithmetic when more are valid; over
+        questions it weighs each by its valid pairs; NaN without any.
     """
     valid = np.clip(chances.sum(1), 0.0, 1.0)
     share = np.divide(chances, valid[:, None], out=np.zeros_like(chances), where=valid[:, None] > 0)

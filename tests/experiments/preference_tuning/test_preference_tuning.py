@@ -150,7 +150,7 @@ def test_the_page_is_regenerated_from_the_committed_report():
     report = json.loads((RESULTS / "report.json").read_text())
     ((name, text),) = EXPERIMENT.pages(report).items()
     assert (ROOT / "docs" / name).read_text() == text
-    assert sum(file.stat().st_size for file in RESULTS.rglob("*") if file.is_file()) < 700_000
+    assert sum(file.stat().st_size for file in RESULTS.rglob("*") if file.is_file()) < 1_700_000
     assert {OPEN_EVEN, *(where.name for where in EXPERIMENT.conditions)} == set(report["conditions"])
 
 
