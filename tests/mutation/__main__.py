@@ -162,7 +162,7 @@ def ask_in_session(waiting: Sequence[Drawn], cache: Path, progress: Progress) ->
             if not tests or not mutant.scope:
                 continue
             began = time.monotonic()
-            status, by = killer_of(collected, file, mutant, tests, sum(touched.seconds[test] for test in tests))
+            status, by = killer_of(collected, file, mutant, {test: touched.seconds[test] for test in tests})
             if status:
                 progress.add(one, status, by)
             _say(f"{at + 1} of {len(waiting)}, {time.monotonic() - began:.1f} s: {status or 'open'}: {_name(one)}")

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
@@ -108,8 +108,13 @@ class Collected:
         name = f"{source}::{_outer(scope)}"
         return any(ran == name or ran.startswith(f"{name}.") for ran in self._ran_at_import)
 
-    def first_failing(self, source: str, mutant: Mutant, tests: Sequence[str]) -> str:
-        """In a child: the first test that fails with the mutant; empty if none does.
+    def first_failing(self, source: str, mutant: Mutant, tests: Mapping[str, float]) -> str:
+        """In a child: the first test that fails with the mutant, or takes far longer; empty if none does.
+
+        Args:
+            source: the file.
+            mutant: of the file.
+            tests: test -> its seconds without the mutant.
 
         Raises:
             LookupError: the mutant cannot be exchanged.
@@ -135,8 +140,11 @@ class Collected:
         elif module_name(source) in sys.modules:
             _exchange_defaults(module_name(source), mutant.scope, code)
         items = [self.items[test] for test in tests]
+        signal.signal(signal.SIGPROF, _too_slow)
         for item, following in zip(items, [*items[1:], None], strict=True):
+            signal.setitimer(signal.ITIMER_PROF, 2 + 5 * tests[item.nodeid])  # a loop that never ends fails its test
             self._run(item, following)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             if self._failed:
                 break
         return self._failed
@@ -196,11 +204,10 @@ def _nested(code: CodeType) -> list[CodeType]:
     return [code, *(deeper for one in below for deeper in _nested(one))]
 
 
-def killer_of(
-    collected: Collected, source: str, mutant: Mutant, tests: Sequence[str], seconds: float
-) -> tuple[str, str]:
+def killer_of(collected: Collected, source: str, mutant: Mutant, tests: Mapping[str, float]) -> tuple[str, str]:
     """(status, test) of a mutant in a fork of this session: "killed", "timed out", "survived", or "" if it is open."""
     task = functools.partial(collected.first_failing, source, mutant, tests)
+    seconds = sum(tests.values())
     ended = in_child(task, cpu_s=5 + 5 * seconds, wall_s=900 + 20 * seconds)
     if ended.timed_out:
         return "timed out", ""

@@ -105,3 +105,10 @@ def test_the_tail_is_a_thousand_characters() -> None:
     longer = next(tail for tail in tails if is_repetitive(tail[0] + tail) and not is_repetitive(tail))
     assert is_degenerate(shorter) and is_degenerate("x" + shorter)
     assert not is_degenerate(longer) and not is_degenerate(3 * longer[0] + longer)
+
+
+def test_what_repeats_within_a_kibibyte_is_seen_and_no_more() -> None:
+    digits = "".join(random.Random(4).choices("0123456789", k=1000))
+    assert is_degenerate(digits[:600] + digits[:400]) and not is_degenerate(digits)
+    ideographs = "".join(chr(0x4E00 + code) for code in random.Random(3).choices(range(20_000), k=500))
+    assert not is_degenerate(2 * ideographs), "1,500 bytes apart"

@@ -364,6 +364,7 @@ def test_a_cue_is_worth_one_mixture_for_each_of_its_values():
         (3, 1, 2, 6),
         (3, 1, 9, 6),
         (3, 2, 1, 1),  # no plan can succeed
+        (3, 3, 1, 1),
         (3, 2, 2, 9),
         (3, 2, 3, 6 * 6 * 3),  # two kinds; then two more after a hit at once, one after a hit at the second
     ],

@@ -89,7 +89,10 @@ def test_the_frontier_is_written_as_its_points():
     assert written["points"] == [[point.pass_at_1, point.pass_at_k] for point in found.frontier.points]
 
 
-@pytest.mark.parametrize(("sizes", "k"), [([(1, 1)], 1), ([(4, 2)], 2), ([(4, 4), (3, 9)], 2), ([(9, 9), (8, 8)], 8)])
+@pytest.mark.parametrize(
+    ("sizes", "k"),
+    [([(1, 1)], 1), ([(4, 2)], 2), ([(4, 5)], 4), ([(9, 7)], 4), ([(4, 4), (3, 9)], 2), ([(9, 9), (8, 8)], 8)],
+)
 def test_the_frontier_of_arms_has_the_largest_k_that_every_question_of_every_arm_has_rollouts_for(sizes, k):
     arms = {
         f"arm {at}": [
