@@ -84,7 +84,7 @@ def _bare(text: str) -> str:
 def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = "") -> str:
     """Writes an estimate such as "0.521 ±0.004", half the interval's width after it; a dash for nothing.
 
-    Where the value is an end of its interval the other end is written, such as "0.000 ≤0.434".
+    Where the value is 0 or 1 and an end of its interval, the other end is written, such as "0.000 ≤0.434".
 
     Args:
         row: value, low, high and n.
@@ -101,10 +101,10 @@ def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = ""
 
 
 def _other_end(value: float, low: float, high: float, digits: int) -> str:
-    """The other end of an interval whose one end is the value, such as "≤0.434"; "" for any other interval."""
-    if value == low < high:
+    """The other end of the interval of 0 or of 1, such as "≤0.434"; "" for any other interval."""
+    if value == low < high and value == 0:  # stored rows are rounded: other intervals may seem to end at their value
         return f"≤{number(high, digits)}"
-    return f"≥{number(low, digits)}" if low < high == value else ""
+    return f"≥{number(low, digits)}" if low < high == value and value == 1 else ""
 
 
 def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:
