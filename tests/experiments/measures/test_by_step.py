@@ -84,3 +84,20 @@ def test_what_is_no_series_is_one_line(
     assert main(["report", str(file_of(tmp_path / "r.jsonl", widths)), "--by", "step"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
+
+
+def test_a_reward_that_contradicts_exact_match_is_in_the_table_and_the_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [record for step in (0, 10) for record in step_records(step, 2)]
+    for record in records:
+        record.em, record.reward = 0.0, float(record.checkpoint_step == 10)
+    write_records(tmp_path / "run.jsonl", records)
+    assert main(["report", str(tmp_path / "run.jsonl"), "--by", "step", "--no-html"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    half = len(records) // 2
+    assert f"which the recorded rewards contradict in {half} of {half} rollouts of step 10." in shown
+    assert "rec. reward" in shown
+    (series,) = series_by_step({"run": records}).values()
+    first, last = series["steps"]
+    assert "reward_against_em" not in first and last["reward_against_em"]["rewarded"] == half
