@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from ...envs.metrics.alarms import collapse_alarms
 from ...retrieval_index.errors import BerrypickError
 from .paired import compare
 from .rollout import Played, Rollout, rollouts_of
-from .rows import EstimateRow, PairedRow
+from .rows import ContradictionRow, EstimateRow, PairedRow
 from .summary import summarize
 
 __all__ = ["NARROWING", "TRAINING_KEYS", "OnsetRow", "SeriesRow", "StepRow", "series_by_step"]
@@ -49,6 +49,7 @@ class StepRow(TypedDict):
     samples: int
     measures: dict[str, EstimateRow]
     absent: dict[str, str]
+    reward_against_em: NotRequired[ContradictionRow]
 
 
 class OnsetRow(TypedDict):
@@ -126,15 +127,16 @@ def _series(name: str, steps: Mapping[int, Sequence[Rollout]], left_out: int) ->
     rows: list[StepRow] = []
     for step in sorted(compared):
         found = summarize(compared[step])
-        rows.append(
-            {
-                "step": step,
-                "num_questions": found["num_questions"],
-                "samples": found["samples"],
-                "measures": found["measures"],
-                "absent": found["absent"],
-            }
-        )
+        row: StepRow = {
+            "step": step,
+            "num_questions": found["num_questions"],
+            "samples": found["samples"],
+            "measures": found["measures"],
+            "absent": found["absent"],
+        }
+        if "reward_against_em" in found:
+            row["reward_against_em"] = found["reward_against_em"]
+        rows.append(row)
     alarms = collapse_alarms([_logged(row) for row in rows], window=1, patience=2)
     return {
         "steps": rows,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..measures.rows import ArmsReport, SummaryRow
+from ..measures.rows import ArmsReport, ContradictionRow, EstimateRow
 
-__all__ = ["MORE", "TEXT_BLOCKS", "WORLD_BLOCKS", "blocks", "column_notes", "is_world"]
+__all__ = ["MORE", "TEXT_BLOCKS", "WORLD_BLOCKS", "blocks", "column_notes", "is_world", "reward_says_more"]
 
 WORLD_BLOCKS: Mapping[str, tuple[str, ...]] = {
     "Accuracy": ("pass@1", "pass@1_plan", "give_up_loss", "execution_loss", "pass@8", "frontier_distance"),
@@ -121,16 +121,22 @@ def _accuracy(keys: Sequence[str], report: ArmsReport) -> list[str]:
     first, *rest = keys
     if any("reward_against_em" in arm for arm in report["arms"].values()):
         rest.insert(0, "sub_em")
-    if any(_reward_says_more(arm) for arm in report["arms"].values()):
+    if any(reward_says_more(arm["measures"], arm.get("reward_against_em")) for arm in report["arms"].values()):
         rest.insert(0, "reward")
     return [key for key in (first, *rest) if key != _FINISHED or _graded(report)]
 
 
-def _reward_says_more(arm: SummaryRow) -> bool:
-    reward, em = arm["measures"].get("reward"), arm["measures"].get("em")
+def reward_says_more(measures: Mapping[str, EstimateRow], against: ContradictionRow | None) -> bool:
+    """Whether recorded rewards are not just exact match again.
+
+    Args:
+        measures: of an arm or of a step.
+        against: its contradictions.
+    """
+    reward, em = measures.get("reward"), measures.get("em")
     if reward is None:
         return False
-    return em is None or "reward_against_em" in arm or abs(reward["value"] - em["value"]) > 1e-9
+    return em is None or against is not None or abs(reward["value"] - em["value"]) > 1e-9
 
 
 def _says_something(key: str, report: ArmsReport) -> bool:

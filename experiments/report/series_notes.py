@@ -8,13 +8,14 @@ from typing import NamedTuple
 from ...retrieval_index.plain_text import counted
 from ..measures.by_step import SeriesRow
 from ..measures.measures import measure_of
+from .columns import reward_says_more
 from .format import interval_legend
-from .takeaway import takeaway_of, verdicts_of
+from .takeaway import objection, takeaway_of, verdicts_of
 
 __all__ = ["SERIES_BLOCKS", "SeriesWords", "changing_keys", "series_sentence", "series_words", "shown_keys"]
 
 SERIES_BLOCKS: Mapping[str, tuple[str, ...]] = {
-    "Accuracy": ("em", "pass@8", "pass@4", "pass@2", "f1", "zero_variance", "finished"),
+    "Accuracy": ("em", "reward", "pass@8", "pass@4", "pass@2", "f1", "zero_variance", "finished"),
     "Breadth": (
         "breadth",
         "distinct_passages",
@@ -38,8 +39,13 @@ _COLUMNS = 5
 
 
 def shown_keys(keys: Iterable[str], rows: SeriesRow) -> list[str]:
-    """The first of these measures that some step has, at most five; of pass@k only the largest k."""
+    """The first of these measures that some step has, at most five; of pass@k only the largest k.
+
+    Recorded rewards are among them only where they differ from exact match at some step.
+    """
     found = [key for key in keys if any(key in row["measures"] for row in rows["steps"])]
+    if not any(reward_says_more(row["measures"], row.get("reward_against_em")) for row in rows["steps"]):
+        found = [key for key in found if key != "reward"]
     tries = [key for key in found if key.startswith("pass@")]  # the largest k comes first
     return [key for key in found if key not in tries[1:]][:_COLUMNS]
 
@@ -90,7 +96,10 @@ def series_sentence(rows: SeriesRow) -> str:
     else:
         text += "; no narrowing can be seen"
     alarms = sorted({alarm["name"] for alarm in rows["alarms"]})
-    return text[:1].upper() + text[1:] + (f"; {counted(len(alarms), 'alarm')}: {', '.join(alarms)}." if alarms else ".")
+    text += f"; {counted(len(alarms), 'alarm')}: {', '.join(alarms)}." if alarms else "."
+    ends = {f"step {row['step']}": row for row in (rows["steps"][0], rows["steps"][-1])}
+    against = {name: row["reward_against_em"] for name, row in ends.items() if "reward_against_em" in row}
+    return text[:1].upper() + text[1:] + objection(against)
 
 
 def _size_lines(rows: SeriesRow) -> list[str]:

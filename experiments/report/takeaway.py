@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..measures.rows import ArmsReport, EstimateRow
+from ..measures.rows import ArmsReport, ContradictionRow, EstimateRow
 from .format import compact, number
 
-__all__ = ["Verdict", "takeaway", "takeaway_of", "verdicts", "verdicts_of"]
+__all__ = ["Verdict", "objection", "takeaway", "takeaway_of", "verdicts", "verdicts_of"]
 
 NO_DIFFERENCE = "no difference can be seen"
 
@@ -85,16 +85,18 @@ def takeaway(report: ArmsReport) -> str:
     """
     if len(report["arms"]) == 1:
         return _alone(report)
-    return " ".join([takeaway_of(verdicts(report)), *_objections(report)])
+    against = {name: row for name, arm in report["arms"].items() if (row := arm.get("reward_against_em"))}
+    return takeaway_of(verdicts(report)) + objection(against)
 
 
-def _objections(report: ArmsReport) -> list[str]:
-    """A sentence if "right" means exact match and the recorded rewards of some arms say otherwise."""
-    found = [(name, row) for name, arm in report["arms"].items() if (row := arm.get("reward_against_em"))]
-    if not found:
-        return []
-    counts = " and ".join(f"{row['rollouts']} of {row['of']} rollouts of {name}" for name, row in found)
-    return [f"Right means exact match, which the recorded rewards contradict in {counts}."]
+def objection(against: Mapping[str, ContradictionRow]) -> str:
+    """A sentence, after a space, for arms or steps whose recorded rewards contradict what "right" means; "" for none.
+
+    Args:
+        against: name -> its contradictions.
+    """
+    counts = _listed([f"{row['rollouts']} of {row['of']} rollouts of {name}" for name, row in against.items()])
+    return f" Right means exact match, which the recorded rewards contradict in {counts}." if against else ""
 
 
 def takeaway_of(found: list[Verdict]) -> str:
@@ -200,7 +202,7 @@ def _range(rows: list[EstimateRow]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _lower(clause: str) -> str:

@@ -131,3 +131,20 @@ def test_arms_are_one_series_only_if_each_has_a_step_of_its_own() -> None:
     for arms in ({"a": two, "b": step_records(20, 1)}, {"a": step_records(0, 4), "b": step_records(0, 1)}):
         with pytest.raises(BerrypickError, match="only; a series needs two steps"):
             series_by_step(arms)
+
+
+def test_a_reward_that_contradicts_exact_match_is_in_the_table_and_the_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [record for step in (0, 10) for record in step_records(step, 2)]
+    for record in records:
+        record.em, record.reward = 0.0, float(record.checkpoint_step == 10)
+    write_records(tmp_path / "run.jsonl", records)
+    assert main(["report", str(tmp_path / "run.jsonl"), "--by", "step", "--no-html"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    half = len(records) // 2
+    assert f"which the recorded rewards contradict in {half} of {half} rollouts of step 10." in shown
+    assert "rec. reward" in shown
+    (series,) = series_by_step({"run": records}).values()
+    first, last = series["steps"]
+    assert "reward_against_em" not in first and last["reward_against_em"]["rewarded"] == half
