@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
+from ...retrieval_index.plain_text import counted
 from ..report.format import NOTHING, Report, markdown_table, number, signed
 from .collect import HEADLINE, SYSTEMS, TESTS, claims_of, published_reports
 from .figure import write_figure
@@ -36,25 +38,36 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
     Args:
         reports: of the headline experiment and of the systems that have results.
     """
+    rows = [(name, row) for name, report in reports.items() for row in report["verdicts"]]
+    papers = [(name, row) for name, row in rows if _of_paper(row)]
+    others = [(name, row) for name, row in rows if not _of_paper(row)]
     parts = [
         "# Every claim of the published systems, and what came of it here",
         "<!-- written by experiments/verdicts/page.py from results/; do not edit -->",
         _plain(reports),
         f"![pass@1 and pass@k of every arm, with the exact frontier](../results/figures/{FIGURE}.png)",
-        "Each panel is one system in its own World, after training: tabular policies, values in the population of all "
-        "questions, means over worlds. The line is the exact frontier, which no policy can exceed; a panel without a "
-        "line is one whose values are of training questions. A large dot is an arm at the strength that claims are "
-        "read at.",
+        "Each panel is one experiment in its own World, after training: tabular policies, values in the population of "
+        "all questions, means over worlds. The line is the exact frontier, which no policy can exceed; a panel without "
+        "a line is one whose values are of training questions. A dot is an arm at the strength that claims are read "
+        "at.",
         "## The tests",
-        "A test is a claim of a paper in a form that can be decided here. Room is the largest effect that any policy "
-        "could have, over three times the smallest effect of interest; below 1 a claim is not decidable. The smallest "
-        "of the test's claims is shown.",
+        "A test is a claim of a paper in a form that can be decided here; controls are counted apart. Room is the "
+        "largest effect that any policy could have, divided by three times the smallest effect of interest; below 1 a "
+        "claim is not decidable. The smallest of the test's claims is shown.",
         _tests(reports),
-        "## All claims",
-        "Values are differences of the endpoint, with 95 % t-intervals over worlds; pages of the systems say how each "
-        "is measured, and give other rates and lengths. Claims of our own design and controls are among them, because "
-        "a verdict on a paper is worth as much as its controls.",
-        _claims(reports),
+        "## Claims of the papers",
+        "Values are differences of the endpoint, with 95 % t-intervals over worlds. The range over other learning "
+        "rates and lengths of training is that of the same difference; where it lies on both sides of the smallest effect of "
+        "interest, the verdict is one about the setting that claims are read at, and the row says so. Published figures "
+        "are as carried over from earlier readings of the papers.",
+        _claims(papers),
+        "## Controls, and claims of our own design",
+        "A verdict on a paper is worth as much as these.",
+        _claims(others),
+        "## Run them",
+        "`berrypick run all --scale small --seeds 24 --out all` runs what is there, goes on where it was, and shares its "
+        "cells with other processes that run the same line, or with a Ray cluster (`--ray ADDRESS`). `--publish .` "
+        "writes results and pages.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -62,6 +75,12 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
 def verdicts_screen(reports: Mapping[str, Report]) -> str:
     """How many claims of each experiment have which verdict, for the terminal."""
     return "\n".join(f"{name}: {_counts(report['verdicts'])}" for name, report in reports.items())
+
+
+def _of_paper(row: Report) -> bool:
+    """Whether a claim is one that a paper makes: its source is an arXiv id, and it is no control."""
+    source: str = row["claim"]["source"]
+    return source[:1].isdigit() and "control" not in source
 
 
 def _counts(rows: Sequence[Report]) -> str:
@@ -72,17 +91,23 @@ def _counts(rows: Sequence[Report]) -> str:
 def _plain(reports: Mapping[str, Report]) -> str:
     tried = [system for system in SYSTEMS if system.name in reports]
     rest = [system.title for system in SYSTEMS if system.name not in reports]
-    rows = [row for system in tried for row in reports[system.name]["verdicts"]]
-    waiting = sum(row["reason"] == "not run" for row in rows)
-    papers = [row for row in rows if row["claim"]["source"][:1].isdigit() and "control" not in row["claim"]["source"]]
+    rows = [row for report in reports.values() for row in report["verdicts"]]
+    papers = [row for row in rows if _of_paper(row)]
+    waiting = sum(_waits(row) for row in rows)
     return (
         "Papers on diversity in reinforcement learning disagree, so their claims were put into forms that a planted "
-        f"World with exact values can decide, registered before any cell was run, and tried. Of {len(SYSTEMS)} systems "
-        f"{len(tried)} have been run, with {len(rows)} claims ({_counts(rows)}), of which {len(papers)} are the "
-        f"papers' own ({_counts(papers)}). The Worlds are small, the policies are tables or models of under a million "
-        f"weights, {waiting} claims wait for language models that have not been run"
-        + (f", and {', '.join(rest)} have not been tried at all." if rest else ".")
+        "World with exact values can decide, registered before any cell was run, and tried. Of "
+        f"{len(SYSTEMS)} systems {len(tried)} have an experiment of their own here, and with the headline experiment "
+        f"there are {counted(len(rows), 'claim')}: {len(papers)} of the papers ({_counts(papers)}) and "
+        f"{len(rows) - len(papers)} controls and claims of our own. The Worlds are small, the policies are tables or "
+        f"models of under a million weights, {counted(waiting, 'claim')} of language models still wait for cells"
+        + (f", and {', '.join(rest)} have no experiment of their own yet." if rest else ".")
     )
+
+
+def _waits(row: Report) -> bool:
+    """Whether an inconclusive claim lacks cells."""
+    return bool(row["verdict"] == "inconclusive" and re.search(r"^not run|worlds of the", row["reason"]))
 
 
 def _tests(reports: Mapping[str, Report]) -> str:
@@ -92,33 +117,68 @@ def _tests(reports: Mapping[str, Report]) -> str:
         pilots = [one for _, _, one in found if one]
         rooms = [one["room"] / one["needed"] for one in pilots if one["needed"] and one["room"] is not None]
         undecidable = [one["undecidable"] for one in pilots if one["undecidable"]]
-        verdicts = _counts([row for _, row, _ in found]) if found else f"not run: {owner}"
+        claims = [row for _, row, _ in found if _of_paper(row)]
+        controls = [row for _, row, _ in found if not _of_paper(row)]
+        verdicts = _counts(claims) if claims else f"not run: {owner}"
         if owner not in reports and found:
             verdicts += f"; {owner} not run"
         where = ", ".join(_link(name) for name in dict.fromkeys(name for name, _, _ in found)) or NOTHING
         room = number(min(rooms), 1) if rooms else NOTHING
-        rows.append([test, text, where, verdicts, room + (f" ({undecidable[0]})" if undecidable else "")])
-    return markdown_table(["test", "what is said", "experiment", "verdicts", "room / needed"], rows)
+        rows.append(
+            [
+                test,
+                text,
+                where,
+                verdicts,
+                _counts(controls) if controls else NOTHING,
+                room + (f" ({undecidable[0]})" if undecidable else ""),
+            ]
+        )
+    return markdown_table(["test", "what is said", "experiment", "verdicts", "controls", "room / needed"], rows)
 
 
-def _claims(reports: Mapping[str, Report]) -> str:
-    rows = []
-    for name, report in reports.items():
-        for row in report["verdicts"]:
-            claim = row["claim"]
-            rows.append(
-                [
-                    _link(name),
-                    claim["statement"],
-                    claim["source"],
-                    claim["published"] or NOTHING,
-                    signed(row["estimate"]),
-                    row["verdict"] + (f": {row['reason']}" if row["reason"] else ""),
-                    claim.get("doubt") or NOTHING,
-                ]
-            )
-    header = ["system", "claim", "source", "published", "ours", "verdict", "where it could be wrong"]
-    return markdown_table(header, rows)
+def _claims(rows: Sequence[tuple[str, Report]]) -> str:
+    shown = []
+    for name, row in rows:
+        claim = row["claim"]
+        shown.append(
+            [
+                _link(name),
+                claim["statement"],
+                claim["source"],
+                claim["endpoint"],
+                claim["published"] or NOTHING,
+                signed(row["estimate"]),
+                _elsewhere(row),
+                row["verdict"] + (f": {row['reason']}" if row["reason"] else ""),
+                claim.get("doubt") or NOTHING,
+            ]
+        )
+    header = [
+        "system", "claim", "source", "endpoint", "published", "ours", "other rates and lengths", "verdict",
+        "where it could be wrong",
+    ]  # fmt: skip
+    return markdown_table(header, shown)
+
+
+def _elsewhere(row: Report) -> str:
+    """The range of the difference in other settings, and whether it lies on both sides of what was asked."""
+    values = [one["value"] for one in row["settings"].values()]
+    if not values:
+        return NOTHING
+    text = f"{min(values):+.3f} to {max(values):+.3f}"
+    asked, effect = row["claim"]["expected"], row["claim"]["smallest_effect"]
+    sides = {_is_asked(asked, effect, value) for value in (*values, *_value(row))}
+    return f"{text}: on both sides of {effect:g}" if len(sides) > 1 else text
+
+
+def _value(row: Report) -> list[float]:
+    return [row["estimate"]["value"]] if row["estimate"] else []
+
+
+def _is_asked(asked: str, effect: float, value: float) -> bool:
+    kinds = {"increase": value >= effect, "decrease": value <= -effect, "at most": value <= effect}
+    return kinds.get(asked, abs(value) <= effect)
 
 
 def _link(name: str) -> str:

@@ -21,7 +21,8 @@ RESULTS = ROOT / "results"
 def claim(id: str, source: str, verdict: str, *, reason: str = "", value: float | None = None) -> dict[str, Any]:
     estimate = None if value is None else {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 24}
     facts = {"id": id, "statement": f"statement of {id}", "source": source, "published": "", "doubt": ""}
-    return {"claim": facts, "verdict": verdict, "reason": reason, "estimate": estimate}
+    facts |= {"endpoint": f"endpoint of {id}", "expected": "at most", "smallest_effect": 0.02}
+    return {"claim": facts, "verdict": verdict, "reason": reason, "estimate": estimate, "settings": {}}
 
 
 def report(rows: list[dict[str, Any]], pilot: list[dict[str, Any]]) -> dict[str, Any]:
@@ -59,9 +60,28 @@ def test_verdicts_are_counted_over_the_systems_and_over_the_papers_own_claims() 
     text = verdicts_page(reports())
     first = text.split("\n\n")[2]
     assert len(re.findall(r"\.(?= [A-Z]|$)", first)) == 3, first
-    assert "Of 9 systems 1 have been run, with 4 claims (2 supported, 1 contradicted, 1 inconclusive)" in first
-    assert "of which 2 are the papers' own (1 contradicted, 1 inconclusive)" in first
-    assert "1 claims wait for language models" in first and "Echo Chamber" in first
+    assert "Of 9 systems 1 have an experiment of their own here" in first
+    assert "there are 5 claims: 3 of the papers (1 supported, 1 contradicted, 1 inconclusive) and 2 controls" in first
+    assert "1 claim of language models still wait" in first and "Echo Chamber" in first
+    papers, others = text.split("## Controls, and claims")
+    assert "statement of more" in papers and "statement of more" not in others
+    assert "statement of less" in others and "statement of own" in others
+
+
+def test_a_verdict_that_another_setting_would_turn_says_so() -> None:
+    found = reports()
+    row = found["darling"]["verdicts"][0]
+    row["settings"] = {"rate 0.3": {"value": 0.025}, "rate 1": {"value": 0.04}}
+    assert "| +0.025 to +0.040 " in verdicts_page(found)
+    row["settings"]["rate 0.3"]["value"] = 0.01
+    assert "+0.010 to +0.040: on both sides of 0.02" in verdicts_page(found)
+    row["claim"] |= {"expected": "equivalent", "smallest_effect": 0.05}
+    assert "both sides of 0" not in verdicts_page(found)
+    row["claim"]["expected"] = "increase"
+    assert "both sides of 0" not in verdicts_page(found)  # all are below .05
+    row["claim"] |= {"expected": "decrease", "smallest_effect": 0.02}
+    row["settings"]["rate 1"]["value"] = -0.03
+    assert "-0.030 to +0.010: on both sides of 0.02" in verdicts_page(found)
 
 
 def test_a_test_has_the_verdicts_of_all_experiments_and_its_smallest_room() -> None:
@@ -71,12 +91,13 @@ def test_a_test_has_the_verdicts_of_all_experiments_and_its_smallest_room() -> N
         if line.startswith("| T")
     }
     assert set(rows) == set(TESTS)
-    assert rows["T5"][3:6] == [
+    assert rows["T5"][3:7] == [
         "[darling](darling.md)",
-        "1 supported, 1 contradicted, 1 inconclusive",
+        "1 contradicted, 1 inconclusive",
+        "1 supported",
         "0.5 (room below 1)",
     ]
-    assert rows["T1"][3:6] == ["[diversity_tax](findings.md)", "1 supported", "–"]
+    assert rows["T1"][3:7] == ["[diversity_tax](findings.md)", "1 supported", "–", "–"]
     assert rows["T12"][4] == "not run: preference_tuning"
 
 
