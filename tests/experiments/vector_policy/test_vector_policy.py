@@ -117,6 +117,8 @@ def test_the_smoke_run_has_every_arm_a_figure_and_a_verdict_for_every_claim(smok
     assert {row["verdict"] for row in report["verdicts"]} == {"inconclusive"}
     assert (out / "figures" / "vector_policy.png").stat().st_size > 10_000
     json.dumps(report, allow_nan=False)
+    header = next(line.split() for line in report["text"].splitlines() if line.startswith("arm "))
+    assert header == ["arm", "best@3", "best@30", "right@1", "l1@30"]  # an experiment's own measures, not pass@1
 
 
 def test_a_published_run_gives_its_page_and_can_be_given_back(smoke, tmp_path):
