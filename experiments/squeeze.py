@@ -154,11 +154,11 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 
 def _plain(report: Report) -> Sequence[str]:
     """The answer in plain words, from the report's numbers."""
-    names = ("roomy-one-queries", "roomy-all-queries", "roomy-remains")
-    one, every, left = (percent(claim_value(report, name)) for name in names)
+    names = ("roomy-one-queries", "roomy-all-queries", "roomy-remains", "tight-remains")
+    one, every, left, fatal = (percent(claim_value(report, name)) for name in names)
     places = ("tight", "roomy", "roomy-reversed", "cue")
     tight, roomy, reverse, cue = (percent(claim_value(report, f"{place}-rl-up")) for place in places)
-    cells = report["cells"]
+    done, cells = (report["cells"][f"language_model_{name}"] for name in ("done", "cells"))
     return (
         "One paper says that reinforcement learning narrows the ways in which a model solves problems and that "
         "imitation widens them; another measured the opposite of a search agent.",
@@ -166,9 +166,9 @@ def _plain(report: Report) -> Sequence[str]:
         f"changed the number of different query sequences by {one} when shown one way and by {every} "
         "when shown all, as its demonstrators made it, and reinforcement learning changed it by "
         f"{roomy} ({tight} where a miss is fatal, {reverse} where the base's habit is wrong, {cue} under a cue).",
-        f"After reinforcement learning, those shown all ways differed by {left} from those shown one, so the papers "
-        "may differ by their demonstrations; but a table has one best order and must narrow in the end, and language "
-        f"models, which need not, have {cells['language_model_done']} of {cells['language_model_cells']} cells done.",
+        f"After it, those shown all ways differed by {left} from those shown one ({fatal} where a miss is fatal), so "
+        "the papers may differ by their demonstrations; but a table has one best order and must narrow in the end, and "
+        f"language models, which need not, have {done} of {cells} cells done.",
     )
 
 
@@ -240,7 +240,7 @@ EXPERIMENT = SystemExperiment(
     ),
     limits=(
         "A table knows no words: its sequences differ in the order of kinds alone, where the papers count texts.",
-        "RL squeezes a table in the end wherever one order is best; a language model may tell questions apart.",
+        "In the end RL squeezes a table, which has one best order; where the habit is wrong it widens first (figure).",
         "Demonstrations are whole episodes, failures among them; those of the papers are right solutions.",
         "An arm that imitates and then reinforces has had 200 steps of each, twice as many as the others.",
         "Claims about language models had no pilot; their SFT starts from fresh weights and not from one base.",

@@ -57,9 +57,9 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         _tests(reports),
         "## Claims of the papers",
         "Values are differences of the endpoint, with 95 % t-intervals over worlds. The range over other learning "
-        "rates and lengths of training is that of the same difference; where it lies on both sides of the smallest effect of "
-        "interest, the verdict is one about the setting that claims are read at, and the row says so. Published figures "
-        "are as carried over from earlier readings of the papers.",
+        "rates and lengths of training is that of the same difference; where it lies on both sides of the smallest "
+        "effect of interest, the verdict is one about the setting that claims are read at, and the row says so. "
+        "Published figures are as carried over from earlier readings of the papers.",
         _claims(papers),
         "## Controls, and claims of our own design",
         "A verdict on a paper is worth as much as these.",
