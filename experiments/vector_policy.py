@@ -178,7 +178,7 @@ def _plain(report: Report) -> Sequence[str]:
         "rewards that are summed over the answers.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with equal kinds, where all six answers "
         f"are worth .391, the best of VPO's set of three was worth {values('best@3')} and the best of its 30 "
-        f"candidates {values('best@30')}; from a leaning start it changed the one by {changes[0]} and the other by "
+        f"candidates {values('best@30')}; from a leaning start training changed these by {changes[0]} and "
         f"{changes[1]}.",
         "A table chooses kinds without reading the question, so that its sets can become the same set in every "
         "rollout, which a language model might avoid by what it reads; none was trained here.",
