@@ -20,7 +20,8 @@ from ...policies.tabular.values import RowTable, exact_values
 from ..grid.arms import ARMS, Arm
 from ..grid.cell_store import write_cells
 from ..grid.experiment import Cell, CellResult, Experiment, Results, Scale
-from ..grid.table_cells import DIGITS, FRONTIER_K, sft_start, train_arm, training_world
+from ..grid.table_cells import DIGITS, FRONTIER_K
+from ..grid.table_training import sft_start, train_arm, training_world
 from ..report.format import Report
 from .worlds import PILOT, random_world
 

@@ -49,7 +49,7 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "Each panel is one experiment in its own World, after training: tabular policies, values in the population of "
         "all questions, means over worlds. The line is the exact frontier, which no policy can exceed; a panel without "
         "a line is one whose values are of training questions. A dot is an arm at the strength that claims are read "
-        "at.",
+        "at. Vector Policy Optimization, which answers in sets, is on its own page alone.",
         "## The tests",
         "A test is a claim of a paper in a form that can be decided here; controls are counted apart. Room is the "
         "largest effect that any policy could have, divided by three times the smallest effect of interest; below 1 a "
@@ -65,8 +65,8 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "A verdict on a paper is worth as much as these.",
         _claims(others),
         "## Run them",
-        "`berrypick run all --scale small --seeds 24 --out all` runs what is there, goes on where it was, and shares its "
-        "cells with other processes that run the same line, or with a Ray cluster (`--ray ADDRESS`). `--publish .` "
+        "`berrypick run all --scale small --seeds 24 --out all` runs what is there, goes on where it was, and shares "
+        "its cells with other processes that run the same line, or with a Ray cluster (`--ray ADDRESS`). `--publish .` "
         "writes results and pages.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from berrypick.experiments.grid.arms import Arm
 from berrypick.experiments.grid.sequence_measures import SequenceMeasures
-from berrypick.experiments.grid.table_cells import TableCell, run_table_cell, sft_start, train_arm, training_world
+from berrypick.experiments.grid.table_cells import TableCell, run_table_cell
+from berrypick.experiments.grid.table_training import sft_start, train_arm, training_world
 from berrypick.policies.kind_shares import shares_of
 from berrypick.policies.tabular.kinds import kind_probabilities
 from berrypick.policies.tabular.training import TableConfig

@@ -13,7 +13,8 @@ from berrypick.experiments.grid.condition import WORLDS, Condition
 from berrypick.experiments.grid.contrasts import contrast, differences_of, gather_evidence
 from berrypick.experiments.grid.pilot import registration_rows
 from berrypick.experiments.grid.series import relative_to
-from berrypick.experiments.grid.table_cells import TableCell, run_table_cell, sft_start
+from berrypick.experiments.grid.table_cells import TableCell, run_table_cell
+from berrypick.experiments.grid.table_training import sft_start
 from berrypick.policies.tabular.kinds import kind_probabilities
 from berrypick.policies.tabular.training import TableConfig
 from berrypick.retrieval_index.errors import BerrypickError

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from berrypick.experiments.grid import ARMS, Condition, GridExperiment
 from berrypick.experiments.grid.comparison import compare_arm, waste
-from berrypick.experiments.grid.table_cells import TableCell, run_table_cell, sft_start, train_arm, training_world
+from berrypick.experiments.grid.table_cells import TableCell, run_table_cell
+from berrypick.experiments.grid.table_training import sft_start, train_arm, training_world
 from berrypick.policies.tabular.training import TableConfig
 from fixtures.hand_made import grid_of
 from fixtures.planted import best_pass_at_1, episode_success, policy_values

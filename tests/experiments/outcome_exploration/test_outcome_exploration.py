@@ -15,7 +15,8 @@ from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.outcome_measures import MEASURES, measure_outcomes, question_labels
 from berrypick.experiments.grid.publishing import publish
 from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
-from berrypick.experiments.grid.table_cells import TableCell, training_world
+from berrypick.experiments.grid.table_cells import TableCell
+from berrypick.experiments.grid.table_training import training_world
 from berrypick.experiments.grid.transfer_cells import TransferGrid, label_questions, outcome_values
 from berrypick.experiments.outcome_exploration import CONTRASTS, EXPERIMENT, LANGUAGE, MANY, NARROW
 from berrypick.policies.scripted import scripted_policy

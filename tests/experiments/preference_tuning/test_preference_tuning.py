@@ -14,7 +14,8 @@ import pytest
 from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.publishing import publish
 from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
-from berrypick.experiments.grid.table_cells import TableCell, sft_start, training_world
+from berrypick.experiments.grid.table_cells import TableCell
+from berrypick.experiments.grid.table_training import sft_start, training_world
 from berrypick.experiments.grid.validity_measures import ANSWERS, VALIDITY_MEASURES, measure_validity
 from berrypick.experiments.preference_tuning import CONTRASTS, EVEN, EXPERIMENT, OPEN, OPEN_EVEN, SKEWED
 from berrypick.experiments.registry import open_experiment
