@@ -133,7 +133,7 @@ class Rescoring:
         Raises:
             BerrypickError: an id of the file stands for another question, or no rollout could be scored.
         """
-        written = 0
+        written = False
         for record in records:
             self._count += 1
             keyed = self._keys.get(record.question.id)
@@ -146,7 +146,7 @@ class Rescoring:
                 self._not_scored[str(error)] += 1
                 continue
             self._compare(record, scored)
-            written += 1
+            written = True
             yield scored
         if self._keys and not self._replaced:
             raise BerrypickError("no question of --questions is in these rollouts; compare the ids of both files")

@@ -38,7 +38,7 @@ def test_f_equals_enumeration_of_all_plans(availability, hops, budget, cue):
         assert front.best_pass_at_1(y) <= exact + 1e-7
     assert math.isnan(front.best_pass_at_1(high + 1e-4))
     # a tenth of the tolerance in F, along the steeper of both axes
-    assert all(point.gap <= max(1e-13, 1e-6 * min(point.balance, 1 - point.balance)) for point in front.points)
+    assert all(0 <= point.gap <= max(1e-13, 1e-6 * min(point.balance, 1 - point.balance)) for point in front.points)
 
 
 PUBLISHED = {
