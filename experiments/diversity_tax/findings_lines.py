@@ -54,7 +54,7 @@ def _terms() -> str:
 
 
 _SCOPE = (
-    "Scope: planted worlds and small policies (tables, and a language model of 0.7 M parameters trained from nothing); "
+    "Scope: planted worlds and small policies (tables, and a language model of 0.8 M parameters trained from nothing); "
     "nothing here is about pretrained models or real corpora yet ([real corpora](real_corpora.md))."
 )
 

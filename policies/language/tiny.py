@@ -1,4 +1,4 @@
-"""The from-scratch preset: a Llama-architecture model of about 0.7 M parameters and a tokenizer for the closed voice.
+"""The from-scratch preset: a Llama-architecture model of about 0.8 M parameters and a tokenizer for the closed voice.
 
 Names are sequences of syllables, so the model learns to copy once instead of once per name. Every other word of the
 closed voice is one token. Anything else falls back to UTF-8 bytes, so the tokenizer is lossless.
