@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...policies.training.checkpoint import latest_checkpoint
 from .run_folder import object_of_run
 
 __all__ = ["unfinished"]
@@ -16,7 +15,11 @@ def unfinished(folder: Path) -> str:
     Raises:
         BerrypickError: its config.json is damaged.
     """
-    found = latest_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
+    if not (folder / "checkpoints").is_dir():
+        return ""
+    from ...policies.training.checkpoint import latest_checkpoint  # needs torch, as the policy of such a folder does
+
+    found = latest_checkpoint(folder / "checkpoints")
     if found is None:
         return ""
     config = object_of_run(folder / "config.json")
