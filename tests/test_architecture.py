@@ -144,6 +144,7 @@ def test_every_import_contract_is_explained() -> None:
     assert set(rows) - {"contract"} == set(named), "the table of contracts differs from pyproject.toml"
 
 
+@pytest.mark.slow
 def test_a_wrong_reference_would_be_named() -> None:
     assert "there is envs/answers.py" in problem("envs/world/answers.py", "exact_match")
     assert "exact_match is defined in envs/answers.py" in problem("envs/turn.py", "exact_match")

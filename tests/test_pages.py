@@ -37,6 +37,7 @@ def run(command: str) -> None:
 
 @pytest.mark.timeout(patience(600))  # it trains
 @pytest.mark.parametrize("name", PAGES)
+@pytest.mark.slow
 def test_a_page_runs_from_its_first_line_to_its_last(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from release_check import SDIST_HOLDS, Line, checks, main, sdist_names, sdist_pr
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.mark.slow
 def test_this_checkout_builds_and_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0, capsys.readouterr().out
     lines = capsys.readouterr().out.splitlines()

@@ -79,6 +79,7 @@ def test_a_manifest_cannot_colour_the_terminal_or_inject_a_command(
     assert "b; touch PWNED" in shlex.split(line.rpartition("rebuild it: ")[2])
 
 
+@pytest.mark.slow
 def test_log_lines_are_harmless_too(tmp_path: Path) -> None:
     code = f"import logging; from berrypick.__main__ import main; main(['list']); logging.error({EVIL!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -124,6 +124,7 @@ def test_the_spec_is_json_and_the_environment_pickles():
     assert copy.reset(seed=3)[0] == bare.reset(seed=3)[0]
 
 
+@pytest.mark.slow
 def test_a_fresh_interpreter_makes_the_world_without_torch_or_a_jvm():
     code = (
         "import sys, berrypick, gymnasium as gym; e = gym.make('berrypick/World-v0', num_test=8, num_train=8); "

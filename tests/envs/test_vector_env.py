@@ -74,6 +74,7 @@ def test_the_vector_entry_point_returns_what_sync_vector_env_returns(mode):
     assert sum(sum(entry[2]) for entry in first[1:]) >= 4, "episodes ended and went on"
 
 
+@pytest.mark.slow
 def test_spawned_processes_return_the_same():
     spawned = AsyncVectorEnv([one_env] * 4, context="spawn", shared_memory=False)
     ours = gym.make_vec("berrypick/World-v0", 4, vectorization_mode="vector_entry_point", **SMALL)

@@ -84,6 +84,7 @@ def test_the_copied_files_are_enough_to_build_the_package(tmp_path: Path) -> Non
     assert wheel.stat().st_size > 100_000
 
 
+@pytest.mark.slow
 def test_the_command_starts_and_its_health_check_passes(tmp_path: Path) -> None:
     build_index([Passage("1", "", "figs are ripe")], "bm25s", tmp_path / "index")
     entry, arguments, check = (words(SERVER, name) for name in ("ENTRYPOINT", "CMD", "HEALTHCHECK"))

@@ -195,6 +195,7 @@ def test_serve_refuses_what_it_must(run: Run, index: Path, tmp_path: Path, monke
     assert status == 2 and "BERRYPICK_TOKEN is set but blank" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_serve_answers_logs_json_lines_and_stops_on_sigterm(index: Path) -> None:
     urllib3 = pytest.importorskip("urllib3")
     pytest.importorskip("uvicorn")

@@ -241,6 +241,7 @@ def test_a_server_without_the_flag_offers_no_mcp(serve: Callable[..., str]) -> N
     assert post(serve(held) + "/mcp", call_of("search", query="q"), **ACCEPT).status == 404
 
 
+@pytest.mark.slow
 def test_the_command_serves_mcp_beside_its_other_protocols(index: Path) -> None:
     command = [sys.executable, "-m", "berrypick", "serve", str(index), "--port", "0", "--mcp", "http"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

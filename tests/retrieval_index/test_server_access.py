@@ -33,6 +33,7 @@ def get(url: str, **headers: str) -> urllib3.BaseHTTPResponse:
     return urllib3.request("GET", url, headers=headers, retries=False, timeout=patience(20))
 
 
+@pytest.mark.slow
 def test_without_a_token_the_host_must_be_this_machine(serve: Serve, opened: Held) -> None:
     url = serve(opened, host="127.9.9.9")
     for host in ("localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8000", "127.9.9.9:80"):

@@ -106,6 +106,7 @@ def test_the_limit_is_for_the_whole_head_and_not_for_the_next_byte(serve: Serve,
     assert served(url)
 
 
+@pytest.mark.slow
 def test_the_second_head_of_a_kept_connection_has_the_same_limit(serve: Serve, opened: Held) -> None:
     url = serve(opened, head_timeout_s=patience(0.3))
     with connect(url) as kept:

@@ -226,6 +226,7 @@ def get_in_a_process(name, address, folder):
     )
 
 
+@pytest.mark.slow
 def test_over_http_the_real_library_downloads_a_set_that_plays(hub, tmp_path, monkeypatch):
     handler = type("Handler", (HubHandler,), {"root": hub})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -79,6 +79,7 @@ def test_only_the_first_reasons_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("container", ["jsonl", "json", "gz"])
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, container: str) -> None:
     row = json.dumps(ROWS["verl"] | {"output": ROWS["verl"]["output"] + " " * 20_000})
 

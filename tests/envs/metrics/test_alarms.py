@@ -99,6 +99,7 @@ def test_a_search_server_that_fails(world: Task) -> None:
 # Healthy runs
 
 
+@pytest.mark.slow
 def test_no_false_alarm_in_healthy_runs_of_fifty_seeds() -> None:
     alarms = {}
     for seed in range(HEALTHY_SEEDS):

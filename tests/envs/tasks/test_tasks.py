@@ -135,6 +135,7 @@ def test_custom_needs_files(custom):
         make_task("berrypick/Custom-v0", corpus=custom["corpus"])
 
 
+@pytest.mark.slow
 def test_hotpotqa_plays_on_the_real_data(shared_data, monkeypatch):
     monkeypatch.setenv("BERRYPICK_DATA", str(shared_data))
     env = gym.make("berrypick/HotpotQA-v0", split="dev", reward="f1 + evidence_recall", top_k=5)

@@ -35,6 +35,7 @@ def correct(task, questions, policy):
 
 
 @pytest.mark.parametrize("preset", ["free", "priced", "steep"])
+@pytest.mark.slow
 def test_random_order_lands_within_three_standard_errors_of_the_exact_values(index, preset):
     task = make_task("berrypick/World-v0", preset=preset, index=index)
     questions = task.split("test")
@@ -65,6 +66,7 @@ def test_best_order_and_oracle_score_exactly_what_their_questions_hold(index, pr
 @pytest.mark.parametrize(
     ("hops", "budget", "preset"), [(1, 2, "free"), (3, 5, "priced"), (4, 7, "slack"), (2, 2, "steep")]
 )
+@pytest.mark.slow
 def test_other_depths_and_budgets_agree_with_simulation(index, hops, budget, preset):
     task = make_task(
         "berrypick/World-v0", preset=preset, index=index, hops=hops, budget=budget, num_train=0, num_test=300

@@ -97,6 +97,7 @@ def test_any_world_keeps_the_statements_of_section_1_on_lucene(arguments, tmp_pa
 
 @settings(max_examples=6, **few)
 @given(arguments=knobs, budget=st.integers(1, 8))
+@pytest.mark.slow
 def test_simulation_agrees_with_the_exact_values_for_random_knobs(arguments, budget):
     task = make_task("berrypick/World-v0", num_train=0, num_validation=0, num_test=150, budget=budget, **arguments)
     questions = task.split("test")

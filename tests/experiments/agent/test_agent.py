@@ -37,6 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield place / "run"
 
 
+@pytest.mark.slow
 def test_it_trains_on_the_sets_that_are_there_and_measures_beside_the_floors(run: Path) -> None:
     report = json.loads((run / "report.json").read_text())
     assert list(report["sets"]) == ["hotpotqa", "musique"]
@@ -58,6 +59,7 @@ def test_it_trains_on_the_sets_that_are_there_and_measures_beside_the_floors(run
     assert len(played) == 3 and not demonstrated & {record.question.id for record in played}
 
 
+@pytest.mark.slow
 def test_a_second_call_plays_nothing_again_and_other_settings_are_refused(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_second_call_plays_nothing_again_and_other_settings_are_refused(
     assert "questions" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_model_card_has_the_figures_of_the_report(run: Path) -> None:
     report = json.loads((run / "report.json").read_text())
     card = (run / "train" / "adapter" / "README.md").read_text()

@@ -65,6 +65,7 @@ def test_rows_about_the_same_thing_are_replaced_and_others_stay(tmp_path: Path) 
     assert "| b | 900 | 2 |" in results_file.markdown(read_parts(path), ("growth", "soak"))
 
 
+@pytest.mark.slow
 def test_growth_builds_once_times_later_and_leaves_out_what_it_has(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

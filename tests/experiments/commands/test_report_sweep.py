@@ -49,6 +49,7 @@ def evaluate(sweep: Path, cell: str, policy: str, seed: int) -> None:
     assert main([*words, "--out", str(sweep / f"{cell}-test")]) == 0
 
 
+@pytest.mark.slow
 def test_a_sweep_without_evaluations_shows_its_training_and_what_to_run(
     sweep: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_sweep_without_evaluations_shows_its_training_and_what_to_run(
     assert "is a sweep without evaluated cells; evaluate each: berrypick eval" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluated_cells_are_compared_over_seeds(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (0, 1):
         evaluate(sweep, f"grpo/seed{seed}", "best_order", seed)

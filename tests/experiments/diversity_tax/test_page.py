@@ -71,6 +71,7 @@ def _rows():
 
 
 @pytest.mark.parametrize("row", _rows())
+@pytest.mark.slow
 def test_a_published_row_is_reproduced_from_its_cell(row, report, tmp_path):
     if not row:
         pytest.skip("no committed rows")

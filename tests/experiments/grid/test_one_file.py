@@ -27,6 +27,7 @@ def test_the_file_is_short():
     assert len(FILE.read_text().splitlines()) <= 60
 
 
+@pytest.mark.slow
 def test_one_file_yields_cells_verdicts_a_page_figures_and_csv(tmp_path, capsys):
     project, out = tmp_path / "project", tmp_path / "run"
     project.mkdir()

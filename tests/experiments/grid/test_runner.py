@@ -108,6 +108,7 @@ def test_a_crashed_cell_loses_itself_alone_is_named_and_is_tried_again(tmp_path)
     assert toy.ran == [0, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_cell_whose_process_is_killed_loses_itself_alone(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[3])  # where the processes find this module
     report = run(Toy(die={1}), tmp_path / "r", seeds=5, workers=2)
@@ -173,6 +174,7 @@ def test_a_kill_after_the_result_leaves_no_failure_beside_it(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc/self/fd")
+@pytest.mark.slow
 def test_a_cell_that_was_seen_to_die_has_failed_even_while_its_lock_outlives_it(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[3])
     try:

@@ -43,6 +43,7 @@ def logits_of(cell, arm):
     ("condition", "name"),
     [("priced/diverse", "dr_grpo"), ("steep/diverse", "darling"), ("priced-cue/diverse", "pass_mix")],
 )
+@pytest.mark.slow
 def test_a_cells_values_are_those_of_all_questions_and_orders(condition, name):
     parts = ONE[Condition.of(condition).preset]
     runs = {arm: cell_of(condition, arm) for arm in (name, "dr_grpo")}

@@ -189,6 +189,7 @@ def test_a_mark_says_whether_it_is_the_exact_match_or_the_reward(tmp_path: Path)
 
 
 @pytest.mark.parametrize("place", ["text", "arm"])
+@pytest.mark.slow
 def test_hostile_text_is_shown_and_never_acts(place: str, tmp_path: Path) -> None:
     text, name = (HOSTILE, "a") if place == "text" else ("x", HOSTILE)
     arms = {
@@ -217,6 +218,7 @@ def test_a_megabyte_turn_is_cut_with_a_mark_that_the_page_explains(tmp_path: Pat
     assert "Texts longer than 20,000 characters are cut" in seen.document
 
 
+@pytest.mark.slow
 def test_a_list_of_ten_thousand_episodes_keeps_few_rows_in_the_document(tmp_path: Path) -> None:
     arms = {"a": [episode(sample, f"word{sample}", [f"p{sample % 50}"]) for sample in range(10_000)]}
     for number, record in enumerate(arms["a"]):

@@ -29,6 +29,7 @@ def alive() -> int:
     return sum(type(thing) is EpisodeRecord for thing in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_a_file_is_read_line_by_line_and_forgotten(tmp_path: Path) -> None:
     write_records(tmp_path / "r.jsonl", [episode("q", n) for n in range(6)])
     before, most = alive(), 0

@@ -105,6 +105,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_goes_on_with_resume(tmp_path):
     settings = ["num_train=4", "num_validation=0", "num_test=100"]
     words = ["eval", "--env", "berrypick/World-v0", "--env-arg", *settings]

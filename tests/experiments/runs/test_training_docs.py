@@ -16,6 +16,7 @@ OTHERS = ("--multi_gpu", "--num_processes", "--address", "--cpu", "--steps 0` or
 FLAGS = [flags for flags in re.findall(r"`(--[a-z-]+[^`]*)`", PAGE) if not flags.startswith(OTHERS)]
 
 
+@pytest.mark.slow
 def test_the_page_runs() -> None:
     assert len(CODE) == 6
     exec(compile("\n".join(CODE), "training.md", "exec", dont_inherit=True), {"__name__": "page"})

@@ -92,6 +92,7 @@ def test_an_adapter_may_stand_on_another(adapter: Path, tmp_path: Path) -> None:
     assert (loaded - logits(first)).abs().max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_run_with_lora_ends_with_its_adapter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     passages = [{"id": "p1", "title": "Norway", "text": "The capital of Norway is Oslo."}]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(passage) + "\n" for passage in passages))

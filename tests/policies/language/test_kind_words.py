@@ -166,6 +166,7 @@ def test_a_kind_is_read_where_the_query_has_it(searcher, formats, tokenizer):
     assert seen == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_a_query_that_begins_with_its_kind_is_read_as_in_a_world_of_one_format(searcher, demonstrated, played):
     # after two spaces the first token is a space, and the kind comes after it
     plain = [episode for episode in played if episode.queries and "<search>  " not in episode.turns[0].draft.text]
@@ -205,6 +206,7 @@ def closer(make_babbler):
     return policy
 
 
+@pytest.mark.slow
 def test_sampled_kinds_at_any_place_are_as_frequent_as_what_was_read(closer, formats):
     groups = rollout(
         closer,

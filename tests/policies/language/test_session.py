@@ -153,6 +153,7 @@ def test_a_rollout_does_not_depend_on_the_order_or_number_of_questions(
     assert got == [[tokens_of(episodes[i * 4 + j]) for j in range(2)] for i in (4, 1)]
 
 
+@pytest.mark.slow
 def test_rows_that_share_contexts_draw_what_each_draws_alone(
     policy: LanguageModelPolicy | VllmPolicy, world: Task
 ) -> None:
@@ -173,6 +174,7 @@ def test_rows_that_share_contexts_draw_what_each_draws_alone(
 )
 @example([(0, 3), (0, 3), (0, 0), (0, 1), (0, 2)], [(set(), "")], 1.0)
 @settings(max_examples=40, deadline=None)
+@pytest.mark.slow
 def test_a_row_writes_what_it_writes_alone_whatever_stands_beside_it(
     babbling: LanguageModelPolicy,
     world: Task,

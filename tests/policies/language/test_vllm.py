@@ -80,6 +80,7 @@ def test_tokens_behind_the_one_that_ends_a_turn_are_dropped(
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_train_and_eval_take_the_prefix_and_a_resumed_run_is_the_same_run(
     stand_in_vllm: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
