@@ -22,6 +22,12 @@ def test_vendi_counts_orthogonal_items_and_sees_one_in_copies():
     assert vendi_score(np.kron(np.eye(3), np.ones((4, 4)))) == pytest.approx(3)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (3,), (0, 0)])
+def test_a_kernel_that_is_no_square_is_refused_by_its_shape(shape):
+    with pytest.raises(ValueError, match=r"a kernel is a square matrix of at least one item"):
+        vendi_score(np.ones(shape))
+
+
 def test_vendi_of_two_items_is_the_entropy_of_their_two_eigenvalues():
     high, low = 0.8, 0.2  # eigenvalues (1 +- .6) / 2
     expected = math.exp(-high * math.log(high) - low * math.log(low))

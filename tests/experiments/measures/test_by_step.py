@@ -97,6 +97,8 @@ def test_a_fall_at_the_second_step_is_an_onset_and_the_change_is_last_minus_firs
     assert series["onset"]["distinct_passages"] == {"step": 10, "steps_below": 1}
     assert series["change"]["differences"]["distinct_passages"]["value"] == -3.0
     assert series["left_out"] == 0 and series["shared"] is True
+    three = of_run({0: 4, 10: 1, 20: 2})
+    assert three["change"]["differences"]["distinct_passages"]["value"] == -2.0  # of the last, not of the second
 
 
 def test_one_narrow_checkpoint_is_no_alarm() -> None:

@@ -110,6 +110,7 @@ def test_a_measure_of_a_user_points_to_its_function() -> None:
     assert formula_of(partly) == "for each question by functools; mean over questions"
     assert formula_of(Measure("of_old", "of_old", "", "")) == "as its meaning says; see docs/measures.md"
     assert limit_of(own) == source_of(own) == ""
+    assert source_of(measure_of("pass@3")) == "Codex, arXiv 2107.03374"  # that of its family
     assert own.head == "words" and Measure("words", "number of words", "", "", "words").head == "words"
 
 

@@ -36,7 +36,7 @@ def report(*episodes: EpisodeRecord) -> SummaryRow:
 @pytest.mark.parametrize(
     ("em", "reward", "against"),
     [(0, 1, True), (0, 2.5, True), (1, 0, True), (1, -1, True), (0, 0, False), (1, 1, False), (0, 0.9, False),
-     (1, 0.02, False), (0, -1, False), (None, 1, False), (0, None, False)],
+     (1, 0.02, False), (0, -1, False), (None, 1, False), (0, None, False), (0.5, 0, False)],
 )  # fmt: skip
 def test_opposite_ends_contradict_and_partial_rewards_do_not(
     em: float | None, reward: float | None, against: bool

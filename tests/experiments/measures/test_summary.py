@@ -90,6 +90,12 @@ def test_a_question_with_a_hop_that_no_kind_covers_is_left_out_of_breadth_and_co
     assert "pass@1" not in report["left_out"]
 
 
+def test_questions_are_in_the_order_of_their_ids_whatever_the_order_of_the_rollouts():
+    first, second = BOTH.model_copy(update={"id": "b"}), BOTH.model_copy(update={"id": "a"})
+    table = question_table_of([episode(first, 0, RIGHT), episode(second, 0, RIGHT[:1], answer="no")], ks=(1,))
+    assert table.question_ids == ("a", "b") and table.columns["pass@1"].tolist() == [0.0, 1.0]
+
+
 def test_token_entropy_counts_tokens_of_queries_alone_and_whole_queries_include_their_end():
     records = [
         episode(BOTH, 0, [search("ledger founder x", "a0", entropy=0.7, log_prob=-0.5)]),
