@@ -205,8 +205,8 @@ EXPERIMENT = SystemExperiment(
     about=" ".join(__doc__.split("\n\n", 1)[1].split()),
     plain=_plain,
     published=Published(
-        "best@30 of 1.7B models on MuSiQue, scored by the reward that GRPO trains; the same figures stand beside "
-        "ours by random users' weights and by right answers alone.",
+        "The paper scores 1.7B models on MuSiQue by the reward that GRPO trains. Each of its figures stands beside two "
+        "of ours: best@30 for users with random weights, and right@30, which counts right answers alone.",
         UNEVEN,
         {"best@30": "best@30", "best@30 (ours: right@30)": "right@30"},
         {

@@ -79,12 +79,12 @@ def questions_from_lines(
     """Checks lines of our layout, each with its file and line number, and sorts them by split; see `read_questions`."""
     splits: dict[str, list[Question]] = {}
     seen: set[str] = set()
-    misspelt: dict[str, str] = {}
+    unread: dict[str, str] = {}  # keys with lists, of questions without evidence, and where each is first
     for where, line in lines:
         try:
             question = _question(where, line, titles)
-            for key in _misspelt(question.metadata):
-                misspelt.setdefault(key, where)
+            for key in () if question.evidence else _lists(question.metadata):
+                unread.setdefault(key, where)
             if question.id in seen:
                 raise QuestionError(f"{where}: duplicate question id {question.id!r}; give each question its own id")
         except QuestionError as error:
@@ -94,19 +94,16 @@ def questions_from_lines(
             continue
         seen.add(question.id)
         splits.setdefault(question.split, []).append(question)
-    for key, where in misspelt.items():
-        logger.warning("%s: metadata.%s is not read; evidence is read from metadata.supporting_ids", where, key)
+    for key in get_close_matches("supporting_ids", unread, cutoff=0.75):
+        logger.warning("%s: metadata.%s is not read; evidence is read from metadata.supporting_ids", unread[key], key)
     if not splits:
         raise QuestionError(f"{path}: no questions; give a JSONL file with one question a line")
     return {split: tuple(questions) for split, questions in splits.items()}
 
 
-def _misspelt(metadata: Mapping[str, Any]) -> list[str]:
-    """Keys that were meant to be evidence, of a question that has none."""
-    if metadata.get("supporting_ids") or metadata.get("supporting_ids_by_annotator"):
-        return []
-    near = get_close_matches("supporting_ids", map(str, metadata), n=3, cutoff=0.75)
-    return [key for key in near if key not in _OTHER_KEYS and isinstance(metadata.get(key), list)]
+def _lists(metadata: Mapping[str, Any]) -> list[str]:
+    """Keys of lists that are not known to be evidence by another name."""
+    return [key for key, value in metadata.items() if isinstance(value, list) and key not in _OTHER_KEYS]
 
 
 def _question(where: str, line: Mapping[str, Any], titles: Mapping[str, str]) -> Question:

@@ -92,8 +92,8 @@ def run_eval(flags: Eval) -> int:
     split = HOLDOUT if flags.holdout else flags.split
     num_questions = _num_questions(flags, task, split)
     policy = open_policy(flags.policy, dtype=flags.dtype, device=flags.device)
-    if left := unfinished(Path(flags.policy)):
-        logger.warning("%s has made %s; berrypick train --resume goes on with it", flags.policy, left)
+    if made := unfinished(Path(flags.policy)):
+        logger.warning("%s is unfinished, at %s; berrypick train --resume finishes it", flags.policy, made)
     config = EvalConfig(
         env=flags.env,
         env_args=arguments,

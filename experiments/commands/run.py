@@ -32,6 +32,8 @@ def run_named(flags: Run) -> int:
         print_json(reproduce_cell(experiment, flags.cell, flags.out, scale=flags.scale, num_seeds=flags.seeds))
         return 0
     report = _computed(flags)
+    if flags.publish is not None and flags.name in _compared():
+        write_verdicts(flags.publish)
     if flags.json:
         print_json(report)
     else:
@@ -59,7 +61,6 @@ def _computed(flags: Run) -> Report:
     )
     if flags.publish is not None:
         publish(experiment, flags.out, flags.publish)
-        write_verdicts(flags.publish)
     return report
 
 
@@ -67,7 +68,7 @@ def _run_all(flags: Run) -> int:
     """Runs each experiment in a folder of its own below --out; one that cannot run does not stop the others."""
     if flags.cell or flags.given is not None:
         raise BerrypickError("--cell and --given are of one experiment; give its name instead of all")
-    names = [name for name in (HEADLINE, *(system.name for system in SYSTEMS)) if name in EXPERIMENTS]
+    names = [name for name in _compared() if name in EXPERIMENTS]
     reports: dict[str, Report] = {}
     refused: dict[str, str] = {}
     for number, name in enumerate(names, 1):
@@ -77,6 +78,8 @@ def _run_all(flags: Run) -> int:
             reports[name] = _computed(replace(flags, name=name, out=flags.out / name))
         except BerrypickError as error:
             refused[name] = str(error)
+    if flags.publish is not None and reports:
+        write_verdicts(flags.publish)
     if flags.json:
         print_json({"reports": reports, "refused": refused})
     else:
@@ -95,6 +98,11 @@ def _progress(done: int, total: int, key: str) -> None:
         sys.stderr.flush()
 
 
+def _compared() -> tuple[str, ...]:
+    """The experiments whose claims are compared."""
+    return (HEADLINE, *(system.name for system in SYSTEMS))
+
+
 def _words(flags: Run) -> list[str]:
     return ["berrypick", "run", flags.name, "--scale", flags.scale, "--seeds", str(flags.seeds), "--out"]
 
@@ -104,12 +112,11 @@ def _left(report: Report) -> int:
 
 
 def _closing(flags: Run, report: Report) -> Closing:
-    """Says where the files are, and what goes on with the cells that are left or computes one again."""
+    """Names the files, and the command that computes the cells that are left, or one of them again."""
     files: list[tuple[str, object]] = [("report", flags.out / "report.json")]
     files += [("figure", figure) for figure in sorted((flags.out / "figures").glob("*.png"))[:3]]
     if left := _left(report):
-        goes_on = shlex.join([*_words(flags), str(flags.out)])
-        return Closing(files, [f"{goes_on}    (goes on with {counted(left, 'cell')})"])
+        return Closing(files, [_resuming(flags, left)])
     key = open_experiment(flags.name).cells(flags.scale, flags.seeds)[0].key
     again = shlex.join([*_words(flags), f"{flags.out}-again", "--cell", key])
     return Closing(files, [f"{again}    (computes one cell again)"])
@@ -118,6 +125,8 @@ def _closing(flags: Run, report: Report) -> Closing:
 def _closing_of_all(flags: Run, reports: dict[str, Report]) -> Closing:
     files: list[tuple[str, object]] = [("reports", flags.out / "*" / "report.json")]
     left = sum(map(_left, reports.values()))
-    if not left:
-        return Closing(files)
-    return Closing(files, [f"{shlex.join([*_words(flags), str(flags.out)])}    (goes on with {counted(left, 'cell')})"])
+    return Closing(files, [_resuming(flags, left)] if left else [])
+
+
+def _resuming(flags: Run, left: int) -> str:
+    return f"{shlex.join([*_words(flags), str(flags.out)])}    (computes the remaining {counted(left, 'cell')})"

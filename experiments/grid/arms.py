@@ -35,7 +35,6 @@ class Arm:
         strength_name: what the strength is called.
         epochs: updates per step on the same rollouts.
         imitation: imitates further demonstrations instead of RL.
-        own_loss: replaces the objective's loss.
         loss_of: makes the loss of a strength, which replaces the objective's.
         renew: steps for which the same policy plays, see `train_table`.
         rate: multiplies the learning rate.
@@ -58,7 +57,6 @@ class Arm:
     strength_name: str = ""
     epochs: int = 1
     imitation: bool = False
-    own_loss: Loss | None = None
     loss_of: Callable[[float], Loss] | None = None
     renew: int = 1
     rate: float = 1.0
@@ -86,12 +84,17 @@ class Arm:
         """A fresh loss: a bonus that counts outcomes starts from zero."""
         if self.loss_of is not None:
             return self.loss_of(strength)
-        return self.own_loss or objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
+        return objective_loss(self.objective.format(f"{strength:g}"), collinear=self.collinear)
 
 
 def _imitate_successes(batch: Batch) -> Tensor:
     """Rejection-sampling fine-tuning: maximum likelihood of the rollouts that succeeded."""
     return -batch.log_probs * batch.rewards.reshape(-1)[batch.episode]
+
+
+def _imitating_successes(strength: float) -> Loss:
+    """The same loss at any strength."""
+    return _imitate_successes
 
 
 def _coin(batch: Batch) -> Tensor:
@@ -163,7 +166,7 @@ ARMS: dict[str, Arm] = {
     "random_reward": Arm("control: a coin for a reward", _GRPO, rewards=_coin),
     "no_learning": Arm("control: learning rate 0", _GRPO, no_learning=True),
     "more_sft": Arm("control: as many demonstrations as rollouts", _GRPO, imitation=True),
-    "rejection_sampling": Arm("control: imitates its own successes", _GRPO, own_loss=_imitate_successes),
+    "rejection_sampling": Arm("control: imitates its own successes", _GRPO, loss_of=_imitating_successes),
     "grpo_sets": Arm("GRPO on sets of answers, rewarded if one is right", _GRPO, "grpo", sets=True),
     "multi_rlvr": Arm("Multi-RLVR: the sum over a set's answers", "multi_rlvr", "grpo", sets=True),
     "vpo": Arm("VPO: the best answer of a set under random weights", "vpo", "multi_rlvr", sets=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +15,12 @@ from ...policies.tabular.training import Batch
 from ...policies.tabular.values import RowTable
 from .experiment import Cell, CellResult
 
-__all__ = ["Beside", "LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures"]
+__all__ = ["Beside", "LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures", "population_of"]
+
+
+def population_of(rows: RowTable, world: KindWorld) -> KindWorld:
+    """All questions that a World can generate, to be played as `world` is; nobody reads the texts of their facts."""
+    return replace(world, present=rows.present, table=rows.table, facts=())
 
 
 class RunMeasures(Protocol):

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld, kind_probabilities, play
-from ...policies.tabular.outcomes import Outcomes, outcomes_of
+from ...policies.tabular.outcomes import Episodes, Outcomes, list_episodes, outcomes_of
 from ...policies.tabular.training import Batch
 from .measuring import RunMeasures
 
@@ -79,7 +80,7 @@ class _OutcomeMeasures:
 
     def values(self, step: int, logits: NDArray[np.float64]) -> Mapping[str, float]:
         """Those of `MEASURES`."""
-        found, first = self._outcomes(logits), self._outcomes(self.start)
+        found, first = self._outcomes(logits), self._first
         distinct, tried = found.distinct("evidence", K), found.distinct("retrieval", K)
         everything = np.ones_like(self.solved)
         size = len(self.solved)
@@ -121,8 +122,16 @@ class _OutcomeMeasures:
             "history": (1.0, float(possible.mean())),
         }
 
+    @cached_property
+    def _episodes(self) -> Episodes:
+        return list_episodes(self.world)
+
+    @cached_property
+    def _first(self) -> Outcomes:
+        return self._outcomes(self.start)
+
     def _outcomes(self, logits: NDArray[np.float64]) -> Outcomes:
-        return outcomes_of(self.world, kind_probabilities(logits))
+        return self._episodes.outcomes(kind_probabilities(logits))
 
 
 def _mean(values: NDArray[np.float64], questions: NDArray[np.bool_]) -> float:

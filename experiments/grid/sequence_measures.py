@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
-from ...policies.tabular.outcomes import Outcomes, outcomes_of
+from ...policies.tabular.outcomes import Outcomes, list_episodes
 from ...policies.tabular.values import RowTable
+from .measuring import population_of
 
 __all__ = ["SequenceMeasures", "SequenceValues", "decay"]
 
@@ -61,15 +62,15 @@ class SequenceValues:
     """
 
     def __init__(self, sizes: SequenceMeasures, rows: RowTable, world: KindWorld, start: Array) -> None:
-        facts = ((),) * len(rows.weights)  # nobody reads the texts of queries
         self._sizes, self._weights = sizes, rows.weights
-        self._world = KindWorld(rows.present, rows.table, world.budget, world.num_tables, world.kinds, facts)
-        self._base = outcomes_of(self._world, start)
+        self._world = population_of(rows, world)
+        self._episodes = list_episodes(self._world)
+        self._base = self._episodes.outcomes(start)
 
     def values(self, logits: Array) -> Mapping[str, float]:
         """See `SequenceMeasures`; means over the questions."""
         n, world, weights = self._sizes.episodes, self._world, self._weights
-        base, found = self._base, outcomes_of(world, kind_probabilities(logits))
+        base, found = self._base, self._episodes.outcomes(kind_probabilities(logits))
         out: dict[str, float] = {}
         for size in (n, self._sizes.fewer):
             counts = _counts(found, size)
@@ -89,7 +90,7 @@ class SequenceValues:
     def bounds(self) -> Mapping[str, tuple[float, float]]:
         """A policy that always does the same has one sequence; none has more than if all were as likely."""
         world, weights, sizes = self._world, self._weights, self._sizes
-        even = outcomes_of(world, kind_probabilities(np.zeros(world.table_shape)))
+        even = self._episodes.outcomes(kind_probabilities(np.zeros(world.table_shape)))
         listed = replace(even, chances=(even.chances > 0).astype(np.float64))
         possible = _counts(listed, 1)
         solvable = float(weights @ (listed.chances * listed.success).any(1))

@@ -12,7 +12,7 @@ from ..report.palette import arm_colours
 from .system_parts import Panel, Published
 from .tables import middle_strength
 
-__all__ = ["write_system_figure"]
+__all__ = ["plain_axis", "write_system_figure"]
 
 _GREY, _TEXT = "#777777", "#222222"
 _GAP = 0.07
@@ -68,7 +68,7 @@ def _both(report: Report, published: Published) -> list[tuple[str, float, float,
 
 def _draw_published(axis: Any, rows: Sequence[tuple[str, float, float, float]], published: Published) -> None:
     base = published.rows[published.baseline][0]
-    _plain_axis(axis, f"published (hollow) and ours (filled),\nper cent over {base}")
+    plain_axis(axis, f"published (hollow) and ours (filled),\nper cent over {base}")
     axis.axvline(0, color=_GREY, linewidth=0.8)
     for at, (label, theirs, ours, half) in enumerate(rows):
         y = -at
@@ -96,7 +96,7 @@ def _lines(report: Report, panel: Panel) -> dict[str, list[tuple[int, float]]]:
 
 
 def _draw_panel(axis: Any, panel: Panel, lines: Mapping[str, Sequence[tuple[int, float]]], colours: Any) -> None:
-    _plain_axis(axis, panel.title)
+    plain_axis(axis, panel.title)
     for label, points in lines.items():
         style = "-" if label in colours else ":"
         colour = colours.get(label, _GREY)
@@ -118,7 +118,8 @@ def _draw_panel(axis: Any, panel: Panel, lines: Mapping[str, Sequence[tuple[int,
         )  # fmt: skip
 
 
-def _plain_axis(axis: Any, title: str) -> None:
+def plain_axis(axis: Any, title: str) -> None:
+    """A white panel with a title, small numbers and a faint grid."""
     axis.set_facecolor("white")
     axis.set_title(title, fontsize=9, color=_TEXT)
     axis.tick_params(labelsize=7, colors=_TEXT)

@@ -8,7 +8,7 @@ from typing import Protocol
 from ..report.format import NOTHING, Report, markdown_table, number, plain, signed, text_columns
 from .page import failures, generated_mark, registration_section
 from .system_parts import Published, SystemTable
-from .tables import middle_strength
+from .tables import middle_strength, range_over_settings
 
 __all__ = ["claim_value", "counted_verdicts", "measured_value", "percent", "system_page", "system_screen"]
 
@@ -93,7 +93,7 @@ def _published_section(report: Report, published: Published | None) -> list[str]
 def _verdicts(report: Report) -> str:
     rows = []
     for row in report["verdicts"]:
-        claim, settings = row["claim"], [one["value"] for one in row["settings"].values()]
+        claim = row["claim"]
         rows.append(
             [
                 claim["statement"],
@@ -102,7 +102,7 @@ def _verdicts(report: Report) -> str:
                 f"{claim['expected']} {claim['smallest_effect']:g}",
                 claim["published"] or NOTHING,
                 signed(row["estimate"]),
-                f"{min(settings):+.3f} to {max(settings):+.3f}" if settings else NOTHING,
+                range_over_settings(row),
                 row["verdict"] + (f": {row['reason']}" if row["reason"] else ""),
                 claim.get("doubt") or NOTHING,
             ]

@@ -65,7 +65,7 @@ def verdict_table(report: Report) -> str:
                 claim["endpoint"],
                 f"{claim['expected']} {claim['smallest_effect']:g}",
                 signed(verdict["estimate"]),
-                _range_of(verdict),
+                range_over_settings(verdict),
                 _p_of(verdict),
                 verdict["verdict"] + (f": {verdict['reason']}" if verdict["reason"] else ""),
             ]
@@ -75,7 +75,7 @@ def verdict_table(report: Report) -> str:
     )
 
 
-def _range_of(verdict: Report) -> str:
+def range_over_settings(verdict: Report) -> str:
     """The range of the difference over learning rates and lengths; a dash where the grid has none."""
     values = [row["value"] for row in verdict["settings"].values()]
     return f"{min(values):+.3f} to {max(values):+.3f}" if values else NOTHING

@@ -24,6 +24,7 @@ from ...policies.tabular.validity import (
     valid_values,
 )
 from ...policies.tabular.values import RowTable
+from .measuring import population_of
 
 __all__ = ["ANSWERS", "VALIDITY_MEASURES", "measure_validity"]
 
@@ -109,5 +110,4 @@ def _as_valid(start: NDArray[np.float64], now: NDArray[np.float64]) -> NDArray[n
 
 def measure_validity(rows: RowTable, world: KindWorld, start: NDArray[np.float64]) -> _Validity:
     """The `Beside` of an experiment whose measures are `VALIDITY_MEASURES`."""
-    questions = KindWorld(rows.present, rows.table, world.budget, world.num_tables, world.kinds, (), world.num_answers)
-    return _Validity(questions, rows.weights, start)
+    return _Validity(population_of(rows, world), rows.weights, start)

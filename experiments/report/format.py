@@ -102,9 +102,9 @@ def plain(row: EstimateRow | SeedsRow | None, digits: int = 3, *, sign: str = ""
 
 def _other_end(value: float, low: float, high: float, digits: int) -> str:
     """The other end of the interval of 0 or of 1, such as "≤0.434"; "" for any other interval."""
-    if value == low < high and value == 0:  # stored rows are rounded: other intervals may seem to end at their value
+    if 0 == value == low < high:  # stored rows are rounded: other intervals may seem to end at their value
         return f"≤{number(high, digits)}"
-    return f"≥{number(low, digits)}" if low < high == value and value == 1 else ""
+    return f"≥{number(low, digits)}" if low < high == value == 1 else ""
 
 
 def estimate_parts(row: EstimateRow | None) -> tuple[str, str]:

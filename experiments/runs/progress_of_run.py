@@ -10,7 +10,7 @@ __all__ = ["unfinished"]
 
 
 def unfinished(folder: Path) -> str:
-    """What is left of a training run, such as "6 of 40 RL steps"; "" for a finished run or another folder.
+    """The steps that an unfinished run has made, such as "6 of 40 RL steps"; "" for a finished one or another folder.
 
     Raises:
         BerrypickError: its config.json is damaged.

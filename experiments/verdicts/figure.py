@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..grid.system_figure import plain_axis
 from ..grid.tables import middle_strength
 from ..report.figure_files import can_draw, save_figure
 from ..report.format import Report
@@ -59,17 +60,13 @@ def _draw(axis: Any, name: str, panel: Mapping[str, Any]) -> None:
     arms: Mapping[str, tuple[float, float]] = panel["arms"]
     points = panel["frontier"]
     colours = {**arm_colours([arm for arm in arms if arm != "start"]), "start": _GREY}
+    plain_axis(axis, f"{name}: {panel['place']}")
     if points:
         axis.plot([x for x, _ in points], [y for _, y in points], color="black", linewidth=1.2)
     for arm, (x, y) in arms.items():
         axis.plot(x, y, "o", color=colours[arm], markersize=7)
-    axis.set_title(f"{name}: {panel['place']}", fontsize=9, color=_TEXT, loc="left")
     axis.set_xlabel("pass@1", fontsize=8, color=_TEXT)
     axis.set_ylabel(panel["up"], fontsize=8, color=_TEXT)
-    axis.tick_params(labelsize=7, colors=_TEXT)
-    axis.grid(alpha=0.25, linewidth=0.5)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
     axis.margins(0.12)
     labels: dict[str, tuple[float, ...]] = dict(arms)
     if points:

@@ -10,6 +10,7 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 from ...retrieval_index.plain_text import counted
+from ..grid.tables import range_over_settings
 from ..report.format import NOTHING, Report, markdown_table, number, signed
 from .collect import HEADLINE, SYSTEMS, TESTS, claims_of, published_reports
 from .figure import write_figure
@@ -163,17 +164,10 @@ def _claims(rows: Sequence[tuple[str, Report]]) -> str:
 
 def _elsewhere(row: Report) -> str:
     """The range of the difference in other settings, and whether it lies on both sides of what was asked."""
-    values = [one["value"] for one in row["settings"].values()]
-    if not values:
-        return NOTHING
-    text = f"{min(values):+.3f} to {max(values):+.3f}"
+    known = [*row["settings"].values(), row["estimate"]] if row["settings"] else []
     asked, effect = row["claim"]["expected"], row["claim"]["smallest_effect"]
-    sides = {_is_asked(asked, effect, value) for value in (*values, *_value(row))}
-    return f"{text}: on both sides of {effect:g}" if len(sides) > 1 else text
-
-
-def _value(row: Report) -> list[float]:
-    return [row["estimate"]["value"]] if row["estimate"] else []
+    sides = {_is_asked(asked, effect, one["value"]) for one in known if one}
+    return range_over_settings(row) + (f": on both sides of {effect:g}" if len(sides) > 1 else "")
 
 
 def _is_asked(asked: str, effect: float, value: float) -> bool:

@@ -160,7 +160,7 @@ def train_table(
         Logits at each checkpoint.
     """
     saved = {}
-    player = logits.detach()
+    player: Tensor | None = None
     for step in range(config.steps + 1):
         if step in config.checkpoints:
             saved[step] = logits.detach().numpy().copy()
@@ -180,17 +180,20 @@ def train_table(
 
 
 def _batch(
-    logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool, player: Tensor
+    logits: Tensor, world: KindWorld, config: TableConfig, seed: int, step: int, sets: bool, player: Tensor | None
 ) -> Batch:
+    """The rollouts of a step; without a player of its own the policy in training plays."""
     count = min(config.questions_per_step, len(world.table))
     epoch, offset = divmod(step, len(world.table) // count)
     order = np.random.default_rng((seed, 3, epoch)).permutation(len(world.table))
     questions = order[offset * count : (offset + 1) * count]
     generator = np.random.default_rng((seed, 5, step))
-    played = _play_own(player.numpy(), world, questions, config.group_size, generator, sets)
+    playing = logits.detach() if player is None else player
+    played = _play_own(playing.numpy(), world, questions, config.group_size, generator, sets)
     all_log_probs, chosen, episode = log_probs_of(logits, world, played)
     rewards = torch.from_numpy(played.success.reshape(count, -1).astype(np.float64))
-    step_seed, old = seed * 100_003 + step, log_probs_of(player, world, played)[1].detach()
+    step_seed = seed * 100_003 + step
+    old = chosen.detach() if player is None else log_probs_of(player, world, played)[1]
     return Batch(world, questions, played, rewards, chosen, old, all_log_probs, episode, step_seed, config.epochs)
 
 

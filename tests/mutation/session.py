@@ -205,7 +205,7 @@ def _nested(code: CodeType) -> list[CodeType]:
 
 
 def killer_of(collected: Collected, source: str, mutant: Mutant, tests: Mapping[str, float]) -> tuple[str, str]:
-    """(status, test) of a mutant in a fork of this session: "killed", "timed out", "survived", or "" if it is open."""
+    """(status, test) of a mutant in a fork of this process: "killed", "timed out", "survived", or "" if it is open."""
     task = functools.partial(collected.first_failing, source, mutant, tests)
     seconds = sum(tests.values())
     ended = in_child(task, cpu_s=5 + 5 * seconds, wall_s=900 + 20 * seconds)
