@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
-import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +10,7 @@ import pytest
 from berrypick.envs.tasks.registry import make_task
 from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.outcome_measures import MEASURES, measure_outcomes, question_labels
-from berrypick.experiments.grid.publishing import publish
-from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
+from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.grid.table_training import training_world
 from berrypick.experiments.grid.transfer_cells import TransferGrid, label_questions, outcome_values
@@ -22,6 +18,14 @@ from berrypick.experiments.outcome_exploration import CONTRASTS, EXPERIMENT, LAN
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.tabular.kinds import KindWorld
 from berrypick.retrieval_index.errors import BerrypickError
+from fixtures.published_system import (
+    check_claims_came_first,
+    check_committed_page,
+    check_page_and_way_back,
+    check_row_is_reproduced,
+    check_smoke,
+    published_rows,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results" / "outcome_exploration"
@@ -103,12 +107,7 @@ def test_claims_are_those_of_t2_t3_and_t4_and_their_arms_exist():
 
 
 def test_claims_were_committed_before_any_result():
-    git = ["git", "-C", str(ROOT), "log", "--format=%H %ct", "--diff-filter=A", "--"]
-    paths = ("experiments/outcome_exploration.py", "results/outcome_exploration/grid_cells.jsonl.xz")
-    found = [subprocess.run([*git, path], capture_output=True, text=True, check=False).stdout.split() for path in paths]
-    if not all(found) or found[0][-2] == found[1][-2]:
-        pytest.skip("the history of both is not here")
-    assert int(found[0][-1]) < int(found[1][-1])
+    check_claims_came_first("outcome_exploration")
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +117,10 @@ def smoke(tmp_path_factory):
 
 
 def test_the_smoke_run_has_every_arm_a_figure_and_a_verdict_for_every_claim(smoke):
+    check_smoke(EXPERIMENT, smoke, cells=18)
     out, report = smoke
-    assert report["cells"]["failed"] == {} and report["cells"]["done"] == 18
     assert list(report["conditions"][NARROW]["arms"]) == [name for name in EXPERIMENT.arms if name != "kl"]
-    assert len(report["verdicts"]) == len(CONTRASTS)
-    assert {row["verdict"] for row in report["verdicts"]} == {"inconclusive"}
-    assert (out / "figures" / "outcome_exploration.png").stat().st_size > 10_000
     assert not list(out.glob("*.csv"))
-    json.dumps(report, allow_nan=False)
 
 
 def test_a_relative_difference_is_the_ratio_of_the_cells_minus_one(smoke):
@@ -145,46 +140,21 @@ def test_a_relative_difference_is_the_ratio_of_the_cells_minus_one(smoke):
 
 
 def test_a_published_run_gives_its_page_and_can_be_given_back(smoke, tmp_path):
-    out, report = smoke
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "pyproject.toml").touch()
-    publish(EXPERIMENT, out, project)
-    page = (project / "docs" / "outcome_exploration.md").read_text()
-    for heading in ("Published figures beside ours", "Claims and verdicts", "Limits", "Reproduce"):
-        assert f"## {heading}" in page
-    paragraph = page.split("\n\n")[2]
-    assert len(re.findall(r"\.(?= [A-Z]|$)", paragraph)) == 3, paragraph
-    again = run_experiment(
-        EXPERIMENT, tmp_path / "again", scale="smoke", num_seeds=2, given=project / "results" / "outcome_exploration"
-    )
-    assert not (tmp_path / "again" / "work").exists()
-    for one, other in zip(report["verdicts"], again["verdicts"]):
-        assert one["differences"] == pytest.approx(other["differences"], abs=2e-5)
+    headings = ("Published figures beside ours", "Claims and verdicts", "Limits", "Reproduce")
+    check_page_and_way_back(EXPERIMENT, smoke, tmp_path, headings, nan_ok=False)
 
 
 def test_the_page_is_regenerated_from_the_committed_report():
-    if not (RESULTS / "report.json").is_file():
-        pytest.skip("no committed results")
-    report = json.loads((RESULTS / "report.json").read_text())
-    ((name, text),) = EXPERIMENT.pages(report).items()
-    assert (ROOT / "docs" / name).read_text() == text
+    check_committed_page(EXPERIMENT)
 
 
 def published_cells():
-    file = RESULTS / "grid_cells.jsonl.xz"
-    if not file.is_file():
-        pytest.skip("no committed results")
-    return {row["key"]: row for row in map(json.loads, lzma.decompress(file.read_bytes()).splitlines())}
+    return published_rows("outcome_exploration")
 
 
 @pytest.mark.slow
 def test_the_printed_command_reproduces_its_row(tmp_path):
-    published = published_cells()[EXPERIMENT.reproduced]["result"]
-    found = reproduce_cell(EXPERIMENT, EXPERIMENT.reproduced, tmp_path, scale="small", num_seeds=1)
-    for step, values in published["checkpoints"].items():
-        for name, value in values.items():
-            assert found["checkpoints"][step][name] == pytest.approx(value, abs=1e-6), (step, name)
+    check_row_is_reproduced(EXPERIMENT, tmp_path)
 
 
 # A second computation of one number, which shares the World, the draws and nothing else

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import lzma
-import re
-import subprocess
 from itertools import product
 from pathlib import Path
 
@@ -14,10 +10,17 @@ import pytest
 from berrypick.envs.world.facts import WorldFacts
 from berrypick.envs.world.world import build_world
 from berrypick.experiments.grid.condition import Condition
-from berrypick.experiments.grid.publishing import publish
-from berrypick.experiments.grid.runner import reproduce_cell, run_experiment
+from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.registry import EXPERIMENTS, open_experiment
 from berrypick.experiments.squeeze import ALL, CONTRASTS, EXPERIMENT, ONE, ROOMY, SAME
+from fixtures.published_system import (
+    check_claims_came_first,
+    check_committed_page,
+    check_page_and_way_back,
+    check_row_is_reproduced,
+    check_smoke,
+    published_rows,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results" / "squeeze"
@@ -71,12 +74,7 @@ def test_language_models_start_from_three_demonstrators_under_two_budgets():
 
 
 def test_claims_were_committed_before_any_result():
-    git = ["git", "-C", str(ROOT), "log", "--format=%H %ct", "--diff-filter=A", "--"]
-    paths = ("experiments/squeeze.py", "results/squeeze/grid_cells.jsonl.xz")
-    found = [subprocess.run([*git, path], capture_output=True, text=True, check=False).stdout.split() for path in paths]
-    if not all(found) or found[0][-2] == found[1][-2]:
-        pytest.skip("the history of both is not here")
-    assert int(found[0][-1]) < int(found[1][-1])
+    check_claims_came_first("squeeze")
 
 
 @pytest.fixture(scope="module")
@@ -86,59 +84,28 @@ def smoke(tmp_path_factory):
 
 
 def test_the_smoke_run_has_every_arm_a_figure_and_a_verdict_for_every_claim(smoke):
-    out, report = smoke
-    assert report["cells"]["failed"] == {} and report["cells"]["done"] == 14
+    check_smoke(EXPERIMENT, smoke, cells=14)
+    _, report = smoke
     assert list(report["conditions"][ROOMY]["arms"]) == list(EXPERIMENT.arms)
-    assert len(report["verdicts"]) == len(CONTRASTS)
-    assert {row["verdict"] for row in report["verdicts"]} == {"inconclusive"}
     assert set(report["conditions"][ROOMY]["start"]) == set(EXPERIMENT.measures)
-    assert (out / "figures" / "squeeze.png").stat().st_size > 10_000
-    json.dumps(report, allow_nan=False)
 
 
 def test_a_published_run_gives_its_page_and_can_be_given_back(smoke, tmp_path):
-    out, report = smoke
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "pyproject.toml").touch()
-    publish(EXPERIMENT, out, project)
-    page = (project / "docs" / "squeeze.md").read_text()
-    for heading in ("Published figures beside ours", "Claims and verdicts", "Questions solved", "Limits", "Reproduce"):
-        assert f"## {heading}" in page
-    paragraph = page.split("\n\n")[2]
-    assert len(re.findall(r"\.(?= [A-Z]|$)", paragraph)) == 3, paragraph
-    again = run_experiment(
-        EXPERIMENT, tmp_path / "again", scale="smoke", num_seeds=2, given=project / "results" / "squeeze"
-    )
-    assert not (tmp_path / "again" / "work").exists()
-    for one, other in zip(report["verdicts"], again["verdicts"]):
-        assert one["differences"] == pytest.approx(other["differences"], abs=2e-5, nan_ok=True)
+    headings = ("Published figures beside ours", "Claims and verdicts", "Questions solved", "Limits", "Reproduce")
+    check_page_and_way_back(EXPERIMENT, smoke, tmp_path, headings)
 
 
 def test_the_page_is_regenerated_from_the_committed_report():
-    if not (RESULTS / "report.json").is_file():
-        pytest.skip("no committed results")
-    report = json.loads((RESULTS / "report.json").read_text())
-    ((name, text),) = EXPERIMENT.pages(report).items()
-    assert (ROOT / "docs" / name).read_text() == text
-    assert sum(file.stat().st_size for file in RESULTS.rglob("*") if file.is_file()) < 1_200_000
+    check_committed_page(EXPERIMENT, most_bytes=1_200_000)
 
 
 def published_cell():
-    file = RESULTS / "grid_cells.jsonl.xz"
-    if not file.is_file():
-        pytest.skip("no committed results")
-    rows = {row["key"]: row for row in map(json.loads, lzma.decompress(file.read_bytes()).splitlines())}
-    return rows[EXPERIMENT.reproduced]["result"]["checkpoints"]
+    return published_rows("squeeze")[EXPERIMENT.reproduced]["result"]["checkpoints"]
 
 
 @pytest.mark.slow
 def test_the_printed_command_reproduces_its_row(tmp_path):
-    published = published_cell()
-    found = reproduce_cell(EXPERIMENT, EXPERIMENT.reproduced, tmp_path, scale="small", num_seeds=1)
-    for step, values in published.items():
-        for name, value in values.items():
-            assert found["checkpoints"][step][name] == pytest.approx(value, abs=1e-6), (step, name)
+    check_row_is_reproduced(EXPERIMENT, tmp_path)
 
 
 # A second computation of one row, which shares the World, the draws and nothing else
