@@ -237,7 +237,7 @@ class Run:
     given: Path | None = None
     """cells computed earlier: a folder of published results, e.g. results/diversity_tax, or its file of cells"""
     cell: str = ""
-    """compute only this cell again and print it"""
+    """compute only this cell again and print it, beside the published one and its control if --given has them"""
     publish: Path | None = None
     """project folder in which results/NAME and the pages in docs/ are written from the report"""
     json: bool = False

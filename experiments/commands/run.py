@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import counted
+from ..grid.one_cell import cell_screen, published_cells
 from ..grid.publishing import check_project, publish
 from ..grid.runner import reproduce_cell, run_experiment
 from ..registry import EXPERIMENTS, open_experiment
@@ -28,9 +29,7 @@ def run_named(flags: Run) -> int:
     if flags.name == ALL:
         return _run_all(flags)
     if flags.cell:
-        experiment = open_experiment(flags.name)
-        print_json(reproduce_cell(experiment, flags.cell, flags.out, scale=flags.scale, num_seeds=flags.seeds))
-        return 0
+        return _run_cell(flags)
     report = _computed(flags)
     if flags.publish is not None and flags.name in _compared():
         write_verdicts(flags.publish)
@@ -41,6 +40,20 @@ def run_named(flags: Run) -> int:
         sys.stdout.flush()
         print_closing(report_console(), _closing(flags, report))
     return 1 if report["cells"]["failed"] else 0
+
+
+def _run_cell(flags: Run) -> int:
+    """Computes one cell again and shows it, beside the published one and its control where --given has them."""
+    experiment = open_experiment(flags.name)
+    result = reproduce_cell(experiment, flags.cell, flags.out, scale=flags.scale, num_seeds=flags.seeds)
+    if flags.json or not isinstance(result.get("checkpoints"), dict):
+        print_json(result)
+        return 0
+    others = {}
+    if flags.given is not None:
+        others = published_cells(experiment, flags.cell, flags.given, scale=flags.scale, num_seeds=flags.seeds)
+    sys.stdout.write(cell_screen(flags.cell, result, others) + "\n")
+    return 0
 
 
 def _computed(flags: Run) -> Report:

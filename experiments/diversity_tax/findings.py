@@ -65,8 +65,8 @@ def _rerun(report: Report) -> str:
     cell = "tabular/priced-diverse/darling-0.1/world-1000"
     return (
         f"Rerun one number (about 10 seconds): `berrypick run diversity_tax --scale small --seeds {report['seeds']} "
-        f"--cell {cell} --out runs/one`. All of them: `{report['command']}` ({_counts(report)}; values in "
-        "results/diversity_tax)."
+        f"--cell {cell} --given results/diversity_tax --out runs/one`. All of them: `{report['command']}` "
+        f"({_counts(report)}; values in results/diversity_tax)."
     )
 
 

@@ -155,10 +155,14 @@ def _language_section(report: Report, measures: Sequence[str]) -> list[str]:
 def _commands(report: Report, system: _System) -> str:
     cells = report["cells"]
     run = report["command"]
-    again = f"berrypick run {system.name} --scale {report['scale']} --out again --cell {system.reproduced}"
+    published = f"results/{system.name}"
+    again = (
+        f"berrypick run {system.name} --scale {report['scale']} --out again --cell {system.reproduced} "
+        f"--given {published}"
+    )
     return (
         f"Everything: `{run}`. {cells['done']} cells done, {len(cells['failed'])} failed, {cells['not_run']} not run. "
-        f"One row, to compare with its line in results/{system.name}/grid_cells.jsonl.xz: `{again}`."
+        f"One row again, beside its line in {published} and its control: `{again}`."
     )
 
 

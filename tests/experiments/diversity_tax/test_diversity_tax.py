@@ -18,6 +18,7 @@ from berrypick.experiments.grid.cell_store import load_results
 from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.contrasts import LADDER
 from berrypick.experiments.grid.experiment import Results
+from berrypick.experiments.grid.one_cell import cell_screen
 from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.report.format import signed
@@ -107,9 +108,34 @@ def test_a_cell_is_reproduced_exactly_from_its_command(smoke, tmp_path, capsys):
     out, _ = smoke
     key = "tabular/priced-diverse/darling-0.1/world-1001"
     command = ["run", "diversity_tax", "--scale", "smoke", "--seeds", "2", "--out", str(tmp_path), "--cell", key]
-    assert main(command) == 0
+    assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((out / "cells" / f"{key}.json").read_text())["result"]
+    assert main([*command, "--given", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == key
+    assert lines[1].split() == ["measure", "step", "0", "step", *_last_step(found), "published", "dr_grpo"]
+    control = json.loads((out / "cells" / f"{key}.json".replace("darling-0.1", "dr_grpo-0")).read_text())["result"]
+    ends = [one["checkpoints"][_last_step(one)[0]]["pass@1"] for one in (found, found, control)]
+    shown = next(line.split() for line in lines if line.startswith("pass@1 "))
+    assert shown[2:] == [f"{value:.3f}" for value in ends]
+    assert lines[-1].startswith("Equal to the published line in all of its ")
+    assert main(command) == 0
+    assert "--given results/NAME" in " ".join(capsys.readouterr().out.splitlines())
+
+
+def _last_step(result):
+    return [max(result["checkpoints"], key=int)]
+
+
+def test_a_cell_that_differs_from_the_published_line_says_by_how_much():
+    result = {"checkpoints": {"0": {"pass@1": 0.5}, "4": {"pass@1": 0.625, "pass@8": 0.75}}}
+    thinned = {"checkpoints": {"4": {"pass@1": 0.6}}}
+    assert "largest difference from the 1 values of the published line is 2.5e-02." in " ".join(
+        cell_screen("a", result, {"published": thinned}).split()
+    )
+    missing = {"checkpoints": {"4": {"pass@1": 0.625, "breadth": 1.0}}}
+    assert "published line is inf." in " ".join(cell_screen("a", result, {"published": missing}).split())
 
 
 @pytest.mark.parametrize(
