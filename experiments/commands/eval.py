@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...envs.data.splits import HOLDOUT, some_questions
 from ...envs.questions import Question
-from ...envs.record import RecordError
+from ...envs.record import EpisodeRecord, RecordError
 from ...envs.tasks.controls import controlled
 from ...envs.tasks.presets import evaluation_preset
 from ...envs.tasks.registry import Task, make_task
@@ -156,7 +156,7 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
     total = config.questions * config.samples
     with LiveView(f"eval {policy.policy_id}", total) as view:
         shown = EvaluationProgress(view, "eval", total, samples=bool(config.dtype))
-        evaluate(
+        records = evaluate(
             policy,
             task,
             split=config.split,
@@ -169,6 +169,18 @@ def _play(flags: Eval, task: Task, policy: Policy, config: EvalConfig) -> None:
             on_resume=shown.resumed,
             on_progress=shown.progress,
         )
+    if config.samples > 1 and _repeats_itself(records):
+        logger.warning("all %d rollouts of each question are the same; --samples 1 says as much", config.samples)
+
+
+def _repeats_itself(records: Sequence[EpisodeRecord]) -> bool:
+    """Whether all rollouts of a question are alike, for every question."""
+    first: dict[str, list[str]] = {}
+    return all(
+        first.setdefault(record.question.id, texts) == texts
+        for record in records
+        for texts in [[turn.text for turn in record.turns]]
+    )
 
 
 def _asked(task: Task, config: EvalConfig) -> tuple[Question, ...]:

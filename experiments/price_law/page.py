@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..grid.arms import ARMS
 from ..grid.page import failures, generated_mark
 from ..grid.screen import filled, verdict_lines
 from ..report.format import NOTHING, Report, failure_lines, interval, markdown_table, number, plain, text_columns
@@ -185,13 +186,20 @@ def _runs(report: Report) -> str:
     errors = ["waste minus control's", "error, constant balance", "error, regression", "error, no tax"]
     return "\n\n".join(
         [
-            f"{_of_worlds(report)}. * marks the runs that claims are about. "
+            f"{_of_worlds(report)}. * marks the runs that claims are about. {_names(report)} "
             + _UNITS.format(identity=report["identity"]),
             markdown_table(["run", "control", "tax", f"pass@{k} gained", "price", "waste", "control's waste"], means),
             "Mean tax and price, R2, the median absolute difference of wastes and median absolute errors of the tax:",
             markdown_table([*header, *errors], strata),
         ]
     )
+
+
+def _names(report: Report) -> str:
+    """What the number in the name of a run is."""
+    arms = dict.fromkeys(name.rpartition("-")[0] for name in report["runs"])
+    strengths = ", ".join(f"{ARMS[arm].strength_name} of {arm}" for arm in arms if ARMS[arm].strength_name)
+    return f"The number in the name of a run is the strength of its arm: {strengths}; 0 is none."
 
 
 def _marked(name: str) -> str:

@@ -340,9 +340,13 @@ def test_eval_under_a_control_replaces_retrieval_and_names_the_nearest_control(
     assert "did you mean oracle" in capsys.readouterr().err
 
 
-def test_report_compares_several_runs_paired_by_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_compares_several_runs_paired_by_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     assert evaluate(tmp_path / "a") == 0
+    assert "rollouts of each question are the same" not in caplog.text
     assert evaluate(tmp_path / "b", policy="best_order") == 0
+    assert "all 4 rollouts of each question are the same; --samples 1 says as much" in caplog.text
     capsys.readouterr()
     assert main(["report", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
