@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from .exact_rows import ExactRows, exact_rows
 from .paired import compare
+from .population_price import population_row
 from .rollout import Played, Rollout, rollouts_of
 from .rows import ArmsReport
 from .same_questions import check_same_questions
@@ -43,6 +44,12 @@ def measure_arms(arms: Arms) -> ArmsReport:
         report["no_frontier"] = exact
     else:
         report["references"], report["frontier"] = exact.references, exact.as_json()
+        if len(read) > 1:
+            priced = population_row(read, exact.frontier.k)
+            if isinstance(priced, str):
+                report["no_population"] = priced
+            else:
+                report["population"] = priced
     return report
 
 

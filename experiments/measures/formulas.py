@@ -29,7 +29,7 @@ _FORMULAS = {
     "frontier_distance": "F(pass@1) - pass@k of the rollouts as they were scored, where F is the exact frontier of the "
     "same questions (envs/world/frontier.py)",
     "price": "F(pass@k of the arm) - F(pass@k of its control), where F(y) is the most pass@1 that a policy with a "
-    "pass@k of y can have (envs/world/population.py)",
+    "pass@k of y can have (envs/world/population.py); as a change of pass@1, so that a cost is below 0",
     "waste": "F(pass@k) - pass@1, with the same F",
     "breadth": "relevant passages that some rollout was shown / relevant passages",
     "path_coverage": "evidence paths of which one rollout was shown a passage for every hop / evidence paths",

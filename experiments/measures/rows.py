@@ -13,6 +13,7 @@ __all__ = [
     "EstimateRow",
     "FrontierRow",
     "PairedRow",
+    "PopulationRow",
     "ReferenceRows",
     "SeedsRow",
     "SummaryRow",
@@ -98,6 +99,20 @@ class FrontierRow(TypedDict):
     points: list[list[float]]
 
 
+class PopulationRow(TypedDict):
+    """World: what the choices of the arms are worth over all questions that the World can draw, read perfectly.
+
+    Attributes:
+        k: of pass@k.
+        arms: name -> pass@1, pass@k and waste.
+        differences: "b - a" -> change of pass@1 and of pass@k; price and by_waste, which sum to that of pass@1.
+    """
+
+    k: int
+    arms: dict[str, dict[str, EstimateRow]]
+    differences: dict[str, dict[str, EstimateRow]]
+
+
 ReferenceRows: TypeAlias = Mapping[str, Mapping[str, float]]
 """Name of a reference policy -> key of a measure -> exact value."""
 
@@ -129,6 +144,8 @@ class ArmsReport(TypedDict):
         references: exact values for the same questions (World).
         frontier: the exact frontier of the same questions (World).
         no_frontier: why there is no exact frontier.
+        population: values over all questions of the World; only where arms are compared.
+        no_population: why there are none.
         lines_left_out: number of bad lines that were skipped.
         rollouts_missing: number of rollouts of these evaluations that the files lack.
         training_reward: name of an arm -> mean reward on the training questions.
@@ -140,6 +157,8 @@ class ArmsReport(TypedDict):
     references: NotRequired[ReferenceRows]
     frontier: NotRequired[FrontierRow]
     no_frontier: NotRequired[str]
+    population: NotRequired[PopulationRow]
+    no_population: NotRequired[str]
     lines_left_out: NotRequired[int]
     rollouts_missing: NotRequired[int]
     training_reward: NotRequired[dict[str, float]]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..measures.rows import ArmsReport, EstimateRow, SummaryRow
+from ..measures.rows import ArmsReport, EstimateRow, PopulationRow, SummaryRow
 from .columns import is_world
 from .format import interval_legend
 from .html_document import NARROW, document, episode_parts, escaped, figure
-from .html_tables import difference_table, measure_table, verdict_table, whole_intervals
+from .html_tables import difference_table, html_table, measure_table, verdict_table, whole_intervals
 from .notes import contradiction_lines, frontier_caption, information_lines, size_lines
 from .packed_episode import PageEpisode
 from .page_data import page_data
+from .population_table import POPULATION_NOTE, population_heads, population_rows, population_sentence
 from .svg import Points, frontier_svg
 from .takeaway import takeaway, verdicts
 
@@ -30,7 +31,7 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
     sizes = "<br>".join(map(escaped, size_lines(report)))
     legend = interval_legend(row for arm in report["arms"].values() for row in arm["measures"].values())
     parts = [
-        f'<p class="takeaway">{whole_intervals(escaped(takeaway(report)))}</p>',
+        f'<p class="takeaway">{whole_intervals(escaped(takeaway(report) + population_sentence(report)))}</p>',
         f'<p class="sizes">{sizes}<br>{escaped(legend)}.</p>',
     ]
     parts += [f'<p class="note">{escaped(line)}</p>' for line in contradiction_lines(report["arms"])]
@@ -41,12 +42,23 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
     parts += frontier_parts(report)
     if found := verdicts(report):
         parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found)]
+    if "population" in report:
+        parts += ["<h2>What did the task ask, and what was wasted?</h2>", *_population(report["population"])]
     parts += episode_parts(data, total)
     parts += ["<h2>Measures</h2>", measure_table(report["arms"])]
     parts += [f'<p class="note">{escaped(line)}</p>' for line in information_lines(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", difference_table(report["differences"])]
     return document(parts, data)
+
+
+def _population(row: PopulationRow) -> list[str]:
+    """Both tables of values over all questions, and what they say."""
+    tables = [
+        html_table([*map(escaped, heads)], [[whole_intervals(escaped(cell)) for cell in line] for line in rows])
+        for heads, rows in zip(population_heads(row), population_rows(row))
+    ]
+    return [*tables, f'<p class="note">{escaped(POPULATION_NOTE.format(k=row["k"]))}</p>']
 
 
 def frontier_parts(report: ArmsReport) -> list[str]:

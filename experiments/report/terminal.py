@@ -18,6 +18,7 @@ from .columns import blocks, column_notes, is_world
 from .format import estimate_parts, interval_legend, narrow, number
 from .notes import absent_lines, contradiction_lines, coverage_lines, information_lines, size_lines
 from .palette import arm_colours
+from .population_table import population_sentence, print_population
 from .takeaway import takeaway, verdicts
 from .verdict_table import print_verdicts
 
@@ -36,6 +37,8 @@ def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | N
     notes = [*contradiction_lines(arms), *information_lines(arms), *absent_lines(arms)]
     if "no_frontier" in report and is_world(report):
         notes.append(report["no_frontier"])
+    if "no_population" in report:
+        notes.append(report["no_population"])
     if "lines_left_out" in report:
         notes.append(f"bad lines left out: {report['lines_left_out']}")
     notes += coverage_lines(report.get("coverage", {}))
@@ -77,7 +80,9 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
     console.print(Text(f"{exact}any measure: berrypick explain MEASURE", style="dim"), width=width)
     for note in notes:
         console.print(Text(safe_text(note)), width=width)
-    print_verdicts(console, verdicts(report), takeaway(report), width)
+    if "population" in report:
+        print_population(console, report["population"], width)
+    print_verdicts(console, verdicts(report), takeaway(report) + population_sentence(report), width)
 
 
 _ESTIMATE = 12

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.world.availability import population_tables
 from ...envs.world.config import WorldConfig
-from .kinds import KindWorld
+
+if TYPE_CHECKING:
+    from .kinds import KindWorld
 
 __all__ = ["RowTable"]
 

@@ -96,6 +96,20 @@ class TabularRun:
         """Measures after training."""
         return self.checkpoints[self.config.steps]
 
+    def population(self) -> dict[str, float]:
+        """Measures after training over all questions that the World can draw, see `exact_values`.
+
+        Raises:
+            BerrypickError: the run has a table for each of its questions, so it has no policy for others.
+        """
+        if self.config.tables != "shared":
+            raise BerrypickError('a table for each question has no values over all questions; use tables="shared"')
+        world = WorldConfig.from_preset(self.config.preset, **self.config.world)
+        chances = kind_probabilities(self.logits)
+        rows, ks = RowTable.population(world), self.config.ks
+        answers = world.num_answers
+        return exact_values(rows, chances, world.budget, ks, num_answers=answers, group_size=max(ks))[0]
+
 
 def train_tabular(config: TabularConfig) -> TabularRun:
     """Trains the tabular policy from uniform logits; the result depends only on the configuration."""

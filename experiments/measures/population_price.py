@@ -1,0 +1,180 @@
+"""What policies on the World are worth over all its questions, and what the exact frontier asks for their difference.
+
+The questions of an evaluation are a draw from all questions that a World can generate, and a frontier of those alone
+would know them. So the choices of kind are counted instead, at every state of an episode and over all questions, and
+the table of these shares is followed through all questions exactly, as `tabular/histories.py` does. The values are
+planned ones: giving up and misreading are not in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...envs.metrics.statistics import bootstrap_indices
+from ...envs.world.config import PRESETS, WorldConfig
+from ...envs.world.facts import WorldFacts
+from ...envs.world.population import PopulationFrontier, population_frontier
+from ...policies.tabular.histories import State, StateTable, history_values
+from ...retrieval_index.errors import BerrypickError
+from .rollout import Rollout
+from .rows import EstimateRow, PopulationRow
+
+__all__ = ["population_row"]
+
+Array = NDArray[np.float64]
+
+NUM_RESAMPLES = 200
+MOST_STATES = 400
+"""A table of more states, as in Worlds of many kinds and hops, would take minutes to resample."""
+
+
+def population_row(arms: Mapping[str, Sequence[Rollout]], k: int) -> PopulationRow | str:
+    """The exact values in the population of what the arms chose, or why there are none.
+
+    Args:
+        arms: rollouts by arm, all of one World and played by its rules, see `exact_rows`. The first arm is the one
+            that others are compared with.
+        k: of pass@k.
+
+    Returns:
+        pass@1, pass@k and waste of each arm; of each arm minus the first the change of pass@1 and its two parts: the
+        price, F(pass@k of the arm) - F(pass@k of the first), and the change by waste, where F(y) is the most pass@1
+        that any policy with pass@k of at least y can have. Intervals are those of resampled questions (percentiles of
+        200), with the same questions drawn for all arms.
+    """
+    facts = [WorldFacts.required(one.question, "prices") for rollouts in arms.values() for one in rollouts]
+    config = _config(facts)
+    if isinstance(config, str):
+        return config
+    try:
+        frontier = population_frontier(config, k)
+    except BerrypickError as error:
+        return str(error)
+    questions = sorted({one.question.id for rollouts in arms.values() for one in rollouts})
+    counted = {name: _Choices.of(rollouts, questions, len(config.kinds)) for name, rollouts in arms.items()}
+    if any(len(choices.states) == 0 for choices in counted.values()):
+        return "no values over all questions: a policy never searches"
+    if any(len(choices.states) > MOST_STATES for choices in counted.values()):
+        return f"no values over all questions: the episodes take more than {MOST_STATES} different courses"
+    draws = [np.ones(len(questions)), *map(_times, bootstrap_indices(len(questions), num_resamples=NUM_RESAMPLES))]
+    found = {
+        name: np.array([_values(choices, times, config, frontier) for times in draws])
+        for name, choices in counted.items()
+    }
+    return _row(found, k, len(questions))
+
+
+def _config(facts: Sequence[WorldFacts]) -> WorldConfig | str:
+    """The World of these questions; its seed and its numbers of questions do not matter."""
+    shapes = {(one.preset, one.availability, one.budget, one.hops, one.cue is None) for one in facts}
+    if len(shapes) != 1:
+        return "no values over all questions: these come from Worlds of different shape"
+    one = facts[0]
+    if not one.availability:
+        return "no values over all questions: these do not say how often a kind of record states a fact"
+    preset = PRESETS.get(one.preset, {})
+    if one.cue is not None:
+        return "no values over all questions: the strength of the World's cue is not recorded with its questions"
+    return WorldConfig(**{**preset, "availability": one.availability, "budget": one.budget, "hops": one.hops})
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """How often each kind was chosen at each state on each question.
+
+    Attributes:
+        states: S states that were met.
+        counts: float64 [questions, S, kinds].
+    """
+
+    states: tuple[State, ...]
+    counts: Array
+
+    @classmethod
+    def of(cls, rollouts: Sequence[Rollout], questions: Sequence[str], num_kinds: int) -> _Choices:
+        place = {question: at for at, question in enumerate(questions)}
+        seen: dict[State, int] = {}
+        met = [
+            (place[one.question.id], seen.setdefault(state, len(seen)), kind)
+            for one in rollouts
+            for state, kind in _course(one)
+        ]
+        counts = np.zeros((len(questions), len(seen), num_kinds))
+        np.add.at(counts, tuple(np.array(met, np.int64).reshape(-1, 3).T), 1)
+        return cls(tuple(seen), counts)
+
+    def table(self, times: Array) -> StateTable:
+        """The policy that makes these choices in these shares, each question counted so many times: float64 [Q]."""
+        sums = np.tensordot(times, self.counts, 1)  # [S, kinds]
+        visits = sums.sum(-1)
+        met = np.flatnonzero(visits)
+        return StateTable(
+            self.counts.shape[-1],
+            {self.states[at]: sums[at] / visits[at] for at in met},
+            {self.states[at]: float(visits[at]) for at in met},
+        )
+
+
+def _course(rollout: Rollout) -> Iterator[tuple[State, int]]:
+    """The states of an episode and the kinds chosen there, up to the first query that leaves the tree of histories.
+
+    That is a query whose first passage is not an untried kind's record of the wanted fact.
+    """
+    facts = WorldFacts.required(rollout.question, "prices")
+    state = State(facts.cue)
+    for ranking in rollout.rankings:
+        if state.hop == facts.hops or len(state.tried) == len(facts.kinds):
+            return
+        passages = facts.passages[state.hop]
+        kind = passages.index(ranking[0]) if ranking and ranking[0] in passages else None
+        if kind is None or kind in state.tried:
+            return
+        yield state, kind
+        state = state.after(kind, hit=kind in facts.present[state.hop])
+
+
+def _times(drawn: NDArray[np.int64]) -> Array:
+    """How often each question was drawn, float64 [questions]."""
+    return np.bincount(drawn, minlength=len(drawn)).astype(np.float64)
+
+
+def _values(choices: _Choices, times: Array, config: WorldConfig, frontier: PopulationFrontier) -> Array:
+    """pass@1, pass@k and F(pass@k), float64 [3]."""
+    found = history_values(choices.table(times), config, ks=(1, frontier.k))
+    one, many = found["pass@1"], found[f"pass@{frontier.k}"]
+    return np.array([one, many, frontier.best_pass_at_1(min(many, frontier.widest.pass_at_k))])
+
+
+def _row(found: Mapping[str, Array], k: int, num_questions: int) -> PopulationRow:
+    """The row from values of the whole sample and of its resamples, float64 [1 + resamples, 3] of each arm."""
+
+    def estimate(values: Array) -> EstimateRow:
+        low, high = np.quantile(values[1:], [0.025, 0.975])
+        return {"value": float(values[0]), "low": float(low), "high": float(high), "n": num_questions}
+
+    base = next(iter(found))
+    return {
+        "k": k,
+        "arms": {
+            name: {
+                "pass@1": estimate(values[:, 0]),
+                f"pass@{k}": estimate(values[:, 1]),
+                "waste": estimate(values[:, 2] - values[:, 0]),
+            }
+            for name, values in found.items()
+        },
+        "differences": {
+            f"{name} - {base}": {
+                "pass@1": estimate(values[:, 0] - found[base][:, 0]),
+                f"pass@{k}": estimate(values[:, 1] - found[base][:, 1]),
+                "price": estimate(values[:, 2] - found[base][:, 2]),
+                "by_waste": estimate((values[:, 0] - values[:, 2]) - (found[base][:, 0] - found[base][:, 2])),
+            }
+            for name, values in found.items()
+            if name != base
+        },
+    }
