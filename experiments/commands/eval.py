@@ -30,7 +30,7 @@ from ..report.packed_episode import PageEpisode
 from ..report.page import report_closing, write_page
 from ..report.terminal import print_report
 from ..runs.evaluation import evaluate
-from ..runs.progress_of_run import unfinished
+from ..runs.progress_of_run import trained_by, unfinished
 from ..runs.run_folder import drop_unused_run, hold_run_folder, write_json
 from .env_arguments import chat_voice, parse_env_args, split_arguments, with_rules
 from .flags import Eval
@@ -124,6 +124,8 @@ def run_eval(flags: Eval) -> int:
             write_json(flags.out / COVERAGE, row)
         if coverage := stored_coverage([flags.out]):
             report["coverage"] = coverage
+        if how := trained_by(flags.out):
+            report["trained"] = dict.fromkeys(arms, how)
         write_json(flags.out / "report.json", report)
         page, why = (None, "") if flags.no_html else write_page([flags.out], arms, report)
     if flags.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...envs.record import EpisodeRecord, RecordError
@@ -27,6 +28,7 @@ from ..report.series import print_series
 from ..report.sweep import print_sweep
 from ..report.sweep_folder import SweepFolder, evaluated_cells, sweep_folder
 from ..report.terminal import print_report
+from ..runs.progress_of_run import trained_by
 from .json_output import print_json
 from .rollout_flags import Report
 from .row_map import parse_row_map, source_text
@@ -102,6 +104,9 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
             continue  # what a measure needs says more than what the file lacks
         absent = report["arms"][name]["absent"]
         absent.update((key, reason) for key, reason in source.absent.items() if key in absent)
+    how = {name: trained_by(Path(source.path).parent) for name, source in loaded.sources.items()}
+    if known := {name: text for name, text in how.items() if text}:
+        report["trained"] = known
     if left_out := _left_out(loaded):
         report["lines_left_out"] = left_out
     if coverage := stored_coverage(flags.paths):

@@ -78,7 +78,8 @@ def cell_screen(key: str, result: CellResult, others: Mapping[str, CellResult]) 
 
 def _step(result: CellResult, at: int) -> str:
     """The name of a checkpoint by its place along training."""
-    return sorted(result["checkpoints"], key=int)[at]
+    steps: list[str] = sorted(result["checkpoints"], key=int)
+    return steps[at]
 
 
 def _comparison(result: CellResult, others: Mapping[str, CellResult]) -> str:

@@ -149,6 +149,7 @@ class ArmsReport(TypedDict):
         lines_left_out: number of bad lines that were skipped.
         rollouts_missing: number of rollouts of these evaluations that the files lack.
         training_reward: name of an arm -> mean reward on the training questions.
+        trained: name of an arm -> how its policy was trained, where its run folder is found.
         coverage: name of a run folder -> how many of its questions its corpus can answer.
     """
 
@@ -162,6 +163,7 @@ class ArmsReport(TypedDict):
     lines_left_out: NotRequired[int]
     rollouts_missing: NotRequired[int]
     training_reward: NotRequired[dict[str, float]]
+    trained: NotRequired[dict[str, str]]
     coverage: NotRequired[dict[str, CoverageRow]]
 
 

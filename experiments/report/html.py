@@ -9,7 +9,7 @@ from .columns import is_world
 from .format import interval_legend
 from .html_document import NARROW, document, episode_parts, escaped, figure
 from .html_tables import difference_table, html_table, measure_table, verdict_table, whole_intervals
-from .notes import contradiction_lines, frontier_caption, information_lines, size_lines
+from .notes import contradiction_lines, frontier_caption, information_lines, size_lines, trained_lines
 from .packed_episode import PageEpisode
 from .page_data import page_data
 from .population_table import POPULATION_NOTE, population_heads, population_rows, population_sentence
@@ -28,7 +28,7 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
     """
     data = page_data(arms)
     total = sum(arm["num_episodes"] for arm in report["arms"].values())
-    sizes = "<br>".join(map(escaped, size_lines(report)))
+    sizes = "<br>".join(map(escaped, [*trained_lines(report), *size_lines(report)]))
     legend = interval_legend(row for arm in report["arms"].values() for row in arm["measures"].values())
     parts = [
         f'<p class="takeaway">{whole_intervals(escaped(takeaway(report) + population_sentence(report)))}</p>',
@@ -41,14 +41,14 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
         parts.append(f"<p>Rollouts missing: {report['rollouts_missing']}.</p>")
     parts += frontier_parts(report)
     if found := verdicts(report):
-        parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found)]
+        parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found, "questions")]
     if "population" in report:
         parts += ["<h2>What did the task ask, and what was wasted?</h2>", *_population(report["population"])]
-    parts += episode_parts(data, total)
     parts += ["<h2>Measures</h2>", measure_table(report["arms"])]
     parts += [f'<p class="note">{escaped(line)}</p>' for line in information_lines(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", difference_table(report["differences"])]
+    parts += episode_parts(data, total)
     return document(parts, data)
 
 

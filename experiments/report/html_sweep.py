@@ -44,7 +44,8 @@ def sweep_page(arms: Mapping[str, Sequence[PageEpisode]], report: SweepReport) -
     parts += frontier_parts(cells)
     found = verdicts(cells) if pooled is None else verdicts_of(pooled["arms"], pooled["differences"])
     if found:
-        parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found)]
+        unit = "questions" if pooled is None else "seeds"
+        parts += ["<h2>Is it better, is it narrower, is it sure?</h2>", verdict_table(found, unit)]
     if pooled is not None:
         parts += ["<h2>Means over seeds</h2>", _pooled_table(pooled)]
     total = sum(arm["num_episodes"] for arm in cells["arms"].values())

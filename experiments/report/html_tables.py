@@ -12,6 +12,7 @@ from ..measures.rows import EstimateRow, PairedRow, SummaryRow
 from .format import NOTHING, compact, estimate_parts, interval
 from .palette import arm_colours
 from .takeaway import Verdict
+from .verdict_table import UNITS
 
 __all__ = ["difference_table", "html_table", "measure_table", "verdict_table", "whole_intervals"]
 
@@ -42,8 +43,8 @@ def difference_table(differences: Mapping[str, PairedRow]) -> str:
     return html_table(["measure", *map(_text, differences)], rows)
 
 
-def verdict_table(found: Sequence[Verdict]) -> str:
-    """Each comparison with its intervals and its verdict in words."""
+def verdict_table(found: Sequence[Verdict], unit: str) -> str:
+    """Each comparison with its intervals over units, see `UNITS`, and its verdict in words."""
     rows = [
         [
             _text(f"{verdict.arm} - {verdict.base}"),
@@ -56,7 +57,7 @@ def verdict_table(found: Sequence[Verdict]) -> str:
         for verdict in found
     ]
     note = (
-        "95 % intervals. No difference can be seen where an interval has 0 in it. Better: more right at once. "
+        f"{UNITS[unit]}. No difference can be seen where an interval has 0 in it. Better: more right at once. "
         "Narrower: fewer questions are solved in several tries."
     )
     heads = ["difference", "right at once", "in several tries", "so it is"]

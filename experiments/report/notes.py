@@ -17,6 +17,7 @@ __all__ = [
     "frontier_caption",
     "information_lines",
     "size_lines",
+    "trained_lines",
 ]
 
 
@@ -31,6 +32,12 @@ def size_lines(report: ArmsReport) -> list[str]:
         f"questions of one arm only: {pair['num_not_shared']}"
         for name, pair in pairs.items()
     ]
+
+
+def trained_lines(report: ArmsReport) -> list[str]:
+    """Says how the policies were trained, in one line; [] if nothing is known of it."""
+    known = report.get("trained", {})
+    return ["; ".join(f"{name}: {how}" for name, how in known.items())] if known else []
 
 
 def _size(arm: SummaryRow) -> str:

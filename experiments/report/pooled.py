@@ -49,4 +49,4 @@ def print_pooled(pooled: PooledReport, console: Console) -> None:
         parts = [f"{measure_of(key).label} {signed(differences[key])}" for key in keys if key in differences]
         console.print(Text(safe_text(f"{name}: " + "; ".join(parts))))
     if found := verdicts_of(pooled["arms"], pooled["differences"]):
-        print_verdicts(console, found, takeaway_of(found), min(WIDTH, console.width))
+        print_verdicts(console, found, takeaway_of(found), min(WIDTH, console.width), "seeds")

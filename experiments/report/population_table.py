@@ -17,8 +17,7 @@ __all__ = ["POPULATION_NOTE", "population_heads", "population_rows", "population
 
 POPULATION_NOTE = (
     "All questions that this World can draw, read perfectly. Waste: pass@1 below the most that any policy with that "
-    "pass@{k} can have; price: the change of that most, which the task asks. Intervals over questions: how much "
-    "trainings differ is not in them."
+    "pass@{k} can have; price: the change of that most, which the task asks."
 )
 
 

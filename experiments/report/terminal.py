@@ -16,7 +16,7 @@ from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
 from .closing import WIDTH, Closing, print_closing, report_console
 from .columns import blocks, column_notes, is_world
 from .format import estimate_parts, interval_legend, narrow, number
-from .notes import absent_lines, contradiction_lines, coverage_lines, information_lines, size_lines
+from .notes import absent_lines, contradiction_lines, coverage_lines, information_lines, size_lines, trained_lines
 from .palette import arm_colours
 from .population_table import population_sentence, print_population
 from .takeaway import takeaway, verdicts
@@ -63,7 +63,7 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
     """
     width = min(console.width, WIDTH)
     console.print(Text(safe_text(title), style="bold"), width=width)
-    *above, last = size_lines(report)
+    *above, last = [*trained_lines(report), *size_lines(report)]
     tables = blocks(report)
     keys = {key for keys in tables.values() for key in keys}
     shown = [row for arm in report["arms"].values() for key, row in arm["measures"].items() if key in keys]
@@ -82,7 +82,7 @@ def final_screen(console: Console, title: str, report: ArmsReport, notes: Sequen
         console.print(Text(safe_text(note)), width=width)
     if "population" in report:
         print_population(console, report["population"], width)
-    print_verdicts(console, verdicts(report), takeaway(report) + population_sentence(report), width)
+    print_verdicts(console, verdicts(report), takeaway(report) + population_sentence(report), width, "questions")
 
 
 _ESTIMATE = 12

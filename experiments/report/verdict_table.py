@@ -13,25 +13,31 @@ from ...retrieval_index.plain_text import safe_text
 from .format import compact
 from .takeaway import Verdict
 
-__all__ = ["print_verdicts"]
+__all__ = ["UNITS", "print_verdicts"]
 
-_NOTE = "95 % intervals; no difference can be seen where 0 is inside; narrower: less found in several tries"
+UNITS = {
+    "questions": "95 % intervals over questions; how much trainings differ is not in them",
+    "seeds": "95 % intervals over seeds",
+}
+"""What the intervals of a comparison run over."""
 
 
-def print_verdicts(console: Console, found: Sequence[Verdict], sentence: str, width: int) -> None:
+def print_verdicts(console: Console, found: Sequence[Verdict], sentence: str, width: int, unit: str) -> None:
     """Prints a row for each comparison, and the takeaway as the last line.
 
     Args:
         console: prints to its output.
         found: one for each pair of arms; none prints only the sentence.
         sentence: the takeaway.
+        unit: a key of `UNITS`.
         width: columns to use. Where a table of whole rows does not fit, each comparison takes a few lines.
     """
     if found:
         table = _table(found, width)
         console.print()
         console.print(table if table is not None else _lines(found), width=width)
-        console.print(Text(_NOTE, style="dim"), width=width)
+        note = f"{UNITS[unit]}; no difference can be seen where 0 is inside; narrower: less found in several tries"
+        console.print(Text(note, style="dim"), width=width)
     console.print(Text("\n" + safe_text(sentence), style="bold"), width=width)
 
 

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...retrieval_index.plain_text import counted
 from .run_folder import object_of_run
 
-__all__ = ["unfinished"]
+__all__ = ["trained_by", "unfinished"]
+
+
+def trained_by(evaluation: Path) -> str:
+    """How the policy of an evaluation was trained, such as "darling, 40 steps of RL"; "" if its run is not found.
+
+    Args:
+        evaluation: the folder of `berrypick eval`, which names the folder of the training run.
+
+    Raises:
+        BerrypickError: a config.json is damaged.
+    """
+    policy = object_of_run(evaluation / "config.json").get("policy")
+    rl = object_of_run(Path(policy) / "config.json").get("rl") if isinstance(policy, str) else None
+    if not isinstance(rl, dict) or not _steps(rl):
+        return ""
+    return f"{rl.get('objective')}, {counted(_steps(rl), 'step')} of RL"
 
 
 def unfinished(folder: Path) -> str:

@@ -117,7 +117,7 @@ def test_a_demo_in_which_all_objectives_narrow_is_one_sentence() -> None:
 def test_the_verdicts_fit_and_the_takeaway_is_last(width: int) -> None:
     report = json.loads(SEED_0.read_text())
     text = io.StringIO()
-    print_verdicts(Console(file=text, width=width), verdicts(report), takeaway(report), width)
+    print_verdicts(Console(file=text, width=width), verdicts(report), takeaway(report), width, "questions")
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width and "…" not in text.getvalue()
     assert " ".join(text.getvalue().split()).endswith(takeaway(report))

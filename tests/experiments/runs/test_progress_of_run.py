@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from berrypick.experiments.runs.progress_of_run import unfinished
+from berrypick.experiments.report.notes import trained_lines
+from berrypick.experiments.runs.progress_of_run import trained_by, unfinished
+from berrypick.experiments.runs.run_folder import write_json
 
 
 def checkpoint_of(folder: Path, name: str) -> None:
@@ -46,3 +48,31 @@ def test_other_folders_are_no_runs(tmp_path: Path) -> None:
     assert unfinished(tmp_path) == "" and unfinished(tmp_path / "nothing") == ""
     (tmp_path / "checkpoints").mkdir()
     assert unfinished(tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"rl": {"objective": "darling:floor=0.1", "steps": 40}}, "darling:floor=0.1, 40 steps of RL"),
+        ({"rl": {"objective": "grpo", "steps": 1}}, "grpo, 1 step of RL"),
+        ({"rl": {"objective": "grpo", "steps": 0}}, ""),
+        ({"rl": None}, ""),
+        (None, ""),
+    ],
+)
+def test_the_objective_and_the_steps_of_the_run_that_was_evaluated(tmp_path, training, said):
+    run, evaluation = tmp_path / "run", tmp_path / "test"
+    run.mkdir()
+    evaluation.mkdir()
+    if training is not None:
+        write_json(run / "config.json", training)
+    write_json(evaluation / "config.json", {"policy": str(run)})
+    assert trained_by(evaluation) == said
+
+
+def test_rollouts_of_others_say_nothing(tmp_path):
+    assert trained_by(tmp_path) == ""
+    assert trained_lines({"arms": {}, "differences": {}}) == []
+    known = {"a": "darling, 40 steps of RL", "b": "dr_grpo, 40 steps of RL"}
+    line = "a: darling, 40 steps of RL; b: dr_grpo, 40 steps of RL"
+    assert trained_lines({"arms": {}, "differences": {}, "trained": known}) == [line]
