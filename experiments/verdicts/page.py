@@ -51,6 +51,9 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "all questions, means over worlds. The line is the exact frontier, which no policy can exceed; a panel without "
         "a line is one whose values are of training questions. A dot is an arm at the strength that claims are read "
         "at. Vector Policy Optimization, which answers in sets, is on its own page alone.",
+        "## System by system",
+        "What came of the papers' own claims; controls and claims of our own are counted apart.",
+        _systems(reports),
         "## The tests",
         "A test is a claim of a paper in a form that can be decided here; controls are counted apart. Room is the "
         "largest effect that any policy could have, divided by three times the smallest effect of interest; below 1 a "
@@ -104,6 +107,19 @@ def _plain(reports: Mapping[str, Report]) -> str:
         f"models of under a million weights, {counted(waiting, 'claim')} of language models still wait for cells"
         + (f", and {', '.join(rest)} have no experiment of their own yet." if rest else ".")
     )
+
+
+def _systems(reports: Mapping[str, Report]) -> str:
+    """A row for each experiment: its papers, and how many claims have which verdict."""
+    known = {system.name: system for system in SYSTEMS}
+    rows = []
+    for name, report in reports.items():
+        papers = [row for row in report["verdicts"] if _of_paper(row)]
+        kinds = Counter("waits for cells" if _waits(row) else row["verdict"] for row in papers)
+        title, sources = (known[name].title, known[name].papers) if name in known else ("the question of this suite", "several")
+        cells = [str(kinds[kind]) for kind in (*_KINDS, "waits for cells")]
+        rows.append([_link(name), title, sources, *cells, str(len(report["verdicts"]) - len(papers))])
+    return markdown_table(["experiment", "system", "arXiv", *_KINDS, "waits for cells", "controls and our own"], rows)
 
 
 def _waits(row: Report) -> bool:
