@@ -116,7 +116,8 @@ def _systems(reports: Mapping[str, Report]) -> str:
     for name, report in reports.items():
         papers = [row for row in report["verdicts"] if _of_paper(row)]
         kinds = Counter("waits for cells" if _waits(row) else row["verdict"] for row in papers)
-        title, sources = (known[name].title, known[name].papers) if name in known else ("the question of this suite", "several")
+        system = known.get(name)
+        title, sources = (system.title, system.papers) if system else ("the question of this suite", "several")
         cells = [str(kinds[kind]) for kind in (*_KINDS, "waits for cells")]
         rows.append([_link(name), title, sources, *cells, str(len(report["verdicts"]) - len(papers))])
     return markdown_table(["experiment", "system", "arXiv", *_KINDS, "waits for cells", "controls and our own"], rows)
