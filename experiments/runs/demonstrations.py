@@ -113,7 +113,7 @@ def play_demonstrations(
         num_samples=config.demonstrations,
         sampling=Sampling(),
         seed=config.sft.seed,
-        max_rows=4096,
+        max_rows=512,
         on_turn=_counting(len(questions) * config.demonstrations, on_progress),
     )
     return [episode for group in groups for episode in group], None

@@ -164,3 +164,15 @@ def test_train_says_what_does_not_fit(
     assert main([*command, *rest, "--max-new-tokens", "4", "--holdout", "2", "--env-arg", *arguments]) == 0
     assert "turns of the demonstrations have more than the 4 tokens" in caplog.text
     assert "--holdout 2" in " ".join(capsys.readouterr().out.split())
+
+
+def test_progress_counts_demonstrations_while_they_are_played():
+    """Rows are played some hundreds at a time: all at once would end at once, and the count would stand at 0."""
+    arguments = {"preset": "priced", "num_train": 700, "num_validation": 0, "num_test": 0}
+    task = make_task("berrypick/World-v0", **arguments)
+    config = TrainConfig(env="berrypick/World-v0", env_args=arguments, demonstrator="random_order", demonstrations=1)
+    counts = []
+    episodes, _ = play_demonstrations(task, config, lambda done, total: counts.append((done, total)))
+    assert len(episodes) == 700 and counts[-1] == (700, 700)
+    assert any(0 < done < 700 for done, _ in counts)
+    assert counts == sorted(counts)
