@@ -20,13 +20,13 @@ from .measuring import population_of
 from .table_cells import MEASURED_DIGITS, TableCell
 from .table_training import training_world
 
-__all__ = ["AGENTS", "EARLY", "READINGS", "TEAM_MEASURES", "debate_procedure", "starting_team"]
+__all__ = ["AGENTS", "READINGS", "TEAM_MEASURES", "debate_procedure", "starting_team"]
 
 Array = NDArray[np.float64]
 
 AGENTS = 3
-EARLY = 3
-"""Rounds after which the measures of `_EARLY` are read a second time."""
+_ROUNDS = range(1, 6)
+"""Rounds of which the measures of `_BY_ROUND` have names of their own, so that a claim can read them."""
 
 READINGS: Mapping[str, tuple[tuple[float, ...], ...]] = MappingProxyType(
     {
@@ -37,7 +37,7 @@ READINGS: Mapping[str, tuple[tuple[float, ...], ...]] = MappingProxyType(
 """Start -> chance that the base takes each clause of a record of each kind; the first is the one asked for. A "misled"
 base mostly takes the same wrong clause of the first kind, so that agents agree on wrong answers."""
 
-_EARLY = ("pass@1", "system", "difference", "across", "within", "excess")
+_BY_ROUND = ("pass@1", "system", "difference", "across", "within", "labels_accuracy")
 _LATER = ("pass@1", "system")
 
 _OF_ROUND = ("labels", "labels_accuracy", "data")
@@ -47,14 +47,15 @@ TEAM_MEASURES = (
     "label_accuracy", "difference", "across", "within", "excess", "reading_difference", "entropy", "copies",
     "blind_copies", "copied_share", "look", "repaired", "spoiled", "agree_first", "agree_last", "queries",
     "system", "debate_gain", "debate_over_six",
-    *(f"{name}@round{EARLY}" for name in _EARLY), *(f"{name}_later" for name in _LATER),
+    *(f"{name}@round{number}" for name in _BY_ROUND for number in _ROUNDS), *(f"{name}_later" for name in _LATER),
     *_OF_ROUND,
 )  # fmt: skip
 """Those of `TeamValues`, and:
 
 * system: the vote as the rule has it, after the critics where these are trained;
 * debate_gain, debate_over_six: the vote after critics minus that of first answers, and minus that of six answers;
-* NAME@round3: after three rounds, or at an earlier checkpoint itself; NAME_later: what was gained since round 1;
+* NAME@round3: after three rounds (likewise others), or at an earlier checkpoint itself; NAME_later: what was gained
+  since round 1;
 * labels, labels_accuracy, data: of the round's training questions (NaN at the start), the share with a label, of these
   the share whose label is right, and the mean number of episodes that a generator learnt.
 """
@@ -140,10 +141,9 @@ def _run(cell: TableCell, rule: Rule) -> CellResult:
         done = train_round(world, team, start, asked, rule, allowed, fit, (cell.seed, 47, number))
         team = done.team
         found.append({**_values(exact, team, rule), **_of_round(done)})
-    early, first = found[: EARLY + 1], found[:2]
     for at, values in enumerate(found):
-        values |= {f"{name}@round{EARLY}": early[min(at, EARLY)][name] for name in _EARLY}
-        values |= {f"{name}_later": values[name] - first[min(at, 1)][name] for name in _LATER}
+        values |= {f"{name}@round{one}": found[min(at, one)][name] for name in _BY_ROUND for one in _ROUNDS}
+        values |= {f"{name}_later": values[name] - found[min(at, 1)][name] for name in _LATER}
     return {
         "checkpoints": {
             str(step): {name: round(value, MEASURED_DIGITS) for name, value in found[step].items()}
@@ -173,11 +173,11 @@ def _bounds(exact: TeamValues) -> dict[str, tuple[float, float]]:
     shares = (
         "wrong", "difference", "reading_difference", "copies", "blind_copies", "copied_share", "look", "repaired",
         "spoiled", "agree_first", "agree_last", "label_accuracy", "across", "within",
-        *(f"{name}@round{EARLY}" for name in ("difference", "across", "within")),
+        *(f"{name}@round{one}" for name in ("difference", "across", "within") for one in _ROUNDS),
     )  # fmt: skip
     solved = (
         "pass@1", "pass@8", "team@8", "self_vote", "vote_first", "vote_six", "vote_last", "last@1", "labelled",
-        "system", *(f"{name}@round{EARLY}" for name in _LATER),
+        "system", *(f"{name}@round{one}" for name in ("system", "pass@1") for one in _ROUNDS),
     )  # fmt: skip
     return {
         **dict.fromkeys(shares, (0.0, 1.0)),

@@ -138,7 +138,8 @@ def vote_chances(voters: Sequence[Array]) -> Array:
 def _winners(counts: NDArray[np.int64]) -> Array:
     votes = counts[1:]
     if not votes.any():
-        return np.eye(len(counts))[NONE]
+        nobody: Array = np.eye(len(counts))[NONE]
+        return nobody
     won = votes == votes.max()
-    out: Array = np.concatenate([[0.0], won / won.sum()])
-    return out
+    shared: Array = np.concatenate([[0.0], won / won.sum()])
+    return shared

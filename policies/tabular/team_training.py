@@ -41,7 +41,6 @@ class Rule:
         looks: whether they can look again.
         single: all agents are one: it answers several times, and learns from all that agree with its votes.
         from_start: each fit begins at the start, not at the last round's policies.
-        learns: whether anything is learnt.
     """
 
     label: Label = "debate"
@@ -50,7 +49,6 @@ class Rule:
     looks: bool = True
     single: bool = False
     from_start: bool = False
-    learns: bool = True
 
     @property
     def has_critics(self) -> bool:
@@ -112,19 +110,14 @@ def train_round(
     agrees, agrees_last = known & (first == labels), known & (last == labels)
     critic_items = _critic_items(agrees, agrees_last, np.random.default_rng((*seed, 2)))
     kept = share_out(agrees, rule.split, np.random.default_rng((*seed, 3)))
-    after = team
-    if rule.learns:
-        begin = start if rule.from_start else team
-        critics = team.critics
-        if rule.has_critics:
-            dealt = share_out(critic_items, rule.split, np.random.default_rng((*seed, 4)))
-            critics = tuple(_fit_critic(one, played, mine, allowed, fit) for one, mine in zip(begin.critics, dealt))
-        generators = tuple(_fit_reader(one, played.first, mine, fit) for one, mine in zip(begin.generators, kept))
-        after = Team(generators, critics)
+    begin, critics = start if rule.from_start else team, team.critics
+    if rule.has_critics:
+        dealt = share_out(critic_items, rule.split, np.random.default_rng((*seed, 4)))
+        critics = tuple(_fit_critic(one, played, mine, allowed, fit) for one, mine in zip(begin.critics, dealt))
+    generators = tuple(_fit_reader(one, played.first, mine, fit) for one, mine in zip(begin.generators, kept))
     right = (labels == RIGHT)[known]
-    return Round(
-        after, float(known.mean()), float(right.mean()) if right.size else float("nan"), kept.sum((1, 2)).astype(int)
-    )
+    accuracy = float(right.mean()) if right.size else float("nan")
+    return Round(Team(generators, critics), float(known.mean()), accuracy, kept.sum((1, 2)).astype(np.int64))
 
 
 def share_out(items: NDArray[np.bool_], split: Split, generator: np.random.Generator) -> NDArray[np.bool_]:

@@ -67,7 +67,7 @@ class TeamValues:
     @property
     def answerable(self) -> float:
         """Share of questions that some order of kinds answers."""
-        return self._mean((self._episodes[1] >= 0).any(1))
+        return self._mean(np.any(self._episodes[1] >= 0, axis=1).astype(np.float64))
 
     def accuracy(self, answers: Sequence[Array]) -> dict[str, float]:
         """pass@1 and pass@k of the agents on average; team@k of k episodes by agents drawn at random; wrong, the share
