@@ -179,8 +179,8 @@ def _plain(report: Report) -> Sequence[str]:
         f"data (difference {ends[0]} after five rounds, {ends[1]} by a random split and {ends[2]} by all data), but "
         f"the vote of the team was right in {right[0]} of questions, against {right[1]} by a random split, {right[2]} "
         f"of agents who never met and {right[3]} of a single agent.",
-        f"A single agent gained {later} after its first round, but a table cannot overfit its questions, which may stop "
-        "a language model, and what a debate adds depends on how critics decide at the start, which is assumed here.",
+        f"A single agent gained {later} after its first round, but a table cannot overfit, which may be what stops a "
+        "language model, and what a debate adds depends on how critics decide at the start, which is assumed here.",
     )
 
 

@@ -139,10 +139,7 @@ class TeamValues:
             last.append(parts[KEEP] + parts[COPY] + parts[LOOK])
             tallies.append(self._critic_row(mass, parts, said[:, agent], seen.codes[agent] % agents, done))
             tallies[-1]["blind_copies"] = self._blind(acts, answers, agent)
-        table = plurality(agents, num_answers).reshape(*(num_answers,) * agents, num_answers)
-        letters = "abcdefgh"[:agents]
-        spec = ",".join(f"rt{letter}" for letter in letters)
-        votes = np.einsum(f"rt,{spec},{letters}z->rz", mass, *last, table, optimize="greedy")
+        votes = _summed(mass, last) @ plurality(agents, num_answers)
         labelled, right = 1 - self._mean(votes[:, NONE]), self._mean(votes[:, RIGHT])
         pairs = list(combinations(range(agents), 2))
         first_mass = [np.eye(num_answers)[said[:, agent]][None].repeat(len(mass), 0) for agent in range(agents)]
@@ -236,3 +233,17 @@ class TeamValues:
 
     def _mean(self, values: Array) -> float:
         return float(self.weights @ values)
+
+
+def _summed(mass: Array, last: Sequence[Array]) -> Array:
+    """Chance of every combination of last answers, float64 [rows, combinations].
+
+    Args:
+        mass: float64 [rows, combinations], chance of the first answers.
+        last: [agent] chances of its last answer, float64 [rows, combinations, answers].
+    """
+    joint = mass[..., None]
+    for one in last[:-1]:
+        joint = (joint[..., :, None] * one[..., None, :]).reshape(*mass.shape, -1)
+    out: Array = np.matmul(joint.transpose(0, 2, 1), last[-1]).reshape(len(mass), -1)
+    return out
