@@ -56,7 +56,7 @@ _FIRST = 800  # replicate of the first world; no other experiment has used it
 _DESIGNS: Mapping[str, tuple[Rule, str]] = {
     "own": (Rule(), "the paper's: each agent learns its own episodes that agree with the vote after critics"),
     "union": (Rule(split="union"), "every agent learns the episodes of all"),
-    "matched": (Rule(split="matched"), "every agent learns the same random third of the episodes of all"),
+    "third": (Rule(split="matched"), "every agent learns the same random third of the episodes of all"),
     "random": (Rule(split="random"), "the episodes of all are dealt out at random"),
     "truth": (Rule(label="truth"), "own episodes that are right, whatever the vote"),
     "agreed": (Rule(label="agreed"), "a vote is a label only if two agents or more gave it"),
@@ -72,7 +72,7 @@ RULES = {name: rule for name, (rule, _) in _DESIGNS.items()}
 _ARMS = {name: Arm(text, "", "" if name == "own" else "own") for name, (_, text) in _DESIGNS.items()}
 _PLACES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((TUNES, COPIES, MISLED), tuple(_ARMS)),
-    **dict.fromkeys(_RATES, ("own", "union", "matched", "random", "truth", "looking", "alone", "single")),
+    **dict.fromkeys(_RATES, ("own", "union", "third", "random", "truth", "looking", "alone", "single")),
 }
 
 _APART = "the starts are apart already; own data need only not bring them together"
@@ -98,7 +98,7 @@ CONTRASTS = (
            against="start", published="holds (no figure)", doubt=_APART),
     *(_claim(f"apart-{other}", f"after three rounds, agents of own data are more unlike than those of {words}", _T11,
              TUNES, "own", "difference@round3", "increase", 0.1, against=other, doubt=_APART)
-      for other, words in (("union", "all data"), ("matched", "a common third"), ("random", "a random split"))),
+      for other, words in (("union", "all data"), ("third", "a common third"), ("random", "a random split"))),
     *(_claim(f"across-{other}", f"and right episodes of two of them differ more than those of {words}", _T11, TUNES,
              "own", "across@round3", "increase", 0.02, against=other, published="so (no figure)")
       for other, words in (("single", "one single agent"), ("union", "two of all data"))),
@@ -124,7 +124,7 @@ CONTRASTS = (
           ("alone", "three agents who train alone and then vote", "control", 0.01, ""),
           ("independent", "one without critics", "control", 0.01, ""),
           ("union", "one trained on all data", "control", 0.01, ""),
-          ("matched", "one trained on a common third", "control", 0.01, ""),
+          ("third", "one trained on a common third", "control", 0.01, ""),
           ("random", "one trained on a random split", "control", 0.01, ""))),
     _claim("agent-random", "an agent of own data is right as often as one of a random split", "control", TUNES, "own",
            "pass@1", "equivalent", 0.01, against="random"),
@@ -152,7 +152,7 @@ CONTRASTS = (
     _claim("copy-blind", "they also copy answers to another question more", "control", TUNES, "own", "blind_copies",
            "increase", 0.1, against="start", doubt="a critic here sees who agrees, and not what is said"),
     _claim("copy-truth", "votes teach more copying than the truth does", "control", TUNES, "own", "copies", "increase",
-           0.05, against="truth"),
+           0.02, against="truth"),
     _claim("copy-labels", "without copying, votes of the last round are more often right", "control", TUNES, "looking",
            "labels_accuracy", "increase", 0.01),
     _claim("copy-alone", "with critics that only copy, the team is less often right", "control", TUNES, "copying",

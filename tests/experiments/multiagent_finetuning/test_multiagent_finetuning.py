@@ -54,7 +54,7 @@ def test_claims_read_measures_and_arms_that_exist():
             assert {one.arm, one.against} - {"start", "zero"} <= set(EXPERIMENT.language.arms)
     # T11 and its control: own data against a single agent, the union, a common share and a random split
     compared = {(one.condition.name, one.against, one.measure) for one in CONTRASTS if one.arm == "own"}
-    for other, measure in product(("union", "matched", "random"), ("difference@round3", "system")):
+    for other, measure in product(("union", "third", "random"), ("difference@round3", "system")):
         assert (TUNES, other, measure) in compared
     assert {(TUNES, "single", "across@round3"), (TUNES, "single", "system")} <= compared
 
@@ -81,7 +81,7 @@ def test_controls_change_one_thing():
         name: [field for field in own.__slots__ if getattr(rule, field) != getattr(own, field)]
         for name, rule in RULES.items()
     }
-    assert all(changed[name] == ["split"] for name in ("union", "matched", "random"))
+    assert all(changed[name] == ["split"] for name in ("union", "third", "random"))
     assert all(changed[name] == ["label"] for name in ("truth", "agreed", "independent", "alone"))
     assert changed["looking"] == ["copies"] and changed["copying"] == ["looks"] and changed["own"] == []
     assert changed["single"] == changed["single_truth"] == ["label", "split", "single"]
