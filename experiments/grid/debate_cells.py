@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ...policies.tabular.answers import Reader
 from ...policies.tabular.debate import Critic, allowed_actions, num_situations
+from ...policies.tabular.readers import Reader
 from ...policies.tabular.row_table import RowTable
 from ...policies.tabular.team_training import Fit, Round, Rule, train_round
 from ...policies.tabular.team_values import Team, TeamValues

@@ -16,9 +16,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import NONE, Answers, Reader, play_answers, plurality
 from .fitting import choice_probabilities
 from .kinds import KindWorld
+from .readers import NONE, Answers, Reader, play_answers, plurality
 
 __all__ = [
     "COPY",

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import NONE, RIGHT, Answers, Reader, play_answers
 from .debate import LOOK, Critic, Debate, debate, draw_votes
 from .fitting import choice_counts, fit_choices, search_choices
 from .kinds import KindWorld
+from .readers import NONE, RIGHT, Answers, Reader, play_answers
 from .team_values import Team
 
 __all__ = ["Fit", "Label", "Round", "Rule", "Split", "share_out", "train_round"]

@@ -68,7 +68,7 @@ def test_all_arms_play_and_learn_alike_in_worlds_of_their_own():
     assert worlds == set(range(1800, 1824))
     pilot = {cell.config["world"] for cell in EXPERIMENT.cells("full", 24) if cell.key.startswith("pilot/")}
     assert pilot == {1890, 1891, 1892, 1893}
-    for name in ("darling", "outcome_exploration", "preference_tuning", "squeeze", "vector_policy"):
+    for name in ("preference_tuning", "squeeze"):
         others = open_experiment(name).cells("full", 24)
         assert not worlds & {cell.config["world"] for cell in others if cell.key.startswith("tabular/")}
     language = [cell for cell in EXPERIMENT.cells("full", 24) if cell.key.startswith("language/")]

@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 from berrypick.envs.world.config import WorldConfig
-from berrypick.policies.tabular.answers import Reader, play_answers, plurality, vote_chances
 from berrypick.policies.tabular.debate import (
     COPY,
     KEEP,
@@ -22,6 +21,7 @@ from berrypick.policies.tabular.debate import (
 )
 from berrypick.policies.tabular.fitting import choice_counts, choice_probabilities, fit_choices, search_choices
 from berrypick.policies.tabular.kinds import KindWorld
+from berrypick.policies.tabular.readers import Reader, play_answers, plurality, vote_chances
 from berrypick.policies.tabular.row_table import RowTable
 from berrypick.policies.tabular.team_training import Fit, Rule, share_out, train_round
 from berrypick.policies.tabular.team_values import Team, TeamValues
