@@ -11,13 +11,14 @@ which of four facts of the last record it reads. So an answer can be missing (th
 three wrong ones, and two agents can agree on a wrong one. Three agents are one base plus noise of .7 on every logit, or
 copies of it as in the paper, or a base that mostly reads the same wrong fact of the most frequent kind. A critic sees
 whether others agree with it, and keeps its answer, copies theirs or looks again by an episode of its own; it is a table
-over these situations. The base's critic sides with the majority. Votes leave out missing answers; ties are drawn. In a
-round every agent answers 512 fresh questions once, and a fit is 12 steps of maximum likelihood from the last round's
-policies, on however many episodes there are, so that all arms make equal updates. All values are exact in the
-population. What a team answers (*system*) is the vote after critics where these were trained, and of first answers
-otherwise. The single agent answers a question three times, as often as a team, and learns from all its episodes that
-agree with the majority of these. *alone* are three agents who train themselves on their own votes and never meet; what
-they lack is the debate, and not the ensemble. Worlds 1800 to 1823 are of no other experiment.
+over these situations. The base's critic sides with the majority; where it decides evenly instead (even), nothing is
+claimed. Votes leave out missing answers; ties are drawn. In a round every agent answers 512 fresh questions once, and a
+fit is 12 steps of maximum likelihood from the last round's policies, on however many episodes there are, so that all
+arms make equal updates. All values are exact in the population. What a team answers (*system*) is the vote after
+critics where these were trained, and of first answers otherwise. The single agent answers a question three times, as
+often as a team, and learns from all its episodes that agree with the majority of these. *alone* are three agents who
+train themselves on their own votes and never meet; what they lack is the debate, and not the ensemble. Worlds 1800 to
+1823 are of no other experiment.
 
 How unlike agents are is the total variation between the query sequences of two agents on a question (difference), and
 the chance that right episodes of two agents found different evidence (across), beside that of one agent (within), in
@@ -45,12 +46,11 @@ from .report.format import Report, number
 
 __all__ = ["CONTRASTS", "EXPERIMENT", "RULES"]
 
-_PAPER = "2501.05707"
-_T11 = f"{_PAPER} (T11)"
+_T11 = "2501.05707 (T11)"
 
 TUNES, COPIES, MISLED = (f"priced_clauses/{start}" for start in ("agents-0.7", "agents-0", "misled-0.7"))
 _RATES = tuple(f"{place}/rate={rate:g}" for place in (TUNES, COPIES) for rate in (0.3, 1.0))
-LANGUAGE = "priced/agents-0"
+EVEN, LANGUAGE = "priced_clauses/even-0.7", "priced/agents-0"
 _FIRST = 800  # replicate of the first world; no other experiment has used it
 
 _DESIGNS: Mapping[str, tuple[Rule, str]] = {
@@ -72,6 +72,7 @@ RULES = {name: rule for name, (rule, _) in _DESIGNS.items()}
 _ARMS = {name: Arm(text, "", "" if name == "own" else "own") for name, (_, text) in _DESIGNS.items()}
 _PLACES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((TUNES, COPIES, MISLED), tuple(_ARMS)),
+    EVEN: ("own", "random", "truth", "looking", "independent"),
     **dict.fromkeys(_RATES, ("own", "union", "third", "random", "truth", "looking", "alone", "single")),
 }
 
@@ -168,7 +169,6 @@ CONTRASTS = (
 
 def _plain(report: Report) -> Sequence[str]:
     """The answer in plain words, from the report's numbers."""
-
     ends = [number(measured_value(report, TUNES, arm, "difference"), 2) for arm in ("own", "random", "union")]
     later = number(claim_value(report, "stalls"))
     right = [number(measured_value(report, TUNES, arm, "system"), 2) for arm in ("own", "random", "alone", "single")]
@@ -176,7 +176,7 @@ def _plain(report: Report) -> Sequence[str]:
         "Multiagent fine-tuning trains each copy of a model on its own part of a debate, so that the copies stay "
         "different and go on learning where a single model that trains on its own answers stops.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; agents of tables stayed unlike by own "
-        f"data (difference {ends[0]} after five rounds, {ends[1]} by a random split and {ends[2]} by all data), but "
+        f"data (difference {ends[0]} after five rounds, {ends[1]} by a random split and {ends[2]} by all data), and "
         f"the vote of the team was right in {right[0]} of questions, against {right[1]} by a random split, {right[2]} "
         f"of agents who never met and {right[3]} of a single agent.",
         f"A single agent gained {later} after its first round, but a table cannot overfit, which may be what stops a "
@@ -199,7 +199,7 @@ _PER_ROUND = {
     f"{head} {one}": f"{name}@round{one}" for head, name in (("labels", "labels_accuracy"), ("system", "system"))
     for one in range(1, 6)
 }  # fmt: skip
-_WORLDS = (TUNES, COPIES, MISLED)
+_WORLDS = (TUNES, COPIES, MISLED, EVEN)
 
 EXPERIMENT = SystemExperiment(
     name="multiagent_finetuning",
@@ -242,7 +242,7 @@ EXPERIMENT = SystemExperiment(
         "Agents differ by noise on their logits; samples of one language model differ by chance alone, as copies do.",
         "A critic here sees who agrees and not what is said, and cannot judge an answer but by looking again.",
         "Only the last record can be misread, and a void never is.",
-        "All arms make equal updates on equally many first answers; alone plays two more a question, critics more.",
+        "All arms make equal updates on equally many first answers; alone and critics play more: see the vote of six.",
         "The language model is tiny; its records state two facts, and copies of it learn for three rounds.",
     ),
     reproduced=f"tabular/{Condition.of(TUNES).slug}/own-0/world-{1000 + _FIRST}",

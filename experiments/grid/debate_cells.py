@@ -31,11 +31,13 @@ _ROUNDS = range(1, 6)
 READINGS: Mapping[str, tuple[tuple[float, ...], ...]] = MappingProxyType(
     {
         "agents": ((0.6, 0.2, 0.1, 0.1),) * 3,
+        "even": ((0.6, 0.2, 0.1, 0.1),) * 3,
         "misled": ((0.3, 0.5, 0.1, 0.1), (0.6, 0.2, 0.1, 0.1), (0.6, 0.2, 0.1, 0.1)),
     }
 )
 """Start -> chance that the base takes each clause of a record of each kind; the first is the one asked for. A "misled"
-base mostly takes the same wrong clause of the first kind, so that agents agree on wrong answers."""
+base mostly takes the same wrong clause of the first kind, so that agents agree on wrong answers; the critics of an
+"even" one keep, copy and look alike."""
 
 _BY_ROUND = ("pass@1", "system", "difference", "across", "within", "labels_accuracy")
 _LATER = ("pass@1", "system")
@@ -64,7 +66,7 @@ TEAM_MEASURES = (
 def starting_team(shape: tuple[int, ...], start: str, seed: int) -> Team:
     """Agents as fine-tunes of one base: its logits plus independent normal noise.
 
-    The base draws kinds alike, reads as `READINGS` says, and criticises as `starting_decisions` says.
+    The base draws kinds alike, reads as `READINGS` says, and criticises as `starting_decisions` says, or evenly.
 
     Args:
         shape: of the search logits.
@@ -82,14 +84,14 @@ def starting_team(shape: tuple[int, ...], start: str, seed: int) -> Team:
         spread = math.nan
     if name not in READINGS or not spread >= 0:
         raise BerrypickError(f"start {start!r}: give one of {', '.join(READINGS)} and a spread, such as agents-0.5")
-    reading = np.log(READINGS[name])
+    reading, decide = np.log(READINGS[name]), np.log(starting_decisions(AGENTS))
+    base = (np.zeros(shape), reading, decide * (name != "even"))
     generators, critics = [], []
     for agent in range(AGENTS):
         noise = np.random.default_rng((seed, 41, agent))
-        parts = (np.zeros(shape), reading, np.log(starting_decisions(AGENTS)))
-        search, reads, decide = (part + spread * noise.standard_normal(part.shape) for part in parts)
+        search, reads, decides = (part + spread * noise.standard_normal(part.shape) for part in base)
         generators.append(Reader(search, reads))
-        critics.append(Critic(generators[-1], decide))
+        critics.append(Critic(generators[-1], decides))
     return Team(tuple(generators), tuple(critics))
 
 
