@@ -234,8 +234,8 @@ EXPERIMENT = SystemExperiment(
     panels=(
         Panel("difference between agents", TUNES, "difference", ("own", "random", "union", "alone"), axis="rounds"),
         Panel("accuracy of the vote", TUNES, "system", ("own", "random", "alone", "single", "truth"), axis="rounds"),
-        Panel("chance that a critic copies", TUNES, "copies", ("own", "truth", "agreed"), axis="rounds"),
-        Panel("right labels, misled base", MISLED, "labels_accuracy", ("own", "looking", "alone"), axis="rounds"),
+        Panel("chance that a critic copies", TUNES, "copies", ("own", "truth", "random"), axis="rounds"),
+        Panel("right among votes, misled base", MISLED, "label_accuracy", ("own", "looking", "alone"), axis="rounds"),
     ),
     limits=(
         "A table has no questions to overfit and no language to forget, which may be what stalls a language model.",
