@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from .table_cells import TableCell, run_table_cell
 
 __all__ = ["GridExperiment"]
 
+Procedure = Callable[[TableCell], CellResult]
 SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
 SMOKE_QUESTIONS = 64
 
@@ -53,10 +54,12 @@ class GridExperiment(Experiment):
         figure_prefix: of the figures' file names; by default the name.
         measuring: measures of the tabular policy that replace the exact ones in the population.
         beside: measures of the tabular policy that are added to the exact ones in the population.
+        procedure: runs a cell of the tabular policy, where its training is not that of `run_table_cell`.
         measures: names of all that are reported, in the order of tables; by default those of the population.
         swept: conditions in which every strength is run, where the others have the middle one alone.
         smoke_table: how the tabular policy is trained at scale smoke.
         first_replicate: of the tabular grid, where its worlds must not be those that another experiment reported.
+        pilot_replicates: of the worlds kept apart.
     """
 
     name: str
@@ -75,11 +78,13 @@ class GridExperiment(Experiment):
     figure_prefix: str = ""
     measuring: Measuring | None = None
     beside: Beside | None = None
+    procedure: Procedure | None = None
     measures: tuple[str, ...] = ()
     language_measures: tuple[str, ...] = ()
     swept: tuple[Condition, ...] | None = None
     smoke_table: TableConfig = SMOKE
     first_replicate: int = 0
+    pilot_replicates: tuple[int, ...] = PILOT_WORLDS
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
@@ -99,7 +104,7 @@ class GridExperiment(Experiment):
         swept |= {one.against.removeprefix(LADDER) for one in self.contrasts if one.against.startswith(LADDER)}
         return [
             Cell(f"pilot/{cell.key}", cell.as_config())
-            for replicate in PILOT_WORLDS
+            for replicate in self.pilot_replicates
             for cell in self._table_cells(scale, replicate)
             if cell.where in claimed and (cell.arm in swept or (cell.strength,) == self.arms[cell.arm].middle)
         ]
@@ -139,6 +144,8 @@ class GridExperiment(Experiment):
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
             arm = self.arms[cell.config["arm"]]
+            if self.procedure is not None:
+                return self.procedure(TableCell.from_config(cell.config))
             return run_table_cell(TableCell.from_config(cell.config), arm, self.measuring, self.beside)
         assert self.language is not None, "only its cells are not tabular"
         return self.language.run(cell, work)

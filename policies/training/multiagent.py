@@ -23,7 +23,7 @@ from ...retrieval_index.searcher import Searcher
 from ..policy import Policy, Sampling
 from ..rollout import rollout
 
-__all__ = ["Debate", "DebateConfig", "debate", "split_data"]
+__all__ = ["Debate", "DebateConfig", "answer_of", "debate", "majority", "shown_answers", "split_data"]
 
 Arm = Literal["own", "union", "random", "size_matched"]
 
@@ -37,12 +37,14 @@ class DebateConfig:
         label: "vote" is the majority of the last round; "truth" the true answer, as a control.
         sampling: how tokens are drawn.
         seed: of the debate.
+        abstentions: normalised answers that count as none, such as "unknown".
     """
 
     rounds: int = 2
     label: Literal["vote", "truth"] = "vote"
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
+    abstentions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,14 @@ def debate(
 ) -> Debate:
     """Plays a debate: generators answer in the first round, critics in the later ones."""
     played: list[list[list[Episode]]] = [[] for _ in generators]
+
+    def answer(episode: Episode) -> str | None:
+        return answer_of(episode, config.abstentions)
+
     for number in range(config.rounds):
-        said = [[_answer(episodes[-1][q]) for episodes in played] if number else [] for q in range(len(questions))]
+        said = [[answer(episodes[-1][q]) for episodes in played] if number else [] for q in range(len(questions))]
         for agent, policy in enumerate(critics if number else generators):
-            asked = [_shown(question, others, agent) for question, others in zip(questions, said)]
+            asked = [shown_answers(question, _others(all_said, agent)) for question, all_said in zip(questions, said)]
             groups = rollout(
                 policy,
                 asked,
@@ -88,12 +94,12 @@ def debate(
                 seed=(config.seed * 97 + number) * 97 + agent,
             )
             played[agent].append([episode for (episode,) in groups])
-    votes = [_majority([_answer(episodes[-1][q]) for episodes in played]) for q in range(len(questions))]
+    votes = [majority([answer(episodes[-1][q]) for episodes in played]) for q in range(len(questions))]
     right = [vote is not None and bool(exact_match(vote, q.answers)) for vote, q in zip(votes, questions)]
     generator_data, critic_data = [], []
     for agent, episodes in enumerate(played):
-        first = [_agrees(episode, vote, config.label) for episode, vote in zip(episodes[0], votes)]
-        last = [_agrees(episode, vote, config.label) for episode, vote in zip(episodes[-1], votes)]
+        first = [_agrees(episode, vote, config) for episode, vote in zip(episodes[0], votes)]
+        last = [_agrees(episode, vote, config) for episode, vote in zip(episodes[-1], votes)]
         generator_data.append(tuple(episode for episode, good in zip(episodes[0], first) if good))
         critic_data.append(_critic_items(episodes[-1], first, last, np.random.default_rng((config.seed, 23, agent))))
     return Debate(
@@ -128,24 +134,31 @@ def split_data(data: Sequence[Sequence[Episode]], arm: Arm, *, seed: int = 0) ->
     return tuple(tuple(union[i] for i in sorted(part)) for part in np.array_split(order, len(data)))
 
 
-def _shown(question: Question, answers: Sequence[str | None], agent: int) -> Question:
-    """The question with the other agents' answers below it."""
-    others = [answer for at, answer in enumerate(answers) if at != agent and answer is not None]
+def shown_answers(question: Question, others: Sequence[str]) -> Question:
+    """The question with answers that others gave below it; itself if there are none."""
     return replace(question, text=f"{question.text}\nothers say: {', '.join(others)}") if others else question
 
 
-def _answer(episode: Episode) -> str | None:
-    return None if episode.prediction is None else normalize(episode.prediction)
+def _others(answers: Sequence[str | None], agent: int) -> list[str]:
+    return [answer for at, answer in enumerate(answers) if at != agent and answer is not None]
 
 
-def _majority(answers: Sequence[str | None]) -> str | None:
-    """The most frequent answer; the first one if several tie."""
+def answer_of(episode: Episode, abstentions: frozenset[str] = frozenset()) -> str | None:
+    """The normalised answer of an episode; None without one, or if it is an abstention."""
+    answer = None if episode.prediction is None else normalize(episode.prediction)
+    return None if answer in abstentions else answer
+
+
+def majority(answers: Sequence[str | None]) -> str | None:
+    """The most frequent answer; the first one if several tie; None if all are."""
     counts = Counter(answer for answer in answers if answer is not None)
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _agrees(episode: Episode, vote: str | None, label: str) -> bool:
-    return episode.correct if label == "truth" else vote is not None and _answer(episode) == vote
+def _agrees(episode: Episode, vote: str | None, config: DebateConfig) -> bool:
+    if config.label == "truth":
+        return episode.correct
+    return vote is not None and answer_of(episode, config.abstentions) == vote
 
 
 def _critic_items(

@@ -1,0 +1,197 @@
+"""Language-model cells of agents that debate and train themselves in rounds; a checkpoint is a round.
+
+All agents begin as copies of the tiny policy, which has imitated searches in another World, then questions with a line
+of what others say, answered by a search or by one of the answers in the line. A record states two facts, so that the
+wrong one can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock
+
+from ...envs.episode import Draft, Episode, advance, start
+from ...envs.tasks.registry import Task, make_task
+from ...policies.scripted import scripted_policy
+from .condition import FIRST_WORLD, Condition
+from .debate_rollouts import label_accuracy, play_debate, play_groups, team_measures
+from .experiment import Cell, CellResult
+
+if TYPE_CHECKING:
+    from ...policies.language.model import LanguageModelPolicy
+    from ...policies.training.multiagent import Debate
+
+__all__ = ["DebateGrid", "debate_demonstrations"]
+
+ENV = "berrypick/World-v0"
+AGENTS = 3
+_DEMONSTRATED = 1_000_033
+
+
+@dataclass(frozen=True)
+class DebateGrid:
+    """The cells: a World of its own for each replicate, whose arms share the base.
+
+    Attributes:
+        condition: the World; its start names no more than that agents are copies.
+        arms: what each agent learns: "own" or "random" data of the debate, or "single", one model and the majority of
+            its three answers.
+        num_worlds: no more are run, whatever `--seeds` says.
+        first_world: World seed of replicate 0.
+        rounds: of training.
+        sft_steps: of the base on searches.
+        line_steps: of the base on questions with a line.
+        round_questions: fresh training questions of a round.
+        fit_steps: updates of each model in a round, 16 episodes each.
+        rate: peak learning rate of these.
+        questions: test questions.
+        samples: episodes of each generator on a test question.
+    """
+
+    condition: Condition
+    arms: tuple[str, ...]
+    num_worlds: int = 8
+    first_world: int = FIRST_WORLD
+    rounds: int = 3
+    sft_steps: int = 520
+    line_steps: int = 80
+    round_questions: int = 128
+    fit_steps: int = 16
+    rate: float = 5e-4
+    questions: int = 128
+    samples: int = 4
+
+    def cells(self, num_seeds: int) -> Sequence[Cell]:
+        """World by world."""
+        return [
+            Cell(
+                f"language/{self.condition.slug}/{arm}/world-{self.first_world + seed}",
+                {
+                    "policy": "language model",
+                    "condition": self.condition.name,
+                    "arm": arm,
+                    "seed": seed,
+                    "world_seed": self.first_world + seed,
+                    "rounds": self.rounds,
+                    "sft_steps": self.sft_steps,
+                    "line_steps": self.line_steps,
+                    "round_questions": self.round_questions,
+                    "fit_steps": self.fit_steps,
+                    "rate": self.rate,
+                    "questions": self.questions,
+                    "samples": self.samples,
+                },
+            )
+            for seed in range(min(num_seeds, self.num_worlds))
+            for arm in self.arms
+        ]
+
+    def run(self, cell: Cell, work: Path) -> CellResult:
+        """Trains and measures a team; what is kept for another run is the base."""
+        from ...policies.language.model import load_language_model
+
+        config = cell.config
+        place = Condition.of(config["condition"])
+        size = config["round_questions"]
+        arguments = {
+            **place.env_args(config["world_seed"], size * config["rounds"]),
+            "clauses": 2,
+            "num_test": config["questions"],
+        }
+        task = make_task(ENV, **arguments)
+        base = _base(work.parent.parent.parent / "sft" / place.slug / work.name, arguments, task, config)
+        single = config["arm"] == "single"
+        generators = [load_language_model(str(base)) for _ in range(1 if single else AGENTS)]
+        critics = [load_language_model(str(base)) for _ in generators]
+        team = (generators * AGENTS, critics * AGENTS) if single else (generators, critics)
+        found = [team_measures(*team, task, config)]
+        for number in range(config["rounds"]):
+            asked = task.split("train")[number * size : (number + 1) * size]
+            played = play_debate(*team, task, asked, 1 if single else 2, 1_000 * config["seed"] + number)
+            _train(generators, critics, played, config, number)
+            found.append(
+                {**team_measures(*team, task, config), "labels_accuracy": label_accuracy(played), "data": _data(played)}
+            )
+        for step, values in enumerate(found):
+            values["system_later"] = values["system"] - found[min(step, 1)]["system"]
+        return {"checkpoints": {str(step): values for step, values in enumerate(found)}}
+
+
+def _base(folder: Path, arguments: Mapping[str, Any], task: Task, config: Mapping[str, Any]) -> Path:
+    """The base of a World, trained by whichever of its cells comes first."""
+    from ...policies.language.episode_rows import rows_of
+    from ...policies.language.model import load_language_model
+    from ...policies.training.sft import SftConfig
+    from ...policies.training.sft_fit import fit_sft
+    from .language_runs import imitated
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    base = folder / "base"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (base / "config.json").is_file():
+            imitation = imitated(arguments, task, folder, steps=config["sft_steps"], seed=config["seed"])
+            policy = load_language_model(str(imitation))
+            other = make_task(ENV, **{**arguments, "world_seed": _DEMONSTRATED, "num_train": 1024, "num_test": 0})
+            rows = rows_of(policy, debate_demonstrations(other, config["seed"]))
+            fit_sft(policy, rows, SftConfig(steps=config["line_steps"], learning_rate=1e-3, seed=config["seed"]))
+            policy.save(base)
+    return base
+
+
+def debate_demonstrations(task: Task, seed: int) -> list[Episode]:
+    """One episode for each training question, with one or two answers of others in a line below the question.
+
+    Six of ten of these answers are right, the others are those of other questions. Half of the episodes search as if
+    there were no line, and half give the first answer of the line.
+    """
+    from ...policies.training.multiagent import shown_answers
+
+    questions, random = task.split("train"), np.random.default_rng((seed, 53))
+    played = play_groups(scripted_policy("random_order"), task, questions, 1, seed)
+    out = []
+    for question, (episode,) in zip(questions, played):
+        names = [
+            (question if random.random() < 0.6 else questions[int(random.integers(len(questions)))]).answers[0]
+            for _ in range(int(random.integers(1, AGENTS)))
+        ]
+        shown = shown_answers(question, names)
+        if random.random() < 0.5:
+            out.append(replace(episode, question=shown))
+            continue
+        copied = start(shown, task.spec)
+        advance([copied], [Draft(f"<answer> {names[0]} </answer>")], task.searcher)
+        out.append(copied)
+    return out
+
+
+def _train(
+    generators: Sequence[LanguageModelPolicy],
+    critics: Sequence[LanguageModelPolicy],
+    played: Debate,
+    config: Mapping[str, Any],
+    number: int,
+) -> None:
+    """Fits every model to its data, in place; one without data stays as it is."""
+    from ...policies.language.episode_rows import rows_of
+    from ...policies.training.multiagent import split_data
+    from ...policies.training.sft import SftConfig
+    from ...policies.training.sft_fit import fit_sft
+
+    split = {"single": "union", "random": "random"}.get(config["arm"], "own")
+    parts = [(generators, played.generator_data), (critics, () if config["arm"] == "single" else played.critic_data)]
+    for models, data in parts:
+        for agent, (model, mine) in enumerate(zip(models, split_data(data, split, seed=number) if data else ())):  # type: ignore[arg-type]
+            if mine:
+                seed = (config["seed"] * 97 + number) * 97 + agent
+                settings = SftConfig(steps=config["fit_steps"], batch_size=16, learning_rate=config["rate"], seed=seed)
+                fit_sft(model, rows_of(model, mine), settings)
+
+
+def _data(played: Debate) -> float:
+    """Mean number of episodes that an agent's first answers give to its generator."""
+    return float(np.mean([len(one) for one in played.generator_data]))

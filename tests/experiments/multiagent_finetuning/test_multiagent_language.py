@@ -1,0 +1,80 @@
+"""Language-model cells of agents that debate: what they are shown and imitate, what is measured, and equal bits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from berrypick.envs.tasks.registry import make_task
+from berrypick.experiments.grid.debate_language import debate_demonstrations
+from berrypick.experiments.grid.debate_rollouts import LANGUAGE_MEASURES, unlikeness
+from berrypick.experiments.multiagent_finetuning import EXPERIMENT
+from berrypick.experiments.runs import recipes
+from berrypick.policies.language.encoding import encode_episode
+from berrypick.policies.language.tiny import tiny_tokenizer
+from berrypick.policies.training.multiagent import answer_of, majority, shown_answers
+
+
+def test_agents_are_as_unlike_as_pairs_of_their_episodes():
+    a, b = frozenset("a"), frozenset("b")
+    # on one question: agent 1 saw a and a, agent 2 saw a and b
+    assert unlikeness([[[a, a]], [[a, b]]]) == (0.5, 0.5)
+    assert unlikeness([[[a, a]], [[a, a]]]) == (0.0, 0.0)
+    assert unlikeness([[[a, a]], [[b, b]]]) == (1.0, 0.0)
+    # three agents and two questions: the mean over pairs, and over agents and questions
+    shown = [[[a, a], [a, b]], [[a, a], [a, b]], [[b, b], [a, b]]]
+    assert unlikeness(shown) == pytest.approx(((0 + 0.5 + 1 + 0.5 + 1 + 0.5) / 6, 3 / 6))
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_task(
+        "berrypick/World-v0", num_train=200, num_validation=0, num_test=0, index="bm25s", clauses=2, world_seed=4
+    )
+
+
+def test_demonstrations_search_or_copy_and_their_lines_are_often_right(world):
+    episodes = debate_demonstrations(world, 0)
+    assert len(episodes) == 200 and episodes == debate_demonstrations(world, 0)
+    copied = [episode for episode in episodes if not episode.queries]
+    assert 70 < len(copied) < 130
+    said = [episode.question.text.split("\nothers say: ")[1].split(", ") for episode in episodes]
+    assert {len(names) for names in said} == {1, 2}
+    assert all(episode.prediction == names[0] for episode, names in zip(episodes, said) if not episode.queries)
+    right = [name in episode.question.answers for episode, names in zip(episodes, said) for name in names]
+    assert 0.5 < sum(right) / len(right) < 0.7
+    ids, mask = encode_episode(tiny_tokenizer(), copied[0])
+    text = tiny_tokenizer().decode(ids)
+    assert "others say: " in text and text.count("<answer>") == 1 and mask.any()
+
+
+def test_unknown_is_no_vote(world):
+    question = world.split("train")[0]
+    episode = next(one for one in debate_demonstrations(world, 0) if not one.queries)
+    assert answer_of(episode) == episode.prediction and answer_of(episode, frozenset({episode.prediction})) is None
+    assert majority([None, "b", "a", "a"]) == "a" and majority(["b", "a", None]) == "b" and majority([None]) is None
+    assert shown_answers(question, []) is question
+    assert shown_answers(question, ["x", "y"]).text == f"{question.text}\nothers say: x, y"
+
+
+@pytest.mark.slow
+def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monkeypatch):
+    monkeypatch.setitem(recipes.WORLD_DEMONSTRATIONS, "num_train", 64)
+    grid = replace(
+        EXPERIMENT.language, rounds=2, sft_steps=3, line_steps=2, round_questions=6, fit_steps=1, questions=3, samples=4
+    )
+    cells = grid.cells(1)
+    assert [cell.config["arm"] for cell in cells] == ["own", "random", "single"]
+
+    def run(cell, folder):
+        work = tmp_path / folder / "work" / cell.key
+        work.mkdir(parents=True)
+        return grid.run(cell, work)["checkpoints"]
+
+    found = [run(cell, "a") for cell in cells]
+    for values in found:
+        assert list(values) == ["0", "1", "2"] and set(values["2"]) == set(LANGUAGE_MEASURES)
+        assert values["0"]["pass@1"] == found[0]["0"]["pass@1"]
+    assert [path.name for path in (tmp_path / "a" / "work" / "language" / "sft").iterdir()] == ["priced-agents-0"]
+    assert json.dumps(run(cells[2], "b")) == json.dumps(found[2])
