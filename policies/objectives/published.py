@@ -40,7 +40,7 @@ def _grpo_shuffled() -> Objective:
     return _of(ShuffledRewards(), Grpo())
 
 
-@register_objective("dr_grpo", "Dr. GRPO: reward centred only; the control of methods that do not divide, such as darling")
+@register_objective("dr_grpo", "Dr. GRPO: reward centred only; control of methods that do not divide, such as darling")
 def _dr_grpo() -> Objective:
     return _of(Plain(), DrGrpo())
 
