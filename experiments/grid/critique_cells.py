@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 from ...policies.kind_shares import shares_of
 from ...policies.tabular.retry_rounds import CRITIQUE, Loop, play_round, seed_demonstrations
 from ...policies.tabular.row_table import RowTable
 from .critique_measures import Evaluation, accepted_values
-from .experiment import Cell, CellResult
-from .system import SystemExperiment
+from .experiment import CellResult
 from .table_cells import MEASURED_DIGITS, TableCell
 from .table_training import training_world
 
-__all__ = ["CritiqueExperiment", "run_critique_cell"]
-
-
-@dataclass(frozen=True)
-class CritiqueExperiment(SystemExperiment):
-    """An experiment whose tables train themselves.
-
-    Attributes:
-        loops: arm -> how it does.
-    """
-
-    loops: Mapping[str, Loop] = field(default_factory=dict)
-
-    def run_cell(self, cell: Cell, work: Path) -> CellResult:
-        """Trains and measures one arm."""
-        if cell.config["policy"] != "tabular":
-            return super().run_cell(cell, work)
-        table = TableCell.from_config(cell.config)
-        return run_critique_cell(table, self.loops[table.arm])
+__all__ = ["critique_procedure", "run_critique_cell"]
 
 
 def run_critique_cell(cell: TableCell, loop: Loop) -> CellResult:
@@ -73,3 +52,8 @@ def run_critique_cell(cell: TableCell, loop: Loop) -> CellResult:
             for name, pair in evaluation.bounds(present, samples).items()
         },
     }
+
+
+def critique_procedure(loops: Mapping[str, Loop]) -> Callable[[TableCell], CellResult]:
+    """The `procedure` of an experiment whose arms are these loops."""
+    return lambda cell: run_critique_cell(cell, loops[cell.arm])

@@ -48,7 +48,6 @@ _SAMPLING = Sampling(max_new_tokens=32)
 _MAX_ROWS = 512
 LEAST = 32
 """Demonstrations beside the accepted episodes, where these are fewer."""
-_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class CritiqueGrid:
         round_steps: of a round; each begins with the base.
         learning_rate: peak, of a round.
         label_rollouts: of the base on each question, which say what is hard.
+        samples: attempts at each test question, of which pass@8 is read.
     """
 
     condition: Condition
@@ -80,6 +80,7 @@ class CritiqueGrid:
     round_steps: int = 60
     learning_rate: float = 1e-3
     label_rollouts: int = 16
+    samples: int = 8
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share the base."""
@@ -199,12 +200,12 @@ def _labels(policy: Policy, task: Task, config: Mapping[str, Any]) -> dict[str, 
 def _tested(
     policy: LanguageModelPolicy, task: Task, hard: NDArray[np.float64], critic: Critic | None, config: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Values on the test questions: of eight attempts each, and of a retry of the first where that is wrong."""
+    """Values on the test questions: of some attempts at each, and of a retry of the first where that is wrong."""
     from ...policies.training.critique import with_comment
 
     assert critic is not None
     questions = task.split("test")
-    groups = _play(policy, task, questions, _SAMPLES, 77 + config["seed"])
+    groups = _play(policy, task, questions, config["samples"], 77 + config["seed"])
     right = np.array([[episode.correct for episode in group] for group in groups], np.float64)
     wrong = [group[0] for group in groups if not group[0].correct]
     told = [with_comment(episode.question, critic(episode)) for episode in wrong]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from .table_cells import TableCell, run_table_cell
 
 __all__ = ["GridExperiment"]
 
+Procedure = Callable[[TableCell], CellResult]
 SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
 SMOKE_QUESTIONS = 64
 
@@ -53,6 +54,7 @@ class GridExperiment(Experiment):
         figure_prefix: of the figures' file names; by default the name.
         measuring: measures of the tabular policy that replace the exact ones in the population.
         beside: measures of the tabular policy that are added to the exact ones in the population.
+        procedure: runs a cell of the tabular policy, where its training is not that of `run_table_cell`.
         measures: names of all that are reported, in the order of tables; by default those of the population.
         swept: conditions in which every strength is run, where the others have the middle one alone.
         smoke_table: how the tabular policy is trained at scale smoke.
@@ -76,6 +78,7 @@ class GridExperiment(Experiment):
     figure_prefix: str = ""
     measuring: Measuring | None = None
     beside: Beside | None = None
+    procedure: Procedure | None = None
     measures: tuple[str, ...] = ()
     language_measures: tuple[str, ...] = ()
     swept: tuple[Condition, ...] | None = None
@@ -141,6 +144,8 @@ class GridExperiment(Experiment):
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
             arm = self.arms[cell.config["arm"]]
+            if self.procedure is not None:
+                return self.procedure(TableCell.from_config(cell.config))
             return run_table_cell(TableCell.from_config(cell.config), arm, self.measuring, self.beside)
         assert self.language is not None, "only its cells are not tabular"
         return self.language.run(cell, work)
