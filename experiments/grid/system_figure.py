@@ -104,7 +104,7 @@ def _draw_panel(axis: Any, panel: Panel, lines: Mapping[str, Sequence[tuple[int,
     axis.set_xlabel(panel.axis, fontsize=8, color=_TEXT)
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()
-    axis.set_xticks([tick for tick in axis.get_xticks() if left <= tick <= right])
+    axis.set_xticks([tick for tick in axis.get_xticks() if left <= tick <= right and tick == round(tick)])
     axis.set_xlim(left, right + 0.6 * (right - left))
     names = sorted(lines, key=lambda name: -lines[name][-1][1])
     place = top
