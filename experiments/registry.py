@@ -76,7 +76,9 @@ _built_in(
 )
 _built_in("squeeze", "RL squeezes, SFT expands (2509.21128), or the opposite (2604.14877): what decides?")
 _built_in("preference_tuning", "preference tuning (2504.12522): does it make more different right answers, or fewer?")
-_built_in("critique_loop", "critique in the loop (2411.16579): do comments on failures keep hard questions in the data?")
+_built_in(
+    "critique_loop", "critique in the loop (2411.16579): do comments on failures keep hard questions in the data?"
+)
 _built_in(
     "multiagent_finetuning",
     "multiagent fine-tuning (2501.05707): does learning from one's own data keep a team apart?",
