@@ -116,6 +116,13 @@ def test_the_answer_is_that_of_the_findings() -> None:
     assert "when, and why?" in line and "Scope: planted worlds and tables" in line
 
 
+def test_the_verdicts_are_those_of_their_page() -> None:
+    page = (ROOT / "docs" / "verdicts.md").read_text()
+    (found,) = re.findall(r"(\d+) of the papers \(([^()]*)\)", page)
+    said = " ".join(README.split())
+    assert f"verdicts](docs/verdicts.md) on {found[0]} claims of the papers: {found[1]} ([figure]" in said
+
+
 def test_the_badges_are_true() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (badges,) = re.findall(r"^`Python (.*?)` `(\w+)` `(\w+)` ", README, re.MULTILINE)
