@@ -211,7 +211,7 @@ EXPERIMENT = SystemExperiment(
     first_replicate=_FIRST,
     pilot_replicates=(890, 891, 892, 893),
     table=TableConfig(512, 1, learning_rate=3.0, sft_steps=12, steps=5, checkpoints=tuple(range(6))),
-    smoke_table=TableConfig(32, 1, sft_steps=2, steps=2, checkpoints=(0, 1, 2)),
+    smoke_table=TableConfig(32, 1, sft_steps=2, steps=1, checkpoints=(0, 1)),
     procedure=debate_procedure(RULES),
     measures=TEAM_MEASURES,
     language=DebateGrid(Condition.of(LANGUAGE), ("own", "random", "single"), first_world=FIRST_WORLD + _FIRST),
