@@ -106,6 +106,7 @@ def test_copies_are_equal_fine_tunes_are_not_and_the_misled_read_the_first_kind_
     assert np.array_equal(again.critics[2].decide, tunes.critics[2].decide)
     misled = np.exp(starting_team(SHAPE, "misled-0", 3).generators[0].reading)
     assert misled[0].argmax() == 1 and misled[1].argmax() == misled[2].argmax() == 0
+    assert np.ptp(starting_team(SHAPE, "even-0", 3).critics[0].decide) == 0 < np.ptp(copies.critics[0].decide)
 
 
 def test_the_base_sides_with_the_majority():
@@ -123,7 +124,7 @@ def test_the_base_sides_with_the_majority():
 
 @pytest.mark.parametrize("start", ["agents", "agents-x", "agents--1", "agents-nan", "others-1", "diverse"])
 def test_another_start_gets_one_line_with_the_cure(start):
-    with pytest.raises(BerrypickError, match=r"give one of agents, misled and a spread, such as agents-0\.5"):
+    with pytest.raises(BerrypickError, match=r"give one of agents, even, misled and a spread, such as agents-0\.5"):
         starting_team(SHAPE, start, 0)
 
 

@@ -13,7 +13,8 @@ from berrypick.experiments.multiagent_finetuning import EXPERIMENT
 from berrypick.experiments.runs import recipes
 from berrypick.policies.language.encoding import encode_episode
 from berrypick.policies.language.tiny import tiny_tokenizer
-from berrypick.policies.training.multiagent import answer_of, majority, shown_answers
+from berrypick.policies.scripted import scripted_policy
+from berrypick.policies.training.multiagent import DebateConfig, answer_of, debate, majority, shown_answers
 
 
 def test_agents_are_as_unlike_as_pairs_of_their_episodes():
@@ -56,6 +57,23 @@ def test_unknown_is_no_vote(world):
     assert majority([None, "b", "a", "a"]) == "a" and majority(["b", "a", None]) == "b" and majority([None]) is None
     assert shown_answers(question, []) is question
     assert shown_answers(question, ["x", "y"]).text == f"{question.text}\nothers say: x, y"
+
+
+def test_an_abstention_is_no_label_even_if_all_agree_on_it(world):
+    agents = [scripted_policy("random_order")] * 3
+    questions = world.split("train")[:60]
+
+    def votes(abstentions):
+        config = DebateConfig(rounds=1, seed=2, abstentions=frozenset(abstentions))
+        return debate(agents, agents, questions, world.spec, world.searcher, config)
+
+    with_unknown, without = votes(()), votes({"unknown"})
+    said = [[rounds[0][at].prediction for rounds in without.episodes] for at in range(len(questions))]
+    assert "unknown" in with_unknown.votes and "unknown" not in without.votes
+    for vote, answers in zip(without.votes, said):
+        assert vote == next((one for one in answers if one != "unknown"), None)  # a scripted reader is never wrong
+    assert without.vote_accuracy > with_unknown.vote_accuracy
+    assert all(episode.correct for data in without.generator_data for episode in data)
 
 
 @pytest.mark.slow
