@@ -211,10 +211,11 @@ def claim_value(report: Report, claim: str) -> float | None:
     return row["estimate"]["value"] if row["estimate"] else None
 
 
-def measured_value(report: Report, condition: str, arm: str, measure: str) -> float | None:
-    """The mean over worlds of an arm's measure at the strength that claims are read at; None without one."""
+def measured_value(report: Report, condition: str, arm: str, measure: str, strength: str = "") -> float | None:
+    """Mean over worlds of an arm's measure, by default at the strength that claims are read at; None without one."""
     strengths = report["conditions"].get(condition, {}).get("arms", {}).get(arm)
-    row = strengths[middle_strength(strengths)]["measures"].get(measure) if strengths else None
+    found = strengths.get(strength or middle_strength(strengths), {}) if strengths else {}
+    row = found.get("measures", {}).get(measure)
     return row["value"] if row else None
 
 
