@@ -57,6 +57,7 @@ class GridExperiment(Experiment):
         swept: conditions in which every strength is run, where the others have the middle one alone.
         smoke_table: how the tabular policy is trained at scale smoke.
         first_replicate: of the tabular grid, where its worlds must not be those that another experiment reported.
+        pilot_replicates: of the pilot.
     """
 
     name: str
@@ -80,6 +81,7 @@ class GridExperiment(Experiment):
     swept: tuple[Condition, ...] | None = None
     smoke_table: TableConfig = SMOKE
     first_replicate: int = 0
+    pilot_replicates: tuple[int, ...] = PILOT_WORLDS
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
         """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
@@ -99,7 +101,7 @@ class GridExperiment(Experiment):
         swept |= {one.against.removeprefix(LADDER) for one in self.contrasts if one.against.startswith(LADDER)}
         return [
             Cell(f"pilot/{cell.key}", cell.as_config())
-            for replicate in PILOT_WORLDS
+            for replicate in self.pilot_replicates
             for cell in self._table_cells(scale, replicate)
             if cell.where in claimed and (cell.arm in swept or (cell.strength,) == self.arms[cell.arm].middle)
         ]
