@@ -16,6 +16,7 @@ from ..measures.arms_report import measure_arms
 from ..measures.by_step import series_by_step
 from ..measures.coverage import stored_coverage
 from ..measures.cross_scores import FirstTurns, add_question_information
+from ..measures.likeness import likeness
 from ..measures.score_again import score_again
 from ..measures.search_again import search_again
 from ..measures.sweep import measure_sweep
@@ -102,6 +103,8 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
             continue  # what a measure needs says more than what the file lacks
         absent = report["arms"][name]["absent"]
         absent.update((key, reason) for key, reason in source.absent.items() if key in absent)
+    if len(loaded.rollouts) > 1 and (alike := likeness(loaded.rollouts)):
+        report["likeness"] = alike
     if left_out := _left_out(loaded):
         report["lines_left_out"] = left_out
     if coverage := stored_coverage(flags.paths):

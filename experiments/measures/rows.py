@@ -12,6 +12,7 @@ __all__ = [
     "ContradictionRow",
     "EstimateRow",
     "FrontierRow",
+    "LikenessRow",
     "PairedRow",
     "ReferenceRows",
     "SeedsRow",
@@ -120,6 +121,22 @@ class CoverageRow(TypedDict):
     absent: list[str]
 
 
+class LikenessRow(TypedDict):
+    """How alike rollouts are, within an arm or between two; see `likeness`.
+
+    Attributes:
+        questions: number of questions that were compared.
+        floor: similarity of rollouts of different questions.
+        alike: similarity of rollouts of one question; absent within an arm that has one rollout of each.
+        above_floor: the difference.
+    """
+
+    questions: int
+    floor: EstimateRow
+    alike: NotRequired[EstimateRow]
+    above_floor: NotRequired[EstimateRow]
+
+
 class ArmsReport(TypedDict):
     """The report on some arms, as `berrypick report --json` prints it.
 
@@ -133,6 +150,7 @@ class ArmsReport(TypedDict):
         rollouts_missing: number of rollouts of these evaluations that the files lack.
         training_reward: name of an arm -> mean reward on the training questions.
         coverage: name of a run folder -> how many of its questions its corpus can answer.
+        likeness: name of an arm, or "a | b" -> how alike their rollouts are.
     """
 
     arms: dict[str, SummaryRow]
@@ -144,6 +162,7 @@ class ArmsReport(TypedDict):
     rollouts_missing: NotRequired[int]
     training_reward: NotRequired[dict[str, float]]
     coverage: NotRequired[dict[str, CoverageRow]]
+    likeness: NotRequired[dict[str, LikenessRow]]
 
 
 def estimate_row(estimate: Estimate) -> EstimateRow:
