@@ -76,3 +76,4 @@ _built_in(
 )
 _built_in("squeeze", "RL squeezes, SFT expands (2509.21128), or the opposite (2604.14877): what decides?")
 _built_in("preference_tuning", "preference tuning (2504.12522): does it make more different right answers, or fewer?")
+_built_in("hivemind", "Artificial Hivemind (2510.22954): do policies resemble each other because they share a start?")

@@ -64,7 +64,7 @@ def run_panel_cell(cell: TableCell, methods: Mapping[str, Arm]) -> CellResult:
         methods: name -> arm; each trains from every start at the strength that claims are read at.
 
     Returns:
-        {"checkpoints": {step: those of `PANEL_MEASURES`, and the mean pass@1 and pass@8}}.
+        {"checkpoints": {step: those of `PANEL_MEASURES`, at the ends also the mean pass@1 and pass@8}}.
     """
     torch.set_num_threads(1)
     condition, shares = cell.where, cell.where.shares
@@ -91,8 +91,9 @@ def run_panel_cell(cell: TableCell, methods: Mapping[str, Arm]) -> CellResult:
         policies = {key: kind_probabilities(way[step]) for key, way in trained.items()}
         chances = {key: episodes.outcomes(one).chances for key, one in policies.items()}
         found = panel_values(encoded["records"], encoded["words"], chances, even)
-        values = [exact_values(rows, one, population.budget, (1, FRONTIER_K))[0] for one in policies.values()]
-        found |= {f"pass@{k}": float(np.mean([one[f"pass@{k}"] for one in values])) for k in (1, FRONTIER_K)}
+        if step in (cell.table.checkpoints[0], cell.table.checkpoints[-1]):
+            values = [exact_values(rows, one, population.budget, (1, FRONTIER_K))[0] for one in policies.values()]
+            found |= {f"pass@{k}": float(np.mean([one[f"pass@{k}"] for one in values])) for k in (1, FRONTIER_K)}
         out["checkpoints"][str(step)] = {name: round(value, 9) for name, value in found.items()}
     return out
 

@@ -24,6 +24,9 @@ __all__ = ["MOST_QUESTIONS", "MOST_SAMPLES", "likeness", "rollout_text", "word_v
 
 Array = NDArray[np.float64]
 
+HIGH = 0.8
+"""The paper counts prompts whose mean is above it."""
+
 MOST_QUESTIONS, MOST_SAMPLES = 64, 8
 """Questions that are compared, chosen by a hash of their ids and so the same for all arms, and rollouts of each."""
 
@@ -106,9 +109,14 @@ def _row(first: Array, second: Array, sizes: NDArray[np.int64], squares: Array |
     if squares is not None:
         pairs = sizes * (sizes - 1)
         alike = np.divide(alike * sizes**2 - squares, pairs, out=np.full(len(alike), np.nan), where=pairs > 0)
-    columns = {"alike": alike, "floor": floor, "above_floor": alike - floor}
+    high = np.where(np.isnan(alike), np.nan, alike > HIGH)
+    columns = {"alike": alike, "floor": floor, "above_floor": alike - floor, "high": high}
     found = bootstrap_means({name: column for name, column in columns.items() if not np.isnan(column).all()})
     row: LikenessRow = {"questions": len(alike), "floor": estimate_row(found["floor"])}
     if "alike" in found:
-        row |= {"alike": estimate_row(found["alike"]), "above_floor": estimate_row(found["above_floor"])}
+        row |= {
+            "alike": estimate_row(found["alike"]),
+            "above_floor": estimate_row(found["above_floor"]),
+            "high": estimate_row(found["high"]),
+        }
     return row

@@ -129,12 +129,14 @@ class LikenessRow(TypedDict):
         floor: similarity of rollouts of different questions.
         alike: similarity of rollouts of one question; absent within an arm that has one rollout of each.
         above_floor: the difference.
+        high: share of questions on which `alike` is above .8.
     """
 
     questions: int
     floor: EstimateRow
     alike: NotRequired[EstimateRow]
     above_floor: NotRequired[EstimateRow]
+    high: NotRequired[EstimateRow]
 
 
 class ArmsReport(TypedDict):

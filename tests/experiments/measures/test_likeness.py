@@ -35,6 +35,7 @@ def test_pairs_and_floor_by_hand():
     # p: one of three pairs agrees; r: the only pair does
     assert one["alike"]["value"] == pytest.approx((1 / 3 + 1) / 2)
     assert one["floor"]["value"] == pytest.approx(0)
+    assert one["high"]["value"] == pytest.approx(1 / 2)
     # p and r: no pair agrees; of two questions, half of the pairs do
     assert (two["alike"]["value"], two["floor"]["value"]) == pytest.approx((0, 1 / 2))
     assert two["above_floor"]["value"] == pytest.approx(-1 / 2)
