@@ -34,11 +34,10 @@ ROLLOUTS = "rollouts"
 """The "policy" of such a cell."""
 
 ENV, AGENT = "berrypick/HotpotQA-v0", "smollm2-search"
-HELD_OUT, QUESTIONS, SAMPLES = 300, 24, 4
+HELD_OUT, QUESTIONS, SAMPLES = 300, 12, 4
 
 ARMS: Mapping[str, tuple[str, float, float]] = {
     "agent": (AGENT, 1.0, 1.0),
-    "agent, top-p .9": (AGENT, 1.0, 0.9),
     "agent, T .5": (AGENT, 0.5, 1.0),
     "its demonstrator": ("bridge:ways=4", 1.0, 1.0),
     "asks the question": ("question", 1.0, 1.0),
