@@ -83,3 +83,4 @@ _built_in(
     "multiagent_finetuning",
     "multiagent fine-tuning (2501.05707): does learning from one's own data keep a team apart?",
 )
+_built_in("hivemind", "Artificial Hivemind (2510.22954): do policies resemble each other because they share a start?")

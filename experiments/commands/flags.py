@@ -14,7 +14,19 @@ import tyro
 
 from .env_arguments import EnvArgs
 
-__all__ = ["Agent", "Classifier", "Demo", "Eval", "Explain", "List", "NoneByDefault", "Paths", "Play", "Run"]
+__all__ = [
+    "Agent",
+    "Classifier",
+    "Demo",
+    "Eval",
+    "Explain",
+    "FaithfulRun",
+    "List",
+    "NoneByDefault",
+    "Paths",
+    "Play",
+    "Run",
+]
 
 Paths = Annotated[
     tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH ...", help_behavior_hint="(at least one)")
@@ -193,6 +205,14 @@ class Explain:
     """key or label of a measure, e.g. pass@8 or "to frontier" """
     json: bool = False
     """print one JSON document"""
+
+
+@dataclass(frozen=True)
+class FaithfulRun:
+    """Says what a run of a published system at its own size needs: model, corpus, commands, GPU hours."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(help_behavior_hint="(default: lists all)")] = ""
+    """experiment of a published system, as for berrypick run"""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ...retrieval_index.server.command import Serve
 from .adapter_flags import AdapterCheck
 from .audit_flags import IndexAudit
 from .command_line import command_line
-from .flags import Agent, Classifier, Demo, Eval, Explain, List, Play, Run
+from .flags import Agent, Classifier, Demo, Eval, Explain, FaithfulRun, List, Play, Run
 from .rollout_flags import Convert, Report, Rescore
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
@@ -145,6 +145,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     "convert": Command(Convert, "convert:run_convert"),
     "rescore": Command(Rescore, "rescore:run_rescore"),
     "play": Command(Play, "play:run_play"),
+    "faithful": Command(FaithfulRun, "faithful:run_faithful"),
     "run": Command(Run, "run:run_named", trains=True, after_stop=_RERUN),
     "index": CommandGroup("Builds, imports, checks, searches, evaluates and audits indexes.", _index_commands),
     "serve": Command(Serve),

@@ -17,6 +17,7 @@ from ..measures.arms_report import measure_arms
 from ..measures.by_step import series_by_step
 from ..measures.coverage import stored_coverage
 from ..measures.cross_scores import FirstTurns, add_question_information
+from ..measures.likeness import likeness
 from ..measures.score_again import score_again
 from ..measures.search_again import search_again
 from ..measures.sweep import measure_sweep
@@ -107,6 +108,8 @@ def _by_arm(flags: Report, loaded: LoadedArms, with_page: bool) -> int:
     how = {name: trained_by(Path(source.path).parent) for name, source in loaded.sources.items()}
     if known := {name: text for name, text in how.items() if text}:
         report["trained"] = known
+    if len(loaded.rollouts) > 1 and (alike := likeness(loaded.rollouts)):
+        report["likeness"] = alike
     if left_out := _left_out(loaded):
         report["lines_left_out"] = left_out
     if coverage := stored_coverage(flags.paths):

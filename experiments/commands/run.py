@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import counted
+from ..faithful_runs import FAITHFUL
 from ..grid.one_cell import cell_screen, published_cells
 from ..grid.publishing import check_project, publish
 from ..grid.runner import reproduce_cell, run_experiment
@@ -128,6 +129,8 @@ def _closing(flags: Run, report: Report) -> Closing:
     """Names the files, and the command that computes the cells that are left, or one of them again."""
     files: list[tuple[str, object]] = [("report", flags.out / "report.json")]
     files += [("figure", figure) for figure in sorted((flags.out / "figures").glob("*.png"))[:3]]
+    if flags.scale == "full" and flags.name in FAITHFUL:
+        files.append(("at the published size", f"berrypick faithful {flags.name}"))
     if left := _left(report):
         return Closing(files, [_resuming(flags, left)])
     key = open_experiment(flags.name).cells(flags.scale, flags.seeds)[0].key

@@ -87,6 +87,10 @@ class GridExperiment(Experiment):
     pilot_replicates: tuple[int, ...] = PILOT_WORLDS
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
+        """Those of the grid; an experiment may add others of its own, which its report must read itself."""
+        return self.grid_cells(scale, num_seeds)
+
+    def grid_cells(self, scale: Scale, num_seeds: int) -> list[Cell]:
         """The pilot, then the grid world by world, so that a cut run has whole worlds; then language models."""
         cells = [*self._pilot_cells(scale)]
         for replicate in range(self.first_replicate, self.first_replicate + num_seeds):
@@ -152,7 +156,7 @@ class GridExperiment(Experiment):
 
     def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
         """Tables and verdicts of whatever is there, and their text."""
-        cells = self.cells(scale, num_seeds)
+        cells = self.grid_cells(scale, num_seeds)
         found = grid_report(
             self.name,
             self.version,

@@ -12,6 +12,7 @@ __all__ = [
     "ContradictionRow",
     "EstimateRow",
     "FrontierRow",
+    "LikenessRow",
     "PairedRow",
     "PopulationRow",
     "ReferenceRows",
@@ -135,6 +136,24 @@ class CoverageRow(TypedDict):
     absent: list[str]
 
 
+class LikenessRow(TypedDict):
+    """How alike rollouts are, within an arm or between two; see `likeness`.
+
+    Attributes:
+        questions: number of questions that were compared.
+        floor: similarity of rollouts of different questions.
+        alike: similarity of rollouts of one question; absent within an arm that has one rollout of each.
+        above_floor: the difference.
+        high: share of questions on which `alike` is above .8.
+    """
+
+    questions: int
+    floor: EstimateRow
+    alike: NotRequired[EstimateRow]
+    above_floor: NotRequired[EstimateRow]
+    high: NotRequired[EstimateRow]
+
+
 class ArmsReport(TypedDict):
     """The report on some arms, as `berrypick report --json` prints it.
 
@@ -151,6 +170,7 @@ class ArmsReport(TypedDict):
         training_reward: name of an arm -> mean reward on the training questions.
         trained: name of an arm -> how its policy was trained, where its run folder is found.
         coverage: name of a run folder -> how many of its questions its corpus can answer.
+        likeness: name of an arm, or "a | b" -> how alike their rollouts are.
     """
 
     arms: dict[str, SummaryRow]
@@ -165,6 +185,7 @@ class ArmsReport(TypedDict):
     training_reward: NotRequired[dict[str, float]]
     trained: NotRequired[dict[str, str]]
     coverage: NotRequired[dict[str, CoverageRow]]
+    likeness: NotRequired[dict[str, LikenessRow]]
 
 
 def estimate_row(estimate: Estimate) -> EstimateRow:

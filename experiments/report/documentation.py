@@ -70,6 +70,17 @@ how many. The information falls to 0 when a policy writes the same queries whate
 of queries does not show. The estimate is biased: in expectation it is a lower bound of the mutual information, and it
 is never above the logarithm of the number of questions. Compare only values of equally many questions.
 
+## How alike arms are
+
+    berrypick report runs/grpo-test runs/darling-test
+
+of two or more arms also says how alike their rollouts are: the mean cosine of two rollouts of a question, within each
+arm and between every two, as Artificial Hivemind does (arXiv 2510.22954). A rollout's text is its queries and its
+answer; words count, weighted by their rarity (TF-IDF). In brackets is the same of rollouts of different questions, the
+floor, without which no cosine means much. JSON has both under `likeness`, with their difference, the share of questions
+above .8, and intervals over the questions. Up to 64 questions that all arms answered are compared, and 8 rollouts of
+each.
+
 ## Checkpoints
 
     berrypick report runs/eval --by step

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ...retrieval_index.plain_text import counted
 from ..measures.measures import measure_of
-from ..measures.rows import ArmsReport, ContradictionRow, CoverageRow, SummaryRow
+from ..measures.rows import ArmsReport, ContradictionRow, CoverageRow, LikenessRow, SummaryRow
 from .format import number
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "coverage_lines",
     "frontier_caption",
     "information_lines",
+    "likeness_lines",
     "size_lines",
     "trained_lines",
 ]
@@ -106,6 +107,18 @@ def information_lines(arms: Mapping[str, SummaryRow]) -> list[str]:
     least, most = min(used), max(used)
     size = str(most) if least == most else f"{least} to {most}"
     return [f"query information: a lower bound from {size} questions, at most log {most} = {math.log(most):.2f} nats"]
+
+
+def likeness_lines(likeness: Mapping[str, LikenessRow]) -> list[str]:
+    """Says how alike rollouts are within each arm and between two; [] without such values."""
+    found = [
+        f"{name} {number(row['alike']['value'], 2)} ({number(row['floor']['value'], 2)})"
+        for name, row in likeness.items()
+        if "alike" in row
+    ]
+    if not found:
+        return []
+    return [f"alike, by the words of queries and answers (in brackets on different questions): {', '.join(found)}"]
 
 
 def _labels(keys: set[str]) -> str:

@@ -16,7 +16,15 @@ from ..measures.rows import ArmsReport, EstimateRow, ReferenceRows, SummaryRow
 from .closing import WIDTH, Closing, print_closing, report_console
 from .columns import blocks, column_notes, is_world
 from .format import estimate_parts, interval_legend, narrow, number
-from .notes import absent_lines, contradiction_lines, coverage_lines, information_lines, size_lines, trained_lines
+from .notes import (
+    absent_lines,
+    contradiction_lines,
+    coverage_lines,
+    information_lines,
+    likeness_lines,
+    size_lines,
+    trained_lines,
+)
 from .palette import arm_colours
 from .population_table import population_sentence, print_population
 from .takeaway import takeaway, verdicts
@@ -34,7 +42,8 @@ def print_report(paths: Sequence[Path], report: ArmsReport, closing: Closing | N
         closing: the last lines.
     """
     arms = report["arms"]
-    notes = [*contradiction_lines(arms), *information_lines(arms), *absent_lines(arms)]
+    notes = [*contradiction_lines(arms), *information_lines(arms), *likeness_lines(report.get("likeness", {}))]
+    notes += absent_lines(arms)
     if "no_frontier" in report and is_world(report):
         notes.append(report["no_frontier"])
     if "no_population" in report:
