@@ -25,13 +25,23 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight_reversed": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 2},
     "roomy_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 4},
     "roomy_reversed": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 4},
+    **{
+        name: {"availability": (0.6, 0.5, 0.4), "budget": 3, "query_formats": (0, 0, 0.6, 0.25, 0.15), **failing}
+        for name, failing in {
+            "formats": {},
+            "formats_first_fails": {"format_failures": (0, 0, 0.5)},
+            "formats_first_weaker": {"format_failures": (0, 0, 0.12)},
+            "formats_second_fails": {"format_failures": (0, 0, 0, 0.5)},
+        }.items()
+    },
     "six": {"availability": (0.9,) * 6, "hops": 2, "budget": 9, "num_answers": 6},
     "six_uneven": {"availability": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "hops": 2, "budget": 9, "num_answers": 6},
 }
 """Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In those called tight and
 in rare, one miss loses the episode, so that many questions are answerable and yet hardly ever answered. Those called
 roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called six, each
-kind states an answer of its own, and the budget is so large that it never ends an episode of three candidates."""
+kind states an answer of its own, and the budget is so large that it never ends an episode of three candidates. Those
+called formats are priced with three planted query formats of equal length, of which one may fail."""
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
@@ -119,8 +129,11 @@ class Condition:
 
     @property
     def has_frontier(self) -> bool:
-        """Whether values are those in the population of a World with one answer, so that F is defined."""
-        return not (self.own or self.has_answers)
+        """Whether values are those in the population of a World with one answer, so that F is defined.
+
+        Not where a query format fails either.
+        """
+        return not (self.own or self.has_answers or "format_failures" in WORLDS.get(self.preset, {}))
 
     def env_args(self, seed: int, questions: int) -> dict[str, str | int | float]:
         """The same World as arguments of berrypick/World-v0, with this many training questions and no others."""
@@ -132,6 +145,12 @@ class Condition:
             "hops": config.hops,
             "cue": config.cue,
             "num_answers": config.num_answers,
+            # only where there are several: older cells are known by the digest of their configuration
+            **{
+                name: ",".join(f"{value:g}" for value in numbers)
+                for name, numbers in (("query_formats", config.query_formats), ("format_failures", config.format_failures))
+                if len(numbers) > 1
+            },
             "num_train": questions,
             "num_validation": 0,
             "num_test": 0,
