@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from .table_cells import TableCell, run_table_cell
 
 __all__ = ["GridExperiment"]
 
+Procedure = Callable[[TableCell], CellResult]
 SMOKE = TableConfig(sft_steps=10, steps=10, checkpoints=(0, 5, 10), learning_rate=3.0)
 SMOKE_QUESTIONS = 64
 
@@ -56,6 +57,7 @@ class GridExperiment(Experiment):
         measures: names of all that are reported, in the order of tables; by default those of the population.
         swept: conditions in which every strength is run, where the others have the middle one alone.
         smoke_table: how the tabular policy is trained at scale smoke.
+        procedure: runs a cell of the tabular policy, where its training is not that of `run_table_cell`.
         first_replicate: of the tabular grid, where its worlds must not be those that another experiment reported.
     """
 
@@ -79,6 +81,7 @@ class GridExperiment(Experiment):
     language_measures: tuple[str, ...] = ()
     swept: tuple[Condition, ...] | None = None
     smoke_table: TableConfig = SMOKE
+    procedure: Procedure | None = None
     first_replicate: int = 0
 
     def cells(self, scale: Scale, num_seeds: int) -> Sequence[Cell]:
@@ -139,6 +142,8 @@ class GridExperiment(Experiment):
         """Trains and measures one arm."""
         if cell.config["policy"] == "tabular":
             arm = self.arms[cell.config["arm"]]
+            if self.procedure is not None:
+                return self.procedure(TableCell.from_config(cell.config))
             return run_table_cell(TableCell.from_config(cell.config), arm, self.measuring, self.beside)
         assert self.language is not None, "only its cells are not tabular"
         return self.language.run(cell, work)
