@@ -59,9 +59,7 @@ def world_task(
         num_validation=num_validation,
         num_test=num_test,
         seed=world_seed,
-        **_overrides(
-            budget, availability=availability, query_formats=query_formats, format_failures=format_failures
-        ),
+        **_overrides(budget, availability=availability, query_formats=query_formats, format_failures=format_failures),
     )
     spec = EpisodeSpec(
         turn_format=turn_format,

@@ -105,8 +105,8 @@ def population_frontier(config: WorldConfig, k: int, *, tolerance: float = 1e-5)
         tolerance: the largest error of F.
 
     Raises:
-        BerrypickError: the World has several answers, formats that fail, or too many kinds, hops and queries; or rounding kept the error
-            above the tolerance.
+        BerrypickError: the World has several answers, formats that fail, or too many kinds, hops and queries; or
+            rounding kept the error above the tolerance.
     """
     if config.num_answers != 1:
         raise BerrypickError("no exact frontier here: the world must have one answer (num_answers=1)")

@@ -18,6 +18,8 @@ ANSWERS_SUFFIX, _ANSWERS, _ANSWERS_BUDGET = "-answers", 3, 4
 FIRST_WORLD = 1000
 """Replicate n of a grid plays the World of seed FIRST_WORLD + n; all conditions of a replicate share that seed."""
 
+_FORMATS: Mapping[str, Any] = {"availability": (0.6, 0.5, 0.4), "budget": 3, "query_formats": (0, 0, 0.6, 0.25, 0.15)}
+
 WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight": {"availability": (0.5,) * 3, "hops": 2, "budget": 2},
     "tight_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2},
@@ -25,15 +27,10 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight_reversed": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 2},
     "roomy_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 4},
     "roomy_reversed": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 4},
-    **{
-        name: {"availability": (0.6, 0.5, 0.4), "budget": 3, "query_formats": (0, 0, 0.6, 0.25, 0.15), **failing}
-        for name, failing in {
-            "formats": {},
-            "formats_first_fails": {"format_failures": (0, 0, 0.5)},
-            "formats_first_weaker": {"format_failures": (0, 0, 0.12)},
-            "formats_second_fails": {"format_failures": (0, 0, 0, 0.5)},
-        }.items()
-    },
+    "formats": _FORMATS,
+    "formats_first_fails": {**_FORMATS, "format_failures": (0, 0, 0.5)},
+    "formats_first_weaker": {**_FORMATS, "format_failures": (0, 0, 0.13)},
+    "formats_second_fails": {**_FORMATS, "format_failures": (0, 0, 0, 0.5)},
     "six": {"availability": (0.9,) * 6, "hops": 2, "budget": 9, "num_answers": 6},
     "six_uneven": {"availability": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "hops": 2, "budget": 9, "num_answers": 6},
 }
@@ -148,7 +145,10 @@ class Condition:
             # only where there are several: older cells are known by the digest of their configuration
             **{
                 name: ",".join(f"{value:g}" for value in numbers)
-                for name, numbers in (("query_formats", config.query_formats), ("format_failures", config.format_failures))
+                for name, numbers in (
+                    ("query_formats", config.query_formats),
+                    ("format_failures", config.format_failures),
+                )
                 if len(numbers) > 1
             },
             "num_train": questions,

@@ -27,8 +27,8 @@ RUNS = 32
 """Trained side by side in each world; measures are means over them, and the world is the unit all the same."""
 
 FORMAT_MEASURES = (
-    "share_0", "share_1", "share_2", "largest_share", "takeover", "format_entropy", "wins_0", "wins_1", "wins_2",
-    "pass@1", "pass@8", "pass@16", "pass@1_0", "pass@1_1", "pass@1_2",
+    "share_0", "share_1", "share_2", "largest_share", "takeover", "lead", "format_entropy", "wins_0", "wins_1",
+    "wins_2", "pass@1", "pass@8", "pass@16", "pass@1_0", "pass@1_1", "pass@1_2",
 )  # fmt: skip
 """See `FormatPopulation.values`."""
 
@@ -95,6 +95,7 @@ def _bounds(formats: int) -> dict[str, list[float]]:
     return {
         "largest_share": [1 / formats, 1.0],
         "takeover": [0.0, 1.0],
+        "lead": [0.0, 1.0],
         "format_entropy": [0.0, math.log(formats)],
         **{f"{name}_{form}": [0.0, 1.0] for name in ("share", "wins") for form in range(formats)},
         "pass@1": [0.0, front.best_order.pass_at_1],

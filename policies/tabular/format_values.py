@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...envs.world.config import WorldConfig
 from ...retrieval_index.errors import BerrypickError
-from .formats import FormatLogits, _softmax
+from .formats import FormatLogits, softmax
 from .kinds import kind_probabilities
 from .row_table import RowTable
 from .values import row_success
@@ -49,7 +49,9 @@ class FormatPopulation:
     def of(cls, config: WorldConfig) -> FormatPopulation:
         """Raises `BerrypickError` for a World with a cue or several answers."""
         if config.cue > 0 or config.num_answers > 1:
-            raise BerrypickError("formats are valued in Worlds without cue and with one answer; set cue=0, num_answers=1")
+            raise BerrypickError(
+                "formats are valued in Worlds without cue and with one answer; set cue=0, num_answers=1"
+            )
         chances = [*config.format_failures, *[0.0] * len(config.query_formats)]
         failing = tuple(chances[form] for form, share in enumerate(config.query_formats) if share > 0)
         return _population(config.availability, failing, config.hops, config.budget)
@@ -70,8 +72,8 @@ class FormatPopulation:
         return row_success(rows, kind_probabilities(kinds), self.budget).reshape(runs, count)
 
     def values(self, policies: FormatLogits, ks: Sequence[int] = (1, 2, 4, 8, 16)) -> dict[str, float]:
-        """pass@k; pass@1 of episodes in the start's first, second, ... format; and `share_measures`. Means over runs."""
-        shares = _softmax(policies.formats)
+        """Means over runs: pass@k; pass@1_i, of episodes in format i; and `share_measures`."""
+        shares = softmax(policies.formats)
         success = self.success(policies.kinds)[:, self.seen]  # [runs, formats, rows]
         mixed = np.einsum("rf,rfn->rn", shares, success)
         values = {f"pass@{k}": float(((1 - (1 - mixed) ** k) @ self.weights).mean()) for k in ks}
@@ -80,16 +82,18 @@ class FormatPopulation:
 
 
 def share_measures(shares: Array) -> dict[str, float]:
-    """What the shares of formats [runs, formats] say, in the mean over runs; formats are in the order of the World.
+    """What the shares of three or more formats, [runs, formats] in the order of the World, say in the mean over runs.
 
     share_i: of format i. largest_share: of whichever format is largest. takeover: whether that is above .8. wins_i:
-    whether format i is the largest. format_entropy: nats.
+    whether format i is the largest. lead: of what the second and third format have together, the share of the second;
+    NaN where they have nothing. format_entropy: nats.
     """
-    winner = shares.argmax(1)
+    winner, rest = shares.argmax(1), shares[:, 1:3].sum(1)
     logs = np.log(np.where(shares > 0, shares, 1.0))
     return {
         **{f"share_{form}": float(value) for form, value in enumerate(shares.mean(0))},
         **{f"wins_{form}": float((winner == form).mean()) for form in range(shares.shape[1])},
+        "lead": float(np.divide(shares[:, 1], rest, out=np.full(len(rest), np.nan), where=rest > 0).mean()),
         "largest_share": float(shares.max(1).mean()),
         "takeover": float((shares.max(1) > TAKEOVER).mean()),
         "format_entropy": float(-(shares * logs).sum(1).mean()),
@@ -105,8 +109,10 @@ def _population(
     present = np.array(list(product((False, True), repeat=hops * kinds))).reshape(-1, hops, kinds)
     chance = np.where(present, availability, 1 - np.array(availability)).prod((1, 2))
     # of a record: absent, or present with a set of formats that find it
-    finds = [(np.prod([1 - q if f else q for q, f in zip(failing, found)]), found)
-             for found in product((False, True), repeat=len(failing))]  # fmt: skip
+    finds = [
+        (float(np.prod([1 - q if hit else q for q, hit in zip(failing, found)])), found)
+        for found in product((False, True), repeat=len(failing))
+    ]
     outcomes = [
         [(1 - a, (False,) * len(failing)), *((a * p, found) for p, found in finds if p > 0)] for a in availability
     ] * hops
@@ -116,7 +122,7 @@ def _population(
         for seen, weight in joint.items():
             for p, found in outcome:
                 key = tuple(2 * code + hit for code, hit in zip(seen, found))
-                longer[key] = longer.get(key, 0.0) + weight * float(p)
+                longer[key] = longer.get(key, 0.0) + weight * p
         joint = longer
     patterns = RowTable(present, np.zeros(len(present), np.int64), chance, np.empty(0, np.int64))
     return FormatPopulation(patterns, np.array(list(joint)).T, np.array(list(joint.values())), budget)
