@@ -30,6 +30,7 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "formats": _FORMATS,
     "formats_first_fails": {**_FORMATS, "format_failures": (0, 0, 0.5)},
     "formats_first_weaker": {**_FORMATS, "format_failures": (0, 0, 0.13)},
+    "formats_first_slightly": {**_FORMATS, "format_failures": (0, 0, 0.03)},
     "formats_second_fails": {**_FORMATS, "format_failures": (0, 0, 0, 0.5)},
     "six": {"availability": (0.9,) * 6, "hops": 2, "budget": 9, "num_answers": 6},
     "six_uneven": {"availability": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "hops": 2, "budget": 9, "num_answers": 6},

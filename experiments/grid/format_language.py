@@ -128,13 +128,13 @@ class FormatLanguage:
             "num_test": config["questions"],
         }
         task = make_task(ENV, **arguments)
-        start = _sft(arguments, task, work.parent.parent.parent / "sft" / config["size"] / work.name, config)
-        policy = load_language_model(str(start))
+        shared = work.parent.parent.parent / "sft" / config["size"] / work.name
+        policy = load_language_model(str(_sft(arguments, task, shared, config)))
 
         def measure(step: int) -> dict[str, float]:
-            found: dict[str, float] = kept_json(
-                work / f"measures-{step:04d}.json", lambda: _measured(policy, task, config, step)
-            )
+            # the arms of a place begin at one policy, which is measured once
+            path = work / f"measures-{step:04d}.json" if step else shared / f"measures-{condition.slug}.json"
+            found: dict[str, float] = kept_json(path, lambda: _measured(policy, task, config, step))
             return found
 
         work.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def _measured(policy: LanguageModelPolicy, task: Task, config: Mapping[str, Any]
     """Plays test questions: all of them at start and end, few between."""
     ends = step in (0, config["checkpoints"][-1])
     questions, samples = (config["questions"], config["samples"]) if ends else config["glance"]
-    name = f"{config['objective']}-{step}"
+    name = f"{config['objective']}-{step}" if step else "sft"
     found, episodes = played_measures(policy, task, {**config, "questions": questions}, name, step, samples)
     assert task.world is not None
     kept = (*_DIRECT, *(() if task.world.has_failures else _PLANNED))
