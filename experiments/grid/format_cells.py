@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from ...envs.questions import Question
 from ...envs.world.config import WorldConfig
 from ...envs.world.world import build_world
 from ...policies.objectives.registry import get_objective
@@ -33,9 +34,19 @@ FORMAT_MEASURES = (
 """See `FormatPopulation.values`."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _training_formats(config: WorldConfig) -> FormatWorld:
-    return FormatWorld.of(config, build_world(config).questions("train"))
+    return FormatWorld.of(config, _questions(_sound(config)))
+
+
+@lru_cache(maxsize=2)
+def _questions(config: WorldConfig) -> tuple[Question, ...]:
+    return build_world(config).questions("train")
+
+
+def _sound(config: WorldConfig) -> WorldConfig:
+    """The same World without failures: the same questions, which are demonstrated alike."""
+    return replace(config, format_failures=())
 
 
 def run_format_cell(cell: TableCell, arms: Mapping[str, Arm]) -> CellResult:
@@ -55,7 +66,7 @@ def run_format_cell(cell: TableCell, arms: Mapping[str, Arm]) -> CellResult:
     condition, arm = cell.where, arms[cell.arm]
     config = condition.world_config(cell.world, cell.questions)
     world, population = _training_formats(config), FormatPopulation.of(config)
-    start = sft_start(config, condition.start, cell.seed, cell.table)
+    start = sft_start(_sound(config), condition.start, cell.seed, cell.table)
     table = arm.table(cell.table)
     every = table if arm.objective else replace(table, checkpoints=tuple(range(table.steps + 1)))
     trained = train_formats(world, start, every, _run_of(arm, cell.strength), seed=cell.seed)
