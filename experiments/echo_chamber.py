@@ -163,6 +163,9 @@ _LANGUAGE = FormatLanguage(
         "small": FormatArm("grpo", "tiny_small"),
         "large": FormatArm("grpo", "tiny_large", last=True),
     },
+    checkpoints=(0, 1, 2, 5, 10, 20, 50, 100),
+    sft_steps=700,  # after 520 steps 5.2 % of the searches of a World apart were wrong
+    questions_per_step=4,
     first_world=FIRST_WORLD + _FIRST,
 )
 
