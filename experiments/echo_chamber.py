@@ -181,11 +181,11 @@ def _plain(report: Report) -> Sequence[str]:
         "Reinforcement learning is said to turn a model into an echo chamber, in which one way of writing has nearly "
         "all outputs, and the question is whether it is chosen for being better.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with three query formats that are equally "
-        f"good, the largest share of a table of choices went from .60 to {said(EQUAL, 'largest_share')}, and to "
+        f"good, the largest share of a table of choices went from 0.60 to {said(EQUAL, 'largest_share')}, and to "
         f"{said(EQUAL, 'largest_share', 'drift')} in a simulation where formats mean nothing, the first format kept "
-        f"{said(EQUAL, 'share_0')} of its .60 in the mean, and {said(FAILS, 'share_0')} where it failed on half of the "
-        f"records ({said(WEAKER, 'share_0')} where it was ten points worse), which left the larger of the two others "
-        f"{said(FAILS, 'lead')} of the rest, up from .62.",
+        f"{said(EQUAL, 'share_0')} of its 0.60 in the mean, and {said(FAILS, 'share_0')} where it failed on half of "
+        f"the records ({said(WEAKER, 'share_0')} where it was ten points worse), which left the larger of the two others "
+        f"{said(FAILS, 'lead')} of the rest, up from 0.62.",
         f"A table has one softmax for its formats, and language models, of which {done} of {cells} cells are done, "
         "share weights between formats and content, so that there the winner can also be what is easier to write.",
     )
