@@ -180,12 +180,12 @@ def _plain(report: Report) -> Sequence[str]:
     return (
         "Reinforcement learning is said to turn a model into an echo chamber, in which one way of writing has nearly "
         "all outputs, and the question is whether it is chosen for being better.",
-        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with three query formats that are equally "
-        f"good, the largest share of a table of choices went from 0.60 to {said(EQUAL, 'largest_share')}, and to "
-        f"{said(EQUAL, 'largest_share', 'drift')} in a simulation where formats mean nothing, the first format kept "
-        f"{said(EQUAL, 'share_0')} of its 0.60 in the mean, and {said(FAILS, 'share_0')} where it failed on half of "
-        f"the records ({said(WEAKER, 'share_0')} where it was ten points worse), which left the larger of the two others "
-        f"{said(FAILS, 'lead')} of the rest, up from 0.62.",
+        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with three formats that are equally good, "
+        f"the largest share of a table of choices went from 0.60 to {said(EQUAL, 'largest_share')}, as in a simulation "
+        f"where formats mean nothing ({said(EQUAL, 'largest_share', 'drift')}), and the first format's mean share went "
+        f"from 0.60 to {said(EQUAL, 'share_0')}, but to {said(FAILS, 'share_0')} where it failed on half of the records "
+        f"and to {said(SLIGHTLY, 'share_0')} where it was two points worse ({said(SLIGHTLY, 'share_0', 'kl_1e-1')} "
+        f"under KL .1), after which the larger of two equal formats had {said(FAILS, 'lead')} of the rest, up from 0.62.",
         f"A table has one softmax for its formats, and language models, of which {done} of {cells} cells are done, "
         "share weights between formats and content, so that there the winner can also be what is easier to write.",
     )
