@@ -74,6 +74,7 @@ _built_in(
     "vector_policy",
     "Vector Policy Optimization (2605.22817): do sets under random weights find more than single answers?",
 )
+_built_in("echo_chamber", "Echo Chamber (2504.07912): does RL let one query format take over, and is it the best one?")
 _built_in("squeeze", "RL squeezes, SFT expands (2509.21128), or the opposite (2604.14877): what decides?")
 _built_in("preference_tuning", "preference tuning (2504.12522): does it make more different right answers, or fewer?")
 _built_in(

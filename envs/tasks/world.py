@@ -6,6 +6,7 @@ from typing import Any
 
 from ...retrieval_index.errors import BerrypickError
 from ..questions import EpisodeSpec
+from ..world.failing_formats import FailingFormats
 from ..world.world import SPLITS, WorldConfig, build_world
 from .task import UNLIMITED, Task, flag, open_index
 
@@ -25,6 +26,7 @@ def world_task(
     distractors: int = 0,
     voice: str = "closed",
     query_formats: str = "",
+    format_failures: str = "",
     num_answers: int = 1,
     num_train: int = 256,
     num_validation: int = 128,
@@ -41,8 +43,8 @@ def world_task(
 ) -> Task:
     """The planted world; "Settings of the World" below explains the arguments.
 
-    `availability` and `query_formats` are numbers joined by commas, such as "0.6,0.5,0.4". By default, `max_turns` is
-    budget + 3 and `template` is "bare" in the closed voice, "instruct" in English.
+    `availability`, `query_formats` and `format_failures` are numbers joined by commas, such as "0.6,0.5,0.4". By
+    default, `max_turns` is budget + 3 and `template` is "bare" in the closed voice, "instruct" in English.
     """
     config = WorldConfig.from_preset(
         preset,
@@ -57,7 +59,7 @@ def world_task(
         num_validation=num_validation,
         num_test=num_test,
         seed=world_seed,
-        **_overrides(budget, availability, query_formats),
+        **_overrides(budget, availability=availability, query_formats=query_formats, format_failures=format_failures),
     )
     spec = EpisodeSpec(
         turn_format=turn_format,
@@ -77,13 +79,16 @@ def world_task(
 def _task(config: WorldConfig, spec: EpisodeSpec, index: str) -> Task:
     world = build_world(config)
     questions = {split: world.questions(split) for split in SPLITS}
-    return Task("berrypick/World-v0", questions, spec, open_index(world.records, index), config, world.records)
+    searcher = open_index(world.records, index)
+    if config.has_failures:
+        searcher = FailingFormats(searcher, config.format_failures)
+    return Task("berrypick/World-v0", questions, spec, searcher, config, world.records)
 
 
-def _overrides(budget: int | None, availability: str, query_formats: str) -> dict[str, Any]:
+def _overrides(budget: int | None, **numbers: str) -> dict[str, Any]:
     """The values that replace those of the preset; empty texts and None leave the preset alone."""
     overrides: dict[str, Any] = {} if budget is None else {"budget": budget}
-    for name, text in (("availability", availability), ("query_formats", query_formats)):
+    for name, text in numbers.items():
         if text != "":
             overrides[name] = _numbers(name, text)
     return overrides

@@ -65,8 +65,17 @@ FINAL_SYLLABLES = tuple(consonant + vowel for consonant in _CONSONANTS for vowel
 
 LOST = "lost"
 
-QUERY_FORMATS = ("{kind} {relation} {entity}", "{entity} {relation} {kind}", "{relation} of {entity} {kind}")
-"""Formats of the same query. They differ only in word order and return the same passages."""
+QUERY_FORMATS = (
+    "{kind} {relation} {entity}",
+    "{entity} {relation} {kind}",
+    "{relation} of {entity} {kind}",
+    "{entity} {relation} in {kind}",
+    "the {relation} {entity} {kind}",
+)
+"""Formats of the same query. They differ in word order and stop words, and return the same passages.
+
+The last three have as many words and tokens as one another, and the kind comes last in each.
+"""
 
 _NAME = r"[a-z]+"
 _NAMES = rf"{_NAME}(?:/{_NAME})*"

@@ -43,6 +43,10 @@ class WorldConfig:
         aliases: gives each entity a second name. Passages about it use both names; passages that lead to it use one.
         voice: "closed" (words of syllables only) or "english" (whole sentences). Ids and hits are the same in both.
         query_formats: shares of the query formats `closed_voice.QUERY_FORMATS` in demonstrations.
+        format_failures: for each query format, the probability that a record which states its fact reads as void to a
+            query in that format. Whether it does depends on the record and the format alone: not on the rollout, the
+            turn or the split. The record that is returned instead is as long, and has an id of its own. Closed voice
+            only. There is no exact frontier, and measures of planning count such a record as a wrong passage.
     """
 
     preset: str = "priced"
@@ -60,6 +64,7 @@ class WorldConfig:
     aliases: bool = False
     voice: str = "closed"
     query_formats: tuple[float, ...] = (1.0,)
+    format_failures: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -79,6 +84,9 @@ class WorldConfig:
             (1 <= len(self.query_formats) <= formats, f"1 to {formats} query formats are possible"),
             (min(self.query_formats, default=0) >= 0, "shares of query formats cannot be negative"),
             (abs(sum(self.query_formats) - 1) < 1e-9, "shares of query formats must add up to 1"),
+            (len(self.format_failures) <= formats, f"at most {formats} query formats can fail"),
+            (all(0 <= q <= 1 for q in self.format_failures), "format_failures must lie between 0 and 1"),
+            (self.voice == "closed" or not self.has_failures, "query formats fail in the closed voice only"),
         )
         for holds, message in checks:
             if not holds:
@@ -92,7 +100,7 @@ class WorldConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise BerrypickError(f"World: {name} must be a whole number, got {value!r}")
-        for name in ("availability", "query_formats", "cue"):
+        for name in ("availability", "query_formats", "format_failures", "cue"):
             value = getattr(self, name)
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
@@ -117,6 +125,11 @@ class WorldConfig:
     def kinds(self) -> tuple[str, ...]:
         """Words of the record kinds in use."""
         return closed_voice.KINDS[: len(self.availability)]
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether some query format fails on some records."""
+        return any(self.format_failures)
 
     @property
     def cues(self) -> tuple[int | None, ...]:

@@ -102,6 +102,7 @@ def check_supported(spec: EpisodeSpec, config: WorldConfig | None, index: str = 
         (spec.top_k != 1, "a query must bring one passage (top_k=1)"),
         (spec.num_answers != 1, "one answer must be asked for"),
         (config is not None and config.num_answers != 1, "the world must have one answer (num_answers=1)"),
+        (config is not None and config.has_failures, "no query format may fail (format_failures)"),
         (index not in ("bm25s", "lucene"), "retrieval must be lexical (bm25s or lucene)"),
         (config is not None and spec.max_turns < config.budget + 1, "max_turns must be at least budget + 1"),
         (config is not None and spec.search_budget != config.budget, "the search budget must be the world's"),

@@ -105,11 +105,13 @@ def population_frontier(config: WorldConfig, k: int, *, tolerance: float = 1e-5)
         tolerance: the largest error of F.
 
     Raises:
-        BerrypickError: the World has several answers, or too many kinds, hops and queries; or rounding kept the error
-            above the tolerance.
+        BerrypickError: the World has several answers, formats that fail, or too many kinds, hops and queries; or
+            rounding kept the error above the tolerance.
     """
     if config.num_answers != 1:
         raise BerrypickError("no exact frontier here: the world must have one answer (num_answers=1)")
+    if config.has_failures:
+        raise BerrypickError("no exact frontier here: no query format may fail (format_failures)")
     solver = _Solver(config, k, tolerance)
     low, high = solver.solve(MOST_BALANCE), solver.solve(LEAST_BALANCE)
     points = [high, *solver.between(high, low), low]

@@ -18,6 +18,8 @@ ANSWERS_SUFFIX, _ANSWERS, _ANSWERS_BUDGET = "-answers", 3, 4
 FIRST_WORLD = 1000
 """Replicate n of a grid plays the World of seed FIRST_WORLD + n; all conditions of a replicate share that seed."""
 
+_FORMATS: Mapping[str, Any] = {"availability": (0.6, 0.5, 0.4), "budget": 3, "query_formats": (0, 0, 0.6, 0.25, 0.15)}
+
 WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight": {"availability": (0.5,) * 3, "hops": 2, "budget": 2},
     "tight_uneven": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2},
@@ -29,6 +31,11 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "reversed_clauses": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 2, "clauses": 4},
     "priced_clauses": {"availability": (0.6, 0.5, 0.4), "hops": 2, "budget": 3, "clauses": 4},
     "tight_pairs": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2, "clauses": 2},
+    "formats": _FORMATS,
+    "formats_first_fails": {**_FORMATS, "format_failures": (0, 0, 0.5)},
+    "formats_first_weaker": {**_FORMATS, "format_failures": (0, 0, 0.13)},
+    "formats_first_slightly": {**_FORMATS, "format_failures": (0, 0, 0.03)},
+    "formats_second_fails": {**_FORMATS, "format_failures": (0, 0, 0, 0.5)},
     "six": {"availability": (0.9,) * 6, "hops": 2, "budget": 9, "num_answers": 6},
     "six_uneven": {"availability": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "hops": 2, "budget": 9, "num_answers": 6},
 }
@@ -37,6 +44,9 @@ in rare, one miss loses the episode, so that many questions are answerable and y
 roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called clauses
 (pairs), a passage has four (two) facts, of which the wrong one can be read. In those called six, each kind states an
 answer of its own, and the budget is so large that it never ends an episode of three candidates."""
+roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called six, each
+kind states an answer of its own, and the budget is so large that it never ends an episode of three candidates. Those
+called formats are priced with three planted query formats of equal length, of which one may fail."""
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
@@ -124,8 +134,11 @@ class Condition:
 
     @property
     def has_frontier(self) -> bool:
-        """Whether values are those in the population of a World with one answer, so that F is defined."""
-        return not (self.own or self.has_answers)
+        """Whether values are those in the population of a World with one answer, so that F is defined.
+
+        Not where a query format fails either.
+        """
+        return not (self.own or self.has_answers or "format_failures" in WORLDS.get(self.preset, {}))
 
     def env_args(self, seed: int, questions: int) -> dict[str, str | int | float]:
         """The same World as arguments of berrypick/World-v0, with this many training questions and no others."""
@@ -137,6 +150,15 @@ class Condition:
             "hops": config.hops,
             "cue": config.cue,
             "num_answers": config.num_answers,
+            # only where there are several: older cells are known by the digest of their configuration
+            **{
+                name: ",".join(f"{value:g}" for value in numbers)
+                for name, numbers in (
+                    ("query_formats", config.query_formats),
+                    ("format_failures", config.format_failures),
+                )
+                if len(numbers) > 1
+            },
             "num_train": questions,
             "num_validation": 0,
             "num_test": 0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...envs.tasks.registry import Task
-from ...policies.language.model import load_language_model
+from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.training.checkpoint import latest_checkpoint
 from ..runs.phase import Phase
 from ..runs.recipes import world_sft
@@ -25,6 +25,7 @@ def imitated(
     steps: int,
     seed: int,
     demonstrator: str = "random_order",
+    policy: LanguageModelPolicy | None = None,
 ) -> Path:
     """The last checkpoint of the SFT policy of a World; trains it, or finishes its training, if need be.
 
@@ -35,9 +36,11 @@ def imitated(
         steps: SFT steps.
         seed: of weights, demonstrations and batches.
         demonstrator: the scripted policy that is imitated.
+        policy: fresh weights; by default those of the tiny policy.
     """
     run = world_sft(arguments, steps=steps, seed=seed, demonstrator=demonstrator)
-    train(run, load_language_model("tiny", seed=seed), task, out, resume=(out / "config.json").is_file())
+    fresh = policy or load_language_model("tiny", seed=seed)
+    train(run, fresh, task, out, resume=(out / "config.json").is_file())
     found = latest_checkpoint(out / "checkpoints")
     assert found is not None
     return found

@@ -31,6 +31,7 @@ __all__ = [
     "measure_checkpoint",
     "measure_greedy",
     "measures_at_temperature",
+    "played_measures",
     "population_measures",
 ]
 
@@ -94,7 +95,7 @@ def measure_checkpoint(
 
     def measured() -> dict[str, Any]:
         samples = config["samples"]
-        measures, episodes = _played(policy, task, config, name, step, samples, _SAMPLING)
+        measures, episodes = played_measures(policy, task, config, name, step, samples, _SAMPLING)
         read = [episode for at, episode in enumerate(episodes) if at % samples < config["read_samples"]]
         readings = read_kinds(policy, read)
         information = _information(readings, read)
@@ -127,18 +128,18 @@ def measure_greedy(
 ) -> dict[str, float]:
     """The direct measures of one greedy episode per test question, from a file if it exists."""
     greedy = Sampling(temperature=0.0, max_new_tokens=_SAMPLING.max_new_tokens)
-    found: dict[str, float] = kept_json(path, lambda: _played(policy, task, config, name, step, 1, greedy)[0])
+    found: dict[str, float] = kept_json(path, lambda: played_measures(policy, task, config, name, step, 1, greedy)[0])
     return found
 
 
-def _played(
+def played_measures(
     policy: LanguageModelPolicy,
     task: Task,
     config: Mapping[str, Any],
     name: str,
     step: int,
     samples: int,
-    sampling: Sampling,
+    sampling: Sampling = _SAMPLING,
 ) -> tuple[dict[str, float], list[Episode]]:
     """Direct measures of rollouts of the test questions, and the episodes, question by question."""
     episodes: list[Episode] = []

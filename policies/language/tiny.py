@@ -6,6 +6,7 @@ closed voice is one token. Anything else falls back to UTF-8 bytes, so the token
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...envs.world import closed_voice
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-__all__ = ["TINY_CONFIG", "copying_rows", "tiny_model", "tiny_tokenizer", "tiny_vocabulary"]
+__all__ = ["TINY_CONFIG", "TINY_SIZES", "copying_rows", "tiny_model", "tiny_tokenizer", "tiny_vocabulary"]
 
 TINY_CONFIG: dict[str, Any] = {
     "hidden_size": 128,
@@ -30,6 +31,13 @@ TINY_CONFIG: dict[str, Any] = {
     "tie_word_embeddings": True,
     "initializer_range": 0.06,
 }
+TINY_SIZES: Mapping[str, Mapping[str, int]] = {
+    "tiny": {},
+    "tiny_small": {"hidden_size": 64, "intermediate_size": 160},
+    "tiny_large": {"hidden_size": 256, "intermediate_size": 640},
+}
+"""Name -> what differs from `TINY_CONFIG`: about 0.8, 0.2 and 3 M parameters, as many layers and heads."""
+
 _TAGS = (
     "<think>",
     "</think>",
@@ -84,15 +92,23 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def tiny_model(vocab_size: int, seed: int) -> PreTrainedModel:
-    """Fresh float32 weights that depend only on the seed; torch's global generator keeps its state."""
+def tiny_model(vocab_size: int, seed: int, *, size: str = "tiny") -> PreTrainedModel:
+    """Fresh float32 weights that depend only on the seed; torch's global generator keeps its state.
+
+    Args:
+        vocab_size: of the tokenizer.
+        seed: of the weights.
+        size: a name of `TINY_SIZES`.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     state = torch.get_rng_state()
     torch.manual_seed(seed)
     try:
-        model: PreTrainedModel = LlamaForCausalLM(LlamaConfig(vocab_size=vocab_size, **TINY_CONFIG))
+        model: PreTrainedModel = LlamaForCausalLM(
+            LlamaConfig(vocab_size=vocab_size, **{**TINY_CONFIG, **TINY_SIZES[size]})
+        )
     finally:
         torch.set_rng_state(state)
     return model

@@ -164,7 +164,8 @@ def test_a_world_of_an_experiment_is_the_same_in_tables_and_environments(name):
     place = Condition.of(f"{name}/diverse/questions=20/own")
     task = make_task("berrypick/World-v0", **place.env_args(1003, 20))
     config = place.world_config(1003)
-    for knob in ("availability", "budget", "hops", "seed", "num_train", "cue"):
+    knobs = ("availability", "budget", "hops", "seed", "num_train", "cue", "query_formats", "format_failures")
+    for knob in knobs:
         assert getattr(task.world, knob) == getattr(config, knob)
 
 
