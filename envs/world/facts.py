@@ -42,6 +42,7 @@ class WorldFacts:
         preset: name of the world's preset.
         cue: index of the kind that the question hints at; None in a world without cues.
         query_formats: shares of the planted query formats; () where there is only one.
+        format_failures: probability that a record fails each query format; () where no format fails.
         answers_by_path: accepted aliases of each of several conflicting answers; () where there is one answer.
     """
 
@@ -56,6 +57,7 @@ class WorldFacts:
     preset: str = ""
     cue: int | None = None
     query_formats: tuple[float, ...] = ()
+    format_failures: tuple[float, ...] = ()
     answers_by_path: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
@@ -106,6 +108,7 @@ class WorldFacts:
                 preset=world.get("preset", ""),
                 cue=world.get("cue"),
                 query_formats=tuple(world.get("query_formats", ())),
+                format_failures=tuple(world.get("format_failures", ())),
                 answers_by_path=answers_by_path(metadata),
             )
             fault = facts._fault()
@@ -164,6 +167,8 @@ class WorldFacts:
             world["cue"] = self.cue
         if self.query_formats:
             world["query_formats"] = list(self.query_formats)
+        if self.format_failures:
+            world["format_failures"] = list(self.format_failures)
         metadata: dict[str, Any] = {"dataset": "world", "hops": self.hops, "world": world}
         if self.answers_by_path:
             metadata["answers_by_path"] = [list(aliases) for aliases in self.answers_by_path]

@@ -213,6 +213,7 @@ def _question(config: WorldConfig, split: str, number: int, chain: _Chain) -> Qu
         passages=tuple(tuple(fact.ids) for fact in chain.facts),
         cue=chain.cue,
         query_formats=config.query_formats if len(config.query_formats) > 1 else (),
+        format_failures=config.format_failures if config.has_failures else (),
         answers_by_path=aliases if config.num_answers > 1 else (),
     )
     return Question(

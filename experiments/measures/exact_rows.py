@@ -78,7 +78,12 @@ def _check(rollout: Rollout, world: WorldFacts) -> None:
     if any(len(ranking) > 1 for ranking in rollout.rankings):
         raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
     if rollout.spec is not None:
-        config = WorldConfig(availability=world.availability, budget=world.budget, hops=world.hops)
+        config = WorldConfig(
+            availability=world.availability,
+            budget=world.budget,
+            hops=world.hops,
+            format_failures=world.format_failures,
+        )
         check_supported(EpisodeSpec.of_record(rollout.spec), config, "bm25s" if rollout.lexical else "no lexical index")
 
 

@@ -14,6 +14,8 @@ from berrypick.envs.world.failing_formats import FailingFormats, fails
 from berrypick.envs.world.frontier import check_supported
 from berrypick.envs.world.population import population_frontier
 from berrypick.envs.world.world import WorldConfig, build_world
+from berrypick.experiments.measures.arms_report import measure_arms
+from berrypick.experiments.runs.evaluation import evaluate
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
@@ -40,6 +42,12 @@ def asked(task, form):
                 yield query, facts.passages[hop][kind], kind in facts.present[hop]
 
 
+def without_failures(question):
+    """The question as it is in a World without failures."""
+    world = {name: value for name, value in question.metadata["world"].items() if name != "format_failures"}
+    return dataclasses.replace(question, metadata={**question.metadata, "world": world})
+
+
 # Which records a format fails on
 
 
@@ -60,7 +68,8 @@ def test_a_share_of_all_records_fails_and_formats_fail_on_records_of_their_own()
 @pytest.mark.parametrize("arguments", [{}, {"aliases": True}, {"clauses": 2}])
 def test_a_failing_format_reads_void_where_it_fails_and_all_else_is_as_before(arguments):
     sound, task = task_of(**arguments), task_of(format_failures="0,0,0.5", **arguments)
-    assert task.passages == sound.passages and task.questions == sound.questions
+    assert task.passages == sound.passages
+    assert [without_failures(one) for one in task.split("train")] == list(sound.split("train"))
     assert isinstance(task.searcher, FailingFormats) and task.searcher.index_id != sound.searcher.index_id
     texts = {passage.id: passage.text for passage in task.passages}
     for form in range(len(closed_voice.QUERY_FORMATS)):
@@ -157,3 +166,29 @@ def test_a_failure_does_not_depend_on_the_shares_of_formats():
     base = WorldConfig(num_train=20, num_validation=0, num_test=0)
     other = dataclasses.replace(base, format_failures=(0.5, 0.1))
     assert build_world(base).passages() == build_world(other).passages()
+
+
+def test_questions_say_that_formats_fail_and_reports_on_them_have_no_frontier():
+    """Exact values know no failing format; questions of other Worlds are written as before."""
+    shares = {"query_formats": "0,0,0.5,0.5"}
+    sound, failing = task_of(**shares), task_of(**shares, format_failures="0,0,0.5")
+    assert "format_failures" not in sound.split("train")[0].metadata["world"]
+    assert WorldFacts.required(failing.split("train")[0], "a test").format_failures == (0, 0, 0.5)
+    reports = [
+        measure_arms(
+            {
+                "best": evaluate(
+                    scripted_policy("best_order"),
+                    task,
+                    split="train",
+                    num_questions=4,
+                    num_samples=1,
+                    sampling=Sampling(),
+                    seed=0,
+                )
+            }
+        )
+        for task in (sound, failing)
+    ]
+    assert "frontier" in reports[0]
+    assert "no query format may fail" in reports[1]["no_frontier"]
