@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..faithful_runs.page import faithful_list, faithful_text
-from .flags import FaithfulRun
+from .run_flags import FaithfulRun
 
 __all__ = ["run_faithful"]
 

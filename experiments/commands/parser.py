@@ -21,8 +21,9 @@ from ...retrieval_index.server.command import Serve
 from .adapter_flags import AdapterCheck
 from .audit_flags import IndexAudit
 from .command_line import command_line
-from .flags import Agent, Classifier, Demo, Eval, Explain, FaithfulRun, List, Play, Run
+from .flags import Agent, Classifier, Demo, Eval, Explain, List, Play
 from .rollout_flags import Convert, Report, Rescore
+from .run_flags import FaithfulRun, Run
 from .train_flags import Sweep, Train
 from .typos import check_command, check_flags
 

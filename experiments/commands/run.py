@@ -16,8 +16,8 @@ from ..registry import EXPERIMENTS, open_experiment
 from ..report.closing import Closing, print_closing, report_console
 from ..report.format import Report
 from ..verdicts import HEADLINE, SYSTEMS, verdicts_screen, write_verdicts
-from .flags import Run
 from .json_output import print_json
+from .run_flags import Run
 
 __all__ = ["run_named"]
 
