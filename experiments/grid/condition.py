@@ -28,15 +28,14 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight_clauses": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2, "clauses": 4},
     "reversed_clauses": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 2, "clauses": 4},
     "priced_clauses": {"availability": (0.6, 0.5, 0.4), "hops": 2, "budget": 3, "clauses": 4},
-    "tight_pairs": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2, "clauses": 2},
     "six": {"availability": (0.9,) * 6, "hops": 2, "budget": 9, "num_answers": 6},
     "six_uneven": {"availability": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "hops": 2, "budget": 9, "num_answers": 6},
 }
 """Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In those called tight and
 in rare, one miss loses the episode, so that many questions are answerable and yet hardly ever answered. Those called
-roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called clauses
-(pairs), a passage has four (two) facts, of which the wrong one can be read. In those called six, each kind states an
-answer of its own, and the budget is so large that it never ends an episode of three candidates."""
+roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called clauses,
+a passage has four facts, of which the wrong one can be read. In those called six, each kind states an answer of its
+own, and the budget is so large that it never ends an episode of three candidates."""
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
