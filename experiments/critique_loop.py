@@ -231,7 +231,7 @@ EXPERIMENT = SystemExperiment(
     ),
     limits=(
         "Claims are of five first attempts; with 20, critique adds less than asked to the share of hard questions.",
-        "Only unsolved questions are tried again: any retry that helps adds hard ones, so see comments on other attempts.",
+        "Only unsolved questions are tried again: any retry that helps adds hard ones. See comments on other attempts.",
         "Comments are true and demonstrated retries obey them: that a retry gains by them is planted, how much is not. "
         "The halved misreading is .03 of the gains over blind attempts and votes (one world, computed again).",
         "A table cannot learn to read, nor tell questions apart; here no question says which kind of record it needs.",
