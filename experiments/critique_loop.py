@@ -2,23 +2,25 @@
 
 In self-training a model imitates its own right answers, which are mostly answers to easy questions. The paper lets a
 critic comment on wrong answers and the model try again; what then is right becomes training data, without the comment.
-It reports that such data keep hard questions, that the gains are largest on these, and that comments help at test time
-too, most on hard questions. Its tables were not at hand: directions are published here, and no figure.
+It reports that such data keep hard questions and that gains are largest on these, at test time too. Its tables were not
+at hand: directions are published here, and no figure.
 
 This experiment differs from the paper. A tabular policy chooses which kind of record to search. Passages hold four
 facts, so that the wrong one can be read: a clause is taken at random with chance .2, by design and not by learning. A
-question has five first attempts, as in the paper's scripts. Only if all are wrong, each is tried once more with a fresh
-budget, and at most one right retry is accepted. All arms know which answers are right, those without comments too. A
-critic reads the failed attempt's own passages and names the kinds that are void at each hop; it knows no other record,
-and names no answer. In a table such a comment acts through one weight, taken from the logits of named kinds, which is
-fitted like the rest: in the demonstrated retries 90 % obey. Any comment halves the chance of misreading a retry's
-passages; that is planted, and all that "check again" and a comment on the hop alone can do here. Each round fits the
-likeliest table to the seed demonstrations and its own accepted episodes, from the base. At equal cost, blind retries go
-on until they have made as many searches as the critique's, a comment counted as one.
+question has five first attempts, as in the README of the code. Only if all are wrong, each is tried once more with a
+fresh budget, and at most one right retry is accepted. All arms know which answers are right, those without comments
+too. A critic reads the failed attempt's own passages and names the kinds that are void at each hop; it knows no other
+record, and names no answer. In a table such a comment acts through one weight, taken from the logits of named kinds,
+which is fitted like the rest: in the demonstrated retries 90 % obey. Any comment halves the chance of misreading a
+retry's passages; that is planted, and all that "check again" and a comment on the hop alone can do here. Each round
+fits the likeliest table to the seed demonstrations and its own accepted episodes, from the base. At equal cost, blind
+retries go on until they have made as many searches as the critique's, a comment counted as one.
 
 Hard are, fixed once, those of the solvable questions that the start solves least often, a quarter of them. The
 demonstrator draws kinds in shares .7, .2, .1. In *tight* this habit is right and a miss loses the attempt; in *roomy*
-one miss is allowed; in *reversed* the habit is wrong. No other experiment has used the worlds, 1700 to 1723.
+one miss is allowed; in *reversed* the habit is wrong. No other experiment has used the worlds, 1700 to 1723. Language
+models, in tight Worlds of one fact a passage, are given the comment in words below the question; with two facts the
+tiny model, after 520 steps of SFT, read too badly to learn from its successes (pass@1 .014 in World 1790).
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from .grid.arms import Arm
 from .grid.condition import FIRST_WORLD, Condition
 from .grid.contrasts import Contrast, contrast
 from .grid.critique_cells import critique_procedure
+from .grid.critique_language import CRITIQUE_LANGUAGE_MEASURES, CritiqueGrid
 from .grid.critique_measures import CRITIQUE_MEASURES
 from .grid.system import SystemExperiment
 from .grid.system_page import claim_value, counted_verdicts, measured_value
@@ -47,9 +50,8 @@ TIGHT, ROOMY, REVERSED, PLAIN = (
 )
 EVEN = "tight_clauses/shares-1-1-1"
 _FIRST = 700  # replicate of the first world, see the header
-
+_LARGER, _TESTED = "larger (no figure)", "more at test time (no figure)"
 _HELD = "same world, seed demonstrations, questions and random numbers; the policies are exact in the population"
-_LAST = "in the data of the third round"
 _TABLE = "a table cannot tell questions apart, so that what it learns from hard ones it does on easy ones"
 _PLANTED = "that any comment halves misreading is planted"
 _FEWER = "comments on other questions still name the kinds that are used most, and so spread the retries"
@@ -57,16 +59,20 @@ _contrast = partial(contrast, held=_HELD)
 _more = partial(_contrast, arm="critique", expected="increase")
 _tight, _test = (partial(_more, condition=TIGHT, **more) for more in ({}, {"against": "zero"}))
 _same = partial(_contrast, condition=TIGHT, measure="hard_share", expected="equivalent", effect=0.01)
+_language = partial(
+    _more, condition=PLAIN, effect=0.02, policy="language model", against="resample", min_worlds=8,
+    doubt="8 worlds of a tiny model that was shown retries; 40 steps a round", held="same world, base and questions",
+)  # fmt: skip
 
 
 def _everywhere(name: str, where: str) -> tuple[Contrast, ...]:
     """The claims that are tried in three Worlds."""
     more = partial(_more, condition=where)
     return (
-        more(f"{name}-share", f"in {name}, hard questions have a larger share {_LAST} with critique than with as many "
-             "blind retries", _T10, measure="hard_share", effect=0.02, published="larger (no figure)"),
+        more(f"{name}-share", f"in {name}, hard questions have a larger share in the data of the third round with "
+             "critique than with as many blind retries", _T10, measure="hard_share", effect=0.02, published=_LARGER),
         more(f"{name}-share-cost", f"in {name}, so they have against blind retries of equal cost", _T10,
-             measure="hard_share", effect=0.02, against="equal_cost", published="larger (no figure)",
+             measure="hard_share", effect=0.02, against="equal_cost", published=_LARGER,
              doubt="a comment is charged as one search"),
         _contrast(f"{name}-narrows", f"in {name}, with blind retries their share falls from round 1 to round 3", _T10,
                   where, "resample", "hard_share_change", "decrease", 0.01, against="zero",
@@ -100,10 +106,10 @@ CONTRASTS = (
           arm="shuffled", against="check_again", doubt=_FEWER),
     _same("tight-self", "in tight, a critic that misreads as the actor does has the share of one that does not",
           f"{_PAPER}, control", arm="self_critic", against="critique"),
-    _test("test-gain", "in tight, a retry after a comment solves more than a blind one", _PAPER, measure="test_gain",
-          effect=0.02, published="more at test time (no figure)"),
-    _test("test-three", "in tight, it solves more than three blind attempts", _PAPER, measure="test_over_three",
-          effect=0.01, published="more at test time (no figure)"),
+    _test("test-gain", "in tight, a retry after a comment solves more than a blind one", _PAPER, effect=0.02,
+          measure="test_gain", published=_TESTED),
+    _test("test-three", "in tight, it solves more than three blind attempts", _PAPER, effect=0.01,
+          measure="test_over_three", published=_TESTED),
     _test("test-vote", "in tight, it solves more than the most frequent answer of three", _PAPER, effect=0.02,
           measure="test_over_vote", published="more than majority voting (no figure)",
           doubt="the critic tells right from wrong without fail, a vote does not"),
@@ -111,8 +117,15 @@ CONTRASTS = (
           measure="test_naming", doubt=_PLANTED),
     _test("test-focus", "in tight, the gain over a blind retry is larger on hard questions", _PAPER, effect=0.02,
           measure="test_focus", published="largest on hard questions (no figure)"),
+    _language("lm-share", "hard questions have a larger share of the third round's data than with blind retries", _T10,
+              measure="hard_share", published=_LARGER),
+    _language("lm-hard", "critique has more pass@1 on hard questions than blind retries", _T10, measure="pass@1_hard"),
+    _language("lm-shuffled", "comments enlarge that share more than comments on other attempts", "control",
+              measure="hard_share", against="shuffled"),
+    _language("lm-test", "a retry after a comment solves more than a blind one", _PAPER, measure="test_gain",
+              against="zero", published=_TESTED),
 )  # fmt: skip
-"""Registered after the pilot on worlds kept apart and before the first cell of the grid."""
+"""Registered before the first cell of the grid; those of language models later, before the first of their cells."""
 
 _LOOPS: Mapping[str, tuple[Loop, str]] = {
     "resample": (Loop(), "blind retries, as many"),
@@ -131,6 +144,8 @@ _ARMS: Mapping[str, Arm] = {
     name: Arm(summary, "", "" if name == "resample" else "resample", (1.0, 5.0, 20.0), "first attempts")
     for name, (_, summary) in _LOOPS.items()
 }
+_LANGUAGE_ARMS = {"resample": ("resample", False), "check_again": ("unknown", False),
+                  "shuffled": ("void_records", True), "critique": ("void_records", False)}  # fmt: skip
 _FEW = ("resample", "equal_cost", "check_again", "shuffled", "critique")
 _PLACES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((TIGHT, ROOMY, REVERSED), tuple(LOOPS)),
@@ -145,22 +160,22 @@ def _plain(report: Report) -> Sequence[str]:
         for name in ("hard_share", "pass@1")
     )
     few, many = (
-        [number(measured_value(report, TIGHT, arm, "hard_share", size), 3) for arm in ("critique", "resample")]
+        [number(measured_value(report, TIGHT, arm, "hard_share", size)) for arm in ("critique", "resample")]
         for size in ("1", "20")
     )
     names = ("tight-hard", "tight-hard-start", "roomy-hard-start", "reversed-hard-start")
     blind, start, roomy, reverse = (number(claim_value(report, name), 3) for name in names)
     return (
-        "A model that trains itself on its own right answers sees ever fewer hard questions, and the paper answers "
+        "The paper says that a model which trains itself on its own right answers sees ever fewer hard questions, and "
         "that a critic, whose comments help it to repair wrong answers, keeps hard questions in the data.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; where the habit is right, hard questions "
         f"had {share[0]} of the accepted data in the third round, against {share[1]} after as many blind retries "
         f"({few[0]} against {few[1]} with one first attempt, {many[0]} against {many[1]} with 20) and {share[2]} after "
         f"comments on other attempts, and pass@1 on them differed by {blind} from that after blind retries and by "
         f"{start} from the start's ({roomy} where misses are allowed, {reverse} for a wrong habit).",
-        "What a comment finds out about one question a table can only learn for all of them, so that repaired answers "
-        f"are bought with pass@1 where the habit was right ({one[0]} against {one[1]}), which a model that tells "
-        "questions apart need not pay.",
+        "No question here says which kind of record answers it, so that what comments find out about some is learnt "
+        f"for all, and costs pass@1 where the habit was right ({one[0]} against {one[1]}), which it need not where "
+        "questions say more.",
     )
 
 
@@ -178,24 +193,19 @@ _TEST = {
     "critique": "tested", "critique over two": "test_gain", "on hard": "test_gain_hard", "vote, hard": "vote@3_hard",
     "critique, hard": "tested_hard",
 }  # fmt: skip
-_WORLDS = (TIGHT, ROOMY, REVERSED, PLAIN, EVEN)
+_WORLDS = tuple(_PLACES)
 
 EXPERIMENT = SystemExperiment(
     name="critique_loop",
     summary="critique in the loop (2411.16579): do comments on failures keep hard questions in the data?",
-    conditions=tuple(map(Condition.of, _PLACES)),
-    contrasts=CONTRASTS,
-    arms=_ARMS,
-    procedure=critique_procedure(LOOPS),
+    conditions=tuple(map(Condition.of, _PLACES)), first_replicate=_FIRST, pilot_replicates=(790, 791, 792, 793),
+    contrasts=CONTRASTS, arms=_ARMS, procedure=critique_procedure(LOOPS), measures=CRITIQUE_MEASURES,
     arms_of={Condition.of(name): arms for name, arms in _PLACES.items()},
     swept=(Condition.of(TIGHT), Condition.of(REVERSED)),
-    first_replicate=_FIRST,
-    pilot_replicates=(790, 791, 792, 793),
     table=TableConfig(steps=3, checkpoints=(0, 1, 2, 3)),
     smoke_table=TableConfig(steps=2, checkpoints=(0, 1, 2)),
-    measures=CRITIQUE_MEASURES,
-    about=" ".join(__doc__.split("\n\n", 1)[1].split()),
-    plain=_plain,
+    language=CritiqueGrid(Condition.of(PLAIN), _LANGUAGE_ARMS, first_world=FIRST_WORLD + _FIRST),
+    language_measures=CRITIQUE_LANGUAGE_MEASURES, about=" ".join(__doc__.split("\n\n", 1)[1].split()), plain=_plain,
     tables=(
         SystemTable(
             "Accepted data",
@@ -204,17 +214,14 @@ EXPERIMENT = SystemExperiment(
             "share of right retries; accepted, episodes and cost (searches and comments) are per question. In "
             "self_critic the critic misreads as the actor does; in kept, right retries are imitated with the comment, "
             "too; hop_only is a comment on the hop alone, which for a table is check_again by construction.",
-            _DATA,
-            _WORLDS,
+            _DATA, _WORLDS,
         ),
         SystemTable("The policy", "After three rounds, exact in the population, one attempt.", _POLICY, _WORLDS),
         SystemTable(
             "Comments at test time",
             "After three rounds: questions solved by one attempt, by one of two or three, by the most frequent answer "
             "of three, or by an attempt and, if that was wrong, a retry after a comment.",
-            _TEST,
-            (TIGHT, ROOMY),
-            strengths=False,
+            _TEST, (TIGHT, ROOMY), strengths=False,
         ),
     ),
     panels=(
@@ -223,11 +230,21 @@ EXPERIMENT = SystemExperiment(
         Panel("share of hard questions in accepted data,\nreversed", REVERSED, "hard_share", _FEW, axis="round"),
     ),
     limits=(
-        "A table cannot learn to read, nor tell questions apart to learn when to do what a comment has found.",
+        "Claims are of five first attempts; with 20, critique adds less than asked to the share of hard questions.",
+        "Only unsolved questions are tried again: any retry that helps adds hard ones. See comments on other attempts.",
+        "Comments are true and demonstrated retries obey them: that a retry gains by them is planted, how much is not. "
+        "The halved misreading is .03 of the gains over blind attempts and votes (one world, computed again).",
+        "A table cannot learn to read, nor tell questions apart; here no question says which kind of record it needs.",
         "Comments name kinds of record; the paper's find the wrong step of a chain of thought.",
         "In a vote no two wrong answers agree, which is kind to votes; critic and judge never err about what is right.",
-        "No cell of a language model: whether one that reads words follows comments so is not decided here.",
+        "Claims about language models had no pilot; their base was shown retries of the very kind that it then makes.",
+    ),
+    corrections=(
+        "The room of pass@1 is that of a policy which knows the records. A table has .021 at most in roomy, less than "
+        "three margins: that critique has more pass@1 there could not have been supported. The verdict stands.",
+        "The gain on hard questions at test time is held against that on all, a third of which nothing can solve. "
+        "Against the solvable ones it is .05 larger, and not .11, which is still more than asked.",
     ),
     reproduced=f"tabular/{Condition.of(TIGHT).slug}/critique-5/world-{FIRST_WORLD + _FIRST}",
-)
+)  # fmt: skip
 """What `berrypick run critique_loop` runs."""

@@ -172,8 +172,8 @@ def _plain(report: Report) -> Sequence[str]:
     right = [number(measured_value(report, TUNES, arm, "system"), 2) for arm in ("own", "random", "alone", "single")]
     even = [number(measured_value(report, EVEN, arm, "system"), 2) for arm in ("own", "independent")]
     return (
-        "Multiagent fine-tuning trains each copy of a model on its own part of a debate, so that the copies stay "
-        "different and go on learning where a single model that trains on its own answers stops.",
+        "Multiagent fine-tuning trains each copy of a model on its own part of a debate, by which, the paper says, the "
+        "copies stay different and go on learning where a single model that trains on its own answers stops.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; agents of tables stayed unlike by own "
         f"data (difference {ends[0]} after five rounds, {ends[1]} by a random split and {ends[2]} by all data), and "
         f"the vote of the team was right in {right[0]} of questions, against {right[1]} by a random split, {right[2]} "
@@ -204,20 +204,13 @@ _WORLDS = (TUNES, COPIES, MISLED, EVEN)
 EXPERIMENT = SystemExperiment(
     name="multiagent_finetuning",
     summary="multiagent fine-tuning (2501.05707): does learning from one's own data keep a team apart?",
-    conditions=tuple(map(Condition.of, _PLACES)),
-    contrasts=CONTRASTS,
-    arms=_ARMS,
-    arms_of={Condition.of(name): arms for name, arms in _PLACES.items()},
-    first_replicate=_FIRST,
-    pilot_replicates=(890, 891, 892, 893),
+    conditions=tuple(map(Condition.of, _PLACES)), pilot_replicates=(890, 891, 892, 893),
+    contrasts=CONTRASTS, arms=_ARMS, procedure=debate_procedure(RULES), measures=TEAM_MEASURES,
+    arms_of={Condition.of(name): arms for name, arms in _PLACES.items()}, first_replicate=_FIRST,
     table=TableConfig(512, 1, learning_rate=3.0, sft_steps=12, steps=5, checkpoints=tuple(range(6))),
     smoke_table=TableConfig(32, 1, sft_steps=2, steps=1, checkpoints=(0, 1)),
-    procedure=debate_procedure(RULES),
-    measures=TEAM_MEASURES,
     language=DebateGrid(Condition.of(LANGUAGE), ("own", "random", "single"), first_world=FIRST_WORLD + _FIRST),
-    language_measures=LANGUAGE_MEASURES,
-    about=" ".join(__doc__.split("\n\n", 1)[1].split()),
-    plain=_plain,
+    language_measures=LANGUAGE_MEASURES, about=" ".join(__doc__.split("\n\n", 1)[1].split()), plain=_plain,
     tables=(
         SystemTable("How unlike", "After five rounds, exact; excess is across minus within, 0 of copies; reading is "
                     "the total variation of the facts that two agents take.", _UNLIKE, _WORLDS),
@@ -240,10 +233,17 @@ EXPERIMENT = SystemExperiment(
     limits=(
         "A table has no questions to overfit and no language to forget, which may be what stalls a language model.",
         "Agents differ by noise on their logits; samples of one language model differ by chance alone, as copies do.",
-        "A critic here sees who agrees and not what is said, and cannot judge an answer but by looking again.",
-        "Only the last record can be misread, and a void never is.",
-        "All arms make equal updates on equally many first answers; alone and critics play more: see the vote of six.",
+        "Agents that learn the same data become one table: that own data keep them more unlike is nearly built in.",
+        "A critic sees who agrees, not what is said, and judges an answer only by looking again; no void is misread.",
+        "Policies make equal updates; alone plays three times as many first answers, a debate a third more queries.",
+        "From copies, first votes of a team and of a single agent are equally right: critics add the rest at the end.",
         "The language model is tiny; its records state two facts, and copies of it learn for three rounds.",
+    ),
+    corrections=(
+        "That votes teach less copying than the truth does comes from where it is read: the arms meet other "
+        "disagreements. In equal situations critics of votes copy more, by .14 in those of the start, .06 and .03 in "
+        "those of the arms' ends (eight worlds, computed again); blind says so, too. The verdict stands as registered.",
+        "queries multiplies two means, and is .02 too low: critics look where episodes are longer (four cells again).",
     ),
     reproduced=f"tabular/{Condition.of(TUNES).slug}/own-0/world-{1000 + _FIRST}",
 )  # fmt: skip

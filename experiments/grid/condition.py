@@ -30,7 +30,6 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "tight_clauses": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2, "clauses": 4},
     "reversed_clauses": {"availability": (0.2, 0.4, 0.6), "hops": 2, "budget": 2, "clauses": 4},
     "priced_clauses": {"availability": (0.6, 0.5, 0.4), "hops": 2, "budget": 3, "clauses": 4},
-    "tight_pairs": {"availability": (0.6, 0.4, 0.2), "hops": 2, "budget": 2, "clauses": 2},
     "formats": _FORMATS,
     "formats_first_fails": {**_FORMATS, "format_failures": (0, 0, 0.5)},
     "formats_first_weaker": {**_FORMATS, "format_failures": (0, 0, 0.13)},

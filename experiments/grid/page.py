@@ -16,7 +16,8 @@ _ANSWERS = (
 _VERDICTS = (
     "Endpoints, expected signs, smallest effects and stopping rules were fixed before the grid was run. Differences "
     "are paired by world; brackets are 95 % t-intervals over worlds. p belongs to the verdict: to contradiction if "
-    "the claim is contradicted, otherwise to support. Each family is Holm-adjusted over all claims at 5 %."
+    "the claim is contradicted, otherwise to support. Each family is Holm-adjusted over all claims at 5 %, "
+    "so that a claim can be inconclusive though its interval lies beyond the margin."
 )
 
 

@@ -121,7 +121,8 @@ class TeamValues:
         copied_share: of an agent's changed answers, those that were copied. repaired, spoiled: chance that an answer
         that was not right becomes so, and the reverse. agree_first, agree_last: chance that two agents have the same
         answer, given that both have one. look: chance to look again. labelled, label_accuracy: share of questions with
-        a vote after the critics, and of these that of right votes. queries: of a debate over those of first answers.
+        a vote after the critics, and of these that of right votes. queries: of a debate over those of first answers,
+        if the chance to look did not depend on the question: means are multiplied, which is a little too low.
         """
         agents, num_answers = len(answers), answers[0].shape[1]
         seen = situations(agents, num_answers)
