@@ -12,6 +12,7 @@ from berrypick.__main__ import main
 from berrypick.experiments.commands.parser import parse_command
 from berrypick.experiments.faithful_runs import FAITHFUL, Faithful
 from berrypick.experiments.faithful_runs.page import cost_of, faithful_page
+from berrypick.experiments.runs.recipes import WORLD_DEMONSTRATIONS
 from berrypick.experiments.verdicts import HEADLINE, SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,7 +100,8 @@ def shortened(command: str, weights: str, accepted: Path, out: Path) -> list[str
     if "--train-questions" in words:  # of corpora; the World has its own number
         place = words.index("--train-questions")
         del words[place : place + 2]
-    return [*words, *(["--lora-rank", "4"] if words[0] == "train" and "--lora-rank" not in words else [])]
+    own = {"--lora-rank": "4", "--sft-batch-size": "2", "--dtype": "auto"} if words[0] == "train" else {}
+    return [*words, *(word for flag, value in own.items() if flag not in words for word in (flag, value))]
 
 
 def how(command: str) -> str:
@@ -131,8 +133,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 def accepted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Right rollouts of a scripted policy, as a round of self-training would leave them."""
     out = tmp_path_factory.mktemp("accepted")
-    play = ["eval", "--env", "berrypick/World-v0", "--policy", "oracle", "--split", "train", "--samples", "1"]
-    assert main([*play, "--env-arg", *WORLD, "--no-html", "--out", str(out / "run")]) == 0
+    place = {**dict(pair.split("=") for pair in WORLD), **WORLD_DEMONSTRATIONS}  # SFT demonstrates in another World
+    world = ["--env", "berrypick/World-v0", "--env-arg", *(f"{name}={value}" for name, value in place.items())]
+    play = ["--policy", "oracle", "--split", "train", "--questions", "4", "--samples", "1", "--no-html"]
+    assert main(["eval", *world, *play, "--out", str(out / "run")]) == 0
     return out / "run" / "rollouts.jsonl"
 
 
