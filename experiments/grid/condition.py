@@ -40,10 +40,10 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
 }
 """Worlds that only experiments need, beside the presets: name -> arguments of `WorldConfig`. In those called tight and
 in rare, one miss loses the episode, so that many questions are answerable and yet hardly ever answered. Those called
-roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called clauses
-(pairs), a passage has four (two) facts, of which the wrong one can be read. In those called six, each kind states an
-answer of its own, and the budget is so large that it never ends an episode of three candidates. Those called formats
-are priced with three planted query formats of equal length, of which one may fail."""
+roomy allow two misses and not all, with which every order of kinds would be worth the same. In those called clauses, a
+passage has four facts, of which the wrong one can be read. In those called six, each kind states an answer of its own,
+and the budget is so large that it never ends an episode of three candidates. Those called formats are priced with three
+planted query formats of equal length, of which one may fail."""
 
 MANY_QUESTIONS = 4096
 """Training questions wherever a price is measured: 200 steps of 16 questions meet none of them twice."""
