@@ -235,8 +235,8 @@ EXPERIMENT = SystemExperiment(
         "Drift depends on learning rate, batch and length; the paper's optimiser, batches and epochs are others.",
         "Accuracies differ here by failing retrieval; the paper's formats differ by how well a model reasons in them.",
         "The paper's takeover threshold, its shares under KL and its cases of a less accurate winner were not at hand.",
-        "Formats keep their order in all worlds, and a language model succeeds unequally in them at its start (pass@1_0 "
-        "to pass@1_2): where none fails they are equal for a table and not for it; share and ease are confounded.",
+        "Formats keep their order in all worlds, and a language model succeeds unequally in them at its start "
+        "(pass@1_0 to pass@1_2): where none fails they are equal for a table and not for it; share and ease mix.",
         "A model of 3 M parameters is no more than fifteen times one of .2 M; the paper's sizes differ by seven.",
         "The language model's shares are counted in sampled queries, with a standard error of about .01 at the end.",
     ),
