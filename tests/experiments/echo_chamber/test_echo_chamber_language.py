@@ -45,7 +45,7 @@ def test_queries_in_other_formats_are_counted_apart():
 
 
 def test_a_failing_format_is_right_less_often():
-    episodes, world = played(format_failures="0,0,0.5", num_train=800)
+    episodes, world = played(format_failures="0,0,0.5", num_train=400)
     found = format_counts(episodes, world)
     assert found["pass@1_0"] < found["pass@1_1"] - 0.2
 
