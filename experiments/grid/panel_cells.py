@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -107,7 +107,9 @@ def _imitated(world: KindWorld, shares: tuple[float, ...], cell: TableCell, seed
 Key = tuple[int, int, int]
 """(demonstrator, world, method)."""
 
-_TYPES: Mapping[str, Callable[[Array, Array, Array], Any]] = {
+_Agree: TypeAlias = NDArray[np.bool_]
+
+_TYPES: Mapping[str, Callable[[_Agree, _Agree, _Agree], _Agree]] = {
     "self": lambda demonstrator, world, method: demonstrator & world & method,
     "same_start": lambda demonstrator, world, method: demonstrator & world & ~method,
     "same_demonstrator": lambda demonstrator, world, method: demonstrator & ~world & ~method,
@@ -159,7 +161,8 @@ def panel_shares(vectors: Mapping[Key, Array]) -> dict[str, float]:
         vectors: (demonstrator, world, method) -> float64 [places], for all combinations.
     """
     sizes = [1 + max(key[axis] for key in vectors) for axis in range(3)]
-    cube = np.array([vectors[key] for key in product(*map(range, sizes))]).reshape(*sizes, -1)
+    keys = ((a, b, c) for a, b, c in product(*map(range, sizes)))
+    cube = np.array([vectors[key] for key in keys]).reshape(*sizes, -1)
     centred = cube - cube.mean((0, 1, 2))
     total = float((centred**2).sum())
     if total < 1e-18:

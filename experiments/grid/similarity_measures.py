@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.outcomes import list_episodes
-from ...policies.tabular.similarity import ENCODERS, encode, sampled_similarity, truncated
+from ...policies.tabular.similarity import ENCODERS, Encoded, encode, sampled_similarity, truncated
 from ...policies.tabular.values import RowTable
 from .measuring import population_of
 
@@ -56,7 +56,7 @@ class SimilarityValues:
     def __init__(self, rows: RowTable, world: KindWorld, start: Array) -> None:
         population = population_of(rows, world)
         self._episodes = list_episodes(population)
-        self._encoded = encode(population, rows.weights, self._episodes)
+        self._encoded: dict[str, Encoded] = {**encode(population, rows.weights, self._episodes)}
         self._start = self._encoded["records"].mean_vectors(self._chances(kind_probabilities(start)))
         self._even = kind_probabilities(np.zeros_like(start))
         self._seed = crc32(world.present.tobytes())
@@ -65,8 +65,8 @@ class SimilarityValues:
         """Those of `SIMILARITY_MEASURES`."""
         chances = self._chances(kind_probabilities(logits))
         records = self._encoded["records"]
-        means = {name: one.mean_vectors(chances) for name, one in self._encoded.items()}
-        out = {name: one.similarity(means[name], means[name]) for name, one in self._encoded.items()}
+        means: dict[str, Array] = {name: one.mean_vectors(chances) for name, one in self._encoded.items()}
+        out: dict[str, float] = {name: one.similarity(means[name], means[name]) for name, one in self._encoded.items()}
         for name in _WITH_FLOOR:
             out[f"{name}_floor"] = self._encoded[name].floor(means[name], means[name])
             out[f"{name}_above_floor"] = out[name] - out[f"{name}_floor"]
@@ -94,7 +94,7 @@ class SimilarityValues:
     def bounds(self) -> Mapping[str, tuple[float, float]]:
         """From a policy that draws all kinds alike to one that always does the same."""
         chances = self._chances(self._even)
-        out = {}
+        out: dict[str, tuple[float, float]] = {}
         for name, one in self._encoded.items():
             mean = one.mean_vectors(chances)
             out[name] = (one.similarity(mean, mean), 1.0)
