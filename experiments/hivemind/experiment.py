@@ -182,6 +182,8 @@ EXPERIMENT = Hivemind(
         "is there without them, is found here.",
         "Shares of variance depend on which demonstrators, worlds and methods were chosen; no set of them is natural, "
         "and one distance of demonstrators was tried.",
+        "What is gone is held against different questions, which share no record. Held against even policies, whom the "
+        "table has too, it is a much larger share of the little that is left.",
         "Similarity of records knows no words, that of words idealises an encoder; neither is the paper's.",
         "With three kinds and two hops even policies are alike, and a table cannot tell questions of one cue apart.",
         "Demonstrators train from nothing here; the paper's models also share most of their pretraining.",

@@ -133,7 +133,10 @@ def rollout_section(found: Report) -> str:
     parts = [f"## Rollouts on a real corpus\n\n{about}"]
     for encoder, rows in found["likeness"].items():
         shown = [
-            [name, *(plain(row.get(key), 2) for key in ("alike", "floor", "above_floor", "high"))]
+            [
+                name.replace(" | ", " with "),
+                *(plain(row.get(key), 2) for key in ("alike", "floor", "above_floor", "high")),
+            ]
             for name, row in rows.items()
         ]
         header = ["who", "one question", "different questions", "difference", "questions above .8"]

@@ -37,6 +37,8 @@ class Hivemind(PanelSystem):
         """The page of a system, with a section on the rollouts."""
         section = rollout_section(report["rollouts"])
         return {
-            name: text.replace("\n## Limits\n", f"\n{section}\n\n## Limits\n", 1)
+            name: text.replace("\n## Limits\n", f"\n{section}\n\n## Limits\n", 1).replace(
+                "![Published and ours]", "![Similarity of pairs of policies, by what they share]", 1
+            )
             for name, text in super().pages(report, results).items()
         }

@@ -45,4 +45,4 @@ def test_scripted_policies_on_hotpotqa(shared_data, monkeypatch):
         assert asks["high"]["value"] == 1 and asks["floor"]["value"] < 0.7
         assert "alike" not in rows["a finance agent"]
     text = rollout_section({"likeness": found})
-    assert text.count("| a finance agent") == 2
+    assert text.count("| a finance agent") == 2 and "asks the question with follows titles" in text
