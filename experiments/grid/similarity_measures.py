@@ -56,7 +56,7 @@ class SimilarityValues:
     def __init__(self, rows: RowTable, world: KindWorld, start: Array) -> None:
         population = population_of(rows, world)
         self._episodes = list_episodes(population)
-        self._encoded: dict[str, Encoded] = {**encode(population, rows.weights, self._episodes)}
+        self._encoded = dict[str, Encoded](**encode(population, rows.weights, self._episodes))
         self._start = self._encoded["records"].mean_vectors(self._chances(kind_probabilities(start)))
         self._even = kind_probabilities(np.zeros_like(start))
         self._seed = crc32(world.present.tobytes())
