@@ -101,6 +101,6 @@ def test_panels_in_the_committed_rows_are_consistent():
     assert len(panels) == 72
     for one in panels:
         assert sum(one[f"variance_{name}"] for name in ("demonstrator", "world", "method", "mixed")) == pytest.approx(
-            1, abs=5e-6
+            1, abs=1e-5
         )
         assert one["lost"] == pytest.approx(1 - one["apart"] / one["same_start"], abs=1e-5)
