@@ -242,8 +242,8 @@ EXPERIMENT = SystemExperiment(
     limits=(
         "A table cannot learn to read, nor tell questions apart to learn when to do what a comment has found.",
         "Comments name kinds of record; the paper's find the wrong step of a chain of thought.",
-        "In a vote no two wrong answers agree, which is kind to votes; critic and judge never err about what is right.",
-        "Claims about language models had no pilot; their base was shown retries of the very kind that it then makes.",
+        "In a vote no two wrong answers agree, which is kind to votes; critic and judge never err on what is right.",
+        "The language model's base, in World 1790, repeated 38 % of kinds just named void, and 63 % without a comment.",
     ),
     reproduced=f"tabular/{Condition.of(TIGHT).slug}/critique-5/world-{FIRST_WORLD + _FIRST}",
 )
