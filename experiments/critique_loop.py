@@ -236,8 +236,8 @@ EXPERIMENT = SystemExperiment(
         "The halved misreading is .03 of the gains over blind attempts and votes (one world, computed again).",
         "A table cannot learn to read, nor tell questions apart; here no question says which kind of record it needs.",
         "Comments name kinds of record; the paper's find the wrong step of a chain of thought.",
-        "In a vote no two wrong answers agree, which is kind to votes; critic and judge never err about what is right.",
-        "Claims about language models had no pilot; their base was shown retries of the very kind that it then makes.",
+        "In a vote no two wrong answers agree, which is kind to votes; critic and judge never err on what is right.",
+        "The language model's base, in World 1790, repeated 38 % of kinds just named void, and 63 % without a comment.",
     ),
     corrections=(
         "The room of pass@1 is that of a policy which knows the records. A table has .021 at most in roomy, less than "
