@@ -203,7 +203,16 @@ def _decide(
         return "supported", part.caveat
     if adjusted[1] < LEVEL:
         return "contradicted", "; ".join(filter(None, (_beyond(claim, part.differences), part.caveat)))
-    return "inconclusive", "the interval holds both answers"
+    return "inconclusive", _undecided(claim, part)
+
+
+def _undecided(claim: Claim, part: Evidence) -> str:
+    """Why neither answer is certain enough: the interval holds both, or one claim among so many might err."""
+    alone = _p_values(claim, part)
+    if alone is None or min(alone) >= LEVEL:
+        return "the interval holds both answers"
+    word = "supported" if alone[0] < LEVEL else "contradicted"
+    return f"alone it would be {word}; with all claims counted (Holm) it is not certain enough"
 
 
 def _flipped(claim: Claim, estimate: Estimate, settings: Mapping[str, Estimate]) -> str:

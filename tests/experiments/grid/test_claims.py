@@ -261,3 +261,18 @@ def test_evidence_that_is_told_to_be_unfinished_or_undecidable_is_not_tested():
 def test_a_world_without_a_difference_is_part_of_an_effect_that_is_too_small():
     found = verdict_of(claim(), [0.0, 0.01, 0.009, 0.011, 0.01, 0.0105])
     assert (found.verdict, found.reason) == ("contradicted", "some effect, smaller than asked")
+
+
+def test_a_claim_that_only_its_company_leaves_open_says_so():
+    """t = 2.1 with 7 degrees of freedom: p = .037 alone, three times that among three claims."""
+    differences = around(0.0304, spread=0.02)
+    assert verdict_of(claim(), differences).verdict == "supported"
+    together = judge([claim(name) for name in "abc"], {name: Evidence(differences, list(range(8))) for name in "abc"})
+    assert {(one.verdict, one.reason) for one in together} == {
+        ("inconclusive", "alone it would be supported; with all claims counted (Holm) it is not certain enough")
+    }
+    against = judge(
+        [claim(name, expected="at most") for name in "abc"],
+        {name: Evidence(differences, list(range(8))) for name in "abc"},
+    )
+    assert against[0].reason.startswith("alone it would be contradicted; ")
