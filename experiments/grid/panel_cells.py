@@ -31,6 +31,7 @@ from .table_training import train_arm, training_world
 __all__ = ["PAIRS", "PANEL_MEASURES", "panel_shares", "panel_values", "run_panel_cell"]
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 OTHER_WORLD = 10_000
 """What the seeds of a panel's second world have more."""
@@ -107,7 +108,7 @@ def _imitated(world: KindWorld, shares: tuple[float, ...], cell: TableCell, seed
 Key = tuple[int, int, int]
 """(demonstrator, world, method)."""
 
-_TYPES: Mapping[str, Callable[[Array, Array, Array], Any]] = {
+_TYPES: Mapping[str, Callable[[Flags, Flags, Flags], Any]] = {
     "self": lambda demonstrator, world, method: demonstrator & world & method,
     "same_start": lambda demonstrator, world, method: demonstrator & world & ~method,
     "same_demonstrator": lambda demonstrator, world, method: demonstrator & ~world & ~method,
@@ -159,7 +160,8 @@ def panel_shares(vectors: Mapping[Key, Array]) -> dict[str, float]:
         vectors: (demonstrator, world, method) -> float64 [places], for all combinations.
     """
     sizes = [1 + max(key[axis] for key in vectors) for axis in range(3)]
-    cube = np.array([vectors[key] for key in product(*map(range, sizes))]).reshape(*sizes, -1)
+    first, second, third = map(range, sizes)
+    cube = np.array([vectors[key] for key in product(first, second, third)]).reshape(*sizes, -1)
     centred = cube - cube.mean((0, 1, 2))
     total = float((centred**2).sum())
     if total < 1e-18:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.outcomes import list_episodes
-from ...policies.tabular.similarity import ENCODERS, encode, sampled_similarity, truncated
+from ...policies.tabular.similarity import ENCODERS, Encoder, encode, sampled_similarity, truncated
 from ...policies.tabular.values import RowTable
 from .measuring import population_of
 
@@ -30,7 +30,7 @@ MIN_P, MIN_P_TEMPERATURE = {"min_p": 0.1}, 2.0
 QUESTIONS, SAMPLES = 100, 50
 """Numbers of the paper, for the similarity from drawn episodes; so are the settings of truncated sampling."""
 
-_WITH_FLOOR = ("words", "orders")
+_WITH_FLOOR: tuple[Encoder, ...] = ("words", "orders")
 
 SIMILARITY_MEASURES = (
     *ENCODERS, *(f"{name}_{what}" for name in _WITH_FLOOR for what in ("floor", "above_floor")),
@@ -66,7 +66,7 @@ class SimilarityValues:
         chances = self._chances(kind_probabilities(logits))
         records = self._encoded["records"]
         means = {name: one.mean_vectors(chances) for name, one in self._encoded.items()}
-        out = {name: one.similarity(means[name], means[name]) for name, one in self._encoded.items()}
+        out: dict[str, float] = {name: one.similarity(means[name], means[name]) for name, one in self._encoded.items()}
         for name in _WITH_FLOOR:
             out[f"{name}_floor"] = self._encoded[name].floor(means[name], means[name])
             out[f"{name}_above_floor"] = out[name] - out[f"{name}_floor"]
@@ -94,7 +94,7 @@ class SimilarityValues:
     def bounds(self) -> Mapping[str, tuple[float, float]]:
         """From a policy that draws all kinds alike to one that always does the same."""
         chances = self._chances(self._even)
-        out = {}
+        out: dict[str, tuple[float, float]] = {}
         for name, one in self._encoded.items():
             mean = one.mean_vectors(chances)
             out[name] = (one.similarity(mean, mean), 1.0)
