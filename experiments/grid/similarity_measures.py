@@ -82,11 +82,11 @@ class SimilarityValues:
             "top_p": truncated(kind_probabilities(logits), **TOP_P),
             "min_p": truncated(kind_probabilities(logits, MIN_P_TEMPERATURE), **MIN_P),
         }
-        for name, probabilities in samplers.items():
+        for sampler, probabilities in samplers.items():
             drawn = self._chances(probabilities)
-            out[f"records_{name}"] = self._records(probabilities)
+            out[f"records_{sampler}"] = self._records(probabilities)
             words = self._encoded["words"]
-            out[f"words_high_{name}"] = words.above(words.mean_vectors(drawn), HIGH)
+            out[f"words_high_{sampler}"] = words.above(words.mean_vectors(drawn), HIGH)
         out["sampling_gap"] = out["records_top_p"] - out["records_min_p"]
         out["records_with_start"] = records.similarity(means["records"], self._start)
         return out
