@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from .table_training import train_arm, training_world
 __all__ = ["PAIRS", "PANEL_MEASURES", "panel_shares", "panel_values", "run_panel_cell"]
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 OTHER_WORLD = 10_000
 """What the seeds of a panel's second world have more."""
@@ -107,9 +108,7 @@ def _imitated(world: KindWorld, shares: tuple[float, ...], cell: TableCell, seed
 Key = tuple[int, int, int]
 """(demonstrator, world, method)."""
 
-_Agree: TypeAlias = NDArray[np.bool_]
-
-_TYPES: Mapping[str, Callable[[_Agree, _Agree, _Agree], _Agree]] = {
+_TYPES: Mapping[str, Callable[[Flags, Flags, Flags], Any]] = {
     "self": lambda demonstrator, world, method: demonstrator & world & method,
     "same_start": lambda demonstrator, world, method: demonstrator & world & ~method,
     "same_demonstrator": lambda demonstrator, world, method: demonstrator & ~world & ~method,
@@ -161,8 +160,8 @@ def panel_shares(vectors: Mapping[Key, Array]) -> dict[str, float]:
         vectors: (demonstrator, world, method) -> float64 [places], for all combinations.
     """
     sizes = [1 + max(key[axis] for key in vectors) for axis in range(3)]
-    keys = ((a, b, c) for a, b, c in product(*map(range, sizes)))
-    cube = np.array([vectors[key] for key in keys]).reshape(*sizes, -1)
+    first, second, third = map(range, sizes)
+    cube = np.array([vectors[key] for key in product(first, second, third)]).reshape(*sizes, -1)
     centred = cube - cube.mean((0, 1, 2))
     total = float((centred**2).sum())
     if total < 1e-18:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...policies.tabular.kinds import KindWorld, kind_probabilities
 from ...policies.tabular.outcomes import list_episodes
-from ...policies.tabular.similarity import ENCODERS, Encoded, encode, sampled_similarity, truncated
+from ...policies.tabular.similarity import ENCODERS, Encoder, encode, sampled_similarity, truncated
 from ...policies.tabular.values import RowTable
 from .measuring import population_of
 
@@ -30,7 +30,7 @@ MIN_P, MIN_P_TEMPERATURE = {"min_p": 0.1}, 2.0
 QUESTIONS, SAMPLES = 100, 50
 """Numbers of the paper, for the similarity from drawn episodes; so are the settings of truncated sampling."""
 
-_WITH_FLOOR = ("words", "orders")
+_WITH_FLOOR: tuple[Encoder, ...] = ("words", "orders")
 
 SIMILARITY_MEASURES = (
     *ENCODERS, *(f"{name}_{what}" for name in _WITH_FLOOR for what in ("floor", "above_floor")),
@@ -56,7 +56,7 @@ class SimilarityValues:
     def __init__(self, rows: RowTable, world: KindWorld, start: Array) -> None:
         population = population_of(rows, world)
         self._episodes = list_episodes(population)
-        self._encoded = dict[str, Encoded](**encode(population, rows.weights, self._episodes))
+        self._encoded = encode(population, rows.weights, self._episodes)
         self._start = self._encoded["records"].mean_vectors(self._chances(kind_probabilities(start)))
         self._even = kind_probabilities(np.zeros_like(start))
         self._seed = crc32(world.present.tobytes())
@@ -65,7 +65,7 @@ class SimilarityValues:
         """Those of `SIMILARITY_MEASURES`."""
         chances = self._chances(kind_probabilities(logits))
         records = self._encoded["records"]
-        means: dict[str, Array] = {name: one.mean_vectors(chances) for name, one in self._encoded.items()}
+        means = {name: one.mean_vectors(chances) for name, one in self._encoded.items()}
         out: dict[str, float] = {name: one.similarity(means[name], means[name]) for name, one in self._encoded.items()}
         for name in _WITH_FLOOR:
             out[f"{name}_floor"] = self._encoded[name].floor(means[name], means[name])
@@ -82,11 +82,11 @@ class SimilarityValues:
             "top_p": truncated(kind_probabilities(logits), **TOP_P),
             "min_p": truncated(kind_probabilities(logits, MIN_P_TEMPERATURE), **MIN_P),
         }
-        for name, probabilities in samplers.items():
+        for sampler, probabilities in samplers.items():
             drawn = self._chances(probabilities)
-            out[f"records_{name}"] = self._records(probabilities)
+            out[f"records_{sampler}"] = self._records(probabilities)
             words = self._encoded["words"]
-            out[f"words_high_{name}"] = words.above(words.mean_vectors(drawn), HIGH)
+            out[f"words_high_{sampler}"] = words.above(words.mean_vectors(drawn), HIGH)
         out["sampling_gap"] = out["records_top_p"] - out["records_min_p"]
         out["records_with_start"] = records.similarity(means["records"], self._start)
         return out

@@ -52,8 +52,8 @@ def word_vectors(texts: Sequence[str]) -> Array:
     rarity = np.log((1 + len(texts)) / (1 + (counts > 0).sum(0))) + 1
     vectors = counts * rarity
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Array = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return unit
+    out: Array = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return out
 
 
 def likeness(
