@@ -98,10 +98,11 @@ def _plain(reports: Mapping[str, Report]) -> str:
     rows = [row for report in reports.values() for row in report["verdicts"]]
     papers = [row for row in rows if _of_paper(row)]
     waiting = sum(_waits(row) for row in rows)
+    have = f"Of {len(SYSTEMS)} systems {len(tried)} have" if rest else f"All {len(SYSTEMS)} systems have"
     return (
         "Papers on diversity in reinforcement learning disagree, so their claims were put into forms that a planted "
-        "World with exact values can decide, registered before any cell was run, and tried. Of "
-        f"{len(SYSTEMS)} systems {len(tried)} have an experiment of their own here, and with the headline experiment "
+        f"World with exact values can decide, registered before any cell was run, and tried. {have} an experiment of "
+        "their own here, and with the headline experiment "
         f"there are {counted(len(rows), 'claim')}: {len(papers)} of the papers ({_counts(papers)}) and "
         f"{len(rows) - len(papers)} controls and claims of our own. The Worlds are small, the policies are tables or "
         f"models of under a million weights, {counted(waiting, 'claim')} of language models still wait for cells"
