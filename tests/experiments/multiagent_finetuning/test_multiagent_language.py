@@ -80,7 +80,7 @@ def test_an_abstention_is_no_label_even_if_all_agree_on_it(world):
 def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monkeypatch):
     monkeypatch.setitem(recipes.WORLD_DEMONSTRATIONS, "num_train", 64)
     grid = replace(
-        EXPERIMENT.language, rounds=2, sft_steps=3, line_steps=2, round_questions=6, fit_steps=1, questions=3, samples=4
+        EXPERIMENT.language, rounds=1, sft_steps=3, line_steps=2, round_questions=4, fit_steps=1, questions=2, samples=4
     )
     cells = grid.cells(1)
     assert [cell.config["arm"] for cell in cells] == ["own", "random", "single"]
@@ -90,9 +90,9 @@ def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monk
         work.mkdir(parents=True)
         return grid.run(cell, work)["checkpoints"]
 
-    found = [run(cell, "a") for cell in cells]
+    found = [run(cell, "a") for cell in (cells[0], cells[2])]
     for values in found:
-        assert list(values) == ["0", "1", "2"] and set(values["2"]) == set(LANGUAGE_MEASURES)
+        assert list(values) == ["0", "1"] and set(values["1"]) == set(LANGUAGE_MEASURES)
         assert values["0"]["pass@1"] == found[0]["0"]["pass@1"]
     assert [path.name for path in (tmp_path / "a" / "work" / "language" / "sft").iterdir()] == ["priced-agents-0"]
-    assert json.dumps(run(cells[2], "b")) == json.dumps(found[2])
+    assert json.dumps(run(cells[2], "b")) == json.dumps(found[1])
