@@ -46,26 +46,27 @@ def population_row(arms: Mapping[str, Sequence[Rollout]], k: int) -> PopulationR
         that any policy with pass@k of at least y can have. Intervals are those of resampled questions (percentiles of
         200), with the same questions drawn for all arms.
     """
-    facts = [WorldFacts.required(one.question, "prices") for rollouts in arms.values() for one in rollouts]
-    config = _config(facts)
+    asked = {id(one.question): one.question for rollouts in arms.values() for one in rollouts}  # rollouts share them
+    parsed = [(question.id, WorldFacts.required(question, "prices")) for question in asked.values()]
+    config = _config([one for _, one in parsed])
     if isinstance(config, str):
         return config
     try:
         frontier = population_frontier(config, k)
     except BerrypickError as error:
         return str(error)
-    questions = sorted({one.question.id for rollouts in arms.values() for one in rollouts})
-    counted = {name: _Choices.of(rollouts, questions, len(config.kinds)) for name, rollouts in arms.items()}
+    facts = dict(sorted(parsed, key=lambda pair: pair[0]))
+    counted = {name: _Choices.of(rollouts, facts, len(config.kinds)) for name, rollouts in arms.items()}
     if any(len(choices.states) == 0 for choices in counted.values()):
         return "no values over all questions: a policy never searches"
     if any(len(choices.states) > MOST_STATES for choices in counted.values()):
         return f"no values over all questions: the episodes take more than {MOST_STATES} different courses"
-    draws = [np.ones(len(questions)), *map(_times, bootstrap_indices(len(questions), num_resamples=NUM_RESAMPLES))]
+    draws = [np.ones(len(facts)), *map(_times, bootstrap_indices(len(facts), num_resamples=NUM_RESAMPLES))]
     found = {
         name: np.array([_values(choices, times, config, frontier) for times in draws])
         for name, choices in counted.items()
     }
-    return _row(found, k, len(questions))
+    return _row(found, k, len(facts))
 
 
 def _config(facts: Sequence[WorldFacts]) -> WorldConfig | str:
@@ -95,15 +96,15 @@ class _Choices:
     counts: Array
 
     @classmethod
-    def of(cls, rollouts: Sequence[Rollout], questions: Sequence[str], num_kinds: int) -> _Choices:
-        place = {question: at for at, question in enumerate(questions)}
+    def of(cls, rollouts: Sequence[Rollout], facts: Mapping[str, WorldFacts], num_kinds: int) -> _Choices:
+        place = {question: at for at, question in enumerate(facts)}
         seen: dict[State, int] = {}
         met = [
             (place[one.question.id], seen.setdefault(state, len(seen)), kind)
             for one in rollouts
-            for state, kind in _course(one)
+            for state, kind in _course(one, facts[one.question.id])
         ]
-        counts = np.zeros((len(questions), len(seen), num_kinds))
+        counts = np.zeros((len(facts), len(seen), num_kinds))
         np.add.at(counts, tuple(np.array(met, np.int64).reshape(-1, 3).T), 1)
         return cls(tuple(seen), counts)
 
@@ -119,12 +120,11 @@ class _Choices:
         )
 
 
-def _course(rollout: Rollout) -> Iterator[tuple[State, int]]:
+def _course(rollout: Rollout, facts: WorldFacts) -> Iterator[tuple[State, int]]:
     """The states of an episode and the kinds chosen there, up to the first query that leaves the tree of histories.
 
     That is a query whose first passage is not an untried kind's record of the wanted fact.
     """
-    facts = WorldFacts.required(rollout.question, "prices")
     state = State(facts.cue)
     for ranking in rollout.rankings:
         if state.hop == facts.hops or len(state.tried) == len(facts.kinds):

@@ -8,6 +8,7 @@ import pytest
 from berrypick.envs.record import EpisodeRecord, HitRecord, QuestionRecord, TurnRecord
 from berrypick.envs.tasks.registry import make_task
 from berrypick.envs.world.config import WorldConfig
+from berrypick.envs.world.facts import WorldFacts
 from berrypick.envs.world.population import population_frontier
 from berrypick.experiments.measures import population_price
 from berrypick.experiments.measures.arms_report import measure_arms
@@ -154,6 +155,6 @@ def test_an_episode_counts_up_to_what_leaves_the_tree():
     """A second hop is reached through a hit; a repeated or foreign passage ends the course."""
     world = {"hops": 2, "budget": 3, "passages": [["a", "b"], ["c", "d"]], "present": [[0], [1]]}
     played = rollouts_of([rollout("q", 0, "a", "c", "d", **world), rollout("q", 1, "b", "b", "a", **world)])
-    choices = population_price._Choices.of(played, ["q"], 2)
+    choices = population_price._Choices.of(played, {"q": WorldFacts.required(played[0].question, "a test")}, 2)
     names = {state.name: counts.tolist() for state, counts in zip(choices.states, choices.counts[0])}
     assert names == {":": [1, 1], ":0+": [1, 0], ":0+0-": [0, 1]}
