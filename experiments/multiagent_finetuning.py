@@ -203,7 +203,7 @@ _WORLDS = (TUNES, COPIES, MISLED, EVEN)
 
 EXPERIMENT = SystemExperiment(
     name="multiagent_finetuning",
-    summary="multiagent fine-tuning (2501.05707): does learning from one's own data keep a team apart?",
+    summary="multiagent fine-tuning (2501.05707): does learning from one's own data keep a team apart?", version=2,
     conditions=tuple(map(Condition.of, _PLACES)), pilot_replicates=(890, 891, 892, 893),
     contrasts=CONTRASTS, arms=_ARMS, procedure=debate_procedure(RULES), measures=TEAM_MEASURES,
     arms_of={Condition.of(name): arms for name, arms in _PLACES.items()}, first_replicate=_FIRST,
@@ -243,7 +243,7 @@ EXPERIMENT = SystemExperiment(
         "That votes teach less copying than the truth does comes from where it is read: the arms meet other "
         "disagreements. In equal situations critics of votes copy more, by .14 in those of the start, .06 and .03 in "
         "those of the arms' ends (eight worlds, computed again); blind says so, too. The verdict stands as registered.",
-        "queries multiplies two means, and is .02 too low: critics look where episodes are longer (four cells again).",
+        "queries multiplied two means and was .02 too low where critics look at longer episodes: all tables ran again.",
     ),
     reproduced=f"tabular/{Condition.of(TUNES).slug}/own-0/world-{1000 + _FIRST}",
 )  # fmt: skip

@@ -121,15 +121,14 @@ class TeamValues:
         copied_share: of an agent's changed answers, those that were copied. repaired, spoiled: chance that an answer
         that was not right becomes so, and the reverse. agree_first, agree_last: chance that two agents have the same
         answer, given that both have one. look: chance to look again. labelled, label_accuracy: share of questions with
-        a vote after the critics, and of these that of right votes. queries: of a debate over those of first answers,
-        if the chance to look did not depend on the question: means are multiplied, which is a little too low.
+        a vote after the critics, and of these that of right votes. queries: of a debate over those of first answers.
         """
         agents, num_answers = len(answers), answers[0].shape[1]
         seen = situations(agents, num_answers)
         said = np.array(list(np.ndindex(*(num_answers,) * agents)))  # [combinations, agents]
         mass = np.prod([one[:, said[:, agent]] for agent, one in enumerate(answers)], axis=0)  # [rows, combinations]
         again = self._played([critic.reader for critic in team.critics])
-        last, tallies = [], []
+        last, tallies, looks = [], [], []
         for agent, critic in enumerate(team.critics):
             acts = choice_probabilities(critic.decide, self.allowed)
             done = acts[seen.codes[agent]]
@@ -138,15 +137,15 @@ class TeamValues:
             found = np.concatenate([np.zeros_like(looked[..., :1]), looked[..., 1:]], -1) + looked[..., :1] * own
             parts = (done[:, KEEP, None] * own, done[:, COPY, None] * seen.others[agent], done[:, LOOK, None] * found)
             last.append(parts[KEEP] + parts[COPY] + parts[LOOK])
+            looks.append((mass * done[:, LOOK]).sum(1))
             tallies.append(self._critic_row(mass, parts, said[:, agent], seen.codes[agent] % agents, done))
-            tallies[-1]["blind_copies"] = self._blind(acts, answers, agent)
+            tallies[-1] |= {"look": self._mean(looks[-1]), "blind_copies": self._blind(acts, answers, agent)}
         votes = _summed(mass, last) @ plurality(agents, num_answers)
         labelled, right = 1 - self._mean(votes[:, NONE]), self._mean(votes[:, RIGHT])
         pairs = list(combinations(range(agents), 2))
         first_mass = [np.eye(num_answers)[said[:, agent]][None].repeat(len(mass), 0) for agent in range(agents)]
-        searches = [self._mean(self._searches(one)) for one in (*self._played(team.generators)[0], *again[0])]
-        looks = [row["look"] for row in tallies]
-        further = sum(look * one for look, one in zip(looks, searches[agents:]))
+        first_queries = sum(self._mean(self._searches(one)) for one in self._played(team.generators)[0])
+        further = sum(self._mean(look * self._searches(one)) for look, one in zip(looks, again[0]))
         return {
             **{name: float(np.mean([row[name] for row in tallies])) for name in tallies[0]},
             "vote_last": right,
@@ -155,7 +154,7 @@ class TeamValues:
             "label_accuracy": right / labelled if labelled else float("nan"),
             "agree_first": self._agreement(mass, first_mass, pairs),
             "agree_last": self._agreement(mass, last, pairs),
-            "queries": 1 + further / sum(searches[:agents]),
+            "queries": 1 + further / first_queries,
         }
 
     def _critic_row(
@@ -175,7 +174,6 @@ class TeamValues:
         was_right, now_right = own == RIGHT, whole[..., RIGHT]
         return {
             "copies": self._share(mass, done[:, COPY], rivals > 0),
-            "look": self._mean((mass * done[:, LOOK]).sum(1)),
             "copied_share": copied / changed if changed else float("nan"),
             "repaired": self._share(mass, now_right, ~was_right),
             "spoiled": self._share(mass, 1 - now_right, was_right),

@@ -203,7 +203,19 @@ def test_exact_values_are_those_of_a_simulation():
     assert exact["agree_last"] == pytest.approx(np.mean(pairs), abs=0.01) and both.any()
     queries = [one.played.live.sum() for one in played.first]
     further = [(one.played.live.sum(1) * (act == LOOK)).sum() for one, act in zip(played.looked, played.actions)]
-    assert exact["queries"] == pytest.approx(1 + sum(further) / sum(queries), abs=0.02)
+    assert exact["queries"] == pytest.approx(1 + sum(further) / sum(queries), abs=0.01)
+
+
+def test_queries_of_critics_who_look_where_episodes_are_long():
+    world, weights = population(availability=(0.5, 0.5), hops=1, budget=2)
+    sure = Reader(np.zeros(world.table_shape), np.log([[1 - 1e-12, 1e-12]] * 2))
+    decide = np.full((num_situations(3), 3), -50.0)
+    decide[:9, LOOK], decide[9:, KEEP] = 50.0, 50.0  # looks again only without an answer
+    team = Team((sure,) * 3, (Critic(sure, decide),) * 3)
+    found = TeamValues(world, weights, allowed_actions(3)).values(team)
+    # both kinds have the record: 1 query; one has it: 1 or 2; none: 2, and only then there is no answer
+    assert found["look"] == pytest.approx(1 / 4)
+    assert found["queries"] == pytest.approx(1 + (2 / 4) / (1 / 4 + 1.5 / 2 + 2 / 4))
 
 
 @given(SEEDS)
