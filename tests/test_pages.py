@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from berrypick.__main__ import main
@@ -58,6 +60,30 @@ def test_a_page_runs_from_its_first_line_to_its_last(
             assert language == "jsonl" and file, f"{language}: what should a test do with it?"
             Path(f"{file}.jsonl").write_text(body, encoding="utf-8")
         printed = capsys.readouterr().out
+
+
+def test_the_costs_of_one_method_are_those_of_the_readme_and_of_the_reports() -> None:
+    def report(name: str) -> Any:
+        return json.loads((ROOT / "results" / name / "report.json").read_text(encoding="utf-8"))
+
+    def claimed(name: str) -> float:
+        (found,) = [row for row in report(name)["verdicts"] if row["claim"]["id"] == "priced-pass1"]
+        return float(found["estimate"]["value"])
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    control, diverse = (
+        float(re.findall(rf"^{name} +pass@1 ([.\d]+)", readme, re.M)[0]) for name in ("dr_grpo", "darling")
+    )
+    (model,) = re.findall(r"^\| priced +\| language model \| +8 +\| (-[.\d]+)", page("findings"), re.M)
+    found = [
+        diverse - control,
+        claimed("diversity_tax"),
+        float(model),
+        -claimed("darling"),
+        report("price_law")["runs"]["darling-0.1"]["tax"]["value"],
+    ]
+    shown = re.findall(r"^\| .* \| -(\.\d{3}) \|$", page("concepts"), re.MULTILINE)
+    assert shown == [f"{-value:.3f}".removeprefix("0") for value in found]
 
 
 def test_code_of_the_questions_and_answers_is_short() -> None:
