@@ -8,7 +8,7 @@ from ..measures.rows import ArmsReport, EstimateRow, PopulationRow, SummaryRow
 from .columns import is_world
 from .format import interval_legend
 from .html_document import NARROW, document, episode_parts, escaped, figure
-from .html_tables import difference_table, html_table, measure_table, verdict_table, whole_intervals
+from .html_tables import difference_table, html_table, likeness_table, measure_table, verdict_table, whole_intervals
 from .notes import contradiction_lines, frontier_caption, information_lines, size_lines, trained_lines
 from .packed_episode import PageEpisode
 from .page_data import page_data
@@ -48,6 +48,8 @@ def html_page(arms: Mapping[str, Sequence[PageEpisode]], report: ArmsReport) -> 
     parts += [f'<p class="note">{escaped(line)}</p>' for line in information_lines(report["arms"])]
     if report.get("differences"):
         parts += ["<h2>Paired differences</h2>", difference_table(report["differences"])]
+    if alike := report.get("likeness"):
+        parts += ["<h2>How alike are rollouts?</h2>", likeness_table(alike)]
     parts += episode_parts(data, total)
     return document(parts, data)
 

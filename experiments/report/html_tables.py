@@ -8,13 +8,13 @@ from html import escape
 
 from ...retrieval_index.plain_text import safe_text
 from ..measures.measures import measure_of
-from ..measures.rows import EstimateRow, PairedRow, SummaryRow
+from ..measures.rows import EstimateRow, LikenessRow, PairedRow, SummaryRow
 from .format import NOTHING, compact, estimate_parts, interval
 from .palette import arm_colours
 from .takeaway import Verdict
 from .verdict_table import UNITS
 
-__all__ = ["difference_table", "html_table", "measure_table", "verdict_table", "whole_intervals"]
+__all__ = ["difference_table", "html_table", "likeness_table", "measure_table", "verdict_table", "whole_intervals"]
 
 
 def whole_intervals(text: str) -> str:
@@ -41,6 +41,23 @@ def difference_table(differences: Mapping[str, PairedRow]) -> str:
         cells = [pair["differences"].get(key) for pair in differences.values()]
         rows.append([_text(measure_of(key).label), *map(_difference, cells)])
     return html_table(["measure", *map(_text, differences)], rows)
+
+
+def likeness_table(likeness: Mapping[str, LikenessRow]) -> str:
+    """How alike rollouts are, within every arm and between every two."""
+    rows = [
+        [
+            _text(name.replace(" | ", " and ")),
+            *(_estimate(row.get(key)) for key in ("alike", "floor", "above_floor", "high")),
+        ]
+        for name, row in likeness.items()
+    ]
+    note = (
+        "Cosine of the words of queries and answers: 1 says that two rollouts use the same words. Rollouts of "
+        "different questions are alike, too, because questions share a form. The difference leaves that out."
+    )
+    heads = ["rollouts of", "on one question", "on different ones", "difference", "questions above .8"]
+    return html_table(heads, rows) + f'<p class="note">{_text(note)}</p>'
 
 
 def verdict_table(found: Sequence[Verdict], unit: str) -> str:

@@ -1,8 +1,9 @@
-"""How alike arms are: by hand, with an encoder of one's own, in the report's JSON and on its screen."""
+"""How alike arms are: by hand, with an encoder of one's own, in the report's JSON, on its screen and on its page."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,5 +82,14 @@ def test_a_report_of_two_arms_says_how_alike_they_are(tmp_path: Path, capsys: py
     assert main(["report", *paths, "--no-html"]) == 0
     screen = " ".join(capsys.readouterr().out.split())
     assert f"random_order | best_order {report['random_order | best_order']['alike']['value']:.2f}" in screen
+    page = tmp_path / "page.html"
+    assert main(["report", *paths, "--html", str(page)]) == 0
+    capsys.readouterr()
+    both, shown = report["random_order | best_order"], page.read_text(encoding="utf-8")
+    row = re.findall(r"<tr><td>random_order and best_order</td>(.*?)</tr>", shown)[0]
+    values = [float(value) for value in re.findall(r"<td>([-.\d]+)", row)]
+    assert values == [round(both[key]["value"], 3) for key in ("alike", "floor", "above_floor", "high")]
     assert main(["report", paths[0], "--json"]) == 0
     assert "likeness" not in json.loads(capsys.readouterr().out)
+    assert main(["report", paths[0], "--html", str(page)]) == 0
+    assert "How alike are rollouts?" not in page.read_text(encoding="utf-8")
