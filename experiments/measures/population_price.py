@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ Array = NDArray[np.float64]
 NUM_RESAMPLES = 200
 MOST_STATES = 400
 """A table of more states, as in Worlds of many kinds and hops, would take minutes to resample."""
+_DIGITS = 12
+"""Decimals of settings that are computed from those of questions; the last bits are those of the arithmetic."""
+_SHAPES = "no values over all questions: these come from Worlds of different shape"
 
 
 def population_row(arms: Mapping[str, Sequence[Rollout]], k: int) -> PopulationRow | str:
@@ -71,16 +75,35 @@ def population_row(arms: Mapping[str, Sequence[Rollout]], k: int) -> PopulationR
 
 def _config(facts: Sequence[WorldFacts]) -> WorldConfig | str:
     """The World of these questions; its seed and its numbers of questions do not matter."""
-    shapes = {(one.preset, one.availability, one.budget, one.hops, one.cue is None) for one in facts}
-    if len(shapes) != 1:
-        return "no values over all questions: these come from Worlds of different shape"
+    shapes = {(one.preset, one.availability if one.cue is None else None, one.budget, one.hops) for one in facts}
+    if len(shapes) != 1 or len({one.cue is None for one in facts}) != 1:
+        return _SHAPES
     one = facts[0]
-    if not one.availability:
+    if not all(one.availability for one in facts):
         return "no values over all questions: these do not say how often a kind of record states a fact"
-    preset = PRESETS.get(one.preset, {})
-    if one.cue is not None:
-        return "no values over all questions: the strength of the World's cue is not recorded with its questions"
-    return WorldConfig(**{**preset, "availability": one.availability, "budget": one.budget, "hops": one.hops})
+    known = PRESETS.get(one.preset, {}) | {"budget": one.budget, "hops": one.hops}
+    if one.cue is None:
+        return WorldConfig(**{**known, "availability": one.availability})
+    return _with_cue(facts, known)
+
+
+def _with_cue(facts: Sequence[WorldFacts], known: Mapping[str, Any]) -> WorldConfig | str:
+    """The World whose questions hint at kinds: its cue is what a hint adds to the availability of its kind.
+
+    With availability a, cue r and a hint at kind c, a question records a_c + r (1 - a_c) for c and (1 - r) a_k for
+    every other kind k. So kind c has r more where it is hinted at than where another kind is.
+    """
+    met = {one.cue: np.array(one.availability) for one in facts if one.cue is not None}
+    if len(met) < 2:
+        return "no values over all questions: these hint at one kind only, and do not say how strongly"
+    first, (hinted, plain) = next(iter(met)), list(met.values())[:2]
+    strength = round(float(hinted[first] - plain[first]), _DIGITS)
+    base = np.where(np.arange(len(hinted)) == first, plain, hinted) / (1 - strength) if strength < 1 else plain
+    config = WorldConfig(
+        **{**known, "availability": tuple(round(float(value), _DIGITS) for value in base), "cue": strength}
+    )
+    same = all(np.allclose(one.availability, config.question_availability(one.cue), atol=1e-9) for one in facts)
+    return config if same else _SHAPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,10 @@ def difference_table(differences: Mapping[str, PairedRow]) -> str:
 
 def likeness_table(likeness: Mapping[str, LikenessRow]) -> str:
     """How alike rollouts are, within every arm and between every two."""
-    rows = [
-        [
-            _text(name.replace(" | ", " and ")),
-            *(_estimate(row.get(key)) for key in ("alike", "floor", "above_floor", "high")),
-        ]
-        for name, row in likeness.items()
-    ]
+    rows = []
+    for name, row in likeness.items():
+        found = [row.get("alike"), row["floor"], row.get("above_floor"), row.get("high")]
+        rows.append([_text(name.replace(" | ", " and ")), *map(_estimate, found)])
     note = (
         "Cosine of the words of queries and answers: 1 says that two rollouts use the same words. Rollouts of "
         "different questions are alike, too, because questions share a form. The difference leaves that out."

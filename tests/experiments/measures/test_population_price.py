@@ -70,6 +70,38 @@ def test_one_query_and_two_kinds_by_hand():
     assert row["k"] == 2 and row["arms"]["one"]["pass@1"]["n"] == 1
 
 
+def hinted(found, strength=0.5):
+    """One rollout of a question that hints at kind 0, and one of another that hints at kind 1."""
+    base = WorldConfig(availability=(0.6, 0.4), budget=1, hops=1, cue=strength)
+    played = [
+        rollout(f"q{cue}", 0, one, cue=cue, availability=list(base.question_availability(cue)), present=[[0, 1]])
+        for cue, one in enumerate(found)
+    ]
+    return rollouts_of(played)
+
+
+def test_one_query_and_a_cue_by_hand():
+    """With a cue of .5 the kinds have .8 and .2, or .3 and .7: following the cue is right with .75, kind 0 with .55.
+
+    Always the same kind finds no more in two tries, so its waste is .75 - .55.
+    """
+    row = population_row({"first kind": hinted("aa"), "follows": hinted("ab")}, 2)
+    assert values(row["arms"]["follows"]) == pytest.approx({"pass@1": 0.75, "pass@2": 0.75, "waste": 0}, abs=2e-5)
+    assert values(row["arms"]["first kind"])["pass@1"] == pytest.approx(0.55)
+    assert values(row["differences"]["follows - first kind"])["pass@1"] == pytest.approx(0.2)
+    assert values(row["arms"]["first kind"])["waste"] == pytest.approx(0.75 - 0.55, abs=2e-5)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.9, 1.0])
+def test_the_strength_of_a_cue_is_read_from_the_questions(strength):
+    config = WorldConfig.from_preset("priced", cue=strength)
+    task = make_task("berrypick/World-v0", preset="priced", cue=strength, num_train=0, num_validation=0, num_test=60)
+    found = population_price._config([WorldFacts.required(one, "a test") for one in task.split("test")])
+    assert found.cue == strength and found.budget == 3 and found.hops == 2
+    for cue in range(3):
+        assert found.question_availability(cue) == pytest.approx(config.question_availability(cue))
+
+
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from("ab"), min_size=2, max_size=6), st.lists(st.sampled_from("ab"), min_size=2, max_size=6))
 def test_price_and_waste_add_up_and_no_waste_is_below_zero(first, second):
@@ -136,7 +168,9 @@ def test_the_screen_and_the_page_say_price_and_waste(scripted):
 @pytest.mark.parametrize(
     ("arms", "reason"),
     [
-        ({"x": arm("a", cue=0), "y": arm("b", cue=1)}, "the strength of the World's cue is not recorded"),
+        ({"x": arm("a", cue=0), "y": arm("b", cue=0)}, "these hint at one kind only"),
+        ({"x": hinted("aa", strength=0.5), "y": hinted("ab", strength=0.25)}, "Worlds of different shape"),
+        ({"x": hinted("aa"), "y": arm("a")}, "Worlds of different shape"),
         ({"x": arm("a"), "y": arm("b", availability=[0.5, 0.5])}, "Worlds of different shape"),
         ({"x": arm("a", availability=[]), "y": arm("b", availability=[])}, "do not say how often"),
         ({"x": arm("a"), "y": arm("elsewhere")}, "a policy never searches"),
