@@ -82,6 +82,16 @@ class CritiqueGrid:
     label_rollouts: int = 16
     samples: int = 8
 
+    @property
+    def about(self) -> str:
+        """What was trained and what its measures are, for the page."""
+        return (
+            f"A model of 0.8 M parameters that was trained from nothing, in {self.num_worlds} Worlds of its own, "
+            f"after {self.rounds} rounds of self-training from one base. Rollouts on test questions of these "
+            "Worlds; hard ones are the quarter of the solvable ones that the base answers least. tested: with a "
+            "retry after a comment; tested blind: with a retry that is told nothing; test gain: the difference."
+        )
+
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share the base."""
         kept = {

@@ -66,6 +66,17 @@ class DebateGrid:
     questions: int = 128
     samples: int = 4
 
+    @property
+    def about(self) -> str:
+        """What was trained and what its measures are, for the page."""
+        return (
+            f"Three copies of a model of 0.8 M parameters that was trained from nothing, in {self.num_worlds} "
+            f"Worlds of their own, after {self.rounds} rounds; rollouts on {self.questions} test questions. across "
+            "and within: chance that episodes of two agents, and of one, were shown different passages; excess: "
+            "across minus within. copies: of critics whom others contradict, the share that answers what these "
+            "say without a search of its own."
+        )
+
     def cells(self, num_seeds: int) -> Sequence[Cell]:
         """World by world."""
         return [

@@ -92,6 +92,17 @@ class FormatLanguage:
     glance: tuple[int, int] = (64, 4)
     first_world: int = FIRST_WORLD
 
+    @property
+    def about(self) -> str:
+        """What was trained and what its measures are, for the page."""
+        return (
+            f"Models of 0.2, 0.8 and 3 M parameters that were trained from nothing, in {self.worlds} Worlds of "
+            f"their own, after {self.checkpoints[-1]} RL steps; rollouts on test questions. Numbers name query "
+            "formats. share: of the queries in planted formats; wins: share of the Worlds in which it is the "
+            "largest; other: share of queries in no planted format; mixed: share of episodes that write several "
+            "formats."
+        )
+
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world, so that a cut run has whole Worlds; arms that come last follow all others."""
         seeds = range(min(num_seeds, self.worlds))

@@ -75,6 +75,16 @@ class LanguageGrid:
     classifier_questions: int = 256
     sequences: int = 0
 
+    @property
+    def about(self) -> str:
+        """What was trained and what its measures are, for the page."""
+        return (
+            "A model of 0.8 M parameters that was trained from nothing, in Worlds of its own, after "
+            f"{self.checkpoints[-1]} RL steps. Measures of the population follow exactly from its choices of kind, "
+            f"which are read from rollouts on {self.questions} test questions; the others are those of the "
+            "rollouts."
+        )
+
     def cells(self, num_seeds: int) -> list[Cell]:
         """One cell per condition, arm and world; two worlds at a time, so that two workers share no SFT."""
         return [

@@ -72,6 +72,11 @@ class Beside(Protocol):
 class LanguageCells(Protocol):
     """The language-model cells of an experiment."""
 
+    @property
+    def about(self) -> str:
+        """What was trained and what its measures are, for the page: one paragraph."""
+        ...
+
     def cells(self, num_seeds: int) -> Sequence[Cell]:
         """All of them; each configuration has "policy", "condition", "arm" and "seed"."""
         ...

@@ -55,6 +55,11 @@ class SystemExperiment(GridExperiment):
     corrections: tuple[str, ...] = ()
     reproduced: str = ""
 
+    @property
+    def language_about(self) -> str:
+        """See `LanguageCells.about`; "" without language models."""
+        return "" if self.language is None else self.language.about
+
     def reported(self) -> Reported:
         """Beside all measures, the differences of those that the figure and the published figures are of."""
         shown = [panel.measure for panel in self.panels] + [

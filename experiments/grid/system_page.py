@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..report.format import NOTHING, Report, markdown_table, number, plain, signed, text_columns
+from .language_table import language_section
 from .page import failures, generated_mark, registration_section
 from .system_parts import Published, SystemTable
 from .tables import middle_strength, range_over_settings
@@ -42,6 +43,8 @@ class _System(Protocol):
     def reproduced(self) -> str: ...
     @property
     def language_measures(self) -> Sequence[str]: ...
+    @property
+    def language_about(self) -> str: ...
 
 
 def system_page(report: Report, system: _System, headline: str) -> str:
@@ -65,7 +68,7 @@ def system_page(report: Report, system: _System, headline: str) -> str:
         _verdicts(report),
         *registration_section(report),
         *_table_sections(report, system.tables),
-        *_language_section(report, system.language_measures),
+        *language_section(report, system.language_measures, system.tables, system.language_about),
         "## Limits",
         "\n".join(f"- {limit}" for limit in system.limits),
         *(["## Corrections", "\n".join(f"- {one}" for one in system.corrections)] if system.corrections else []),
@@ -134,23 +137,6 @@ def _arms(content: Report, table: SystemTable) -> str:
             at = strength if one["worlds"] and strength != "0" else NOTHING
             rows.append([arm, at, *(plain(one["measures"].get(name)) for name in table.columns.values())])
     return markdown_table(["arm", "strength", *table.columns], rows)
-
-
-def _language_section(report: Report, measures: Sequence[str]) -> list[str]:
-    parts = []
-    for condition, arms in report["language_model"].items():
-        rows = []
-        for arm, one in arms.items():
-            for when, values in (("start", one["start"]), ("end", one["measures"])):
-                rows.append([arm, when, *(plain(values[name]) for name in measures), str(len(one["worlds"]))])
-        parts += ["## Language model", f"{condition}:", markdown_table(["arm", "", *measures, "worlds"], rows)]
-    cells = report["cells"]
-    if cells["language_model_not_run"]:
-        parts.append(
-            f"{cells['language_model_not_run']} of {cells['language_model_cells']} cells of language models have not "
-            "been run; until they are, their claims are inconclusive."
-        )
-    return parts
 
 
 def _commands(report: Report, system: _System) -> str:

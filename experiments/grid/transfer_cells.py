@@ -67,6 +67,17 @@ class TransferGrid:
     solved_measured: int = 64
     learning_rate: float = 1e-4
 
+    @property
+    def about(self) -> str:
+        """What was trained and what its measures are, for the page."""
+        return (
+            f"A model of 0.8 M parameters that was trained from nothing, in {self.num_worlds} Worlds of its own, "
+            f"after {self.checkpoints[-1]} RL steps on solved questions; {self.samples} rollouts a question. Of "
+            f"{self.label_rollouts} rollouts of the start one at least solves a solved question and none an "
+            "unsolved one. distinct@8: distinct evidence of 8 rollouts, unbiased; answers@8: distinct answers, "
+            "none among them."
+        )
+
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share SFT and labels."""
         return [
