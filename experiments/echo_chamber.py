@@ -4,7 +4,7 @@ The paper pretrains models of 150 M and 1 B on mixtures of code and natural lang
 expert iteration: within the first epoch one format has nearly all outputs, usually the most accurate one, and not the
 same at both sizes; pass@1 rises while pass@64 flattens or falls; a KL term keeps minority formats alive.
 
-This experiment differs from the paper (test T8 of verdicts.md). A search agent asks a planted World in three query
+This experiment differs from the paper (test T8 in verdicts.md). A search agent asks a planted World in three query
 formats of equal length, with shares 60, 25 and 15 % at the start. Formats change the wording only: where none fails,
 the choice of a format has no expected gradient, and shares can only drift. A tabular policy chooses a format once an
 episode, beside the kinds of records, from one softmax that all questions share. It is trained on sampled groups by
@@ -232,14 +232,14 @@ EXPERIMENT = SystemExperiment(
         "The paper's takeover threshold, its shares under KL and its cases of a less accurate winner were not at hand.",
         "Formats keep their order in all worlds, and a language model succeeds unequally in them at its start "
         "(pass@1_0 to pass@1_2): where none fails they are equal for a table and not for it; share and ease mix.",
-        "Both sizes are tiny. Language models' shares are counted in sampled queries (standard error .01 at the end).",
+        "All sizes are tiny. Language models' shares are counted in sampled queries (standard error .01 at the end).",
     ),
     corrections=(
         "That RL does not raise pass@8 could not have come out otherwise: the start has .768, no table more than .769, "
         "and the margin is .005 (room was counted downwards). The verdict stands as registered and is no evidence.",
-        "Where formats are equal the mean share of the majority cannot grow: logits have no expected move, and the "
-        "curve of a softmax lowers the mean of a share of .6. How far the largest grows is set by the learning rate "
-        "(.07 at 3, nothing at 1). Neither contradiction speaks of the paper, whose formats are not equal.",
+        "Where formats are equal the majority's mean share is not expected to grow: logits have no expected move, and "
+        "the curve of a softmax lowers the mean of a share of .6. How far the largest grows, the learning rate sets "
+        "(.07 at 3, nothing at 1). Neither contradiction speaks of the paper, whose formats differ in accuracy.",
         "Where formats are equal a table is neutral drift by construction: claims held against the simulation compare "
         "two programs. The majority's wins begin at 1 and can only fall. Kinds learn as they would without formats, so "
         "that pass@1 and pass@8 repeat what the headline experiment says of GRPO.",
