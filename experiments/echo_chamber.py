@@ -4,18 +4,19 @@ The paper pretrains models of 150 M and 1 B on mixtures of code and natural lang
 expert iteration: within the first epoch one format has nearly all outputs, usually the most accurate one, and not the
 same at both sizes; pass@1 rises while pass@64 flattens or falls; a KL term keeps minority formats alive.
 
-This experiment differs from the paper (T8). A search agent asks a planted world in three query formats of equal length,
-with shares 60, 25 and 15 % at the start. They change the surface only, so that the choice of a format has no expected
-gradient: the null is drift. A tabular policy chooses a format once an episode, beside the kinds of records, from one
-softmax that all questions share; it is trained on sampled groups by GRPO, without KL and with weights .001, .01 and .1
-(k3 in the loss, as in the paper). In each world 32 runs are trained side by side; every value is exact, and that of a
-world is the mean over its runs. Two controls say what drift is: GRPO with the rewards of each group dealt to its
-rollouts at random, and a simulation, without any World, of groups that win as often as those of GRPO. Then a format
-fails on a share of records, which read as void to it: the first (.5; or .13 or .03, which cost it ten or two points of
-pass@1 at the start) or the second (.5). A language model of .8 M parameters does the same, in one run a world; its
-demonstrations have the shares, and every format has one stop word, so that all have as many tokens and name the kind
-last. Sizes of .2 M and 3 M are a factor without KL. How far shares drift depends on the learning rate: the tables have
-three.
+This experiment differs from the paper (test T8 in verdicts.md). A search agent asks a planted World in three query
+formats of equal length, with shares 60, 25 and 15 % at the start. Formats change the wording only: where none fails,
+the choice of a format has no expected gradient, and shares can only drift. A tabular policy chooses a format once an
+episode, beside the kinds of records, from one softmax that all questions share. It is trained on sampled groups by
+GRPO, without KL and with weights .001, .01 and .1 (k3 in the loss, as in the paper, whose largest is .01). In each
+World 32 runs are trained side by side, each is valued exactly, and the World's value is their mean. Two controls say
+what drift is: GRPO with the rewards of each group dealt to its rollouts at random, and a simulation, without any World,
+of groups that win as often as those of GRPO. In four more Worlds a format fails on a share of the records, which read
+as void to it: the first on .5, or on .13 or .03, which cost it ten or two points of pass@1 at the start; or the second
+on .5. How far shares drift depends on the learning rate: the tables have three. Language models of .8 M parameters,
+and without KL of .2 M and 3 M, do the same, one run a World. Demonstrations have the shares; every format has one stop
+word and ends in the kind, so that all have as many tokens. In the tables of language models, other is the share of
+queries in no planted format, mixed that of episodes in several, pass@1_i of those whose first query is in format i.
 """
 
 from __future__ import annotations
@@ -178,16 +179,16 @@ def _plain(report: Report) -> Sequence[str]:
 
     done, cells = (report["cells"][f"language_model_{name}"] for name in ("done", "cells"))
     return (
-        "Reinforcement learning is said to turn a model into an echo chamber, in which one way of writing has nearly "
-        "all outputs, and the question is whether it is chosen for being better.",
-        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with three formats that are equally good, "
-        f"the largest share of a table of choices went from 0.60 to {said(EQUAL, 'largest_share')}, as in a simulation "
-        f"where formats mean nothing ({said(EQUAL, 'largest_share', 'drift')}), and the first format's mean share from "
-        f"0.60 to {said(EQUAL, 'share_0')}, but to {said(SLIGHTLY, 'share_0')} where it was two points worse "
-        f"({said(SLIGHTLY, 'share_0', 'kl_1e-1')} under KL .1) and to {said(FAILS, 'share_0')} where it failed on "
-        f"half of the records; of two sound ones the larger then went from 0.62 of the rest to {said(FAILS, 'lead')}.",
-        f"A table has one softmax for its formats, and language models, of which {done} of {cells} cells are done, "
-        "share weights between formats and content, so that there the winner can also be what is easier to write.",
+        "Reinforcement learning is said to turn a model into an echo chamber, in which one way of writing takes over "
+        "nearly all outputs, and the question is whether it does so because it is better.",
+        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)} (the design alone decides some, see "
+        "Corrections); a table of choices left a first format that was worse, even by two points of pass@1 (its share "
+        f"went from 0.60 to {said(SLIGHTLY, 'share_0')}, and to {said(SLIGHTLY, 'share_0', 'kl_1e-1')} under KL .1), "
+        "and among three that were equally good it drifted: the largest share went from 0.60 to "
+        f"{said(EQUAL, 'largest_share')}, to {said(EQUAL, 'largest_share', 'drift')} in a simulation where formats "
+        f"mean nothing, and to {said(EQUAL, 'largest_share', 'no_reward')} with rewards dealt at random.",
+        f"In a table only reward and chance move shares; language models, of which {done} of {cells} cells are done, "
+        "share weights between formats and content, so that what is easier to write can win there, too.",
     )
 
 
@@ -199,26 +200,19 @@ _SHARES = {
 }  # fmt: skip
 _WHAT = (
     "After 200 steps. first, second, third: shares of the formats, in the order of their shares at the start; largest: "
-    "of whichever is largest; above .8: runs in which that is more than .8; wins: runs in which the format is the "
-    "largest; lead: the second's part of what second and third have together; entropy: of formats, nats."
+    "of whichever is largest; above .8: part of the runs in which that is more than .8; wins: part in which the format "
+    "is the largest; lead: the second's part of what second and third have together; entropy: of formats, nats."
 )
 
 EXPERIMENT = SystemExperiment(
     name="echo_chamber",
     summary="Echo Chamber (2504.07912): does RL let one query format take over, and is it the best one?",
-    conditions=tuple(map(Condition.of, _PLACES)),
-    contrasts=CONTRASTS,
-    arms=_ARMS,
+    conditions=tuple(map(Condition.of, _PLACES)), contrasts=CONTRASTS, arms=_ARMS,
     arms_of={Condition.of(name): arms for name, arms in _PLACES.items()},
-    smoke_conditions=(Condition.of(EQUAL), Condition.of(FAILS)),
-    first_replicate=_FIRST,
+    smoke_conditions=(Condition.of(EQUAL), Condition.of(FAILS)), first_replicate=_FIRST,
     table=TableConfig(learning_rate=3.0, checkpoints=(0, 1, 2, 4, 7, 12, 20, 40, 80, 120, 200)),
-    procedure=partial(run_format_cell, arms=_ARMS),
-    measures=FORMAT_MEASURES,
-    language=_LANGUAGE,
-    language_measures=FORMAT_LANGUAGE_MEASURES,
-    about=" ".join(__doc__.split("\n\n", 1)[1].split()),
-    plain=_plain,
+    procedure=partial(run_format_cell, arms=_ARMS), measures=FORMAT_MEASURES, language=_LANGUAGE,
+    language_measures=FORMAT_LANGUAGE_MEASURES, about=" ".join(__doc__.split("\n\n", 1)[1].split()), plain=_plain,
     tables=(
         SystemTable("Shares of formats", _WHAT, _SHARES, (EQUAL, FAILS, WEAKER, SLIGHTLY, MINOR)),
         SystemTable("Other learning rates", "The same at rates .3 and 1 instead of 3.", _SHARES, tuple(_PLACES)[5:]),
@@ -230,16 +224,27 @@ EXPERIMENT = SystemExperiment(
         Panel("pass@8, formats equal", EQUAL, "pass@8", _TRAINED),
     ),
     limits=(
-        "A table has one softmax for all questions, and no weights shared between formats and content: what is easier "
-        "to write, or where pretraining saw a format, plays no part.",
+        "In a table, what is easier to write, or where pretraining saw a format, plays no part.",
+        "A softmax moves in proportion to its shares: of two sound formats the larger is expected to gain.",
         "Drift depends on learning rate, batch and length; the paper's optimiser, batches and epochs are others.",
+        "Of the .071 of pass@1 that KL .1 costs where the first format fails, .040 is its hold on kinds, as elsewhere.",
         "Accuracies differ here by failing retrieval; the paper's formats differ by how well a model reasons in them.",
         "The paper's takeover threshold, its shares under KL and its cases of a less accurate winner were not at hand.",
         "Formats keep their order in all worlds, and a language model succeeds unequally in them at its start "
         "(pass@1_0 to pass@1_2): where none fails they are equal for a table and not for it; share and ease mix.",
-        "A model of 3 M parameters is no more than fifteen times one of .2 M; the paper's sizes differ by seven.",
-        "The language model's shares are counted in sampled queries, with a standard error of about .01 at the end.",
+        "All sizes are tiny. Language models' shares are counted in sampled queries (standard error .01 at the end).",
+    ),
+    corrections=(
+        "That RL does not raise pass@8 could not have come out otherwise: the start has .768, no table more than .769, "
+        "and the margin is .005 (room was counted downwards). The verdict stands as registered and is no evidence.",
+        "Where formats are equal the majority's mean share is not expected to grow: logits have no expected move, and "
+        "the curve of a softmax lowers the mean of a share of .6. How far the largest grows, the learning rate sets "
+        "(.07 at 3, nothing at 1). Neither contradiction speaks of the paper, whose formats differ in accuracy.",
+        "Where formats are equal a table is neutral drift by construction: claims held against the simulation compare "
+        "two programs. The majority's wins begin at 1 and can only fall. Kinds learn as they would without formats, so "
+        "that pass@1 and pass@8 repeat what the headline experiment says of GRPO.",
+        "Room of entropy was that of any shares. KL .1 can add .062 to KL .01 at most, two margins; it added .049.",
     ),
     reproduced=f"tabular/{Condition.of(EQUAL).slug}/rl-0/world-{FIRST_WORLD + _FIRST}",
-)
+)  # fmt: skip
 """What `berrypick run echo_chamber` runs."""

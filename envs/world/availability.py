@@ -41,6 +41,8 @@ Orders = Mapping[tuple[int, ...], float]
 
 Array = NDArray[np.float64]
 
+_FAILS = "no exact values here: no query format may fail (format_failures); change that setting"
+
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityTable:
@@ -67,16 +69,28 @@ def population_table(availability: Sequence[float], hops: int) -> AvailabilityTa
 
 
 def population_tables(config: WorldConfig) -> list[tuple[float, AvailabilityTable]]:
-    """(share, table) for each cue value: the distribution of all questions that a World's generator can draw."""
+    """(share, table) for each cue value: the distribution of all questions that a World's generator can draw.
+
+    Raises:
+        BerrypickError: a query format fails, so that what is found depends on more than which records exist.
+    """
+    if config.has_failures:
+        raise BerrypickError(_FAILS)
     share = 1 / len(config.cues)
     return [(share, population_table(config.question_availability(cue), config.hops)) for cue in config.cues]
 
 
 def question_table(questions: Sequence[Question]) -> AvailabilityTable:
-    """The empirical distribution of a set of World questions; equal rows are merged."""
+    """The empirical distribution of a set of World questions; equal rows are merged.
+
+    Raises:
+        BerrypickError: there are no questions, or they are not of a World, or of one in which a query format fails.
+    """
     if not questions:
         raise BerrypickError("a frontier needs at least one question")
     worlds = [WorldFacts.required(question, "a frontier") for question in questions]
+    if any(any(world.format_failures) for world in worlds):
+        raise BerrypickError(_FAILS)
     counts = Counter(world.present for world in worlds)
     rows = tuple(sorted(counts, key=lambda row: [sorted(s) for s in row]))
     weights = np.array([counts[row] for row in rows], np.float64) / len(questions)

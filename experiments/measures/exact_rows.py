@@ -60,6 +60,8 @@ def exact_rows(played: Sequence[Played], k: int) -> ExactRows | str:
     if len({(world.budget, world.hops, len(world.kinds)) for world in worlds}) != 1:
         return "no exact frontier here: the questions come from Worlds of different shape; report them apart"
     world = worlds[0]
+    if any(any(facts.format_failures) for facts in worlds):
+        return "no exact frontier here: no query format may fail (format_failures); change that setting"
     try:
         for rollout in rollouts:
             _check(rollout, world)
@@ -78,12 +80,7 @@ def _check(rollout: Rollout, world: WorldFacts) -> None:
     if any(len(ranking) > 1 for ranking in rollout.rankings):
         raise BerrypickError("no exact frontier here: a query must bring one passage (top_k=1); change that setting")
     if rollout.spec is not None:
-        config = WorldConfig(
-            availability=world.availability,
-            budget=world.budget,
-            hops=world.hops,
-            format_failures=world.format_failures,
-        )
+        config = WorldConfig(availability=world.availability, budget=world.budget, hops=world.hops)
         check_supported(EpisodeSpec.of_record(rollout.spec), config, "bm25s" if rollout.lexical else "no lexical index")
 
 

@@ -112,8 +112,15 @@ class TabularRun:
 
 
 def train_tabular(config: TabularConfig) -> TabularRun:
-    """Trains the tabular policy from uniform logits; the result depends only on the configuration."""
-    built = build_world(WorldConfig.from_preset(config.preset, **config.world))
+    """Trains the tabular policy from uniform logits; the result depends only on the configuration.
+
+    Raises:
+        BerrypickError: a query format of the World fails: this policy does not choose formats, see `formats.py`.
+    """
+    world = WorldConfig.from_preset(config.preset, **config.world)
+    if world.has_failures:
+        raise BerrypickError("this tabular policy chooses no query format, so none may fail; leave out format_failures")
+    built = build_world(world)
     train = KindWorld.of(built.questions("train"), config.tables)
     test = train if config.tables == "question" else KindWorld.of(built.questions("test"))
     logits = torch.zeros(train.table_shape, dtype=torch.float64, requires_grad=True)

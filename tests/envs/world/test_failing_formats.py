@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from berrypick.envs.tasks.registry import make_task
 from berrypick.envs.world import closed_voice
+from berrypick.envs.world.availability import population_tables
 from berrypick.envs.world.facts import WorldFacts
 from berrypick.envs.world.failing_formats import FailingFormats, fails
-from berrypick.envs.world.frontier import check_supported
+from berrypick.envs.world.frontier import check_supported, fitted_frontier
 from berrypick.envs.world.population import population_frontier
 from berrypick.envs.world.world import WorldConfig, build_world
 from berrypick.experiments.measures.arms_report import measure_arms
@@ -19,6 +20,7 @@ from berrypick.experiments.runs.evaluation import evaluate
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
+from berrypick.policies.tabular.runs import TabularConfig, train_tabular
 from berrypick.retrieval_index.errors import BerrypickError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +130,12 @@ def test_no_frontier_is_claimed_for_formats_that_fail():
     task = task_of(format_failures="0.5")
     with pytest.raises(BerrypickError, match="no query format may fail"):
         check_supported(task.spec, task.world)
+    with pytest.raises(BerrypickError, match="no query format may fail"):
+        population_tables(config)
+    with pytest.raises(BerrypickError, match="no query format may fail"):
+        fitted_frontier(task.split("train"), 3, 8)
+    with pytest.raises(BerrypickError, match="leave out format_failures"):
+        train_tabular(TabularConfig(world={"format_failures": (0.5,)}))
     assert not WorldConfig(format_failures=(0.0, 0.0)).has_failures
     assert not isinstance(task_of(format_failures="0,0").searcher, FailingFormats)
 

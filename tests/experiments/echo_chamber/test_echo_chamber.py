@@ -18,6 +18,7 @@ from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.table_cells import TableCell
 from berrypick.experiments.registry import open_experiment
 from berrypick.policies.objectives import get_objective
+from berrypick.policies.tabular.neutral_drift import neutral_drift
 from berrypick.policies.tabular.training import TableConfig
 from fixtures.published_system import (
     check_claims_came_first,
@@ -110,6 +111,34 @@ def test_drift_has_the_success_of_the_policies_whose_wins_it_takes():
     for name in ("pass@1", "pass@8"):
         assert drifted["4"][name] == trained["4"][name]
     assert drifted["4"]["share_0"] != trained["4"]["share_0"] and drifted["0"] == trained["0"]
+
+
+def test_drift_is_simulated_as_the_table_is_trained_with_the_chances_of_every_step(monkeypatch):
+    given = []
+
+    def recorded(shares, chances, weights, **options):
+        given.append((shares, chances, weights, options))
+        return neutral_drift(shares, chances, weights, **options)
+
+    monkeypatch.setattr("berrypick.experiments.grid.format_cells.neutral_drift", recorded)
+    run_format_cell(cell_of(EQUAL, "drift"), EXPERIMENT.arms)
+    ((shares, chances, weights, options),) = given
+    assert shares == pytest.approx([0.6, 0.25, 0.15]) and list(chances) == [0, 1, 2, 3, 4]
+    assert options == {"steps": 4, "groups": 16, "size": 8, "rate": 3.0, "checkpoints": (0, 4), "seed": 600}
+    assert weights.sum() == pytest.approx(1)
+    # of the 64 sets of records, in the order of binary numbers: none has a fact, all have every one
+    assert weights[[0, -1]] == pytest.approx([(0.4 * 0.5 * 0.6) ** 2, (0.6 * 0.5 * 0.4) ** 2])
+    assert {row.shape for row in chances.values()} == {(RUNS, 64)}
+    assert chances[4][:, 0] == pytest.approx(0) and (chances[4][:, -1] == pytest.approx(1))
+
+
+def test_an_arm_s_objective_decides_its_divergence_and_how_rewards_are_dealt():
+    """RL leaves a failing majority in 12 steps, a divergence of weight .1 holds it back, rewards at random keep it."""
+    share = {}
+    for arm in TRAINED:
+        found = run_format_cell(cell_of(FAILS, arm, steps=12, checkpoints=(0, 12)), EXPERIMENT.arms)
+        share[arm] = found["checkpoints"]["12"]["share_0"]
+    assert share["rl"] < share["kl_1e-3"] < share["kl_1e-2"] < share["kl_1e-1"] < 0.2 < 0.5 < share["no_reward"]
 
 
 # A run, its page, and its rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from berrypick.envs.tasks.registry import make_task
@@ -42,6 +43,24 @@ def test_queries_in_other_formats_are_counted_apart():
     episodes, world = played(query_formats="1.0")
     planted = replace(world, query_formats=(0, 0, 0.6, 0.25, 0.15))
     assert format_counts(episodes, planted) == {"other": 1.0, "mixed": 0.0}
+
+
+def test_formats_are_counted_by_query_and_success_by_the_format_of_the_first():
+    """Four episodes by hand; planted are the third to fifth of `QUERY_FORMATS`."""
+    first, second, third = "founder of kizunba ledger", "kizunba founder in ledger", "the founder kizunba ledger"
+    episodes = [
+        SimpleNamespace(queries=queries, correct=correct)
+        for queries, correct in (
+            ([first, first], True), ([first, second, "ledger founder kizunba"], False), ([second], True), ([], False),
+            (["what ?", third], True),
+        )
+    ]  # fmt: skip
+    _, world = played(num_train=4)
+    found = format_counts(episodes, world)
+    assert [found[f"share_{form}"] for form in range(3)] == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+    assert found["other"] == pytest.approx(2 / 8) and found["mixed"] == pytest.approx(1 / 5)
+    assert (found["pass@1_0"], found["pass@1_1"]) == (0.5, 1.0) and "pass@1_2" not in found
+    assert found["lead"] == pytest.approx(2 / 3) and found["takeover"] == 0
 
 
 def test_a_failing_format_is_right_less_often():

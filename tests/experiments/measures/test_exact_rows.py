@@ -127,3 +127,10 @@ def test_rules_and_index_of_a_rollout_must_be_those_of_the_exact_values():
         ({"spec": fitting | {"max_turns": 1}}, "max_turns must be at least budget + 1"),
     ):
         assert reason in exact_rows([lexical, lexical.model_copy(update={**update, "sample_index": 1})], 2)
+
+
+def test_questions_of_which_one_has_a_failing_format_have_no_exact_rows_whoever_played_them():
+    sound, failing = rollout("q1", [0], format_failures=[0.0]), rollout("q2", [1], format_failures=[0.5])
+    assert isinstance(exact_rows([sound], 2), ExactRows)
+    for played in ([failing], [sound, failing]):
+        assert "no query format may fail" in exact_rows(played, 2)
