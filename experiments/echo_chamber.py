@@ -15,8 +15,7 @@ of groups that win as often as those of GRPO. In four more Worlds a format fails
 as void to it: the first on .5, or on .13 or .03, which cost it ten or two points of pass@1 at the start; or the second
 on .5. How far shares drift depends on the learning rate: the tables have three. Language models of .8 M parameters,
 and without KL of .2 M and 3 M, do the same, one run a World. Demonstrations have the shares; every format has one stop
-word and ends in the kind, so that all have as many tokens. In the tables of language models, other is the share of
-queries in no planted format, mixed that of episodes in several, pass@1_i of those whose first query is in format i.
+word and ends in the kind, so that all have as many tokens.
 """
 
 from __future__ import annotations
