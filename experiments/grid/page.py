@@ -6,7 +6,15 @@ from ..report.format import Report, failure_lines, markdown_table, number
 from .condition import Condition
 from .tables import answer_table, arm_table, controls_table, language_table, verdict_table
 
-__all__ = ["condition_sections", "failures", "generated_mark", "grid_page", "registration_section", "run_line"]
+__all__ = [
+    "condition_sections",
+    "failures",
+    "generated_mark",
+    "grid_page",
+    "pilot_check",
+    "registration_section",
+    "run_line",
+]
 
 _ANSWERS = (
     "Each record of the last hop states another answer. An arm that trains on sets searches for further answers while "
@@ -65,6 +73,13 @@ def run_line(report: Report) -> str:
     )
 
 
+def pilot_check(row: Report) -> str:
+    """In a word, what the pilot's row says of a claim that could be decided."""
+    if not row["worlds"]:
+        return "not run"
+    return "decidable" if row["room"] is not None else "no room known"
+
+
 def registration_section(report: Report) -> list[str]:
     """What the worlds kept apart said of each claim before its registration."""
     if not report["registration"]:
@@ -76,14 +91,15 @@ def registration_section(report: Report) -> list[str]:
             number(row["pilot"]),
             number(row["room"]),
             number(row["needed"]),
-            row["undecidable"] or ("decidable" if row["worlds"] else "not run"),
+            row["undecidable"] or pilot_check(row),
         ]
         for row in report["registration"]
     ]
     text = (
         "Before registration, worlds kept apart from the grid said of each claim whether it could be supported (room: "
         "the largest effect that any policy could have must be three times the smallest effect of interest) and "
-        "whether it could come out otherwise (a difference of 0 by arithmetic is no claim)."
+        "whether it could come out otherwise (a difference of 0 by arithmetic is no claim). Of some measures no bound "
+        "is known, and so no room."
     )
     header = ["claim", "pilot worlds", "pilot", "room", "needed", "check"]
     return ["## Checks before registration", text, markdown_table(header, rows)]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..report.format import NOTHING, Report, markdown_table, number, plain, signed, text_columns
 from .language_table import language_section
-from .page import failures, generated_mark, registration_section
+from .page import failures, generated_mark, pilot_check, registration_section
 from .system_parts import Published, SystemTable
 from .tables import middle_strength, range_over_settings
 
@@ -180,7 +180,7 @@ def _pilot_screen(report: Report) -> list[str]:
             f"{number(row['room'], 2)} / {number(row['needed'], 2)}",
             ", ".join(f"{name} {number(value, 2 if value < 1 else 0)}" for name, value in row.get("needs", {}).items())
             or NOTHING,
-            "not decidable" if row["undecidable"] else "decidable",
+            "not decidable" if row["undecidable"] else pilot_check(row),
         ]
         for row in report["registration"]
     ]

@@ -21,7 +21,7 @@ VPO and Multi-RLVR train on sets of answers and are played as the others are. No
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...policies.tabular.preference import dpo_loss
 from ...policies.tabular.training import TableConfig
@@ -34,6 +34,7 @@ from ..grid.similarity_measures import SIMILARITY_MEASURES, measure_similarity
 from ..grid.system_page import claim_value, counted_verdicts, measured_value
 from ..grid.system_parts import Published, SystemTable
 from ..report.format import Report, number
+from .cautions import CORRECTIONS, LIMITS
 from .claims import CONTRASTS, CUE, PANELS, PLACES, RATES, SETS
 from .system import Hivemind
 
@@ -70,18 +71,26 @@ def _plain(report: Report) -> Sequence[str]:
     def pairs(name: str, measure: str) -> str:
         return number(measured_value(report, PANELS[name], PANEL, measure), 2)
 
-    lost = [number(claim_value(report, f"{name}-lost"), 2) for name in PANELS]
-    shares = [number(claim_value(report, f"{name}-variance"), 2) for name in PANELS]
-    gains = [number(claim_value(report, f"{name}-grpo"), 2) for name in PLACES]
+    def each(values: Iterable[float | None]) -> str:
+        first, second, third = (number(value, 2) for value in values)
+        return f"{first}, {second} and {third}"
+
+    gains = each(claim_value(report, f"{name}-grpo") for name in PLACES)
+    beyond = each(claim_value(report, f"{name}-coin") for name in PLACES)
+    lost = each(claim_value(report, f"{name}-lost") for name in PANELS)
+    starts = [report["conditions"].get(PANELS[name], {}).get("start", {}).get("lost") for name in PANELS]
+    before = each(row["value"] if row else None for row in starts)
+    shares = each(claim_value(report, f"{name}-variance") for name in PANELS)
     above = [measured_value(report, PLACES["priced"], "darling_power", f"{name}_high") for name in ("words", "records")]
     high = [number(value, 2) for value in above]
     return (
         "Language models answer alike, each to itself and one to another, and shared training data and tuning are "
         "suspects.",
-        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; of what two methods of one start are "
-        f"alike, {lost[0]} in priced, {lost[1]} in steep and {lost[2]} in free is gone if demonstrations and world are "
-        f"not shared, while the demonstrator accounts for {shares[0]}, {shares[1]} and {shares[2]} of what trained "
-        f"policies differ in, and GRPO added {gains[0]}, {gains[1]} and {gains[2]} to the similarity within a policy.",
+        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; in worlds whose kinds of record are worth "
+        f"unequal amounts (priced), very unequal ones (steep) or all the same (free), GRPO added {gains} to the "
+        f"similarity within a policy, {beyond} of it more than GRPO on a coin for a reward did; of the similarity of "
+        f"two methods of one start, {before} was gone before training where demonstrations and world were not shared, "
+        f"and {lost} after it, when the demonstrator accounts for {shares} of what policies differ in.",
         "Tables of three kinds of record are alike even if they share nothing (two that choose evenly "
         f"{pairs('priced', 'even')}, two methods that share nothing {pairs('priced', 'apart')} in priced), and "
         f"DARLING's policy is above .8 on a share of {high[0]} of the questions by words and of {high[1]} by records, "
@@ -134,7 +143,8 @@ EXPERIMENT = Hivemind(
     published=Published(
         "Share of prompts on which the mean similarity within a model is above .8, over 25 models, by "
         "text-embedding-3-small, beside the share of questions of a table that GRPO trained, by the words of "
-        "its queries. The encoders are not one, so that the figures stand beside each other and are not compared.",
+        "its queries. The encoders are not one, so that the figures stand beside each other and are not compared; an "
+        "untrained table that draws all kinds alike has 0.995 and 0.999.",
         PLACES["priced"],
         {"top-p .9": "words_high_top_p", "min-p": "words_high_min_p"},
         {"grpo": ("25 models; ours: GRPO", (0.79, 0.612))},
@@ -144,55 +154,48 @@ EXPERIMENT = Hivemind(
         SystemTable(
             "Pairs of policies, by records",
             "Mean similarity of an episode of each on the same question; but for self and the last pair, the methods "
-            "differ. Row start: before training, where all methods of a start are one policy. even: within a policy "
-            "that draws all kinds alike. gone: the share of same start that is gone where policies are apart.",
+            "differ. Same demonstrator: in the other world, with other random draws; other demonstrator: in the same "
+            "world, with the same draws; apart: neither is shared. Row start: before training, where all methods of a "
+            "start are one policy. Even: within a policy that draws all kinds alike, which is what chance makes alike. "
+            "Gone: the share of same start that is gone where policies are apart.",
             _PAIRED,
             _ALL_PANELS,
         ),
         SystemTable(
             "Pairs of policies, by words",
-            "The same by the words of queries. other question: same start, other method, two questions: the floor. "
-            "gone: the share above the floor.",
+            "The same by the words of queries. Other question: same start, other method, two questions: the floor. "
+            "Gone: the share above the floor.",
             _BY_WORDS,
             _ALL_PANELS,
         ),
         SystemTable(
             "What trained policies differ in",
-            "Shares of the variance of their mean vectors of records; they add up to 1.",
+            "Shares of the variance of their mean vectors of records that go with each factor; they add up to 1. "
+            "Mixed: what a method changes depends on the start.",
             _VARIANCE,
             _ALL_PANELS,
         ),
         SystemTable(
             "Within a policy",
-            "Similarity of two episodes of one question, exact; drawn: from 50 episodes of 100 questions each, as in "
-            "the paper. Above .8: share of questions.",
+            "Similarity of two episodes of one question, exact: by the records asked for, by the words of the queries, "
+            "by whether the order of kinds is the same. Drawn: by records, from 50 episodes of 100 questions each, as "
+            "in the paper. Words' floor: of two questions; above floor: the difference. Above .8: share of questions. "
+            "With start: of an episode of the policy and one of its start.",
             _WITHIN,
             (*PLACES.values(), CUE, SETS),
         ),
         SystemTable(
             "Temperature and truncated sampling",
-            "Similarity within a policy by records; the last two columns are shares of questions.",
+            "Similarity within a policy by records, at temperatures T and under truncated sampling: top-p .9 keeps the "
+            "likeliest kinds that have .9 of the probability between them, min-p .1 those with a tenth of the "
+            "likeliest one's. The last two columns are shares of questions.",
             _HEAT,
             (PLACES["priced"], PLACES["steep"]),
         ),
         SystemTable("Other learning rates", "At rates .3 and 1 instead of 3.", _WITHIN, RATES),
     ),
-    limits=(
-        "Policies that share demonstrations are alike by construction: only how much of it training leaves, and what "
-        "is there without them, is found here.",
-        "Shares of variance depend on which demonstrators, worlds and methods were chosen; no set of them is natural, "
-        "and one distance of demonstrators was tried.",
-        "What is gone is held against different questions, which share no record. Held against even policies, whom the "
-        "table has too, it is a much larger share of the little that is left.",
-        "Similarity of records knows no words, that of words idealises an encoder; neither is the paper's.",
-        "With three kinds and two hops even policies are alike, and a table cannot tell questions of one cue apart.",
-        "Demonstrators train from nothing here; the paper's models also share most of their pretraining.",
-        "The paper's models differ in size, origin and data at once, so that it cannot tell causes apart either.",
-    ),
-    corrections=(
-        "For want of time, a panel of weaker habits, two methods of each panel and some arms that no claim read were "
-        "cut while the pilot ran, before any of its values had been looked at.",
-    ),
+    limits=LIMITS,
+    corrections=CORRECTIONS,
     reproduced=f"tabular/{Condition.of(PLACES['priced']).slug}/grpo-0/world-{FIRST_WORLD + FIRST}",
 )
 """What `berrypick run hivemind` runs."""

@@ -39,7 +39,8 @@ HELD_OUT, QUESTIONS, SAMPLES = 300, 12, 4
 ARMS: Mapping[str, tuple[str, float, float]] = {
     "agent": (AGENT, 1.0, 1.0),
     "agent, T .5": (AGENT, 0.5, 1.0),
-    "its demonstrator": ("bridge:ways=4", 1.0, 1.0),
+    "its demonstrator": ("bridge", 1.0, 1.0),
+    "the demonstrator, four ways": ("bridge:ways=4", 1.0, 1.0),
     "asks the question": ("question", 1.0, 1.0),
     "follows titles": ("follow_titles", 1.0, 1.0),
 }
@@ -87,7 +88,8 @@ def run_rollout_cell(cell: Cell) -> CellResult:
 
 
 def _played(config: Mapping[str, Any]) -> dict[str, list[Rollout]]:
-    rules = {name: value for name, value in rules_of_policy(AGENT).items() if name != "max_new_tokens"}
+    rules = rules_of_policy(AGENT)
+    longest = rules.pop("max_new_tokens")
     task = make_task(config["env"], **rules, holdout=config["held_out"])
     out = {}
     for name, (policy, temperature, top_p) in config["arms"].items():
@@ -97,7 +99,7 @@ def _played(config: Mapping[str, Any]) -> dict[str, list[Rollout]]:
             split=HOLDOUT,
             num_questions=config["questions"],
             num_samples=config["samples"],
-            sampling=Sampling(temperature, top_p, max_new_tokens=48),
+            sampling=Sampling(temperature, top_p, max_new_tokens=longest),
             seed=0,
             max_rows=96,
         )
@@ -121,10 +123,14 @@ def rollout_section(found: Report) -> str:
     """
     about = (
         f"{QUESTIONS} held-out questions of HotpotQA, {SAMPLES} rollouts of each, by the rules of the agent of "
-        "[agent.md](agent.md), over BM25; what is compared are a rollout's queries and its answer. Two encoders, none "
-        "of them the retriever's: words weighted by rarity, and MiniLM. Brackets are 95 % bootstrap intervals over "
-        "questions. The last rows are of other systems, with one rollout of each of five questions. Descriptive: no "
-        "claim rests on these numbers."
+        "[agent.md](agent.md), over BM25; what is compared are a rollout's queries and its answer. The agent "
+        "imitated the script `bridge`, which asks in one way; here are this script, and the same drawing one of four "
+        "ways. Whoever asks about a question repeats its words: what the agent has in common with *asks the "
+        "question* is owed to the question and to no shared demonstrator. Two encoders, none of them the "
+        "retriever's: words weighted by rarity, and MiniLM. Behind ± is half of a 95 % bootstrap interval over "
+        "questions, which are few. A web search agent and a finance agent are other systems, with one rollout of "
+        "each of four or five questions; rarity is that among their own words. Descriptive: no claim rests on these "
+        "numbers."
     )
     if not found:
         return f"## Rollouts on a real corpus\n\n{about}\n\nNot run."

@@ -1,9 +1,11 @@
 """How alike what arms wrote is, within an arm and between two, and above the floor of different questions.
 
 A rollout's text is its queries and its answer, which all turn formats have. Its vector comes from an encoder; the
-similarity of two rollouts is the cosine. Within an arm all pairs of rollouts of a question count, between arms all
-pairs of a rollout of each, as in Artificial Hivemind (arXiv 2510.22954). The floor is the same of rollouts of different
-questions: what the encoder and habits make alike whatever is asked. Alone, no cosine means much.
+similarity of two rollouts is the cosine. Within an arm all pairs of rollouts of a question count. Between arms all
+pairs of a rollout of each count, as in Artificial Hivemind (arXiv 2510.22954), but for those of one sample number:
+runs of one seed share their random numbers rollout by rollout, which alone makes such a pair alike. The floor is the
+same of rollouts of different questions: what the encoder and habits make alike whatever is asked. Alone, no cosine
+means much.
 """
 
 from __future__ import annotations
@@ -41,7 +43,11 @@ def word_vectors(texts: Sequence[str]) -> Array:
     """How often each word occurs, weighted by the logarithm of its rarity among the texts (TF-IDF), of length 1.
 
     Args:
-        texts: at least one. One without words, or with none but words that all texts have, is a vector of zeros.
+        texts: at least one; a text without words is a vector of zeros.
+
+    Returns:
+        float64 [texts, different words]. Rarity is that among these texts, so that vectors of two calls do not
+        compare.
     """
     words = [text.split() for text in texts]
     at = {word: place for place, word in enumerate(sorted({word for text in words for word in text}))}
@@ -67,49 +73,50 @@ def likeness(
             text are left out.
 
     Returns:
-        "A" for an arm and "A | B" for two; an arm with one rollout of each question has no similarity within. Empty
-        with fewer than two questions, which have no floor.
+        "A" for an arm and "A | B" for two; an arm with one rollout of each question has no similarity within. Where
+        both arms have one, theirs is that of a pair of one sample number. Empty with fewer than two questions, which
+        have no floor.
     """
-    texts: dict[str, dict[str, list[str]]] = {}
+    said: dict[str, dict[str, list[tuple[int, str]]]] = {}
     for name, rollouts in arms.items():
-        own = texts.setdefault(name, {})
+        own = said.setdefault(name, {})
         for rollout in rollouts:
             if (text := rollout_text(rollout)) and len(own.setdefault(rollout.question.id, [])) < MOST_SAMPLES:
-                own[rollout.question.id].append(text)
-    shared = set.intersection(*(set(own) for own in texts.values())) if texts else set()
+                own[rollout.question.id].append((rollout.sample_index, text))
+    shared = set.intersection(*(set(own) for own in said.values())) if said else set()
     chosen = sorted(shared, key=lambda name: (sha256(name.encode()).hexdigest(), name))[:MOST_QUESTIONS]
     if len(chosen) < 2:
         return {}
-    vectors = encode([text for own in texts.values() for question in chosen for text in own[question]])
-    sizes = np.array([[len(own[question]) for question in chosen] for own in texts.values()])
-    starts = np.concatenate([[0], np.cumsum(sizes.reshape(-1))[:-1]])
-    shape = (len(texts), len(chosen), -1)
-    sums = np.add.reduceat(vectors, starts, axis=0).reshape(shape)  # [arms, questions, places]
-    squares = np.add.reduceat((vectors**2).sum(1), starts).reshape(shape[:2])
-    names = list(texts)
-    pairs = [*((at, at) for at in range(len(names))), *combinations(range(len(names)), 2)]
-    return {
-        names[i] if i == j else f"{names[i]} | {names[j]}": _row(
-            sums[i] / sizes[i][:, None], sums[j] / sizes[j][:, None], sizes[i], squares[i] if i == j else None
-        )
-        for i, j in pairs
+    vectors = encode([text for own in said.values() for question in chosen for _, text in own[question]])
+    sizes = [len(own[question]) for own in said.values() for question in chosen]
+    parts = iter(np.split(vectors, np.cumsum(sizes)[:-1]))
+    groups = {
+        name: [(np.array([sample for sample, _ in own[question]]), next(parts)) for question in chosen]
+        for name, own in said.items()
     }
+    within = {name: _row(own, own, one_arm=True) for name, own in groups.items()}
+    return within | {f"{a} | {b}": _row(groups[a], groups[b], one_arm=False) for a, b in combinations(groups, 2)}
 
 
-def _row(first: Array, second: Array, sizes: NDArray[np.int64], squares: Array | None) -> LikenessRow:
+Group = tuple[NDArray[np.int64], Array]
+"""Rollouts of one question: sample numbers [rollouts] and vectors [rollouts, places]."""
+
+
+def _row(first: Sequence[Group], second: Sequence[Group], *, one_arm: bool) -> LikenessRow:
     """Estimates over questions.
 
     Args:
-        first: mean vectors of an arm, [questions, places].
-        second: of the other arm.
-        sizes: rollouts of each question.
-        squares: where both are one arm, the sum of the squared lengths of a question's vectors, which pairs leave out.
+        first: an arm's rollouts of each question.
+        second: the other arm's of the same questions.
+        one_arm: whether both are one arm.
     """
-    alike = (first * second).sum(1)
-    floor = (first @ second.sum(0) - alike) / (len(alike) - 1)
-    if squares is not None:
-        pairs = sizes * (sizes - 1)
-        alike = np.divide(alike * sizes**2 - squares, pairs, out=np.full(len(alike), np.nan), where=pairs > 0)
+    alike = np.array([_of_pairs(one, other, one_arm) for one, other in zip(first, second, strict=True)])
+    means = [np.stack([vectors.mean(0) for _, vectors in arm]) for arm in (first, second)]
+    table = means[0] @ means[1].T  # [questions, questions]
+    others = (table.sum(1) + table.sum(0) - 2 * table.diagonal()) / (len(table) - 1)
+    # Each pair of questions is in the mean twice. So a question moves it by its row and its column: the mean of these
+    # values is the floor, and they spread as a mean of so many questions does, not half as far.
+    floor = others - others.mean() / 2
     high = np.where(np.isnan(alike), np.nan, alike > HIGH)
     columns = {"alike": alike, "floor": floor, "above_floor": alike - floor, "high": high}
     found = bootstrap_means({name: column for name, column in columns.items() if not np.isnan(column).all()})
@@ -121,3 +128,15 @@ def _row(first: Array, second: Array, sizes: NDArray[np.int64], squares: Array |
             "high": estimate_row(found["high"]),
         }
     return row
+
+
+def _of_pairs(first: Group, second: Group, one_arm: bool) -> float:
+    """Mean similarity of two rollouts of a question; NaN for an arm that has one."""
+    products = first[1] @ second[1].T
+    if one_arm:
+        apart = ~np.eye(len(products), dtype=np.bool_)
+    else:
+        apart = first[0][:, None] != second[0]
+        if not apart.any():  # a rollout each: there is no other pair
+            apart = ~apart
+    return float(products[apart].mean()) if apart.any() else float("nan")

@@ -79,7 +79,8 @@ arm and between every two, as Artificial Hivemind does (arXiv 2510.22954). A rol
 answer; words count, weighted by their rarity (TF-IDF). In brackets is the same of rollouts of different questions, the
 floor, without which no cosine means much. JSON has both under `likeness`, with their difference, the share of questions
 above .8, and intervals over the questions. Up to 64 questions that all arms answered are compared, and 8 rollouts of
-each.
+each. Between arms, two rollouts of one sample number count only where there are no others: runs of one seed share their
+random numbers, which alone would make such a pair alike.
 
 ## Checkpoints
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from berrypick.experiments.grid.condition import Condition
@@ -11,9 +14,13 @@ from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.grid.similarity_measures import SIMILARITY_MEASURES, measure_similarity
 from berrypick.experiments.grid.table_training import training_world
 from berrypick.experiments.hivemind import CONTRASTS, EXPERIMENT
+from berrypick.experiments.hivemind.cautions import CORRECTIONS, LIMITS
 from berrypick.experiments.hivemind.claims import CUE, PANELS, PLACES, SETS
 from berrypick.experiments.hivemind.experiment import METHODS
+from berrypick.policies.tabular.kinds import kind_probabilities
+from berrypick.policies.tabular.outcomes import list_episodes
 from berrypick.policies.tabular.row_table import RowTable
+from berrypick.policies.tabular.similarity import encode
 from fixtures.published_system import (
     check_claims_came_first,
     check_committed_page,
@@ -67,6 +74,41 @@ def test_measures_of_an_even_policy_and_of_one_that_always_does_the_same():
     assert sure["words_floor"] > even["words_floor"]
 
 
+def test_measures_of_a_trained_policy_beside_its_start():
+    config = Condition.of(PLACES["priced"]).world_config(1000, 16)
+    world, rows = training_world(config), RowTable.population(config)
+    generator = np.random.default_rng(0)
+    start, logits = (generator.normal(0, 2, world.table_shape) for _ in range(2))
+    found = measure_similarity(rows, world, start).values(logits)
+    episodes = list_episodes(replace(world, present=rows.present, table=rows.table))
+
+    def means(probabilities, encoder="records"):
+        """Expected vectors of an episode, by a loop over episodes; and their squares, by question."""
+        chances, encoded = episodes.outcomes(probabilities).chances, encode(world, rows.weights, episodes)[encoder]
+        vectors = np.stack([sum(p * v for p, v in zip(*one)) for one in zip(chances, encoded.vectors)])
+        return vectors, (vectors**2).sum(1)
+
+    for temperature in (0.5, 0.7, 1.4, 2.0):
+        expected = rows.weights @ means(kind_probabilities(logits / temperature))[1]
+        assert found[f"records_t{temperature:g}"] == pytest.approx(expected)
+    vectors, squares = means(kind_probabilities(logits))
+    begun, begun_squares = means(kind_probabilities(start))
+    assert found["records"] == pytest.approx(rows.weights @ squares)
+    assert found["records_high"] == pytest.approx(rows.weights[squares > 0.8].sum())
+    assert found["records_with_start"] == pytest.approx(rows.weights @ (vectors * begun).sum(1))
+    assert found["hot_gain"] == pytest.approx(found["records_t1.4"] - rows.weights @ begun_squares)
+    hot = kind_probabilities(logits / 2)
+    kept = np.where(hot >= 0.1 * hot.max(-1, keepdims=True), hot, 0)
+    total = kept.sum(-1, keepdims=True)
+    cut = np.divide(kept, total, out=np.zeros_like(kept), where=total > 0)
+    assert found["records_min_p"] == pytest.approx(rows.weights @ means(cut)[1])
+    assert found["sampling_gap"] == pytest.approx(found["records_top_p"] - found["records_min_p"])
+    assert found["records_top_p"] > found["records"] > found["records_min_p"]
+    for name, one in (("words_high", kind_probabilities(logits)), ("words_high_min_p", cut)):
+        assert found[name] == pytest.approx(rows.weights[means(one, "words")[1] > 0.8].sum())
+    assert found["high_gap"] == pytest.approx(found["words_high"] - found["records_high"])
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     out = tmp_path_factory.mktemp("hivemind")
@@ -104,3 +146,51 @@ def test_panels_in_the_committed_rows_are_consistent():
             1, abs=1e-5
         )
         assert one["lost"] == pytest.approx(1 - one["apart"] / one["same_start"], abs=1e-5)
+
+
+def test_figures_in_limits_and_corrections_are_those_of_the_committed_rows():
+    rows = published_rows("hivemind")
+
+    def mean(place, arm, value, step="200"):
+        found = [
+            row["result"]["checkpoints"][step] for key, row in rows.items() if key.startswith(f"tabular/{place}/{arm}")
+        ]
+        assert len(found) == 24
+        return float(np.mean([value(one) for one in found]))
+
+    panels = [PANELS[name].replace("/", "-") for name in PANELS]
+    singles = [PLACES[name].replace("/", "-") for name in PLACES]
+    gone, apart = (lambda one: one["same_start"] - one["apart"]), (lambda one: one["apart"])
+    expected = {
+        "above that level": [
+            mean(at, "panel", gone) / mean(at, "panel", lambda one: one["same_start"] - one["even"]) for at in panels
+        ],
+        "between policies of one method": [
+            mean(at, "panel", lambda one: 1 - one["method_apart"] / one["self"]) for at in panels
+        ],
+        "the demonstrators' habits are opposed": [
+            *(mean(at, "panel", apart) - mean(at, "panel", apart, "0") for at in panels),
+            mean(panels[0], "panel", lambda one: one["even"] - one["apart"], "0"),
+            mean(panels[2], "panel", lambda one: one["even"] - one["apart"]),
+        ],
+        "grpo on a coin": [
+            mean(singles[0], "random", lambda one: one["records"])
+            - mean(singles[0], "random", lambda one: one["records"], "0"),
+            *(
+                mean(at, "grpo", lambda one: one["records"]) - mean(at, "grpo", lambda one: one["records"], "0")
+                for at in singles
+            ),
+        ],
+        "the claims on what is gone could": [
+            mean(panels[0], "panel", lambda one: one["variance_demonstrator"], "0"),
+            mean(panels[0], "panel", lambda one: one["lost"], "0"),
+        ],
+    }
+    for begin, values in expected.items():
+        (text,) = (one for one in (*LIMITS, *CORRECTIONS) if begin in one.lower())
+        text = text[text.lower().index(begin) :]
+        printed = re.findall(r"\b\d\.\d+", text)
+        assert [float(one) for one in printed] == [
+            pytest.approx(value, abs=0.51 * 10 ** -len(one.partition(".")[2]))
+            for one, value in zip(printed, values, strict=True)
+        ], begin

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from berrypick.experiments.grid.experiment import Results
 from berrypick.experiments.hivemind import EXPERIMENT
-from berrypick.experiments.hivemind.rollouts import ARMS, rollout_cells, rollout_section, run_rollout_cell
+from berrypick.experiments.hivemind.rollouts import AGENT, ARMS, rollout_cells, rollout_section, run_rollout_cell
+from berrypick.policies.kept import kept_folder
 
 
 def few(arms: dict) -> object:
@@ -28,6 +29,13 @@ def test_the_grid_has_the_cell_at_full_scale_alone_and_reports_without_it():
     assert "real/hotpotqa" in keys["full"] and "real/hotpotqa" not in keys["smoke"]
     report = EXPERIMENT.report(Results(), "full", 1)
     assert report["rollouts"] == {} and "Not run." in EXPERIMENT.pages({**report, "command": ""})["hivemind.md"]
+
+
+def test_the_demonstrator_is_the_one_that_the_agents_card_names():
+    policy, temperature, top_p = ARMS["its demonstrator"]
+    card = kept_folder(AGENT) / "README.md"
+    assert f"demonstrations of the scripted policy `{policy}` " in " ".join(card.read_text().split())
+    assert (temperature, top_p) == (1.0, 1.0)
 
 
 @pytest.mark.slow

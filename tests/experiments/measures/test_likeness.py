@@ -93,3 +93,38 @@ def test_a_report_of_two_arms_says_how_alike_they_are(tmp_path: Path, capsys: py
     assert "likeness" not in json.loads(capsys.readouterr().out)
     assert main(["report", paths[0], "--html", str(page)]) == 0
     assert "How alike are rollouts?" not in page.read_text(encoding="utf-8")
+
+
+def test_runs_of_one_seed_are_no_more_alike_than_rollouts_within_each():
+    # the same policy twice at one seed: sample for sample the same text
+    same = {"p": "kl", "r": "kkl", "s": "mm"}
+    found = likeness({"one": arm(**same), "again": arm(**same)}, axes)
+    within, between = found["one"], found["one | again"]
+    assert within["alike"]["value"] == pytest.approx((0 + 1 / 3 + 1) / 3)
+    assert between["alike"] == within["alike"] and between["floor"] == within["floor"]
+    # with one rollout each there is no other pair
+    single = {"p": "k", "r": "l"}
+    assert likeness({"one": arm(**single), "again": arm(**single)}, axes)["one | again"]["alike"]["value"] == 1
+
+
+def test_the_interval_of_the_floor_is_that_of_a_mean_over_pairs_of_questions():
+    # 28 questions have the text k and 12 l. Of two questions it is the same with (28 x 27 + 12 x 11) / (40 x 39). Given
+    # one text that is about .7 or .3, which spreads by .4 sqrt(.7 x .3); as each question is in all pairs twice, the
+    # mean spreads by twice that over sqrt(40)
+    texts = {f"q{at}": "k" if at < 28 else "l" for at in range(40)}
+    found = likeness({"one": arm(**texts), "two": arm(**texts)}, axes)
+    spread = 2 * 0.4 * np.sqrt(0.21 / 40)
+    for name in ("one", "one | two"):
+        floor = found[name]["floor"]
+        assert floor["value"] == pytest.approx((28 * 27 + 12 * 11) / (40 * 39))
+        assert (floor["high"] - floor["low"]) / 2 == pytest.approx(1.96 * spread, rel=0.1)
+
+
+def test_a_share_of_questions_is_above_a_mean_of_point_eight():
+    vectors = {"k": [1.0, 0, 0], "l": [0.9, np.sqrt(1 - 0.9**2), 0], "m": [0.7, 0, np.sqrt(1 - 0.7**2)]}
+    found = likeness({"one": arm(p="kl", r="km")}, lambda texts: np.array([vectors[text] for text in texts]))
+    assert found["one"]["alike"]["value"] == pytest.approx((0.9 + 0.7) / 2)
+    assert found["one"]["high"]["value"] == 1 / 2
+    # k or l of p with k or m of r
+    assert found["one"]["floor"]["value"] == pytest.approx((1 + 0.7 + 0.9 + 0.63) / 4)
+    assert found["one"]["above_floor"]["value"] == pytest.approx(0.8 - 3.23 / 4)

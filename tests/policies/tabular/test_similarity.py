@@ -10,7 +10,7 @@ from berrypick.envs.world.config import WorldConfig
 from berrypick.envs.world.world import build_world
 from berrypick.policies.tabular.kinds import KindWorld, kind_probabilities
 from berrypick.policies.tabular.outcomes import list_episodes
-from berrypick.policies.tabular.similarity import ENCODERS, encode, sampled_similarity, truncated
+from berrypick.policies.tabular.similarity import ENCODERS, Encoded, encode, sampled_similarity, truncated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,3 +134,11 @@ def test_similarity_is_a_mean_cosine_and_two_policies_are_no_more_alike_than_the
         assert all(0 < value <= 1 + 1e-12 for value in within)
         assert -1e-12 <= one.similarity(a, b) <= math.sqrt(within[0] * within[1]) + 1e-12
         assert one.floor(a, b) == pytest.approx(one.floor(b, a))
+
+
+def test_questions_are_drawn_by_their_weights():
+    # the only question that is drawn has one episode; of the other, two samples differ with chance 1/2
+    encoded = Encoded(np.tile(np.eye(2), (2, 1, 1)), np.zeros(2), np.array([0.0, 1.0]))
+    chances = np.array([[0.5, 0.5], [1.0, 0.0]])
+    assert sampled_similarity(encoded, chances, questions=40, samples=4, seed=0) == pytest.approx(1)
+    assert sampled_similarity(encoded, chances[::-1], questions=40, samples=4, seed=0) < 0.9
