@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .losses import objective_loss
     from .readings import KindReading, pool, state_information
     from .runs import TabularConfig, TabularRun, train_tabular
-    from .training import TableConfig, imitate, train_table
+    from .table_config import TableConfig
+    from .training import imitate, train_table
     from .values import RowTable, exact_values
 
 __all__ = [
@@ -47,7 +48,8 @@ __getattr__, __dir__ = lazy_names(
         "losses": ("objective_loss",),
         "readings": ("KindReading", "pool", "state_information"),
         "runs": ("TabularConfig", "TabularRun", "train_tabular"),
-        "training": ("TableConfig", "imitate", "train_table"),
+        "table_config": ("TableConfig",),
+        "training": ("imitate", "train_table"),
         "values": ("RowTable", "exact_values"),
     },
 )
