@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..retrieval_index.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .answers import exact_match, f1, normalize, sub_exact_match
@@ -69,42 +70,29 @@ __all__ = [
     "write_records",
 ]
 
-_MODULES = {
-    **dict.fromkeys(("exact_match", "f1", "normalize", "sub_exact_match"), "answers"),
-    **dict.fromkeys(("Draft", "Episode", "StepResult", "Tokens", "Turn", "advance", "start"), "episode"),
-    **dict.fromkeys(("QuestionSearcher",), "question_searcher"),
-    **dict.fromkeys(("EpisodeSpec", "Question"), "questions"),
-    **dict.fromkeys(("EpisodeRecord", "RecordError", "iter_records", "read_records", "write_records"), "record"),
-    **dict.fromkeys(("record_of",), "recording"),
-    **dict.fromkeys(("candidate_vectors", "vector_names", "vector_table"), "reward_vectors"),
-    **dict.fromkeys(
-        (
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "answers": ("exact_match", "f1", "normalize", "sub_exact_match"),
+        "episode": ("Draft", "Episode", "StepResult", "Tokens", "Turn", "advance", "start"),
+        "question_searcher": ("QuestionSearcher",),
+        "questions": ("EpisodeSpec", "Question"),
+        "record": ("EpisodeRecord", "RecordError", "iter_records", "read_records", "write_records"),
+        "recording": ("record_of",),
+        "reward_vectors": ("candidate_vectors", "vector_names", "vector_table"),
+        "rewards": (
+            "EpisodeFacts",
             "REWARD_SUMMARIES",
             "REWARD_TERMS",
-            "EpisodeFacts",
             "RewardSpec",
             "evidence_recall",
             "hop_hits",
             "parse_reward",
             "register_reward",
         ),
-        "rewards",
-    ),
-    **dict.fromkeys(("SearchEnv",), "search_env"),
-    **dict.fromkeys(("UnicodeText",), "unicode_text"),
-    **dict.fromkeys(("SearchVectorEnv",), "vector_env"),
-    **dict.fromkeys(("CorpusControl", "LimitEpisode", "RecordEpisodes", "ReplaceReward"), "wrappers"),
-}
-"""Name -> the module that defines it. Modules load on first use, so that `import berrypick` stays fast."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+        "search_env": ("SearchEnv",),
+        "unicode_text": ("UnicodeText",),
+        "vector_env": ("SearchVectorEnv",),
+        "wrappers": ("CorpusControl", "LimitEpisode", "RecordEpisodes", "ReplaceReward"),
+    },
+)

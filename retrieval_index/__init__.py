@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .backends import Backend, BuildSettings, register_backend
@@ -60,32 +61,23 @@ __all__ = [
     "write_corpus",
 ]
 
-_MODULES = {
-    "backends": ("Backend", "BuildSettings", "register_backend"),
-    "bm25s_index": ("Bm25sSearcher",),
-    "cached": ("CachedSearcher",),
-    "controls": ("EmptySearcher", "OracleSearcher", "RandomSearcher"),
-    "corpus": ("Corpus", "CorpusError", "Passage", "read_corpus", "write_corpus"),
-    "dense": ("DenseSearcher",),
-    "encoder": ("load_encoder",),
-    "errors": ("BerrypickError", "MissingExtraError", "SearchUnavailableError", "UnknownNameError"),
-    "evaluation": ("evaluate_index",),
-    "hybrid": ("HybridSearcher",),
-    "import_index": ("import_faiss", "import_lucene"),
-    "manifest": ("IndexFolderError", "Manifest", "read_manifest"),
-    "remote": ("RemoteSearcher",),
-    "searcher": ("Hit", "Searcher", "ranked"),
-    "store": ("IndexExistsError", "build_index", "check_index", "ensure_index", "open_searcher"),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used, so that `import berrypick` stays light."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "backends": ("Backend", "BuildSettings", "register_backend"),
+        "bm25s_index": ("Bm25sSearcher",),
+        "cached": ("CachedSearcher",),
+        "controls": ("EmptySearcher", "OracleSearcher", "RandomSearcher"),
+        "corpus": ("Corpus", "CorpusError", "Passage", "read_corpus", "write_corpus"),
+        "dense": ("DenseSearcher",),
+        "encoder": ("load_encoder",),
+        "errors": ("BerrypickError", "MissingExtraError", "SearchUnavailableError", "UnknownNameError"),
+        "evaluation": ("evaluate_index",),
+        "hybrid": ("HybridSearcher",),
+        "import_index": ("import_faiss", "import_lucene"),
+        "manifest": ("IndexFolderError", "Manifest", "read_manifest"),
+        "remote": ("RemoteSearcher",),
+        "searcher": ("Hit", "Searcher", "ranked"),
+        "store": ("IndexExistsError", "build_index", "check_index", "ensure_index", "open_searcher"),
+    },
+)

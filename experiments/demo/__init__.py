@@ -1,7 +1,8 @@
 """The demo: trains and compares search policies on the embedded world, for one seed or several."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ...retrieval_index.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .demo import DemoConfig, demo_report, print_demo, run_demo
@@ -21,26 +22,11 @@ __all__ = [
     "write_demo_page",
 ]
 
-# imported at first use, because the demo loads torch
-_MODULES = {
-    "DemoConfig": ".demo",
-    "PooledReport": ".seeds",
-    "demo_page": ".page",
-    "demo_report": ".demo",
-    "pool_seeds": ".seeds",
-    "print_demo": ".demo",
-    "print_pooled": ".seeds",
-    "run_demo": ".demo",
-    "run_demo_seeds": ".seeds",
-    "write_demo_page": ".page",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name], __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "demo": ("DemoConfig", "demo_report", "print_demo", "run_demo"),
+        "page": ("demo_page", "write_demo_page"),
+        "seeds": ("PooledReport", "pool_seeds", "print_pooled", "run_demo_seeds"),
+    },
+)

@@ -26,14 +26,13 @@ from ..report.page import report_closing, write_page
 from ..report.terminal import final_screen
 from ..runs.evaluation import evaluate
 from ..runs.partial_rollouts import finished_rollouts
-from ..runs.recipes import world_rl, world_sft
+from ..runs.recipes import ENV, world_rl, world_sft
 from ..runs.run_folder import hold_run_folder, write_json
 from ..runs.training import train
 from ..runs.training_config import TrainConfig
 
 __all__ = ["ARMS", "DemoConfig", "demo_report", "print_demo", "run_demo"]
 
-ENV = "berrypick/World-v0"
 ARMS = {"GRPO": "grpo", "Dr. GRPO": "dr_grpo", "DARLING": "darling"}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...retrieval_index.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .arms import ARMS, Arm, pick_arms
@@ -42,36 +43,19 @@ __all__ = [
     "run_experiment",
 ]
 
-_PLACES = {
-    "ARMS": "arms",
-    "Arm": "arms",
-    "pick_arms": "arms",
-    "Claim": "claims",
-    "Evidence": "claims",
-    "Verdict": "claims",
-    "judge": "claims",
-    "Comparison": "comparison",
-    "Condition": "condition",
-    "Contrast": "contrasts",
-    "contrast": "contrasts",
-    "Cell": "experiment",
-    "Experiment": "experiment",
-    "Results": "experiment",
-    "GridExperiment": "grid_experiment",
-    "LanguageGrid": "language_cells",
-    "publish": "publishing",
-    "reproduce_cell": "runner",
-    "run_experiment": "runner",
-    "Grid": "series",
-    "Series": "series",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "arms": ("ARMS", "Arm", "pick_arms"),
+        "claims": ("Claim", "Evidence", "Verdict", "judge"),
+        "comparison": ("Comparison",),
+        "condition": ("Condition",),
+        "contrasts": ("Contrast", "contrast"),
+        "experiment": ("Cell", "Experiment", "Results"),
+        "grid_experiment": ("GridExperiment",),
+        "language_cells": ("LanguageGrid",),
+        "publishing": ("publish",),
+        "runner": ("reproduce_cell", "run_experiment"),
+        "series": ("Grid", "Series"),
+    },
+)

@@ -12,7 +12,7 @@ from ...envs.episode import Episode
 from ...envs.questions import Question
 from ...envs.world.facts import WorldFacts
 from ...policies.tabular.retry_values import hardest
-from .critique_measures import HARD
+from .critique_measures import HARD, shares_of_accepted
 
 if TYPE_CHECKING:
     from ...policies.training.critique import CritiqueRound
@@ -36,15 +36,9 @@ def accepted_shares(
     """Measures of the accepted episodes of a round."""
     place = {question.id: at for at, question in enumerate(questions)}
     whose = [place[episode.question.id] for episode in played.accepted]
-    counts = np.bincount(whose, minlength=len(questions))
-    solved, solvable = counts > 0, _solvable(questions)
     ways = {(at, _signature(episode)) for at, episode in zip(whose, played.accepted)}
     return {
-        "hard_share": float(counts @ hard / max(1, counts.sum())),
-        "coverage": float(solved[solvable].mean()) if solvable.any() else 0.0,
-        "coverage_hard": float(solved @ hard / hard.sum()) if hard.any() else 0.0,
-        "accepted": float(counts.mean()),
-        "signatures": len(ways) / max(1, int(solved.sum())),
+        **shares_of_accepted(np.bincount(whose, minlength=len(questions)), len(ways), hard, _solvable(questions)),
         "repaired": played.num_right_retries / max(1, played.num_retries),
     }
 

@@ -9,26 +9,24 @@ hard is fixed once, by rollouts of the base.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from ...envs.episode import Episode
-from ...envs.questions import Question
 from ...envs.tasks.registry import Task, make_task
 from ...policies.policy import Policy, Sampling
-from ...policies.rollout import rollout
 from ...retrieval_index.files import whole_folder
-from ..runs.recipes import WORLD_DEMONSTRATIONS, copying_steps
+from ..runs.recipes import ENV, WORLD_DEMONSTRATIONS, copying_steps
 from ..runs.run_folder import kept_json
 from .commented import commented_demonstrations
 from .condition import FIRST_WORLD, Condition
 from .critique_episodes import accepted_shares, hard_questions
 from .experiment import Cell, CellResult
+from .language_worlds import language_cell, play_groups, settings_of, world_folder
 
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CRITIQUE_LANGUAGE_MEASURES", "CritiqueGrid"]
 
-ENV = "berrypick/World-v0"
 CRITIQUE_LANGUAGE_MEASURES = (
     "hard_share", "hard_share_change", "coverage", "coverage_hard", "accepted", "signatures", "repaired", "pass@1",
     "pass@8", "pass@1_hard", "pass@8_hard", "tested", "tested_blind", "test_gain",
@@ -45,7 +42,6 @@ CRITIQUE_LANGUAGE_MEASURES = (
 nothing, test_gain: tested - tested_blind."""
 
 _SAMPLING = Sampling(max_new_tokens=32)
-_MAX_ROWS = 512
 LEAST = 32
 """Demonstrations beside the accepted episodes, where these are fewer."""
 
@@ -94,24 +90,10 @@ class CritiqueGrid:
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share the base."""
-        kept = {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.name not in ("condition", "arms", "num_worlds", "first_world")
-        }
+        kept = settings_of(self, "condition", "arms", "num_worlds", "first_world")
         return [
-            Cell(
-                f"language/{self.condition.slug}/{arm}/world-{self.first_world + seed}",
-                {
-                    **kept,
-                    "policy": "language model",
-                    "condition": self.condition.name,
-                    "arm": arm,
-                    "critic": critic,
-                    "shuffled": shuffled,
-                    "seed": seed,
-                    "world_seed": self.first_world + seed,
-                },
+            language_cell(
+                self.condition, arm, seed, self.first_world + seed, {**kept, "critic": critic, "shuffled": shuffled}
             )
             for seed in range(min(num_seeds, self.num_worlds))
             for arm, (critic, shuffled) in self.arms.items()
@@ -137,9 +119,7 @@ def _run(cell: Cell, work: Path) -> CellResult:
     demonstrations = commented_demonstrations(
         make_task(ENV, **{**arguments, **WORLD_DEMONSTRATIONS}), place.start, config["seed"]
     )
-    shared = work.parent.parent.parent / "base" / place.slug / work.name
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(shared.with_suffix(".lock")):  # the arms of a world may run side by side
+    with world_folder(work, "base", place.slug) as shared:
         base = _base(shared / "model", demonstrations, config)
         first = load_language_model(str(base))
         labels = kept_json(shared / "labels.json", lambda: _labels(first, task, config))
@@ -190,17 +170,10 @@ def _base(folder: Path, demonstrations: Sequence[Episode], config: Mapping[str, 
     return folder
 
 
-def _play(policy: Policy, task: Task, questions: Sequence[Question], samples: int, seed: int) -> list[list[Episode]]:
-    return rollout(
-        policy, questions, task.spec, task.searcher, num_samples=samples, sampling=_SAMPLING, seed=seed,
-        max_rows=_MAX_ROWS,
-    )  # fmt: skip
-
-
 def _labels(policy: Policy, task: Task, config: Mapping[str, Any]) -> dict[str, list[float]]:
     """Split -> how often the base solves each question."""
     questions = [*task.split("train"), *task.split("test")]
-    groups = _play(policy, task, questions, config["label_rollouts"], 10_007 + config["seed"])
+    groups = play_groups(policy, task, questions, config["label_rollouts"], 10_007 + config["seed"])
     solved = [float(np.mean([episode.correct for episode in group])) for group in groups]
     number = len(task.split("train"))
     return {"train": solved[:number], "test": solved[number:]}
@@ -214,12 +187,12 @@ def _tested(
 
     assert critic is not None
     questions = task.split("test")
-    groups = _play(policy, task, questions, config["samples"], 77 + config["seed"])
+    groups = play_groups(policy, task, questions, config["samples"], 77 + config["seed"])
     right = np.array([[episode.correct for episode in group] for group in groups], np.float64)
     wrong = [group[0] for group in groups if not group[0].correct]
     told = [with_comment(episode.question, critic(episode)) for episode in wrong]
     blind = [replace(episode.question, id=f"{episode.question.id}#blind") for episode in wrong]
-    again = [group[0].correct for group in _play(policy, task, [*told, *blind], 1, 178 + config["seed"])]
+    again = [group[0].correct for group in play_groups(policy, task, [*told, *blind], 1, 178 + config["seed"])]
     solved = {
         name: float(right[:, 0].mean() + sum(part) / len(questions))
         for name, part in (("tested", again[: len(told)]), ("tested_blind", again[len(told) :]))

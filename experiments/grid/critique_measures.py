@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.world.config import WorldConfig
-from ...policies.tabular.retries import Actor, Reader
+from ...policies.tabular.retries import Actor, Misreading
 from ...policies.tabular.retry_rounds import Round
 from ...policies.tabular.retry_values import AttemptValues, attempt_values, hardest, retried, vote_success
 from ...policies.tabular.row_table import RowTable
 
-__all__ = ["CRITIQUE_MEASURES", "HARD", "Evaluation", "accepted_values"]
+__all__ = ["CRITIQUE_MEASURES", "HARD", "Evaluation", "accepted_values", "shares_of_accepted"]
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -61,21 +61,34 @@ def accepted_values(played: Round, hard: Array, solvable: Flags, num_kinds: int)
     parts = list(zip(played.accepted, played.questions))
     whose = np.concatenate([asked[which] for (_, which), asked in parts])
     ways = np.concatenate([one.signatures(num_kinds)[which] for (one, which), _ in parts])
-    counts = np.bincount(whose, minlength=len(hard))
-    solved = counts > 0
     different = len(np.unique(np.stack([whose, ways]), axis=1).T)
     share = np.bincount(ways) / max(1, len(ways))
     share = share[share > 0]
+    return {
+        **shares_of_accepted(np.bincount(whose, minlength=len(hard)), different, hard, solvable),
+        "signature_entropy": float(-(share * np.log(share)).sum()),
+        "repaired": played.repaired / max(1, played.retried),
+        "generations": played.generations / len(hard),
+        "cost": played.cost / len(hard),
+    }
+
+
+def shares_of_accepted(counts: Ints, different: int, hard: Array, solvable: Flags) -> dict[str, float]:
+    """What accepted episodes say of their questions.
+
+    Args:
+        counts: int64 [questions], accepted episodes of each.
+        different: pairs of a question and a way in which an accepted episode solved it.
+        hard: float64 [questions], how far each is hard.
+        solvable: bool [questions].
+    """
+    solved = counts > 0
     return {
         "hard_share": float(counts @ hard / max(1, counts.sum())),
         "coverage": float(solved[solvable].mean()) if solvable.any() else 0.0,
         "coverage_hard": float(solved @ hard / hard.sum()) if hard.any() else 0.0,
         "accepted": float(counts.mean()),
         "signatures": different / max(1, int(solved.sum())),
-        "signature_entropy": float(-(share * np.log(share)).sum()),
-        "repaired": played.repaired / max(1, played.retried),
-        "generations": played.generations / len(hard),
-        "cost": played.cost / len(hard),
     }
 
 
@@ -92,7 +105,7 @@ class Evaluation:
     """
 
     rows: RowTable
-    reader: Reader
+    reader: Misreading
     budget: int
     solvable: Flags
     hard: Array
@@ -100,7 +113,7 @@ class Evaluation:
     @classmethod
     def of(cls, rows: RowTable, config: WorldConfig, start: Actor) -> Evaluation:
         """What is hard is hard for `start`."""
-        reader = Reader.of(config)
+        reader = Misreading.of(config)
         solvable = np.asarray((rows.present.sum(2) > 0).all(1))
         success = attempt_values(rows.present, reader, start, config.budget).success
         return cls(rows, reader, config.budget, solvable, hardest(success, solvable, rows.weights, HARD))

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from ...envs.episode import Draft, Episode, advance, start
 from ...envs.tasks.registry import Task, make_task
 from ...policies.scripted import scripted_policy
+from ..runs.recipes import ENV
 from .condition import FIRST_WORLD, Condition
-from .debate_rollouts import label_accuracy, play_debate, play_groups, team_measures
+from .debate_rollouts import TOKENS, label_accuracy, play_debate, team_measures
 from .experiment import Cell, CellResult
+from .language_worlds import language_cell, play_groups, settings_of, world_folder
 
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DebateGrid", "debate_demonstrations"]
 
-ENV = "berrypick/World-v0"
 AGENTS = 3
 _DEMONSTRATED = 1_000_033
 
@@ -79,25 +79,9 @@ class DebateGrid:
 
     def cells(self, num_seeds: int) -> Sequence[Cell]:
         """World by world."""
+        settings = settings_of(self, "condition", "arms", "num_worlds", "first_world")
         return [
-            Cell(
-                f"language/{self.condition.slug}/{arm}/world-{self.first_world + seed}",
-                {
-                    "policy": "language model",
-                    "condition": self.condition.name,
-                    "arm": arm,
-                    "seed": seed,
-                    "world_seed": self.first_world + seed,
-                    "rounds": self.rounds,
-                    "sft_steps": self.sft_steps,
-                    "line_steps": self.line_steps,
-                    "round_questions": self.round_questions,
-                    "fit_steps": self.fit_steps,
-                    "rate": self.rate,
-                    "questions": self.questions,
-                    "samples": self.samples,
-                },
-            )
+            language_cell(self.condition, arm, seed, self.first_world + seed, settings)
             for seed in range(min(num_seeds, self.num_worlds))
             for arm in self.arms
         ]
@@ -115,7 +99,8 @@ class DebateGrid:
             "num_test": config["questions"],
         }
         task = make_task(ENV, **arguments)
-        base = _base(work.parent.parent.parent / "sft" / place.slug / work.name, arguments, task, config)
+        with world_folder(work, "sft", place.slug) as shared:
+            base = _base(shared, arguments, task, config)
         single = config["arm"] == "single"
         generators = [load_language_model(str(base)) for _ in range(1 if single else AGENTS)]
         critics = [load_language_model(str(base)) for _ in generators]
@@ -134,23 +119,21 @@ class DebateGrid:
 
 
 def _base(folder: Path, arguments: Mapping[str, Any], task: Task, config: Mapping[str, Any]) -> Path:
-    """The base of a World, trained by whichever of its cells comes first."""
+    """The base of a World, trained by whichever of its cells comes first; these share the folder."""
     from ...policies.language.episode_rows import rows_of
     from ...policies.language.model import load_language_model
     from ...policies.training.sft import SftConfig
     from ...policies.training.sft_fit import fit_sft
     from .language_runs import imitated
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
     base = folder / "base"
-    with FileLock(folder.with_suffix(".lock")):
-        if not (base / "config.json").is_file():
-            imitation = imitated(arguments, task, folder, steps=config["sft_steps"], seed=config["seed"])
-            policy = load_language_model(str(imitation))
-            other = make_task(ENV, **{**arguments, "world_seed": _DEMONSTRATED, "num_train": 1024, "num_test": 0})
-            rows = rows_of(policy, debate_demonstrations(other, config["seed"]))
-            fit_sft(policy, rows, SftConfig(steps=config["line_steps"], learning_rate=1e-3, seed=config["seed"]))
-            policy.save(base)
+    if not (base / "config.json").is_file():
+        imitation = imitated(arguments, task, folder, steps=config["sft_steps"], seed=config["seed"])
+        policy = load_language_model(str(imitation))
+        other = make_task(ENV, **{**arguments, "world_seed": _DEMONSTRATED, "num_train": 1024, "num_test": 0})
+        rows = rows_of(policy, debate_demonstrations(other, config["seed"]))
+        fit_sft(policy, rows, SftConfig(steps=config["line_steps"], learning_rate=1e-3, seed=config["seed"]))
+        policy.save(base)
     return base
 
 
@@ -163,7 +146,7 @@ def debate_demonstrations(task: Task, seed: int) -> list[Episode]:
     from ...policies.training.multiagent import shown_answers
 
     questions, random = task.split("train"), np.random.default_rng((seed, 53))
-    played = play_groups(scripted_policy("random_order"), task, questions, 1, seed)
+    played = play_groups(scripted_policy("random_order"), task, questions, 1, seed, max_new_tokens=TOKENS)
     out = []
     for question, (episode,) in zip(questions, played):
         names = [

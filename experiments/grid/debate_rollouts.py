@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...envs.answers import exact_match
-from ...envs.episode import Episode
 from ...envs.metrics.accuracy import pass_at_k
 from ...envs.questions import Question
 from ...envs.tasks.registry import Task
 from ...policies.policy import Policy, Sampling
-from ...policies.rollout import rollout
+from .language_worlds import play_groups
 
 if TYPE_CHECKING:
     from ...policies.training.multiagent import Debate
 
-__all__ = ["LANGUAGE_MEASURES", "label_accuracy", "play_debate", "play_groups", "team_measures", "unlikeness"]
+__all__ = ["LANGUAGE_MEASURES", "TOKENS", "label_accuracy", "play_debate", "team_measures", "unlikeness"]
 
 LANGUAGE_MEASURES = (
     "system", "vote_first", "vote_last", "pass@1", "pass@4", "wrong", "across", "within", "excess", "copies",
@@ -30,7 +29,8 @@ shown different passages. copies: of critics whom others contradict, the share t
 search of its own. system_later: what was gained since round 1."""
 
 _UNKNOWN = frozenset({"unknown"})
-_SAMPLING = Sampling(max_new_tokens=48)
+TOKENS = 48
+"""Most tokens of a turn."""
 
 
 def play_debate(
@@ -44,7 +44,7 @@ def play_debate(
     """A debate on some questions; with one round it has no critics. "unknown" is no answer."""
     from ...policies.training.multiagent import DebateConfig, debate
 
-    config = DebateConfig(rounds, sampling=_SAMPLING, seed=seed, abstentions=_UNKNOWN)
+    config = DebateConfig(rounds, sampling=Sampling(max_new_tokens=TOKENS), seed=seed, abstentions=_UNKNOWN)
     return debate(generators, critics, questions, task.spec, task.searcher, config)
 
 
@@ -55,7 +55,10 @@ def team_measures(
     from ...policies.training.multiagent import answer_of, majority
 
     questions = task.split("test")
-    groups = [play_groups(one, task, questions, config["samples"], 977 + at) for at, one in enumerate(generators)]
+    groups = [
+        play_groups(one, task, questions, config["samples"], 977 + at, max_new_tokens=TOKENS)
+        for at, one in enumerate(generators)
+    ]
     episodes = [episode for agent in groups for group in agent for episode in group]
     played = play_debate(generators, critics, task, questions, 2, 7_000_000 + config["seed"])
     first = [[answer_of(rounds[0][at], _UNKNOWN) for rounds in played.episodes] for at in range(len(questions))]
@@ -112,11 +115,3 @@ def label_accuracy(played: Debate) -> float:
     """Of the questions with a vote, the share whose vote is right; NaN without any."""
     known = sum(vote is not None for vote in played.votes)
     return played.vote_accuracy * len(played.votes) / known if known else float("nan")
-
-
-def play_groups(
-    policy: Policy, task: Task, questions: Sequence[Question], samples: int, seed: int
-) -> list[list[Episode]]:
-    """Ended episodes, [question][sample]."""
-    spec, searcher = task.spec, task.searcher
-    return rollout(policy, questions, spec, searcher, num_samples=samples, sampling=_SAMPLING, seed=seed, max_rows=512)

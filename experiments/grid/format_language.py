@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from ...envs.episode import Episode
 from ...envs.tasks.registry import Task, make_task
@@ -22,18 +21,17 @@ from ...envs.world.config import WorldConfig
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.language.tiny import tiny_model, tiny_tokenizer
 from ...policies.tabular.format_values import share_measures
-from ..runs.recipes import world_rl
+from ..runs.recipes import ENV, world_rl
 from ..runs.run_folder import kept_json
-from ..runs.training import train
 from ..runs.training_config import EnvArgument
 from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
-from .language_runs import CheckpointView, imitated
+from .language_runs import CheckpointView, imitated, resumed
 from .language_states import played_measures
+from .language_worlds import language_cell, settings_of, world_folder
 
 __all__ = ["FORMAT_LANGUAGE_MEASURES", "FormatArm", "FormatLanguage", "format_counts"]
 
-ENV = "berrypick/World-v0"
 FAILURES = "format_failures"
 _NO_SETTING = ("places", "arms", "worlds")
 _DIRECT = ("pass@1", "pass@8", "unique_query_ratio", "query_token_entropy", "policy_tokens")
@@ -110,21 +108,9 @@ class FormatLanguage:
         return [self._cell(*one) for one in sorted(every, key=lambda one: self.arms[one[2]].last)]
 
     def _cell(self, seed: int, condition: Condition, arm: str) -> Cell:
-        world = self.first_world + seed
-        shared = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NO_SETTING}
-        return Cell(
-            f"language/{condition.slug}/{arm}/world-{world}",
-            {
-                "policy": "language model",
-                "condition": condition.name,
-                "arm": arm,
-                "objective": self.arms[arm].objective,
-                "size": self.arms[arm].size,
-                "seed": seed,
-                "world_seed": world,
-                **{key: list(value) if isinstance(value, tuple) else value for key, value in shared.items()},
-            },
-        )
+        how = {"objective": self.arms[arm].objective, "size": self.arms[arm].size}
+        settings = how | settings_of(self, *_NO_SETTING)
+        return language_cell(condition, arm, seed, self.first_world + seed, settings)
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures; an interrupted cell resumes from its newest checkpoint.
@@ -139,8 +125,8 @@ class FormatLanguage:
             "num_test": config["questions"],
         }
         task = make_task(ENV, **arguments)
-        shared = work.parent.parent.parent / "sft" / config["size"] / work.name
-        policy = load_language_model(str(_sft(arguments, task, shared, config)))
+        with world_folder(work, "sft", config["size"]) as shared:
+            policy = load_language_model(str(_sft(arguments, task, shared, config)))
 
         def measure(step: int) -> dict[str, float]:
             # the arms of a place begin at one policy, which is measured once
@@ -160,25 +146,23 @@ class FormatLanguage:
         )
         run = replace(run, rl=replace(run.rl, questions_per_step=config["questions_per_step"]))
         view = CheckpointView(config["checkpoints"], measure)
-        train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
+        resumed(run, policy, task, work / "run", view)
         return {"checkpoints": {"0": first, **{str(step): measure(step) for step in config["checkpoints"] if step}}}
 
 
 def _sft(arguments: Mapping[str, EnvArgument], task: Task, shared: Path, config: Mapping[str, Any]) -> Path:
-    """The last checkpoint of the SFT policy of a World and size; other cells of both wait for it."""
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(shared.with_suffix(".lock")):
-        tokenizer = tiny_tokenizer()
-        model = tiny_model(len(tokenizer), config["seed"], size=config["size"])
-        sound = {key: value for key, value in arguments.items() if key != FAILURES}
-        return imitated(
-            sound,
-            task,
-            shared,
-            steps=config["sft_steps"],
-            seed=config["seed"],
-            policy=LanguageModelPolicy(model, tokenizer, config["size"]),
-        )
+    """The last checkpoint of the SFT policy of a World and size, whose other cells wait for it."""
+    tokenizer = tiny_tokenizer()
+    model = tiny_model(len(tokenizer), config["seed"], size=config["size"])
+    sound = {key: value for key, value in arguments.items() if key != FAILURES}
+    return imitated(
+        sound,
+        task,
+        shared,
+        steps=config["sft_steps"],
+        seed=config["seed"],
+        policy=LanguageModelPolicy(model, tokenizer, config["size"]),
+    )
 
 
 def _measured(policy: LanguageModelPolicy, task: Task, config: Mapping[str, Any], step: int) -> dict[str, float]:

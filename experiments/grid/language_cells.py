@@ -14,24 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ...envs.tasks.registry import Task, make_task
 from ...policies.language.interpolation import interpolate
 from ...policies.language.model import LanguageModelPolicy, load_language_model
 from ...policies.tabular.readings import decode_questions
-from ..runs.recipes import world_rl
-from ..runs.training import train
+from ..runs.recipes import ENV, world_rl
 from ..runs.training_config import EnvArgument
 from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
 from .language_classifier import CLASSIFIER, classifier_of
-from .language_runs import CheckpointView, imitated
+from .language_runs import CheckpointView, imitated, resumed
 from .language_states import measure_checkpoint, measure_greedy, measures_at_temperature
+from .language_worlds import language_cell, world_folder
 
 __all__ = ["LanguageGrid", "run_language_cell"]
-
-ENV = "berrypick/World-v0"
 
 
 @dataclass(frozen=True)
@@ -100,18 +96,15 @@ class LanguageGrid:
         return run_language_cell(cell, work)
 
     def _cell(self, condition: Condition, arm: str, seed: int) -> Cell:
-        world = self.first_world + seed
         has_envelope = arm in self.controls
         learns = CLASSIFIER in self.arms[arm]
-        return Cell(
-            f"language/{condition.slug}/{arm}/world-{world}",
+        return language_cell(
+            condition,
+            arm,
+            seed,
+            self.first_world + seed,
             {
-                "policy": "language model",
-                "condition": condition.name,
-                "arm": arm,
                 "objective": self.arms[arm],
-                "seed": seed,
-                "world_seed": world,
                 "training_questions": self.training_questions,
                 "sft_steps": self.sft_steps,
                 "steps": self.checkpoints[-1],
@@ -158,9 +151,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
     }
     task = make_task(ENV, **arguments)
     place = f"{condition.preset}-{condition.start}" if drawn else condition.preset
-    shared = work.parent.parent.parent / "sft" / place / work.name
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(shared.with_suffix(".lock")):  # the objectives of a world may run side by side
+    with world_folder(work, "sft", place) as shared:
         demonstrator = condition.start if drawn else "random_order"
         start = imitated(
             arguments, task, shared, steps=config["sft_steps"], seed=config["seed"], demonstrator=demonstrator
@@ -182,7 +173,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         seed=config["seed"],
         learning_rate=condition.rate,
     )
-    train(run, policy, task, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
+    resumed(run, policy, task, work / "run", view)
     steps = [step for step in config["checkpoints"] if 0 < step <= config["steps"]]
     greedy = measure_greedy(work / "greedy.json", policy, task, config, f"{objective}-greedy", steps[-1])
     found = {"0": first, **{str(step): measure(step) for step in steps}}

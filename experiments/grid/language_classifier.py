@@ -10,16 +10,15 @@ from ...envs.answers import normalize
 from ...envs.tasks.registry import Task
 from ...policies.language.model import LanguageModelPolicy
 from ...policies.objectives.equivalence import Pair, equivalent_pairs, fit_classifier, held_out_accuracy
-from ...policies.policy import Sampling
-from ...policies.rollout import rollout
 from ..runs.run_folder import kept_json
+from .language_worlds import play_groups
 
 __all__ = ["CLASSIFIER", "classifier_of"]
 
 CLASSIFIER = "{classifier}"
 """What stands for the classifier's folder in the spec of an objective, such as "darling:classifier={classifier}"."""
 
-_SAMPLES, _MAX_ROWS = 8, 512
+_SAMPLES = 8
 _HELD_OUT = 0.25
 
 
@@ -45,16 +44,7 @@ def classifier_of(folder: Path, policy: LanguageModelPolicy, task: Task, config:
 
     def learned() -> dict[str, float | None]:
         questions = task.split("train")[: config["classifier_questions"]]
-        groups = rollout(
-            policy,
-            questions,
-            task.spec,
-            task.searcher,
-            num_samples=_SAMPLES,
-            sampling=Sampling(max_new_tokens=32),
-            seed=20_011 + config["seed"],
-            max_rows=_MAX_ROWS,
-        )
+        groups = play_groups(policy, task, questions, _SAMPLES, 20_011 + config["seed"])
         pairs = [
             equivalent_pairs([[normalize(query) for query in e.queries] for e in group], [e.shown_ids for e in group])
             for group in ([episode for episode in group if episode.queries] for group in groups)

@@ -12,9 +12,9 @@ from ...policies.training.checkpoint import latest_checkpoint
 from ..runs.phase import Phase
 from ..runs.recipes import world_sft
 from ..runs.training import train
-from ..runs.training_config import EnvArgument
+from ..runs.training_config import EnvArgument, TrainConfig, TrainView
 
-__all__ = ["CheckpointView", "imitated"]
+__all__ = ["CheckpointView", "imitated", "resumed"]
 
 
 def imitated(
@@ -40,10 +40,17 @@ def imitated(
     """
     run = world_sft(arguments, steps=steps, seed=seed, demonstrator=demonstrator)
     fresh = policy or load_language_model("tiny", seed=seed)
-    train(run, fresh, task, out, resume=(out / "config.json").is_file())
+    resumed(run, fresh, task, out)
     found = latest_checkpoint(out / "checkpoints")
     assert found is not None
     return found
+
+
+def resumed(
+    run: TrainConfig, policy: LanguageModelPolicy, task: Task, out: Path, view: TrainView | None = None
+) -> None:
+    """Trains the policy in a run folder, or finishes what an interrupted cell began there."""
+    train(run, policy, task, out, resume=(out / "config.json").is_file(), view=view)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ...policies.tabular.readings import (
 from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import kept_json
+from .language_worlds import MAX_ROWS
 
 __all__ = [
     "KS",
@@ -40,7 +41,6 @@ KS = (1, 2, 4, 8, 16)
 POPULATION = "_population"
 """End of the names of values in the population: "pass@1_population" is exact, "pass@1_plan" is measured directly."""
 
-_MAX_ROWS = 512
 _SAMPLING = Sampling(max_new_tokens=32)
 
 
@@ -157,7 +157,7 @@ def played_measures(
         seed=config["seed"],
         policy_id=name,
         checkpoint_step=step,
-        max_rows=_MAX_ROWS,
+        max_rows=MAX_ROWS,
         on_progress=keep,
     )
     found = summarize(records, ks=[k for k in KS if k <= samples])["measures"]

@@ -13,31 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from ...envs.metrics.breadth import diff_at_k
 from ...envs.questions import Question
 from ...envs.tasks.registry import Task, make_task
 from ...envs.world.facts import WorldFacts
-from ...policies.policy import Policy, Sampling
-from ...policies.rollout import rollout
+from ...policies.policy import Policy
 from ...retrieval_index.errors import BerrypickError
+from ..runs.recipes import ENV, world_rl
 from ..runs.run_folder import kept_json
 from .condition import FIRST_WORLD, Condition
 from .experiment import Cell, CellResult
+from .language_worlds import language_cell, play_groups, settings_of, world_folder
 
 __all__ = ["TRANSFER_MEASURES", "TransferGrid", "label_questions", "outcome_values"]
 
-ENV = "berrypick/World-v0"
 K = 8
 TRANSFER_MEASURES = (
     "distinct@8_unsolved", "distinct@8_solved", "answers@8_unsolved", "pass@1_unsolved", "pass@1_solved",
     "searches_unsolved", "searches_solved", "unsolved_questions", "solved_questions",
 )  # fmt: skip
 """distinct@8: distinct evidence of 8 of the rollouts, unbiased; answers@8: distinct answers, "no answer" among them."""
-
-_SAMPLING = Sampling(max_new_tokens=32)
-_MAX_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -80,24 +76,9 @@ class TransferGrid:
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share SFT and labels."""
+        settings = settings_of(self, "condition", "arms", "num_worlds")
         return [
-            Cell(
-                f"language/{self.condition.slug}/{arm}/world-{FIRST_WORLD + seed}",
-                {
-                    "policy": "language model",
-                    "condition": self.condition.name,
-                    "arm": arm,
-                    "objective": objective,
-                    "seed": seed,
-                    "world_seed": FIRST_WORLD + seed,
-                    "sft_steps": self.sft_steps,
-                    "checkpoints": list(self.checkpoints),
-                    "label_rollouts": self.label_rollouts,
-                    "samples": self.samples,
-                    "solved_measured": self.solved_measured,
-                    "learning_rate": self.learning_rate,
-                },
-            )
+            language_cell(self.condition, arm, seed, FIRST_WORLD + seed, {**settings, "objective": objective})
             for seed in range(min(num_seeds, self.num_worlds))
             for arm, objective in self.arms.items()
         ]
@@ -106,17 +87,13 @@ class TransferGrid:
         """Trains and measures an arm."""
         # loads transformers, which tabular cells do without
         from ...policies.language.model import load_language_model
-        from ..runs.recipes import world_rl
-        from ..runs.training import train
-        from .language_runs import CheckpointView, imitated
+        from .language_runs import CheckpointView, imitated, resumed
 
         config = cell.config
         place = Condition.of(config["condition"])
         arguments = place.env_args(config["world_seed"], place.questions)
         task = make_task(ENV, **arguments)
-        shared = work.parent.parent.parent / "sft" / place.slug / work.name
-        shared.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(shared.with_suffix(".lock")):  # the arms of a world may run side by side
+        with world_folder(work, "sft", place.slug) as shared:
             start = imitated(
                 arguments, task, shared, steps=config["sft_steps"], seed=config["seed"], demonstrator=place.start
             )
@@ -149,7 +126,7 @@ class TransferGrid:
             learning_rate=config["learning_rate"],
         )
         on_solved = replace(task, questions={**task.questions, "train": tuple(solvable)})
-        train(run, policy, on_solved, work / "run", resume=(work / "run" / "config.json").is_file(), view=view)
+        resumed(run, policy, on_solved, work / "run", view)
         found |= {step: measure(step) for step in config["checkpoints"] if step}
         return {"checkpoints": {str(step): values for step, values in found.items()}}
 
@@ -178,7 +155,7 @@ def label_questions(policy: Policy, task: Task, config: Mapping[str, Any]) -> di
     while waiting and played < config["label_rollouts"]:
         size = min(size, config["label_rollouts"] - played)
         seed = 10_007 + 1_000 * config["seed"] + played
-        groups = _play(policy, task, [questions[at] for at in waiting], size, seed)
+        groups = play_groups(policy, task, [questions[at] for at in waiting], size, seed)
         won = [at for at, group in zip(waiting, groups) if any(episode.correct for episode in group)]
         solved += won
         waiting = [at for at in waiting if at not in set(won)]
@@ -194,7 +171,7 @@ def outcome_values(
 
     if not questions:
         return {}
-    groups = _play(policy, task, questions, config["samples"], 77 + config["seed"])
+    groups = play_groups(policy, task, questions, config["samples"], 77 + config["seed"])
     outcomes = groups_of(groups).outcomes
     return {
         "distinct@8": float(np.mean([diff_at_k(row, K) for row in outcomes["evidence"]])),
@@ -202,16 +179,3 @@ def outcome_values(
         "pass@1": float(np.mean([episode.correct for group in groups for episode in group])),
         "searches": float(np.mean([len(episode.queries) for group in groups for episode in group])),
     }
-
-
-def _play(policy: Policy, task: Task, questions: Sequence[Question], samples: int, seed: int) -> Any:
-    return rollout(
-        policy,
-        questions,
-        task.spec,
-        task.searcher,
-        num_samples=samples,
-        sampling=_SAMPLING,
-        seed=seed,
-        max_rows=_MAX_ROWS,
-    )

@@ -19,7 +19,7 @@ from ...envs.metrics.statistics import bootstrap_indices
 from ...envs.world.config import PRESETS, WorldConfig
 from ...envs.world.facts import WorldFacts
 from ...envs.world.population import PopulationFrontier, population_frontier
-from ...policies.tabular.histories import State, StateTable, history_values
+from ...policies.tabular.histories import State, StateTable, history_values, next_state
 from ...retrieval_index.errors import BerrypickError
 from .rollout import Rollout
 from .rows import EstimateRow, PopulationRow
@@ -144,20 +144,15 @@ class _Choices:
 
 
 def _course(rollout: Rollout, facts: WorldFacts) -> Iterator[tuple[State, int]]:
-    """The states of an episode and the kinds chosen there, up to the first query that leaves the tree of histories.
-
-    That is a query whose first passage is not an untried kind's record of the wanted fact.
-    """
+    """The states of an episode and the kinds chosen there, up to the first query that leaves the tree of histories."""
     state = State(facts.cue)
     for ranking in rollout.rankings:
-        if state.hop == facts.hops or len(state.tried) == len(facts.kinds):
+        step = next_state(state, facts, ranking[0] if ranking else None)
+        if step is None:
             return
-        passages = facts.passages[state.hop]
-        kind = passages.index(ranking[0]) if ranking and ranking[0] in passages else None
-        if kind is None or kind in state.tried:
-            return
+        kind, after = step
         yield state, kind
-        state = state.after(kind, hit=kind in facts.present[state.hop])
+        state = after
 
 
 def _times(drawn: NDArray[np.int64]) -> Array:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...envs.data.splits import HOLDOUT
-from ...envs.metrics.statistics import bootstrap_indices, bootstrap_mean
 from ...envs.tasks.controls import CONTROLS, controlled
 from ...envs.tasks.registry import Task, make_task
 from ...policies.open_policy import open_policy
@@ -30,22 +28,14 @@ from ..grid.experiment import Cell, CellResult, Experiment, Results, Scale
 from ..measures.summary import question_table_of
 from ..report.format import Report
 from ..runs.evaluation import evaluate
+from .rows import AGENT, MEASURES, UNTRAINED, columns_of, floors, gains, grouped, row_of
 
 __all__ = ["EXPERIMENT", "MEASURES", "RETRIEVALS", "RealCorpora"]
 
 RETRIEVALS = ("bm25", *CONTROLS)
-MEASURES = (
-    "em", "f1", "pass@4", "evidence_recall", "all_hops", "breadth", "redundancy", "unique_query_ratio",
-    "semantic_query_entropy", "query_token_entropy", "query_sequence_entropy", "searches", "valid_actions",
-    "policy_tokens",
-)  # fmt: skip
 SAMPLES = 4
-AGENT, UNTRAINED = "smollm2-search", "smollm2"
 HELD_OUT = 300
 """Questions of each set that the agent was not trained on; docs/agent.md."""
-
-FLOORS = ((AGENT, "empty"), (AGENT, "closed_book"), ("question", "bm25"), (UNTRAINED, "bm25"))
-"""Policy and retrieval of what the agent must beat with BM25."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +127,17 @@ class RealCorpora(Experiment):
 
     def report(self, results: Results, scale: Scale, num_seeds: int) -> Report:
         """Rows of every set and their differences from the closed book."""
-        groups = _grouped(self.cells(scale, num_seeds))
-        columns = {key: _columns(group, results) for key, group in groups.items()}
-        rows = [row for key, group in groups.items() if (row := _row(group, columns[key], results)) is not None]
+        groups = grouped(self.cells(scale, num_seeds))
+        columns = {key: columns_of(group, results) for key, group in groups.items()}
+        rows = [row for key, group in groups.items() if (row := row_of(group, columns[key], results)) is not None]
         report = {
             "experiment": self.name,
             "scale": scale,
             "seeds": num_seeds,
             "cells": {"done": len(results.done), "failed": results.failed, "not_run": len(results.not_run)},
             "rows": rows,
-            "gains": _gains(columns),
-            "floors": _floors(columns),
+            "gains": gains(columns),
+            "floors": floors(columns),
         }
         from .page import report_text
 
@@ -167,82 +157,6 @@ def _task(name: str, split: str, env_args: str) -> Task:
     if not any(question.evidence for question in task.split(split)):
         raise BerrypickError(f"{name} has no annotated evidence; choose a set that has")
     return task
-
-
-_Key = tuple[str, str, str]
-"""Set, policy and retrieval: what a row is about."""
-
-_Columns = Mapping[str, NDArray[np.float64]]
-"""Measure -> one value for each question."""
-
-
-def _grouped(cells: Sequence[Cell]) -> dict[_Key, list[Cell]]:
-    """Key of a row -> its cells, one for each seed."""
-    groups: dict[_Key, list[Cell]] = {}
-    for cell in cells:
-        config = cell.config
-        groups.setdefault((config["set"], config["policy"], config["retrieval"]), []).append(cell)
-    return groups
-
-
-def _columns(group: Sequence[Cell], results: Results) -> _Columns:
-    """Measure -> float64 [questions], the mean over finished seeds."""
-    done = [results.done[cell.key]["columns"] for cell in group if cell.key in results.done]
-    out = {}
-    for name in MEASURES:
-        found = [np.array(columns[name], np.float64) for columns in done if name in columns]
-        if found:
-            known = ~np.isnan(found)
-            total = np.where(known, found, 0).sum(0)
-            out[name] = np.divide(total, known.sum(0), out=np.full(len(total), np.nan), where=known.any(0))
-    return out
-
-
-def _row(group: Sequence[Cell], columns: _Columns, results: Results) -> Report | None:
-    config = group[0].config
-    if not columns:
-        return None
-    indices = bootstrap_indices(len(next(iter(columns.values()))))
-    return {
-        **{key: config[key] for key in ("set", "policy", "retrieval", "questions", "samples")},
-        "seeds": [cell.config["seed"] for cell in group if cell.key in results.done],
-        "measures": {
-            name: asdict(bootstrap_mean(column, indices))
-            for name, column in columns.items()
-            if not np.isnan(column).all()
-        },
-    }
-
-
-def _gains(columns: Mapping[_Key, _Columns]) -> Sequence[Report]:
-    """EM and F1 of each retrieval minus the closed book, paired by question."""
-    out = []
-    for (name, policy, retrieval), ours in columns.items():
-        closed = columns.get((name, policy, "closed_book"), {})
-        if retrieval == "closed_book" or not ours or not closed:
-            continue
-        indices = bootstrap_indices(len(ours["em"]))
-        gain = {key: asdict(bootstrap_mean(ours[key] - closed[key], indices)) for key in ("em", "f1")}
-        out.append({"set": name, "policy": policy, "retrieval": retrieval, "gain": gain})
-    return out
-
-
-def _floors(columns: Mapping[_Key, _Columns]) -> Sequence[Report]:
-    """EM and F1 of the agent with BM25 minus each of its floors, over the questions that both answered."""
-    out = []
-    for name in dict.fromkeys(name for name, _, _ in columns):
-        agent = columns.get((name, AGENT, "bm25"), {})
-        for policy, retrieval in FLOORS:
-            floor = columns.get((name, policy, retrieval), {})
-            if not agent or not floor:
-                continue
-            shared = min(len(agent["em"]), len(floor["em"]))  # both answered the first ones of the split
-            indices = bootstrap_indices(shared)
-            gain = {
-                key: asdict(bootstrap_mean(agent[key][:shared] - floor[key][:shared], indices)) for key in ("em", "f1")
-            }
-            out.append({"set": name, "policy": policy, "retrieval": retrieval, "questions": shared, "gain": gain})
-    return out
 
 
 def _agent_rules() -> dict[str, Any]:

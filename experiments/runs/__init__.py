@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ...retrieval_index.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .evaluation import evaluate
@@ -27,27 +28,14 @@ __all__ = [
     "world_sft",
 ]
 
-_MODULES = {
-    "Prepared": "preparation",
-    "TrainConfig": "training_config",
-    "TrainView": "training_config",
-    "Validation": "training_config",
-    "evaluate": "evaluation",
-    "hold_run_folder": "run_folder",
-    "open_run_folder": "run_folder",
-    "open_trainee": "preparation",
-    "train": "training",
-    "world_rl": "recipes",
-    "world_sft": "recipes",
-}
-"""Name -> module. Names are imported when they are used, because most of them load torch."""
-
-
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "evaluation": ("evaluate",),
+        "preparation": ("Prepared", "open_trainee"),
+        "recipes": ("world_rl", "world_sft"),
+        "run_folder": ("hold_run_folder", "open_run_folder"),
+        "training": ("train",),
+        "training_config": ("TrainConfig", "TrainView", "Validation"),
+    },
+)

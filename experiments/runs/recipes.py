@@ -20,6 +20,7 @@ from .training_config import EnvArgument, TrainConfig
 
 __all__ = [
     "CPU_MICRO_BATCH",
+    "ENV",
     "FRESH_SFT_STEPS",
     "SMALL_MODEL",
     "WORLD_DEMONSTRATIONS",

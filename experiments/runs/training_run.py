@@ -20,13 +20,13 @@ from ...policies.objectives.registry import get_objective
 from ...policies.training.checkpoint import (
     load_checkpoint,
     load_weights,
-    pack_optimizer,
     reference_model,
     save_checkpoint,
     truncate_log,
 )
 from ...policies.training.distributed import Processes
 from ...policies.training.group_metrics import group_metrics
+from ...policies.training.packed_optimizer import pack_optimizer
 from ...policies.training.players import Player
 from ...policies.training.rl import questions_of_step, rl_optimizer, rl_rollout, rl_update
 from ...policies.training.rl_update import RlState

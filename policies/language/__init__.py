@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...retrieval_index.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .batches import MicroBatch, TokenRows, log_probs_of, log_probs_of_rows, logits_of, micro_batches
@@ -45,39 +46,19 @@ __all__ = [
     "within_window",
 ]
 
-_SUBMODULES = {
-    "LanguageModelPolicy": "model",
-    "LanguageModelSession": "session",
-    "MicroBatch": "batches",
-    "TokenRows": "batches",
-    "VllmOptions": "vllm_engine",
-    "VllmPolicy": "vllm_engine",
-    "encode": "encoding",
-    "encode_episode": "encoding",
-    "encode_prompt": "encoding",
-    "find_device": "model",
-    "interpolate": "interpolation",
-    "kind_tokens": "kind_words",
-    "load_language_model": "model",
-    "log_probs_of": "batches",
-    "log_probs_of_rows": "batches",
-    "logits_of": "batches",
-    "micro_batches": "batches",
-    "read_kinds": "kind_words",
-    "rows_of": "episode_rows",
-    "sample_tokens": "sampling",
-    "tiny_model": "tiny",
-    "tiny_tokenizer": "tiny",
-    "with_lora": "lora",
-    "within_window": "episode_rows",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _SUBMODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_SUBMODULES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "batches": ("MicroBatch", "TokenRows", "log_probs_of", "log_probs_of_rows", "logits_of", "micro_batches"),
+        "encoding": ("encode", "encode_episode", "encode_prompt"),
+        "episode_rows": ("rows_of", "within_window"),
+        "interpolation": ("interpolate",),
+        "kind_words": ("kind_tokens", "read_kinds"),
+        "lora": ("with_lora",),
+        "model": ("LanguageModelPolicy", "find_device", "load_language_model"),
+        "sampling": ("sample_tokens",),
+        "session": ("LanguageModelSession",),
+        "tiny": ("tiny_model", "tiny_tokenizer"),
+        "vllm_engine": ("VllmOptions", "VllmPolicy"),
+    },
+)

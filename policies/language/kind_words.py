@@ -23,7 +23,7 @@ from ...envs.formats.turn_format import Search
 from ...envs.world.closed_voice import parse_query
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
-from ..tabular.histories import State
+from ..tabular.histories import State, next_state
 from ..tabular.readings import KindReading
 from .batches import TokenRows, logits_of, micro_batches
 from .encoding import encode, encode_prompt
@@ -128,10 +128,11 @@ def _decisions(
         found.append(_Decision(len(ids) + start, state, kind))
         ids += written
         top = turn.hits[0][0].id if turn.hits and turn.hits[0] else None
-        if kind is None or kind in state.tried or top != world.passages[state.hop][kind]:
+        step = next_state(state, world, top)
+        if step is None or step[0] != kind:
             break
         ids += encode(policy.tokenizer, turn.observation)
-        state = state.after(kind, hit=kind in world.present[state.hop])
+        state = step[1]
         if len(state.tried) == len(world.kinds):
             break
     return np.asarray(ids[: found[-1].position] if found else [], np.int32), found

@@ -5,8 +5,9 @@ Exact values of a table need no torch, training does; so each name is loaded whe
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...retrieval_index.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .histories import State, StateTable, history_values
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from .losses import objective_loss
     from .readings import KindReading, pool, state_information
     from .runs import TabularConfig, TabularRun, train_tabular
-    from .training import TableConfig, imitate, train_table
+    from .table_config import TableConfig
+    from .training import imitate, train_table
     from .values import RowTable, exact_values
 
 __all__ = [
@@ -38,33 +40,16 @@ __all__ = [
     "train_tabular",
 ]
 
-_PLACES = {
-    "KindReading": "readings",
-    "KindWorld": "kinds",
-    "RowTable": "values",
-    "State": "histories",
-    "StateTable": "histories",
-    "TableConfig": "training",
-    "TabularConfig": "runs",
-    "TabularRun": "runs",
-    "exact_values": "values",
-    "history_values": "histories",
-    "imitate": "training",
-    "kind_probabilities": "kinds",
-    "objective_loss": "losses",
-    "play": "kinds",
-    "pool": "readings",
-    "state_information": "readings",
-    "train_table": "training",
-    "train_tabular": "runs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "histories": ("State", "StateTable", "history_values"),
+        "kinds": ("KindWorld", "kind_probabilities", "play"),
+        "losses": ("objective_loss",),
+        "readings": ("KindReading", "pool", "state_information"),
+        "runs": ("TabularConfig", "TabularRun", "train_tabular"),
+        "table_config": ("TableConfig",),
+        "training": ("imitate", "train_table"),
+        "values": ("RowTable", "exact_values"),
+    },
+)

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from .fitting import choice_probabilities
+from .choices import choice_probabilities, draw_choices
 from .kinds import KindWorld
 from .readers import NONE, Answers, Reader, play_answers, plurality
 
@@ -174,5 +174,4 @@ def draw_votes(answers: NDArray[np.int64], num_answers: int, generator: np.rando
 def _draw(chances: Array, generator: np.random.Generator) -> NDArray[np.int64]:
     """A column of each row by its chance; 0 of a row of zeros."""
     edges = chances.cumsum(1)
-    drawn = (generator.random((len(chances), 1)) * edges[:, -1:] >= edges).sum(1)
-    return np.where(edges[:, -1] > 0, np.minimum(drawn, chances.shape[1] - 1), 0)
+    return np.where(edges[:, -1] > 0, draw_choices(edges, generator.random(len(chances))), 0)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .choices import choice_probabilities, count_choices
 from .kinds import Decisions, open_choices
 
-__all__ = ["choice_counts", "choice_probabilities", "fit_choices", "search_choices"]
+__all__ = ["choice_counts", "fit_choices", "search_choices"]
 
 Array = NDArray[np.float64]
 
@@ -34,20 +35,9 @@ def choice_counts(played: Decisions, kept: NDArray[np.bool_], table_shape: tuple
     Returns:
         float64, `table_shape`.
     """
-    counts = np.zeros((int(np.prod(table_shape[:-1])), table_shape[-1]))
     made = played.live & kept[:, None]
-    np.add.at(counts, (played.states[made], played.kinds[made]), 1.0)
-    return counts.reshape(table_shape)
-
-
-def choice_probabilities(logits: Array, allowed: NDArray[np.bool_] | None = None) -> Array:
-    """Softmax over the last axis, 0 for what is not allowed; zeros where nothing is."""
-    masked = logits if allowed is None else np.where(allowed, logits, -np.inf)
-    top = masked.max(-1, keepdims=True)
-    weights = np.exp(masked - np.where(np.isfinite(top), top, 0.0))
-    total = weights.sum(-1, keepdims=True)
-    out: Array = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    return out
+    rows = (int(np.prod(table_shape[:-1])), table_shape[-1])
+    return count_choices(rows, (played.states[made], played.kinds[made])).reshape(table_shape)
 
 
 def fit_choices(

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.world.config import WorldConfig
+from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
 from .values import GROUP_SIZE, Flow, RowTable, flow_values
 
-__all__ = ["State", "StateTable", "history_sequences", "history_values"]
+__all__ = ["State", "StateTable", "history_sequences", "history_values", "next_state"]
 
 Array = NDArray[np.float64]
 
@@ -75,6 +76,25 @@ class State(NamedTuple):
         cue, said = match.groups()
         history = tuple((int(said[at]), said[at + 1] == "+") for at in range(0, len(said), 2))
         return cls(int(cue) if cue else None, history)
+
+
+def next_state(state: State, facts: WorldFacts, top: str | None) -> tuple[int, State] | None:
+    """The kind that a played query asked for, and the state after it; None if the query leaves the tree of histories.
+
+    It stays in the tree if the episode can go on and its first passage is an untried kind's record of the wanted fact.
+
+    Args:
+        state: before the query.
+        facts: of the question.
+        top: id of the first passage that the query was shown.
+    """
+    if state.hop == facts.hops or len(state.tried) == len(facts.kinds):
+        return None
+    passages = facts.passages[state.hop]
+    kind = passages.index(top) if top in passages else None
+    if kind is None or kind in state.tried:
+        return None
+    return kind, state.after(kind, hit=kind in facts.present[state.hop])
 
 
 READ, FORGOTTEN, UNIFORM = range(3)

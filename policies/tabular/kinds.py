@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ...envs.questions import Question
 from ...envs.world.facts import WorldFacts
 from ...retrieval_index.errors import BerrypickError
+from .choices import choice_probabilities, draw_choices
 
-__all__ = ["Decisions", "KindWorld", "kind_probabilities", "open_choices", "play", "untried"]
+__all__ = ["Decisions", "KindWorld", "kind_bits", "kind_probabilities", "open_choices", "play", "untried"]
 
 Array = NDArray[np.float64]
 
@@ -132,21 +133,21 @@ def kind_probabilities(logits: Array, temperature: float = 1.0, *, repeats: bool
         repeats: whether a kind may be named again at the last hop, as in worlds with `KindWorld.candidates`.
     """
     open_kinds = open_choices(logits.shape[1], logits.shape[-1], repeats=repeats)[:, :, None, :]
-    masked = np.where(open_kinds, logits, -np.inf)
-    top = masked.max(-1, keepdims=True)
     if temperature == 0:
-        first = masked.argmax(-1)[..., None] == np.arange(logits.shape[-1])
+        first = np.where(open_kinds, logits, -np.inf).argmax(-1)[..., None] == np.arange(logits.shape[-1])
         return np.where(open_kinds, first, False).astype(np.float64)
-    weights = np.where(open_kinds, np.exp((masked - np.where(np.isfinite(top), top, 0)) / temperature), 0.0)
-    total = weights.sum(-1, keepdims=True)
-    out: Array = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return choice_probabilities(logits, open_kinds, temperature)
+
+
+def kind_bits(num_kinds: int) -> NDArray[np.bool_]:
+    """Which kinds a bit set holds (bit k: it holds kind k), bool [2^kinds, kinds]."""
+    out: NDArray[np.bool_] = (np.arange(2**num_kinds)[:, None] >> np.arange(num_kinds) & 1) == 1
     return out
 
 
 def untried(num_kinds: int) -> NDArray[np.bool_]:
-    """Which kinds are untried in each set of tried kinds (bit k: kind k was tried), bool [2^kinds, kinds]."""
-    out: NDArray[np.bool_] = (np.arange(2**num_kinds)[:, None] >> np.arange(num_kinds) & 1) == 0
-    return out
+    """Which kinds are untried in each set of tried kinds, bool [2^kinds, kinds]."""
+    return ~kind_bits(num_kinds)
 
 
 def open_choices(hops: int, num_kinds: int, *, repeats: bool = False) -> NDArray[np.bool_]:
@@ -186,9 +187,7 @@ def play(
             left = np.where(ends, np.minimum(left, world.candidates - given), left)
             given = given + (going & ends)
         where = (world.table[questions], now, tried, left)
-        edges = cumulative[where]
-        # The last edge may fall short of 1 by rounding: scaling the draw by it never picks a tried kind.
-        kind = np.minimum((draws[:, turn, None] * edges[:, -1:] >= edges).sum(1), num_kinds - 1)
+        kind = draw_choices(cumulative[where], draws[:, turn])
         hit = going & world.present[questions, now, kind]
         states[:, turn] = np.where(going, np.ravel_multi_index(where, probabilities.shape[:-1]), 0)
         kinds[:, turn], at_hop[:, turn], live[:, turn], hits[:, turn] = kind, now, going, hit

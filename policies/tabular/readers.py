@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from .fitting import choice_probabilities
+from .choices import choice_probabilities, count_choices, draw_choices
 from .kinds import Decisions, KindWorld, kind_probabilities, play
 from .outcomes import Outcomes
 
@@ -65,10 +65,8 @@ class Answers:
 
     def reading_counts(self, kept: NDArray[np.bool_], shape: tuple[int, ...]) -> Array:
         """How often the kept episodes, bool [questions], took each clause of each kind, float64 [kinds, clauses]."""
-        counts = np.zeros(shape)
         read = kept & (self.answers != NONE)
-        np.add.at(counts, (self.kinds[read], self.answers[read] - RIGHT), 1.0)
-        return counts
+        return count_choices(shape, (self.kinds[read], self.answers[read] - RIGHT))
 
 
 def play_answers(
@@ -78,8 +76,7 @@ def play_answers(
     draws = generator.random((len(questions), world.budget + 1))
     played = play(world, kind_probabilities(reader.search), questions, draws[:, :-1])
     kinds = played.answers.argmax(1)
-    edges = choice_probabilities(reader.reading).cumsum(1)[kinds]
-    clause = np.minimum((draws[:, -1:] * edges[:, -1:] >= edges).sum(1), edges.shape[1] - 1)
+    clause = draw_choices(choice_probabilities(reader.reading).cumsum(1)[kinds], draws[:, -1])
     return Answers(played, kinds, np.where(played.success, RIGHT + clause, NONE))
 
 

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.world.config import WorldConfig
+from .choices import choice_probabilities, count_choices, draw_choices
+from .kinds import kind_bits
 
-__all__ = ["Actor", "Attempts", "Reader", "attempt", "choice_counts", "fit_actor", "fit_aversion", "kind_bits"]
+__all__ = ["Actor", "Attempts", "Misreading", "attempt", "choice_counts", "fit_actor", "fit_aversion"]
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,7 +35,7 @@ MOST_AVERSION = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class Misreading:
     """How passages are misread.
 
     Attributes:
@@ -45,13 +47,13 @@ class Reader:
     named: tuple[float, ...]
 
     @classmethod
-    def of(cls, config: WorldConfig) -> Reader:
+    def of(cls, config: WorldConfig) -> Misreading:
         """Of a World's passages: with C clauses, a clause taken at random is a wrong one with chance 1 - 1/C."""
         return cls(GUESS * (1 - 1 / config.clauses), config.availability)
 
-    def careful(self) -> Reader:
+    def careful(self) -> Misreading:
         """After a comment."""
-        return Reader(CAREFUL * self.slip, self.named)
+        return Misreading(CAREFUL * self.slip, self.named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,7 @@ class Actor:
     def chances(self, hops: Ints, tried: Ints, left: Ints | int, named: Ints) -> Array:
         """Of each kind, float64 [states, kinds]; 0 for tried kinds. `named` are bit sets of kinds."""
         bits = kind_bits(self.num_kinds)
-        scores = self.logits[hops, tried, left] - self.aversion * bits[named]
-        scores = np.where(bits[tried], -np.inf, scores)
-        weights = np.exp(scores - scores.max(-1, keepdims=True))
-        out: Array = weights / weights.sum(-1, keepdims=True)
-        return out
+        return choice_probabilities(self.logits[hops, tried, left] - self.aversion * bits[named], ~bits[tried])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +118,7 @@ class Attempts:
         return np.asarray(self.found @ num_kinds ** np.arange(self.found.shape[1]), np.int64)
 
 
-def kind_bits(num_kinds: int) -> Flags:
-    """Which kinds a bit set holds, bool [2^kinds, kinds]."""
-    out: Flags = (np.arange(2**num_kinds)[:, None] >> np.arange(num_kinds) & 1) == 1
-    return out
-
-
-def attempt(present: Flags, reader: Reader, actor: Actor, named: Ints, draws: Array) -> Attempts:
+def attempt(present: Flags, reader: Misreading, actor: Actor, named: Ints, draws: Array) -> Attempts:
     """Plays one episode of each row.
 
     Args:
@@ -148,8 +140,7 @@ def attempt(present: Flags, reader: Reader, actor: Actor, named: Ints, draws: Ar
         live = ~lost_way & ~done & (tried < 2**num_kinds - 1)
         state = np.where(live, tried, 0)
         left = np.full(size, budget - turn)
-        chances = actor.chances(at, state, left, named[rows, at]).cumsum(-1)
-        kind = np.minimum((draws[:, turn, :1] * chances[:, -1:] >= chances).sum(1), num_kinds - 1)
+        kind = draw_choices(actor.chances(at, state, left, named[rows, at]).cumsum(-1), draws[:, turn, 0])
         there, reading = present[rows, at, kind], draws[:, turn, 1]
         astray = live & (reading < reader.slip * np.array(reader.named)[kind])
         missed = live & ~astray & ((reading < reader.slip) | ~there)
@@ -169,10 +160,8 @@ def attempt(present: Flags, reader: Reader, actor: Actor, named: Ints, draws: Ar
 
 def choice_counts(shape: tuple[int, ...], attempts: Attempts, episodes: Flags) -> Array:
     """How often each kind was chosen in each state by some of the episodes, float64 of the shape of the logits."""
-    counts = np.zeros(shape)
     hops, tried, left, kinds, _ = attempts.choices(episodes)
-    np.add.at(counts, (hops, tried, left, kinds), 1.0)
-    return counts
+    return count_choices(shape, (hops, tried, left, kinds))
 
 
 def fit_actor(counts: Array, aversion: float = 0.0) -> Actor:

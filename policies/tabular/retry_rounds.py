@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.world.config import WorldConfig
-from .retries import Actor, Attempts, Reader, attempt, choice_counts, fit_actor, fit_aversion
+from .retries import Actor, Attempts, Misreading, attempt, choice_counts, fit_actor, fit_aversion
 
 __all__ = ["CRITIQUE", "Comment", "Loop", "Round", "Seeds", "play_round", "seed_demonstrations"]
 
@@ -106,7 +106,7 @@ def seed_demonstrations(present: Flags, config: WorldConfig, shares: Sequence[fl
     size, num_hops, num_kinds = shown.shape
     shape = (num_hops, 2**num_kinds, config.budget + 1, num_kinds)
     demonstrator = Actor(np.broadcast_to(np.log(shares), shape))
-    reader = Reader(0.0, config.availability)
+    reader = Misreading(0.0, config.availability)
     first = attempt(
         shown, reader, demonstrator, np.zeros((size, num_hops), np.int64), _draws(seed, _SEED, 0, size, config)
     )
@@ -144,7 +144,7 @@ def play_round(
         most: cost that retries may have, for arms of equal cost.
     """
     size, num_hops, _ = present.shape
-    reader = Reader.of(config)
+    reader = Misreading.of(config)
     asked = np.repeat(np.arange(size), samples)
     silent = np.zeros((len(asked), num_hops), np.int64)
     first = attempt(present[asked], reader, actor, silent, _draws(seed, _FIRST, number, len(asked), config))

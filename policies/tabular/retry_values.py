@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .retries import Actor, Flags, Ints, Reader
+from .retries import Actor, Flags, Ints, Misreading
 
 __all__ = ["AttemptValues", "attempt_values", "hardest", "retried", "vote_success"]
 
@@ -43,7 +43,7 @@ class AttemptValues:
 
 
 def attempt_values(
-    present: Flags, reader: Reader, actor: Actor, budget: int, named: Ints | None = None
+    present: Flags, reader: Misreading, actor: Actor, budget: int, named: Ints | None = None
 ) -> AttemptValues:
     """Values of an attempt.
 
@@ -100,7 +100,9 @@ def _searched(path: _Path, tried: int, num_hops: int) -> tuple[int, ...]:
     return tuple(here + [0] * (num_hops - len(here)))
 
 
-def retried(present: Flags, reader: Reader, actor: Actor, budget: int, first: AttemptValues, *, tells: bool) -> Array:
+def retried(
+    present: Flags, reader: Misreading, actor: Actor, budget: int, first: AttemptValues, *, tells: bool
+) -> Array:
     """Probability that a question is solved by an attempt, or by the retry after a comment, float64 [questions].
 
     Args:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .choices import count_choices
 from .debate import LOOK, Critic, Debate, debate, draw_votes
 from .fitting import choice_counts, fit_choices, search_choices
 from .kinds import KindWorld
@@ -205,8 +206,7 @@ def _fit_critic(
     critic: Critic, played: Debate, kept: NDArray[np.bool_], allowed: NDArray[np.bool_], fit: Fit
 ) -> Critic:
     """A critic after the kept items: its decisions, and the episodes of those that looked again."""
-    counts = np.zeros(critic.decide.shape)
-    np.add.at(counts, (played.situations[kept], played.actions[kept]), 1.0)
+    counts = count_choices(critic.decide.shape, (played.situations[kept], played.actions[kept]))
     looked = kept & (played.actions == LOOK)
     return Critic(
         _fit_reader(critic.reader, played.looked, looked, fit),

@@ -10,8 +10,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from .choices import choice_probabilities
 from .debate import COPY, KEEP, LOOK, Critic, situations
-from .fitting import choice_probabilities
 from .kinds import KindWorld, kind_probabilities
 from .outcomes import Episodes, Outcomes, list_episodes
 from .readers import NONE, RIGHT, Reader, answer_chances, last_kinds, plurality, vote_chances

@@ -19,7 +19,7 @@ from ...retrieval_index.manifest import sha256
 from ...retrieval_index.sealed import sealed, unsealed
 from ..language.model import LanguageModelPolicy, load_language_model
 from ..language.weight_files import file_errors
-from .sharding import distributed_like
+from .packed_optimizer import PackedOptimizer, pack_optimizer, restore_optimizer
 
 __all__ = [
     "PackedOptimizer",
@@ -35,8 +35,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-PackedOptimizer = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 _STATE = "state.json"
 _ADAPTER = "adapter.safetensors"
@@ -180,7 +178,7 @@ def load_checkpoint(path: Path, policy: LanguageModelPolicy, optimizer: torch.op
     try:
         load_weights(path, policy)
         tensors = load_file(path / _OPTIMIZER)
-        _restore_optimizer(optimizer, tensors, state.pop("optimizer"))
+        restore_optimizer(optimizer, tensors, state.pop("optimizer"))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(path, error) from error
     return state
@@ -231,32 +229,3 @@ def truncate_log(path: Path, size: int) -> None:
     if have > size:
         with path.open("r+b") as file:
             file.truncate(size)
-
-
-def pack_optimizer(optimizer: torch.optim.Optimizer) -> PackedOptimizer:
-    """The optimizer's tensors by slot (shards gathered) and its other values; with shards, all processes call it."""
-    packed = optimizer.state_dict()
-    tensors = {
-        f"{index}.{name}": _whole(value).detach().clone().contiguous()
-        for index, slots in packed["state"].items()
-        for name, value in slots.items()
-    }
-    return tensors, {"param_groups": packed["param_groups"]}
-
-
-def _whole(value: Any) -> torch.Tensor:
-    whole: torch.Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
-    return whole
-
-
-def _restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], scalars: dict[str, Any]
-) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        parameter = parameters[int(index)]
-        is_shard = hasattr(parameter, "full_tensor") and value.shape == parameter.shape
-        state.setdefault(int(index), {})[name] = distributed_like(parameter, value) if is_shard else value
-    optimizer.load_state_dict({"state": state, "param_groups": scalars["param_groups"]})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .app import create_app
@@ -11,15 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerSettings", "create_app"]
 
-_MODULE_OF = {"ServerSettings": "settings", "create_app": "app"}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used; `create_app` needs the "serve" extra."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "app": ("create_app",),
+        "settings": ("ServerSettings",),
+    },
+)

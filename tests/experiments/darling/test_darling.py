@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from berrypick.envs.world.facts import WorldFacts
-from berrypick.envs.world.world import build_world
 from berrypick.experiments.darling import CONTRASTS, EXPERIMENT, PRICED, STEEP
 from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.runner import run_experiment
@@ -24,6 +22,7 @@ from fixtures.published_system import (
     check_smoke,
     published_rows,
 )
+from fixtures.table_by_hand import TableByHand, facts_of, present_in
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results" / "darling"
@@ -113,51 +112,12 @@ def test_the_printed_command_reproduces_its_row(tmp_path):
 # A second computation of one number, which shares the World, the draws and nothing else
 
 
-class ByHand:
-    """Imitation of random orders, then squared DARLING, in plain Python: softmax gradients by their formula."""
+class ByHand(TableByHand):
+    """After imitation of random orders, squared DARLING."""
 
     def __init__(self, present, budget, seed):
-        self.present, self.budget, self.seed = present, budget, seed
-        self.logits = {}
-
-    def chances(self, state):
-        logits = self.logits.setdefault(state, np.zeros(3))
-        weights = [0.0 if state[1] >> kind & 1 else float(np.exp(logits[kind])) for kind in range(3)]
-        return [weight / sum(weights) for weight in weights]
-
-    def episode(self, question, draws, chances):
-        hop, tried, shown, choices = 0, 0, set(), []
-        for turn in range(self.budget):
-            if hop == 2 or tried == 7:
-                break
-            state = (hop, tried, self.budget - turn)
-            edges = np.cumsum(chances(state))
-            kind = int(np.searchsorted(edges, draws[turn] * edges[-1], side="right"))
-            choices.append((state, kind))
-            shown.add((hop, kind))
-            hop, tried = (hop + 1, 0) if self.present[question, hop, kind] else (hop, tried | 1 << kind)
-        return float(hop == 2), frozenset(shown), choices
-
-    def descend(self, pushes, rate):
-        gradients = {}
-        for weight, choices in pushes:
-            for state, kind in choices:
-                gradients.setdefault(state, np.zeros(3))
-                gradients[state] += weight * (np.eye(3)[kind] - self.chances(state))
-        for state, push in gradients.items():
-            self.logits[state] = self.logits[state] + rate * push / len(pushes)
-
-    def imitate(self, steps):
-        def uniform(state):
-            open_kinds = [float(not state[1] >> kind & 1) for kind in range(3)]
-            return [one / sum(open_kinds) for one in open_kinds]
-
-        for step in range(steps):
-            generator = np.random.default_rng((self.seed, 11, step))
-            asked = np.repeat(generator.integers(0, len(self.present), 16), 8)
-            draws = generator.random((128, self.budget))
-            played = [self.episode(*pair, uniform) for pair in zip(asked, draws)]
-            self.descend([(1.0, choices) for _, _, choices in played], 1.0)
+        super().__init__(budget, seed)
+        self.present = present
 
     def reinforce(self, steps):
         order = np.random.default_rng((self.seed, 3, 0)).permutation(len(self.present))
@@ -165,33 +125,20 @@ class ByHand:
             draws = np.random.default_rng((self.seed, 5, step)).random((128, self.budget))
             pushes = []
             for at, question in enumerate(order[step * 16 : step * 16 + 16]):
-                group = [self.episode(question, draws[at * 8 + number], self.chances) for number in range(8)]
-                seen = [shown for _, shown, _ in group]
-                paid = [won * max(((8 - seen.count(shown)) / 7) ** 2, 0.1) for won, shown, _ in group]
-                pushes += [(pay - np.mean(paid), choices) for pay, (_, _, choices) in zip(paid, group)]
+                group = [self.episode(self.present[question], draws[at * 8 + one], self.chances) for one in range(8)]
+                seen = [frozenset((hop, kind) for (hop, _, _), kind in choices) for _, choices in group]
+                paid = [won * max(((8 - seen.count(shown)) / 7) ** 2, 0.1) for (won, _), shown in zip(group, seen)]
+                pushes += [(pay - np.mean(paid), choices) for pay, (_, choices) in zip(paid, group)]
             self.descend(pushes, 3.0)
-
-    def success(self, present, hop=0, tried=0, left=None):
-        left = self.budget if left is None else left
-        if hop == 2:
-            return 1.0
-        if not left or tried == 7:
-            return 0.0
-        return sum(
-            chance * (self.success(present, hop + 1, 0, left - 1) if present[hop][kind]
-                      else self.success(present, hop, tried | 1 << kind, left - 1))
-            for kind, chance in enumerate(self.chances((hop, tried, left))) if chance
-        )  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_number_of_the_page_follows_from_a_second_computation():
     published = published_cell()["200"]
     config = Condition.of(PRICED).world_config(1100, 4096)
-    facts = [WorldFacts.required(question, "a test") for question in build_world(config).questions("train")]
-    present = np.array([[[kind in hop for kind in range(3)] for hop in one.present] for one in facts])
+    present = present_in(facts_of(config))
     policy = ByHand(present, config.budget, seed=100)
-    policy.imitate(200)
+    policy.imitate(present, 200)
     policy.reinforce(200)
     availability, found = (0.6, 0.5, 0.4), {1: 0.0, 8: 0.0}
     for pattern in product((False, True), repeat=6):

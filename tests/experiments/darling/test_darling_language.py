@@ -46,7 +46,7 @@ def test_a_classifier_that_sees_queries_alone_tells_paths_from_wordings(tmp_path
     )
     same = load_classifier(tmp_path / "classifier")
     assert same(("ledger founder tamika",), ("ledger founder tamika",))
-    monkeypatch.setattr(language_classifier, "rollout", None)  # what was learned is not learned again
+    monkeypatch.setattr(language_classifier, "play_groups", None)  # what was learned is not learned again
     assert classifier_of(tmp_path / "classifier", policy, task, {"classifier_questions": 64, "seed": 0}) == found
 
 

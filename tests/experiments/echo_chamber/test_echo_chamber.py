@@ -7,7 +7,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-from berrypick.envs.world.facts import WorldFacts
 from berrypick.envs.world.failing_formats import fails
 from berrypick.envs.world.world import build_world
 from berrypick.experiments.echo_chamber import CONTRASTS, EQUAL, EXPERIMENT, FAILS, MINOR, SLIGHTLY, WEAKER
@@ -28,6 +27,7 @@ from fixtures.published_system import (
     check_smoke,
     published_rows,
 )
+from fixtures.table_by_hand import TableByHand, facts_of, present_in
 
 TRAINED = ["rl", "kl_1e-3", "kl_1e-2", "kl_1e-1", "no_reward"]
 
@@ -174,56 +174,17 @@ def test_the_printed_command_reproduces_its_row(tmp_path):
 # A second computation of one number, which shares the World, the draws and nothing else
 
 
-class ByHand:
-    """Run 0 of the failing majority in plain Python: an episode at a time, softmax gradients by their formula."""
+class ByHand(TableByHand):
+    """Run 0 of the failing majority, with a format for each episode."""
 
     def __init__(self, found, budget, seed, runs):
-        self.found, self.budget, self.seed, self.runs = found, budget, seed, runs
+        super().__init__(budget, seed)
+        self.found, self.runs = found, runs
         self.formats = [math.log(share) for share in (0.6, 0.25, 0.15)]
-        self.logits = {}
-
-    def chances(self, state):
-        logits = self.logits.setdefault(state, [0.0, 0.0, 0.0])
-        weights = [0.0 if state[1] >> kind & 1 else math.exp(logits[kind]) for kind in range(3)]
-        return [weight / sum(weights) for weight in weights]
 
     def shares(self):
         weights = [math.exp(logit) for logit in self.formats]
         return [weight / sum(weights) for weight in weights]
-
-    def episode(self, present, draws, chances):
-        hop, tried, choices = 0, 0, []
-        for turn in range(self.budget):
-            if hop == 2 or tried == 7:
-                break
-            state = (hop, tried, self.budget - turn)
-            edges = np.cumsum(chances(state))
-            kind = int(np.searchsorted(edges, draws[turn] * edges[-1], side="right"))
-            choices.append((state, kind))
-            hop, tried = (hop + 1, 0) if present[hop][kind] else (hop, tried | 1 << kind)
-        return float(hop == 2), choices
-
-    def descend(self, pushes, rate):
-        moves = {}
-        for weight, choices in pushes:
-            for state, kind in choices:
-                chances = self.chances(state)
-                row = moves.setdefault(state, [0.0, 0.0, 0.0])
-                for other in range(3):
-                    row[other] += weight * ((other == kind) - chances[other])
-        for state, row in moves.items():
-            self.logits[state] = [a + rate * b / len(pushes) for a, b in zip(self.logits[state], row)]
-
-    def imitate(self, present, steps):
-        def uniform(state):
-            open_kinds = [float(not state[1] >> kind & 1) for kind in range(3)]
-            return [one / sum(open_kinds) for one in open_kinds]
-
-        for step in range(steps):
-            generator = np.random.default_rng((self.seed, 11, step))
-            asked = np.repeat(generator.integers(0, len(present), 16), 8)
-            draws = generator.random((128, self.budget))
-            self.descend([(1.0, self.episode(present[at], row, uniform)[1]) for at, row in zip(asked, draws)], 1.0)
 
     def reinforce(self, steps, rate=3.0):
         order = np.random.default_rng((self.seed, 3, 0)).permutation(self.found.shape[1])
@@ -247,18 +208,6 @@ class ByHand:
             self.descend(pushes, rate)
             self.formats = [a + rate * b / 128 for a, b in zip(self.formats, form_pushes)]
 
-    def success(self, present, hop=0, tried=0, left=None):
-        left = self.budget if left is None else left
-        if hop == 2:
-            return 1.0
-        if not left or tried == 7:
-            return 0.0
-        return sum(
-            chance * (self.success(present, hop + 1, 0, left - 1) if present[hop][kind]
-                      else self.success(present, hop, tried | 1 << kind, left - 1))
-            for kind, chance in enumerate(self.chances((hop, tried, left))) if chance
-        )  # fmt: skip
-
 
 @pytest.mark.slow
 def test_a_number_of_the_grid_follows_from_a_second_computation(monkeypatch):
@@ -269,8 +218,8 @@ def test_a_number_of_the_grid_follows_from_a_second_computation(monkeypatch):
                      checkpoints=(0, steps)))  # fmt: skip
     computed = run_format_cell(cell, EXPERIMENT.arms)["checkpoints"][str(steps)]
     config = Condition.of(FAILS).world_config(1600, 512)
-    facts = [WorldFacts.required(question, "a test") for question in build_world(config).questions("train")]
-    present = np.array([[[kind in hop for kind in range(3)] for hop in one.present] for one in facts])
+    facts = facts_of(config)
+    present = present_in(facts)
     sound = [[[not fails(key, 2, 0.5) for key in hop] for hop in one.passages] for one in facts]
     policy = ByHand(np.array([present & sound, present, present]), config.budget, 600, runs=1)
     policy.imitate(present, 40)

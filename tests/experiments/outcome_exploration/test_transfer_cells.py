@@ -37,13 +37,13 @@ def run(cell, folder):
 
 
 def test_cells_are_bit_identical_and_train_on_solved_questions_alone(tmp_path, monkeypatch):
-    asked, real = [], transfer_cells.rollout
+    asked, real = [], transfer_cells.play_groups
 
-    def played(policy, questions, *arguments, **options):
+    def played(policy, task, questions, *arguments):
         asked.append([question.id for question in questions])
-        return real(policy, questions, *arguments, **options)
+        return real(policy, task, questions, *arguments)
 
-    monkeypatch.setattr(transfer_cells, "rollout", played)
+    monkeypatch.setattr(transfer_cells, "play_groups", played)
     # after three SFT steps nothing is solved
     monkeypatch.setattr(transfer_cells, "label_questions", lambda *_: {"solved": list(range(20)), "unsolved": [20, 21]})
     first, other = GRID.cells(1)

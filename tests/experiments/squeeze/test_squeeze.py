@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from berrypick.envs.world.facts import WorldFacts
-from berrypick.envs.world.world import build_world
 from berrypick.experiments.grid.condition import Condition
 from berrypick.experiments.grid.runner import run_experiment
 from berrypick.experiments.registry import EXPERIMENTS, open_experiment
@@ -21,6 +19,7 @@ from fixtures.published_system import (
     check_smoke,
     published_rows,
 )
+from fixtures.table_by_hand import facts_of, present_in
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results" / "squeeze"
@@ -175,8 +174,7 @@ class ByHand:
 def test_a_row_of_the_page_follows_from_a_second_computation():
     published = published_cell()["200"]
     config = Condition.of(ROOMY).world_config(1300, 4096)
-    facts = [WorldFacts.required(question, "a test") for question in build_world(config).questions("train")]
-    present = np.array([[[kind in hop for kind in range(3)] for hop in one.present] for one in facts])
+    present = present_in(facts_of(config))
     policy, base = ByHand(present, 4, seed=300), ByHand(present, 4, seed=300)
     policy.reinforce(200)
     found = dict.fromkeys(("queries@64", "right@64", "wrong@64", "signatures@64", "gained@64", "lost@64", "new"), 0.0)

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from berrypick.envs.world.config import WorldConfig
+from berrypick.policies.tabular.choices import choice_probabilities
 from berrypick.policies.tabular.debate import (
     COPY,
     KEEP,
@@ -19,7 +20,7 @@ from berrypick.policies.tabular.debate import (
     num_situations,
     situations,
 )
-from berrypick.policies.tabular.fitting import choice_counts, choice_probabilities, fit_choices, search_choices
+from berrypick.policies.tabular.fitting import choice_counts, fit_choices, search_choices
 from berrypick.policies.tabular.kinds import KindWorld
 from berrypick.policies.tabular.readers import Reader, play_answers, plurality, vote_chances
 from berrypick.policies.tabular.row_table import RowTable

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 from berrypick.envs.world.config import WorldConfig
-from berrypick.policies.tabular.retries import Actor, Reader, attempt, choice_counts, fit_actor, fit_aversion
+from berrypick.policies.tabular.retries import Actor, Misreading, attempt, choice_counts, fit_actor, fit_aversion
 from berrypick.policies.tabular.retry_rounds import CRITIQUE, Loop, play_round, seed_demonstrations
 from berrypick.policies.tabular.retry_values import attempt_values, hardest, retried, vote_success
 from hypothesis import given
@@ -43,14 +43,14 @@ def draws(config, size, seed=2):
 
 
 def test_a_clause_taken_at_random_is_wrong_in_all_but_one_of_the_clauses_and_a_comment_halves_it():
-    assert Reader.of(TIGHT).slip == pytest.approx(0.2 * 3 / 4)
-    assert Reader.of(replace(TIGHT, clauses=1)).slip == 0
-    assert Reader.of(TIGHT).careful().slip == pytest.approx(0.075)
+    assert Misreading.of(TIGHT).slip == pytest.approx(0.2 * 3 / 4)
+    assert Misreading.of(replace(TIGHT, clauses=1)).slip == 0
+    assert Misreading.of(TIGHT).careful().slip == pytest.approx(0.075)
 
 
 def test_two_queries_for_one_fact_by_hand():
     slip, first, (a0, a1) = 0.3, 0.7, (0.6, 0.4)
-    found = attempt_values(np.array([[[True, False]]]), Reader(slip, (a0, a1)), one_hop(first), 2)
+    found = attempt_values(np.array([[[True, False]]]), Misreading(slip, (a0, a1)), one_hop(first), 2)
     # kind 0 first and read; or kind 1 first, seen to be void (or misread as void), and then kind 0
     right = first * (1 - slip) + (1 - first) * (1 - slip * a1) * (1 - slip)
     # a misread clause that names an entity: of kind 0 or 1 first, or of the other one after that
@@ -65,7 +65,7 @@ def test_two_queries_for_one_fact_by_hand():
 
 def test_a_retry_that_is_told_a_void_kind_by_hand():
     slip, first, weight = 0.3, 0.2, 1.5
-    present, reader = np.array([[[True, False]]]), Reader(slip, (0.6, 0.4))
+    present, reader = np.array([[[True, False]]]), Misreading(slip, (0.6, 0.4))
     actor = replace(one_hop(first, 1), aversion=weight)
     begun = attempt_values(present, reader, actor, 1)
     said = 1 / (1 + math.exp(-(math.log(first / (1 - first)) + weight)))  # kind 0, when kind 1 is named
@@ -80,7 +80,7 @@ def test_a_retry_that_is_told_a_void_kind_by_hand():
 
 @pytest.mark.parametrize("config", [TIGHT, ROOMY])
 def test_a_hundred_thousand_attempts_agree_with_the_exact_values(config):
-    size, actor, reader = 100_000, a_policy(config), Reader.of(config)
+    size, actor, reader = 100_000, a_policy(config), Misreading.of(config)
     present = np.repeat(questions(config, 4, seed=5), size // 4, 0)
     named = np.full((size, config.hops), 1)
     played = attempt(present, reader, actor, named, draws(config, size))
@@ -123,7 +123,7 @@ def test_obeying_three_times_of_four_is_a_weight_of_log_three():
     kinds = np.array([0, 0, 0, 1])  # kind 1 is named
     at = (kinds[:, None] + 0.5) / 2
     played = attempt(
-        np.ones((4, 1, 2), np.bool_), Reader(0.0, config.availability), actor, np.full((4, 1), 2),
+        np.ones((4, 1, 2), np.bool_), Misreading(0.0, config.availability), actor, np.full((4, 1), 2),
         np.stack([at, at], -1),
     )  # fmt: skip
     assert played.kinds[:, 0].tolist() == kinds.tolist()
@@ -139,7 +139,9 @@ def test_a_base_that_made_each_choice_once_and_counts():
 
 def test_counts_are_of_the_choices_of_the_episodes_asked_for():
     size, actor = 50, a_policy(ROOMY)
-    played = attempt(questions(ROOMY, size), Reader.of(ROOMY), actor, np.zeros((size, 2), np.int64), draws(ROOMY, size))
+    played = attempt(
+        questions(ROOMY, size), Misreading.of(ROOMY), actor, np.zeros((size, 2), np.int64), draws(ROOMY, size)
+    )
     counts = choice_counts(actor.logits.shape, played, played.success)
     assert counts.sum() == played.live[played.success].sum()
     assert counts[0, 0, 3].sum() == played.success.sum()  # each begins at the first hop with the whole budget
@@ -158,7 +160,7 @@ def trained():
 def test_a_critic_names_only_kinds_that_were_searched_and_are_void(seed, config):
     size = 30
     present, actor = questions(config, size, seed), a_policy(config, seed)
-    played = attempt(present, Reader.of(config), actor, np.zeros((size, 2), np.int64), draws(config, size, seed))
+    played = attempt(present, Misreading.of(config), actor, np.zeros((size, 2), np.int64), draws(config, size, seed))
     for row in range(size):
         searched = {(int(h), int(k)) for h, k in zip(played.hops[row][played.live[row]], played.kinds[row])}
         for hop, kind in product(range(2), range(3)):
