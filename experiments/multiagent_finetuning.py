@@ -46,7 +46,6 @@ from .report.format import Report, number
 __all__ = ["CONTRASTS", "EXPERIMENT", "RULES"]
 
 _T11 = "2501.05707 (T11)"
-
 TUNES, COPIES, MISLED = (f"priced_clauses/{start}" for start in ("agents-0.7", "agents-0", "misled-0.7"))
 _RATES = tuple(f"{place}/rate={rate:g}" for place in (TUNES, COPIES) for rate in (0.3, 1.0))
 EVEN, LANGUAGE = "priced_clauses/even-0.7", "priced/agents-0"
@@ -243,7 +242,8 @@ EXPERIMENT = SystemExperiment(
         "That votes teach less copying than the truth does comes from where it is read: the arms meet other "
         "disagreements. In equal situations critics of votes copy more, by .14 in those of the start, .06 and .03 in "
         "those of the arms' ends (eight worlds, computed again); blind says so, too. The verdict stands as registered.",
-        "queries multiplied two means and was .02 too low where critics look at longer episodes: all tables ran again.",
+        "queries multiplied two means and was .02 too low: all tables ran again. 24 cells of language models ran, and "
+        "are not counted: their base answered 2 %, as 520 steps do not teach it to read two facts. Such a cell now fails.",
     ),
     reproduced=f"tabular/{Condition.of(TUNES).slug}/own-0/world-{1000 + _FIRST}",
 )  # fmt: skip

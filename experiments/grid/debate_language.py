@@ -17,6 +17,7 @@ import numpy as np
 from ...envs.episode import Draft, Episode, advance, start
 from ...envs.tasks.registry import Task, make_task
 from ...policies.scripted import scripted_policy
+from ...retrieval_index.errors import BerrypickError
 from ..runs.recipes import ENV
 from .condition import FIRST_WORLD, Condition
 from .debate_rollouts import TOKENS, label_accuracy, play_debate, team_measures
@@ -51,6 +52,8 @@ class DebateGrid:
         rate: peak learning rate of these.
         questions: test questions.
         samples: episodes of each generator on a test question.
+        least: pass@1 that the base must have on test questions. Below it a cell fails: votes of models that cannot read
+            are no labels, whatever is learned from them.
     """
 
     condition: Condition
@@ -65,6 +68,7 @@ class DebateGrid:
     rate: float = 5e-4
     questions: int = 128
     samples: int = 4
+    least: float = 0.2
 
     @property
     def about(self) -> str:
@@ -87,7 +91,11 @@ class DebateGrid:
         ]
 
     def run(self, cell: Cell, work: Path) -> CellResult:
-        """Trains and measures a team; what is kept for another run is the base."""
+        """Trains and measures a team; what is kept for another run is the base.
+
+        Raises:
+            BerrypickError: the base is worse than `least`.
+        """
         from ...policies.language.model import load_language_model
 
         config = cell.config
@@ -106,6 +114,11 @@ class DebateGrid:
         critics = [load_language_model(str(base)) for _ in generators]
         team = (generators * AGENTS, critics * AGENTS) if single else (generators, critics)
         found = [team_measures(*team, task, config)]
+        if found[0]["pass@1"] < config["least"]:
+            raise BerrypickError(
+                f"the base answers {found[0]['pass@1']:.3f} of the test questions, at least {config['least']:g} are "
+                "needed; raise sft_steps of the experiment's DebateGrid"
+            )
         for number in range(config["rounds"]):
             asked = task.split("train")[number * size : (number + 1) * size]
             played = play_debate(*team, task, asked, 1 if single else 2, 1_000 * config["seed"] + number)

@@ -15,6 +15,7 @@ from berrypick.policies.language.encoding import encode_episode
 from berrypick.policies.language.tiny import tiny_tokenizer
 from berrypick.policies.scripted import scripted_policy
 from berrypick.policies.training.multiagent import DebateConfig, answer_of, debate, majority, shown_answers
+from berrypick.retrieval_index.errors import BerrypickError
 
 
 def test_agents_are_as_unlike_as_pairs_of_their_episodes():
@@ -79,15 +80,14 @@ def test_an_abstention_is_no_label_even_if_all_agree_on_it(world):
 @pytest.mark.slow
 def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monkeypatch):
     monkeypatch.setitem(recipes.WORLD_DEMONSTRATIONS, "num_train", 64)
-    grid = replace(
-        EXPERIMENT.language, rounds=1, sft_steps=3, line_steps=2, round_questions=4, fit_steps=1, questions=2, samples=4
-    )
+    few = {"rounds": 1, "sft_steps": 3, "line_steps": 2, "round_questions": 4, "fit_steps": 1, "questions": 2}
+    grid = replace(EXPERIMENT.language, **few, least=0.0)
     cells = grid.cells(1)
     assert [cell.config["arm"] for cell in cells] == ["own", "random", "single"]
 
     def run(cell, folder):
         work = tmp_path / folder / "work" / cell.key
-        work.mkdir(parents=True)
+        work.mkdir(parents=True, exist_ok=True)
         return grid.run(cell, work)["checkpoints"]
 
     found = [run(cell, "a") for cell in (cells[0], cells[2])]
@@ -96,3 +96,8 @@ def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monk
         assert values["0"]["pass@1"] == found[0]["0"]["pass@1"]
     assert [path.name for path in (tmp_path / "a" / "work" / "language" / "sft").iterdir()] == ["priced-agents-0"]
     assert json.dumps(run(cells[2], "b")) == json.dumps(found[1])
+    strict = replace(grid, least=EXPERIMENT.language.least).cells(1)[0]
+    with pytest.raises(
+        BerrypickError, match=r"the base answers 0\.000 of the test questions, at least 0\.2 are needed"
+    ):
+        run(strict, "a")
