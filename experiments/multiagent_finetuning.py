@@ -243,7 +243,7 @@ EXPERIMENT = SystemExperiment(
         "disagreements. In equal situations critics of votes copy more, by .14 in those of the start, .06 and .03 in "
         "those of the arms' ends (eight worlds, computed again); blind says so, too. The verdict stands as registered.",
         "queries multiplied two means and was .02 too low: all tables ran again. 24 cells of language models ran, and "
-        "are not counted: their base answered 2 %, as 520 steps do not teach it to read two facts; such cells now fail.",
+        "are not counted: their base answered 2 %, as 520 steps do not teach it to read two facts; such cells fail.",
     ),
     reproduced=f"tabular/{Condition.of(TUNES).slug}/own-0/world-{1000 + _FIRST}",
 )  # fmt: skip
