@@ -110,8 +110,6 @@ def population_frontier(config: WorldConfig, k: int, *, tolerance: float = 1e-5)
     """
     if config.num_answers != 1:
         raise BerrypickError("no exact frontier here: the world must have one answer (num_answers=1)")
-    if config.has_failures:
-        raise BerrypickError("no exact frontier here: no query format may fail (format_failures)")
     solver = _Solver(config, k, tolerance)
     low, high = solver.solve(MOST_BALANCE), solver.solve(LEAST_BALANCE)
     points = [high, *solver.between(high, low), low]

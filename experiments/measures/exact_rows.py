@@ -60,15 +60,13 @@ def exact_rows(played: Sequence[Played], k: int) -> ExactRows | str:
     if len({(world.budget, world.hops, len(world.kinds)) for world in worlds}) != 1:
         return "no exact frontier here: the questions come from Worlds of different shape; report them apart"
     world = worlds[0]
-    if any(any(facts.format_failures) for facts in worlds):
-        return "no exact frontier here: no query format may fail (format_failures); change that setting"
     try:
         for rollout in rollouts:
             _check(rollout, world)
+        asked = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
+        front = fitted_frontier(asked, world.budget, k)
     except BerrypickError as error:
         return str(error)
-    asked = [Question(q.id, q.text, tuple(q.answers), metadata=q.metadata) for q in questions.values()]
-    front = fitted_frontier(asked, world.budget, k)
     return ExactRows(front, _references(asked, worlds, front))
 
 

@@ -61,7 +61,7 @@ class TeamValues:
         return {
             **self.accuracy(answers),
             **self.difference(team.generators, outcomes),
-            **self.debate(team, answers),
+            **self.debate(team, outcomes, answers),
         }
 
     @property
@@ -113,7 +113,7 @@ class TeamValues:
             "entropy": float(chances.mean()),
         }
 
-    def debate(self, team: Team, answers: Sequence[Array]) -> dict[str, float]:
+    def debate(self, team: Team, outcomes: Sequence[Outcomes], answers: Sequence[Array]) -> dict[str, float]:
         """What critics do, mean over agents.
 
         vote_last: accuracy of the vote after the critics; last@1: of an agent's answer then. copies: chance to copy
@@ -144,7 +144,7 @@ class TeamValues:
         labelled, right = 1 - self._mean(votes[:, NONE]), self._mean(votes[:, RIGHT])
         pairs = list(combinations(range(agents), 2))
         first_mass = [np.eye(num_answers)[said[:, agent]][None].repeat(len(mass), 0) for agent in range(agents)]
-        first_queries = sum(self._mean(self._searches(one)) for one in self._played(team.generators)[0])
+        first_queries = sum(self._mean(self._searches(one)) for one in outcomes)
         further = sum(self._mean(look * self._searches(one)) for look, one in zip(looks, again[0]))
         return {
             **{name: float(np.mean([row[name] for row in tallies])) for name in tallies[0]},
