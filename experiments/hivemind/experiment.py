@@ -143,8 +143,8 @@ EXPERIMENT = Hivemind(
     published=Published(
         "Share of prompts on which the mean similarity within a model is above .8, over 25 models, by "
         "text-embedding-3-small, beside the share of questions of a table that GRPO trained, by the words of "
-        "its queries. The encoders are not one, so that the figures stand beside each other and are not compared; an "
-        "untrained table that draws all kinds alike has 0.995 and 0.999.",
+        "its queries. The paper's encoder and ours differ, so the two columns cannot be compared. An untrained table "
+        "that draws all kinds alike has 0.995 and 0.999.",
         PLACES["priced"],
         {"top-p .9": "words_high_top_p", "min-p": "words_high_min_p"},
         {"grpo": ("25 models; ours: GRPO", (0.79, 0.612))},

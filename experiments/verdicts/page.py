@@ -52,9 +52,9 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "a line is one whose values are of training questions. A dot is an arm at the strength that claims are read "
         "at. Vector Policy Optimization, which answers in sets, is on its own page alone.",
         "## System by system",
-        "What came of the papers' own claims; controls and claims of our own are counted apart. Verdicts stand as they "
-        "were registered. What was found wrong later, and which verdicts the design alone decides, each experiment's "
-        "page says under *Corrections*.",
+        "This table counts the verdicts on the papers' own claims; the last column counts controls and claims of our "
+        "own. All verdicts follow the rules that were registered. Each experiment's page lists under *Corrections* "
+        "what was found wrong later, and which verdicts the design alone decides.",
         _systems(reports),
         "## The tests",
         "A test is a claim of a paper in a form that can be decided here; controls are counted apart. Room is the "
