@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +42,9 @@ class BenchTrain:
     trl: bool = False
     """also time a step of TRL's GRPOTrainer (needs trl); with --formats on HotpotQA"""
     formats: str = ""
-    """folder of HotpotQA: instead compare float32 with bfloat16 on it, SFT and rollouts of --policy, e.g. smollm2"""
+    """folder of HotpotQA: instead compare number formats on it, SFT and rollouts of --policy, e.g. smollm2"""
+    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    """number formats that --formats compares; a processor without products in bfloat16 emulates them, slowly"""
     json: bool = False
     """print JSON instead of a table"""
 
@@ -60,7 +62,10 @@ class BenchTrain:
         if not isinstance(policy, LanguageModelPolicy):
             raise BerrypickError(f"policy {self.policy} has no weights to train; use tiny, smollm2 or a run folder")
         if self.formats:
-            return self._show({"formats": measure_formats(self.policy, self.formats, self.rounds, trl=self.trl)})
+            if not self.dtypes:
+                raise BerrypickError("--dtypes needs at least one number format")
+            found = measure_formats(self.policy, self.formats, self.rounds, dtypes=self.dtypes, trl=self.trl)
+            return self._show({"formats": found})
         task = make_task(self.env)
         measures = TrainMeasures(
             policy=self.policy,

@@ -1,4 +1,4 @@
-"""float32 and bfloat16 on real text: SFT and rollouts of a pretrained model, in turns in one process; TRL beside."""
+"""Number formats on real text: SFT and rollouts of a pretrained model, in turns in one process; TRL beside."""
 
 from __future__ import annotations
 
@@ -32,9 +32,15 @@ _MAX_TOKENS = 1024
 
 
 def measure_formats(
-    name: str, data: str, rounds: int, rows: Sequence[int] = (8, 32), *, trl: bool = False
+    name: str,
+    data: str,
+    rounds: int,
+    rows: Sequence[int] = (8, 32),
+    *,
+    dtypes: Sequence[str] = ("float32", "bfloat16"),
+    trl: bool = False,
 ) -> dict[str, float]:
-    """Tokens/s of SFT and of rollouts in each format, medians of CPU seconds, and their ratios.
+    """Tokens/s of SFT and of rollouts in each format, medians of CPU seconds, and their ratios to the first format.
 
     The policies first learn from the same demonstrations, so that the rollouts search and read as those of a trained
     model; the first of these updates is the warm-up.
@@ -44,11 +50,13 @@ def measure_formats(
         data: folder of HotpotQA as `berrypick data get` writes it.
         rounds: repetitions; all measurements take turns.
         rows: episodes played at a time, in groups of eight.
+        dtypes: the formats, at least one.
         trl: also time a GRPO step of 4 x 8 rollouts, ours and that of TRL's trainer, in each format.
     """
     task = make_task(_ENV, data=data, **_ARGUMENTS)
-    policies = {dtype: _opened(name, dtype) for dtype in ("float32", "bfloat16")}
-    demonstrations = _demonstrations(task, policies["float32"])
+    policies = {dtype: _opened(name, dtype) for dtype in dtypes}
+    first, *others = dtypes
+    demonstrations = _demonstrations(task, policies[first])
     config = SftConfig(steps=rounds + 1, batch_size=4, learning_rate=5e-5, max_tokens=_MAX_TOKENS)
     rates: dict[str, list[float]] = {}
     trainers = {dtype: _trainer(policy, demonstrations, config) for dtype, policy in policies.items()}
@@ -66,7 +74,8 @@ def measure_formats(
     middle = {what: median(values) for what, values in rates.items()}
     out = {f"{what}, tokens/CPU s": value for what, value in middle.items()}
     for what in ("SFT", *(f"rollouts {count} rows" for count in rows)):
-        out[f"{what}: bfloat16 / float32"] = middle[f"{what} bfloat16"] / middle[f"{what} float32"]
+        for other in others:
+            out[f"{what}: {other} / {first}"] = middle[f"{what} {other}"] / middle[f"{what} {first}"]
     for dtype, policy in policies.items() if trl else ():
         out |= _against_trl(policy, task, dtype, rounds)
     return out

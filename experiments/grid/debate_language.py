@@ -1,8 +1,7 @@
 """Language-model cells of agents that debate and train themselves in rounds; a checkpoint is a round.
 
 All agents begin as copies of the tiny policy, which has imitated searches in another World, then questions with a line
-of what others say, answered by a search or by one of the answers in the line. A record states two facts, so that the
-wrong one can be read.
+of what others say, answered by a search or by one of the answers in the line.
 """
 
 from __future__ import annotations
@@ -45,6 +44,7 @@ class DebateGrid:
         num_worlds: no more are run, whatever `--seeds` says.
         first_world: World seed of replicate 0.
         rounds: of training.
+        clauses: facts that a record states, one of which is asked for.
         sft_steps: of the base on searches.
         line_steps: of the base on questions with a line.
         round_questions: fresh training questions of a round.
@@ -61,7 +61,8 @@ class DebateGrid:
     num_worlds: int = 8
     first_world: int = FIRST_WORLD
     rounds: int = 3
-    sft_steps: int = 520
+    clauses: int = 1
+    sft_steps: int = 1040
     line_steps: int = 80
     round_questions: int = 128
     fit_steps: int = 16
@@ -103,7 +104,7 @@ class DebateGrid:
         size = config["round_questions"]
         arguments = {
             **place.env_args(config["world_seed"], size * config["rounds"]),
-            "clauses": 2,
+            "clauses": config["clauses"],
             "num_test": config["questions"],
         }
         task = make_task(ENV, **arguments)
