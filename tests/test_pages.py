@@ -86,6 +86,18 @@ def test_the_costs_of_one_method_are_those_of_the_readme_and_of_the_reports() ->
     assert shown == [f"{-value:.3f}".removeprefix("0") for value in found]
 
 
+def test_the_step_that_is_compared_with_trl_took_what_the_page_says() -> None:
+    kept = json.loads((ROOT / "results" / "training" / "bench.json").read_text())
+    found, text = kept["formats"], page("training")
+    ours, theirs = found["GRPO step float32 s"], found["TRL step float32 s"]
+    assert found["GRPO step float32: TRL / ours (bar 2)"] == pytest.approx(theirs / ours)
+    said = re.search(r"took (\d+) s, and one\s+of TRL's trainer on the same questions (\d+) s: ([\d.]+) times", text)
+    assert said is not None
+    assert said.groups() == (f"{ours:.0f}", f"{theirs:.0f}", f"{theirs / ours:.1f}")
+    parsed = re.search(r"berrypick (bench train --policy smollm2 --formats .*)", text)
+    assert parsed is not None and sorted(parsed[1].split()) == sorted(kept["command"].split())
+
+
 def test_code_of_the_questions_and_answers_is_short() -> None:
     blocks = [body for language, _, body in FENCE.findall(page("faq")) if language == "python"]
     assert len(blocks) > 12

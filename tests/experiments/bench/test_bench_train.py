@@ -40,6 +40,8 @@ def test_formats_are_compared_on_real_text(shared_data: Path, monkeypatch: pytes
     ratio = numbers["SFT bfloat16, tokens/CPU s"] / numbers["SFT float32, tokens/CPU s"]
     assert numbers["SFT: bfloat16 / float32"] == pytest.approx(ratio)
     assert numbers["rollouts 2 rows float32, tokens/CPU s"] > 0
+    one = measure_formats("tiny", str(shared_data / "hotpotqa"), 1, rows=(2,), dtypes=("bfloat16",))
+    assert set(one) == {"SFT bfloat16, tokens/CPU s", "rollouts 2 rows bfloat16, tokens/CPU s"}
 
 
 GROWTH = """
@@ -73,5 +75,7 @@ def test_peak_memory_is_the_highest_sample_less_the_first_and_the_end_is_always_
 def test_numbers_that_measure_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BerrypickError, match="--group-size must be at least 2"):
         BenchTrain(out=tmp_path, group_size=1).run()
+    with pytest.raises(BerrypickError, match="--dtypes needs at least one number format"):
+        BenchTrain(out=tmp_path, formats="hotpotqa", dtypes=()).run()
     with pytest.raises(BerrypickError, match="no weights to train"):
         BenchTrain(out=tmp_path, policy="oracle").run()
