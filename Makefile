@@ -5,7 +5,7 @@ BIN := .venv/bin
 export BERRYPICK_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo agent test test-random test-all test-adapters docs lint mutants release-check supply licences lock clean
+.PHONY: demo agent test test-random test-all test-adapters docs lint mutants release-check supply licences pages lock clean
 
 # The locks hold the digest of every file that may be installed. torch has none: where pip finds it decides whether it is
 # a build for CPUs or for CUDA. Its other packages are in the lock, so that only a CUDA build brings more.
@@ -89,6 +89,10 @@ lint: .venv/.dev
 supply: .venv/.dev
 	$(BIN)/python tools/pip_check.py
 	$(BIN)/python tools/licences.py docs/licences.md
+
+# After a change of results, or of a sentence or an entry of a table in the code: the pages and counts made from them.
+pages: .venv/.dev
+	$(BIN)/python tools/pages.py
 
 licences: .venv/.dev
 	$(BIN)/python tools/licences.py --write docs/licences.md

@@ -46,7 +46,8 @@ class DebateGrid:
         rounds: of training.
         clauses: facts that a record states, one of which is asked for.
         sft_steps: of the base on searches.
-        line_steps: of the base on questions with a line.
+        line_questions: of another World, from which the base learns to read a line, see `debate_demonstrations`.
+        line_steps: updates on these.
         round_questions: fresh training questions of a round.
         fit_steps: updates of each model in a round, 16 episodes each.
         rate: peak learning rate of these.
@@ -63,7 +64,8 @@ class DebateGrid:
     rounds: int = 3
     clauses: int = 1
     sft_steps: int = 1040
-    line_steps: int = 80
+    line_questions: int = 4096
+    line_steps: int = 480
     round_questions: int = 128
     fit_steps: int = 16
     rate: float = 5e-4
@@ -144,7 +146,8 @@ def _base(folder: Path, arguments: Mapping[str, Any], task: Task, config: Mappin
     if not (base / "config.json").is_file():
         imitation = imitated(arguments, task, folder, steps=config["sft_steps"], seed=config["seed"])
         policy = load_language_model(str(imitation))
-        other = make_task(ENV, **{**arguments, "world_seed": _DEMONSTRATED, "num_train": 1024, "num_test": 0})
+        size = config["line_questions"]
+        other = make_task(ENV, **{**arguments, "world_seed": _DEMONSTRATED, "num_train": size, "num_test": 0})
         rows = rows_of(policy, debate_demonstrations(other, config["seed"]))
         fit_sft(policy, rows, SftConfig(steps=config["line_steps"], learning_rate=1e-3, seed=config["seed"]))
         policy.save(base)
@@ -152,10 +155,11 @@ def _base(folder: Path, arguments: Mapping[str, Any], task: Task, config: Mappin
 
 
 def debate_demonstrations(task: Task, seed: int) -> list[Episode]:
-    """One episode for each training question, with one or two answers of others in a line below the question.
+    """One episode for each training question; below two of three questions, a line has one or two answers of others.
 
-    Six of ten of these answers are right, the others are those of other questions. Half of the episodes search as if
-    there were no line, and half give the first answer of the line.
+    Six of ten of these answers are right, the others are those of other questions. Half of the episodes with a line
+    search as if there were none, and half give the first answer of the line. A third without one keeps a model from
+    forgetting what it did before.
     """
     from ...policies.training.multiagent import shown_answers
 
@@ -168,8 +172,9 @@ def debate_demonstrations(task: Task, seed: int) -> list[Episode]:
             for _ in range(int(random.integers(1, AGENTS)))
         ]
         shown = shown_answers(question, names)
-        if random.random() < 0.5:
-            out.append(replace(episode, question=shown))
+        way = random.integers(3)
+        if way < 2:
+            out.append(replace(episode, question=shown) if way else episode)
             continue
         copied = start(shown, task.spec)
         advance([copied], [Draft(f"<answer> {names[0]} </answer>")], task.searcher)
