@@ -42,8 +42,8 @@ CORRECTIONS = (
     "makes up 0.999 of the variance, 0.225 is gone in priced; if every policy followed its demonstrator's favourite "
     "order without exception, .58 to .59 would be. So contradicted means that training did not sharpen the "
     "demonstrators' habits. It does not mean that policies owe little to shared demonstrations.",
-    "The claims on what is gone and those on the floor name the paper as their source, and verdicts.md counts these "
-    "six among the claims of papers. The paper measures similarity and suspects shared data; it makes none of the six.",
+    "The claims on what is gone and those on the floor name the paper as their source. The paper measures similarity "
+    "and suspects shared data; it makes none of the six. verdicts.md counts them among our own.",
     "The rollouts on HotpotQA were played again. As first published, its demonstrator was the script with four ways to "
     "ask, which the agent did not imitate; a quarter of the pairs of the agent at two temperatures shared their random "
     "numbers; intervals of different questions were half as wide as they should be; and a turn ended after 48 tokens, "

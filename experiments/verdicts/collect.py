@@ -11,7 +11,7 @@ from ...retrieval_index.errors import BerrypickError
 from ..report.format import Report
 from ..runs.run_folder import stored_json
 
-__all__ = ["HEADLINE", "SYSTEMS", "TESTS", "System", "claims_of", "place_of", "published_reports"]
+__all__ = ["HEADLINE", "SYSTEMS", "TESTS", "System", "claims_of", "is_of_paper", "place_of", "published_reports"]
 
 HEADLINE = "diversity_tax"
 """The experiment of the suite's own question; it holds claims of several papers, too."""
@@ -25,11 +25,14 @@ class System:
         name: of its experiment.
         title: as its paper calls it.
         papers: arXiv ids.
+        ours: ids of claims that were registered under a paper's name though it does not make them; the experiment's
+            Corrections say so.
     """
 
     name: str
     title: str
     papers: str
+    ours: frozenset[str] = frozenset()
 
 
 SYSTEMS: tuple[System, ...] = (
@@ -41,7 +44,12 @@ SYSTEMS: tuple[System, ...] = (
     System("preference_tuning", "preference tuning and effective diversity", "2504.12522"),
     System("critique_loop", "critique in the loop", "2411.16579"),
     System("multiagent_finetuning", "multiagent finetuning", "2501.05707"),
-    System("hivemind", "Artificial Hivemind", "2510.22954"),
+    System(
+        "hivemind",
+        "Artificial Hivemind",
+        "2510.22954",
+        frozenset(("priced-floor", "steep-floor", "cue-floor", "priced-lost", "steep-lost", "free-lost")),
+    ),
 )
 """In the order in which they are tried."""
 
@@ -88,6 +96,13 @@ def claims_of(reports: Mapping[str, Report], test: str) -> list[tuple[str, Repor
             if re.search(rf"\b{test}\b", row["claim"]["source"]):
                 out.append((name, row, pilot.get(row["claim"]["id"])))
     return out
+
+
+def is_of_paper(name: str, row: Report) -> bool:
+    """Whether a claim of an experiment is one that a paper makes: its source is an arXiv id, and it is no control."""
+    source: str = row["claim"]["source"]
+    ours = {system.name: system.ours for system in SYSTEMS}.get(name, frozenset())
+    return source[:1].isdigit() and "control" not in source and row["claim"]["id"] not in ours
 
 
 def place_of(report: Report) -> str:

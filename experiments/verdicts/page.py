@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from ...retrieval_index.plain_text import counted
 from ..grid.tables import range_over_settings
 from ..report.format import NOTHING, Report, markdown_table, number, signed
-from .collect import HEADLINE, SYSTEMS, TESTS, claims_of, published_reports
+from .collect import HEADLINE, SYSTEMS, TESTS, claims_of, is_of_paper, published_reports
 from .figure import write_figure
 
 __all__ = ["verdicts_page", "verdicts_screen", "write_verdicts"]
@@ -40,8 +40,8 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         reports: of the headline experiment and of the systems that have results.
     """
     rows = [(name, row) for name, report in reports.items() for row in report["verdicts"]]
-    papers = [(name, row) for name, row in rows if _of_paper(row)]
-    others = [(name, row) for name, row in rows if not _of_paper(row)]
+    papers = [(name, row) for name, row in rows if is_of_paper(name, row)]
+    others = [(name, row) for name, row in rows if not is_of_paper(name, row)]
     parts = [
         "# Every claim of the published systems, and what came of it here",
         "<!-- written by experiments/verdicts/page.py from results/; do not edit -->",
@@ -68,7 +68,8 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "Published figures are as carried over from earlier readings of the papers.",
         _claims(papers),
         "## Controls, and claims of our own design",
-        "A verdict on a paper is worth as much as these.",
+        "A verdict on a paper is worth as much as these. One that has an arXiv id for its source was registered as the "
+        "paper's, which does not make it; *Corrections* of its experiment say so.",
         _claims(others),
         "## Run them",
         "`berrypick run all --scale small --seeds 24 --out all` runs what is there, goes on where it was, and shares "
@@ -83,12 +84,6 @@ def verdicts_screen(reports: Mapping[str, Report]) -> str:
     return "\n".join(f"{name}: {_counts(report['verdicts'])}" for name, report in reports.items())
 
 
-def _of_paper(row: Report) -> bool:
-    """Whether a claim is one that a paper makes: its source is an arXiv id, and it is no control."""
-    source: str = row["claim"]["source"]
-    return source[:1].isdigit() and "control" not in source
-
-
 def _counts(rows: Sequence[Report]) -> str:
     kinds = Counter(row["verdict"] for row in rows)
     return ", ".join(f"{kinds[kind]} {kind}" for kind in _KINDS if kinds[kind]) or "no claim"
@@ -98,7 +93,7 @@ def _plain(reports: Mapping[str, Report]) -> str:
     tried = [system for system in SYSTEMS if system.name in reports]
     rest = [system.title for system in SYSTEMS if system.name not in reports]
     rows = [row for report in reports.values() for row in report["verdicts"]]
-    papers = [row for row in rows if _of_paper(row)]
+    papers = [row for name, report in reports.items() for row in report["verdicts"] if is_of_paper(name, row)]
     waiting = sum(_waits(row) for row in rows)
     have = f"Of {len(SYSTEMS)} systems {len(tried)} have" if rest else f"All {len(SYSTEMS)} systems have"
     return (
@@ -117,7 +112,7 @@ def _systems(reports: Mapping[str, Report]) -> str:
     known = {system.name: system for system in SYSTEMS}
     rows = []
     for name, report in reports.items():
-        papers = [row for row in report["verdicts"] if _of_paper(row)]
+        papers = [row for row in report["verdicts"] if is_of_paper(name, row)]
         kinds = Counter("waits for cells" if _waits(row) else row["verdict"] for row in papers)
         system = known.get(name)
         title, sources = (system.title, system.papers) if system else ("the question of this suite", "several")
@@ -138,8 +133,8 @@ def _tests(reports: Mapping[str, Report]) -> str:
         pilots = [one for _, _, one in found if one]
         rooms = [one["room"] / one["needed"] for one in pilots if one["needed"] and one["room"] is not None]
         undecidable = [one["undecidable"] for one in pilots if one["undecidable"]]
-        claims = [row for _, row, _ in found if _of_paper(row)]
-        controls = [row for _, row, _ in found if not _of_paper(row)]
+        claims = [row for name, row, _ in found if is_of_paper(name, row)]
+        controls = [row for name, row, _ in found if not is_of_paper(name, row)]
         verdicts = _counts(claims) if claims else f"not run: {owner}"
         if owner not in reports and found:
             verdicts += f"; {owner} not run"

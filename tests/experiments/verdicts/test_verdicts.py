@@ -11,7 +11,7 @@ import pytest
 from berrypick.__main__ import main
 from berrypick.experiments.registry import EXPERIMENTS
 from berrypick.experiments.verdicts import SYSTEMS, published_reports, verdicts_page, write_verdicts
-from berrypick.experiments.verdicts.collect import HEADLINE, TESTS, claims_of, place_of
+from berrypick.experiments.verdicts.collect import HEADLINE, TESTS, claims_of, is_of_paper, place_of
 from berrypick.retrieval_index.errors import BerrypickError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -145,6 +145,16 @@ def test_tests_belong_to_systems_and_published_claims_to_tests() -> None:
     for found in published_reports(RESULTS).values():
         for row in found["verdicts"]:
             assert set(re.findall(r"\bT\d+", row["claim"]["source"])) <= set(TESTS)
+
+
+def test_claims_that_a_paper_does_not_make_count_as_ours() -> None:
+    row = {"claim": {"id": "steep-floor", "source": "2510.22954"}}
+    assert is_of_paper("darling", row) and not is_of_paper("hivemind", row)
+    assert not is_of_paper("darling", {"claim": {"id": "a", "source": "control"}})
+    assert not is_of_paper("darling", {"claim": {"id": "a", "source": "2510.22954, control"}})
+    for name, report in published_reports(RESULTS).items():
+        ours = {system.name: system.ours for system in SYSTEMS}.get(name, frozenset())
+        assert ours <= {row["claim"]["id"] for row in report["verdicts"]}
 
 
 def test_the_committed_page_is_that_of_the_committed_results() -> None:
