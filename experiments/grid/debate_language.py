@@ -16,12 +16,11 @@ import numpy as np
 from ...envs.episode import Draft, Episode, advance, start
 from ...envs.tasks.registry import Task, make_task
 from ...policies.scripted import scripted_policy
-from ...retrieval_index.errors import BerrypickError
 from ..runs.recipes import ENV
 from .condition import FIRST_WORLD, Condition
 from .debate_rollouts import TOKENS, label_accuracy, play_debate, team_measures
 from .experiment import Cell, CellResult
-from .language_worlds import language_cell, play_groups, settings_of, world_folder
+from .language_worlds import check_base, language_cell, play_groups, settings_of, world_folder
 
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
@@ -117,11 +116,7 @@ class DebateGrid:
         critics = [load_language_model(str(base)) for _ in generators]
         team = (generators * AGENTS, critics * AGENTS) if single else (generators, critics)
         found = [team_measures(*team, task, config)]
-        if found[0]["pass@1"] < config["least"]:
-            raise BerrypickError(
-                f"the base answers {found[0]['pass@1']:.3f} of the test questions, at least {config['least']:g} are "
-                "needed; raise sft_steps of the experiment's DebateGrid"
-            )
+        check_base(found[0]["pass@1"], config["least"], "DebateGrid")
         for number in range(config["rounds"]):
             asked = task.split("train")[number * size : (number + 1) * size]
             played = play_debate(*team, task, asked, 1 if single else 2, 1_000 * config["seed"] + number)

@@ -25,7 +25,7 @@ from .experiment import Cell, CellResult
 from .language_classifier import CLASSIFIER, classifier_of
 from .language_runs import CheckpointView, imitated, resumed
 from .language_states import measure_checkpoint, measure_greedy, measures_at_temperature
-from .language_worlds import language_cell, world_folder
+from .language_worlds import check_base, language_cell, world_folder
 
 __all__ = ["LanguageGrid", "run_language_cell"]
 
@@ -53,6 +53,8 @@ class LanguageGrid:
         classifier_questions: training questions whose rollouts by the SFT policy a classifier of equivalent rollouts
             is learned from, for objectives with "{classifier}", see `classifier_of`.
         sequences: size of the group whose distinct query sequences are counted, exactly; 0 counts none.
+        least: pass@1 that the SFT policy must have on test questions, else a cell fails. It changes no number, so it is
+            no part of a cell's configuration.
     """
 
     places: Mapping[Condition, Mapping[str, int]]
@@ -70,6 +72,7 @@ class LanguageGrid:
     world_args: Mapping[str, EnvArgument] = field(default_factory=dict)
     classifier_questions: int = 256
     sequences: int = 0
+    least: float = 0.2
 
     @property
     def about(self) -> str:
@@ -93,7 +96,7 @@ class LanguageGrid:
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """See `run_language_cell`."""
-        return run_language_cell(cell, work)
+        return run_language_cell(cell, work, self.least)
 
     def _cell(self, condition: Condition, arm: str, seed: int) -> Cell:
         has_envelope = arm in self.controls
@@ -122,12 +125,13 @@ class LanguageGrid:
         )
 
 
-def run_language_cell(cell: Cell, work: Path) -> CellResult:
+def run_language_cell(cell: Cell, work: Path, least: float = 0.0) -> CellResult:
     """SFT, shared by the objectives of a world, then RL with a measurement at every checkpoint.
 
     Args:
         cell: from `LanguageGrid.cells`.
         work: the cell's own folder; an interrupted cell resumes from its newest checkpoint.
+        least: see `LanguageGrid`.
 
     Returns:
         {"checkpoints": {step: {measure: value}}, "states": {step: table}, "information": {step: {name: value}},
@@ -135,6 +139,9 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         question, T: values in the population}, "mixes": {weight of the end: {measure: value}}}; see
         `measure_checkpoint` and `measures_at_temperature`. `decode_states` and `decode_questions` read the tables. Of
         an arm with a learned classifier, the measures hold its accuracy, see `classifier_of`.
+
+    Raises:
+        BerrypickError: the SFT policy is right less often than the cell asks.
     """
     config = cell.config
     condition, objective = Condition.of(config["condition"]), config["objective"]
@@ -158,6 +165,7 @@ def run_language_cell(cell: Cell, work: Path) -> CellResult:
         )
         policy = load_language_model(str(start))
         first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
+        check_base(first["measures"]["pass@1"], least, "LanguageGrid")
         learned = classifier_of(shared / "classifier", policy, task, config) if CLASSIFIER in objective else {}
 
     def measure(step: int) -> dict[str, Any]:

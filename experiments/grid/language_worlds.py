@@ -15,13 +15,14 @@ from ...envs.questions import Question
 from ...envs.tasks.registry import Task
 from ...policies.policy import Policy, Sampling
 from ...policies.rollout import rollout
+from ...retrieval_index.errors import BerrypickError
 from .condition import Condition
 from .experiment import Cell
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["MAX_ROWS", "language_cell", "play_groups", "settings_of", "world_folder"]
+__all__ = ["MAX_ROWS", "check_base", "language_cell", "play_groups", "settings_of", "world_folder"]
 
 MAX_ROWS = 512
 """Episodes that are played at a time."""
@@ -68,6 +69,24 @@ def world_folder(work: Path, *place: str) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         yield folder
+
+
+def check_base(right: float, least: float, grid: str) -> None:
+    """Refuses a policy that has not learned its task: what it learns from there on says nothing.
+
+    Args:
+        right: its pass@1 on test questions.
+        least: what it must have.
+        grid: name of the class whose `sft_steps` decide how long it is trained.
+
+    Raises:
+        BerrypickError: it has less.
+    """
+    if right < least:
+        raise BerrypickError(
+            f"the base answers {right:.3f} of the test questions, at least {least:g} are needed; raise sft_steps of "
+            f"the experiment's {grid}"
+        )
 
 
 def play_groups(

@@ -14,6 +14,7 @@ from berrypick.experiments.grid.language_cells import LanguageGrid, run_language
 from berrypick.experiments.grid.language_states import population_measures
 from berrypick.policies.tabular.histories import State
 from berrypick.policies.tabular.readings import KindReading, decode_questions, decode_states
+from berrypick.retrieval_index.errors import BerrypickError
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +78,9 @@ def test_an_interrupted_cell_ends_with_the_values_of_one_that_was_not(cells, tmp
     assert side["checkpoints"]["0"] == whole["checkpoints"]["0"]
     assert calls == [1, 2, 2, 2, 2, 1, 2, 2]
     assert set(side["temperatures"]) == {"0"} and side["mixes"] == {}
+    # from a start that has not learned its task nothing is trained
+    with pytest.raises(BerrypickError, match=r"the base answers 0\.000 of .* raise sft_steps of the .* LanguageGrid"):
+        run_language_cell(other, work, least=0.2)
 
 
 def readings_of(episodes):
