@@ -68,7 +68,7 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "Published figures are as carried over from earlier readings of the papers.",
         _claims(papers),
         "## Controls, and claims of our own design",
-        "A verdict on a paper is worth as much as these. One that has an arXiv id for its source was registered as the "
+        "A verdict on a paper is worth as much as these. One whose source is an arXiv id alone was registered as the "
         "paper's, which does not make it; *Corrections* of its experiment say so.",
         _claims(others),
         "## Run them",
