@@ -90,7 +90,7 @@ supply: .venv/.dev
 	$(BIN)/python tools/pip_check.py
 	$(BIN)/python tools/licences.py docs/licences.md
 
-# After a change of results, or of a sentence or an entry of a table in the code: the pages and counts made from them.
+# Rewrites the pages and counts that are generated from results and code; run it after changing either.
 pages: .venv/.dev
 	$(BIN)/python tools/pages.py
 

@@ -234,8 +234,8 @@ EXPERIMENT = SystemExperiment(
         "All sizes are tiny. Language models' shares are counted in sampled queries (standard error .01 at the end).",
     ),
     corrections=(
-        "The claim that RL does not raise pass@8 could not fail: the start has .768, no table can have more than .769, "
-        "and the margin is .005. Its room was counted downwards. The verdict stands as registered but is no evidence.",
+        "The claim that RL does not raise pass@8 could not fail: pass@8 starts at .768, no table can exceed .769, and "
+        "rises of up to .005 were allowed. The room shown is that of a fall. The verdict stands, but is no evidence.",
         "Where formats are equal the majority's mean share is not expected to grow: logits have no expected move, and "
         "the curve of a softmax lowers the mean of a share of .6. How far the largest grows, the learning rate sets "
         "(.07 at 3, nothing at 1). Neither contradiction speaks of the paper, whose formats differ in accuracy.",

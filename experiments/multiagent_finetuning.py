@@ -236,14 +236,14 @@ EXPERIMENT = SystemExperiment(
         "A critic sees who agrees, not what is said, and judges an answer only by looking again; no void is misread.",
         "Policies make equal updates; alone plays three times as many first answers, a debate a third more queries.",
         "From copies, first votes of a team and of a single agent are equally right: critics add the rest at the end.",
-        "The language model is tiny and learns for three rounds; records state one fact, so few of its votes err.",
+        "The language model is tiny and learns for three rounds; records state one fact, so few votes are wrong.",
     ),
     corrections=(
         "That votes teach less copying than the truth does comes from where it is read: the arms meet other "
         "disagreements. In equal situations critics of votes copy more, by .14 in those of the start, .06 and .03 in "
         "those of the arms' ends (eight worlds, computed again); blind says so, too. The verdict stands as registered.",
         "queries multiplied two means and was .02 too low: all tables ran again. 24 cells of language models ran, and "
-        "are not counted: their base answered 2 % (it had not learned to read two facts). Records state one now.",
+        "are not counted: their base answered 2 % (it had not learned to read two facts). Records now state one.",
     ),
     reproduced=f"tabular/{Condition.of(TUNES).slug}/own-0/world-{1000 + _FIRST}",
 )  # fmt: skip

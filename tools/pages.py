@@ -1,8 +1,7 @@
-"""Writes again, from the committed results and the code, all that a test holds to them.
+"""Rewrites everything that is generated from the committed results and the code; a test holds each text to them.
 
-`python tools/pages.py`, after a change of results or of a sentence of an experiment: the pages of experiments and
-verdicts, the reference pages of environments, rollouts and measures, and the counts in README.md and results/README.md.
-It prints the files that have changed.
+`python tools/pages.py` writes the pages of experiments and verdicts, the reference pages of environments, rollouts and
+measures, and the counts in README.md and results/README.md, and prints the files that have changed.
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ def claims_of(reports: Mapping[str, Report], test: str) -> list[tuple[str, Repor
 def is_of_paper(name: str, row: Report) -> bool:
     """Whether a claim of an experiment is one that a paper makes: its source is an arXiv id, and it is no control."""
     source: str = row["claim"]["source"]
-    ours = {system.name: system.ours for system in SYSTEMS}.get(name, frozenset())
-    return source[:1].isdigit() and "control" not in source and row["claim"]["id"] not in ours
+    ours = any(system.name == name and row["claim"]["id"] in system.ours for system in SYSTEMS)
+    return source[:1].isdigit() and "control" not in source and not ours
 
 
 def place_of(report: Report) -> str:

@@ -68,8 +68,8 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
         "Published figures are as carried over from earlier readings of the papers.",
         _claims(papers),
         "## Controls, and claims of our own design",
-        "A verdict on a paper is worth as much as these. One whose source is an arXiv id alone was registered as the "
-        "paper's, which does not make it; *Corrections* of its experiment say so.",
+        "A verdict on a paper is worth as much as these. A claim here whose source is an arXiv id "
+        "alone was registered as the paper's, but the paper does not make it: see *Corrections* of that experiment.",
         _claims(others),
         "## Run them",
         "`berrypick run all --scale small --seeds 24 --out all` runs what is there, goes on where it was, and shares "
