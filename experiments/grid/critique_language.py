@@ -26,7 +26,7 @@ from .commented import commented_demonstrations
 from .condition import FIRST_WORLD, Condition
 from .critique_episodes import accepted_shares, hard_questions
 from .experiment import Cell, CellResult
-from .language_worlds import language_cell, play_groups, settings_of, world_folder
+from .language_worlds import check_base, language_cell, play_groups, settings_of, world_folder
 
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
@@ -63,6 +63,7 @@ class CritiqueGrid:
         learning_rate: peak, of a round.
         label_rollouts: of the base on each question, which say what is hard.
         samples: attempts at each test question, of which pass@8 is read.
+        least: pass@1 that the base must have on test questions, see `check_base`.
     """
 
     condition: Condition
@@ -77,6 +78,7 @@ class CritiqueGrid:
     learning_rate: float = 1e-3
     label_rollouts: int = 16
     samples: int = 8
+    least: float = 0.2
 
     @property
     def about(self) -> str:
@@ -90,7 +92,7 @@ class CritiqueGrid:
 
     def cells(self, num_seeds: int) -> list[Cell]:
         """World by world; the arms of a world share the base."""
-        kept = settings_of(self, "condition", "arms", "num_worlds", "first_world")
+        kept = settings_of(self, "condition", "arms", "num_worlds", "first_world", "least")
         return [
             language_cell(
                 self.condition, arm, seed, self.first_world + seed, {**kept, "critic": critic, "shuffled": shuffled}
@@ -100,11 +102,15 @@ class CritiqueGrid:
         ]
 
     def run(self, cell: Cell, work: Path) -> CellResult:
-        """Trains and measures an arm."""
-        return _run(cell, work)
+        """Trains and measures an arm.
+
+        Raises:
+            BerrypickError: the base is worse than `least`.
+        """
+        return _run(cell, work, self.least)
 
 
-def _run(cell: Cell, work: Path) -> CellResult:
+def _run(cell: Cell, work: Path, least: float) -> CellResult:
     # loads transformers, which tabular cells do without
     from ...policies.language.episode_rows import rows_of
     from ...policies.language.model import load_language_model
@@ -127,6 +133,7 @@ def _run(cell: Cell, work: Path) -> CellResult:
     start = kept_json(
         shared / "start.json", lambda: _tested(first, task, hard["test"], CRITICS["void_records"], config)
     )
+    check_base(start["pass@1"], least, "CritiqueGrid.base_steps")
     checkpoints, policy, first_share = {"0": start}, first, float("nan")
     order = np.random.default_rng((config["seed"], 51)).permutation(len(demonstrations))
     for number in range(config["rounds"]):

@@ -52,8 +52,8 @@ class DebateGrid:
         rate: peak learning rate of these.
         questions: test questions.
         samples: episodes of each generator on a test question.
-        least: pass@1 that the base must have on test questions. Below it a cell fails: votes of models that cannot read
-            are no labels, whatever is learned from them.
+        least: pass@1 that the base must have on test questions, see `check_base`: votes of models that cannot read are
+            no labels, whatever is learned from them.
     """
 
     condition: Condition
@@ -85,7 +85,7 @@ class DebateGrid:
 
     def cells(self, num_seeds: int) -> Sequence[Cell]:
         """World by world."""
-        settings = settings_of(self, "condition", "arms", "num_worlds", "first_world")
+        settings = settings_of(self, "condition", "arms", "num_worlds", "first_world", "least")
         return [
             language_cell(self.condition, arm, seed, self.first_world + seed, settings)
             for seed in range(min(num_seeds, self.num_worlds))
@@ -116,7 +116,7 @@ class DebateGrid:
         critics = [load_language_model(str(base)) for _ in generators]
         team = (generators * AGENTS, critics * AGENTS) if single else (generators, critics)
         found = [team_measures(*team, task, config)]
-        check_base(found[0]["pass@1"], config["least"], "DebateGrid")
+        check_base(found[0]["pass@1"], self.least, "DebateGrid.sft_steps")
         for number in range(config["rounds"]):
             asked = task.split("train")[number * size : (number + 1) * size]
             played = play_debate(*team, task, asked, 1 if single else 2, 1_000 * config["seed"] + number)

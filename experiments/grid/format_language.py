@@ -28,12 +28,12 @@ from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
 from .language_runs import CheckpointView, imitated, resumed
 from .language_states import played_measures
-from .language_worlds import language_cell, settings_of, world_folder
+from .language_worlds import check_base, language_cell, settings_of, world_folder
 
 __all__ = ["FORMAT_LANGUAGE_MEASURES", "FormatArm", "FormatLanguage", "format_counts"]
 
 FAILURES = "format_failures"
-_NO_SETTING = ("places", "arms", "worlds")
+_NO_SETTING = ("places", "arms", "worlds", "least")
 _DIRECT = ("pass@1", "pass@8", "unique_query_ratio", "query_token_entropy", "policy_tokens")
 _PLANNED = ("executed_right", "give_up_loss", "execution_loss")
 """Only where no format fails, see `WorldConfig.format_failures`."""
@@ -76,6 +76,7 @@ class FormatLanguage:
         samples: rollouts of each.
         glance: test questions and rollouts of each between them.
         first_world: World seed of replicate 0; replicate i has World seed first_world + i and training seed i.
+        least: pass@1 that the start must have on test questions, see `check_base`.
     """
 
     places: Mapping[Condition, tuple[str, ...]]
@@ -89,6 +90,7 @@ class FormatLanguage:
     samples: int = 8
     glance: tuple[int, int] = (64, 4)
     first_world: int = FIRST_WORLD
+    least: float = 0.2
 
     @property
     def about(self) -> str:
@@ -117,6 +119,9 @@ class FormatLanguage:
 
         Returns:
             {"checkpoints": {step: {measure: value}}}, see `FORMAT_LANGUAGE_MEASURES`.
+
+        Raises:
+            BerrypickError: the start is worse than `least`.
         """
         config = cell.config
         condition = Condition.of(config["condition"])
@@ -136,6 +141,7 @@ class FormatLanguage:
 
         work.mkdir(parents=True, exist_ok=True)
         first = measure(0)
+        check_base(first["pass@1"], self.least, "FormatLanguage.sft_steps")
         run = world_rl(
             arguments,
             start="sft",

@@ -53,8 +53,7 @@ class LanguageGrid:
         classifier_questions: training questions whose rollouts by the SFT policy a classifier of equivalent rollouts
             is learned from, for objectives with "{classifier}", see `classifier_of`.
         sequences: size of the group whose distinct query sequences are counted, exactly; 0 counts none.
-        least: pass@1 that the SFT policy must have on test questions, else a cell fails. It changes no number, so it is
-            no part of a cell's configuration.
+        least: pass@1 that the SFT policy must have on test questions, see `check_base`.
     """
 
     places: Mapping[Condition, Mapping[str, int]]
@@ -165,7 +164,7 @@ def run_language_cell(cell: Cell, work: Path, least: float = 0.0) -> CellResult:
         )
         policy = load_language_model(str(start))
         first = measure_checkpoint(shared / "measures-0000.json", policy, task, config, "sft", 0)
-        check_base(first["measures"]["pass@1"], least, "LanguageGrid")
+        check_base(first["measures"]["pass@1"], least, "LanguageGrid.sft_steps")
         learned = classifier_of(shared / "classifier", policy, task, config) if CLASSIFIER in objective else {}
 
     def measure(step: int) -> dict[str, Any]:

@@ -71,21 +71,21 @@ def world_folder(work: Path, *place: str) -> Iterator[Path]:
         yield folder
 
 
-def check_base(right: float, least: float, grid: str) -> None:
+def check_base(right: float, least: float, setting: str) -> None:
     """Refuses a policy that has not learned its task: what it learns from there on says nothing.
 
     Args:
         right: its pass@1 on test questions.
-        least: what it must have.
-        grid: name of the class whose `sft_steps` decide how long it is trained.
+        least: what it must have. It changes no number, so it is no part of a cell's configuration.
+        setting: what decides how long it is trained: class and attribute.
 
     Raises:
         BerrypickError: it has less.
     """
     if right < least:
         raise BerrypickError(
-            f"the base answers {right:.3f} of the test questions, at least {least:g} are needed; raise sft_steps of "
-            f"the experiment's {grid}"
+            f"the base answers {right:.3f} of the test questions, at least {least:g} are needed; raise {setting} of "
+            "the experiment"
         )
 
 

@@ -17,6 +17,7 @@ from berrypick.experiments.runs import recipes
 from berrypick.policies.language.encoding import encode
 from berrypick.policies.language.tiny import tiny_tokenizer
 from berrypick.policies.training.critique import CRITICS, leaks, void_kinds
+from berrypick.retrieval_index.errors import BerrypickError
 
 PLACE = Condition.of(PLAIN)
 
@@ -87,15 +88,16 @@ def test_nine_demonstrated_retries_of_ten_avoid_named_kinds_and_others_are_drawn
 def test_cells_train_in_rounds_from_one_base_and_are_bit_identical(tmp_path, monkeypatch):
     monkeypatch.setitem(recipes.WORLD_DEMONSTRATIONS, "num_train", 64)
     grid = replace(
-        EXPERIMENT.language, questions=4, attempts=1, rounds=1, base_steps=3, round_steps=2, label_rollouts=1, samples=2
-    )
+        EXPERIMENT.language, questions=4, attempts=1, rounds=1, base_steps=3, round_steps=2, label_rollouts=1,
+        samples=2, least=0.0,
+    )  # fmt: skip
     cells = grid.cells(1)
     assert [cell.config["arm"] for cell in cells] == list(grid.arms)
     cells = cells[-1:]
 
-    def run(cell, folder):
+    def run(cell, folder, grid=grid):
         work = tmp_path / folder / "work" / cell.key
-        work.mkdir(parents=True)
+        work.mkdir(parents=True, exist_ok=True)
         return grid.run(cell, work)
 
     results = [run(cell, "a") for cell in cells]
@@ -104,6 +106,8 @@ def test_cells_train_in_rounds_from_one_base_and_are_bit_identical(tmp_path, mon
         assert set(found["checkpoints"]["1"]) == set(CRITIQUE_LANGUAGE_MEASURES)
         assert found["checkpoints"]["0"] == results[0]["checkpoints"]["0"]
     assert json.dumps(run(cells[0], "b")) == json.dumps(results[0])
+    with pytest.raises(BerrypickError, match=r"the base answers 0\.000 of .* raise CritiqueGrid\.base_steps of the"):
+        run(cells[0], "a", replace(grid, least=0.2))
 
 
 def test_claims_about_language_models_are_judged_from_eight_worlds():

@@ -16,6 +16,7 @@ from berrypick.policies.language.tiny import TINY_SIZES, tiny_model, tiny_tokeni
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
 from berrypick.policies.scripted import scripted_policy
+from berrypick.retrieval_index.errors import BerrypickError
 
 
 def played(**arguments):
@@ -92,13 +93,13 @@ def test_cells_of_a_world_share_a_start_and_are_bit_identical(tmp_path, monkeypa
     monkeypatch.setitem(recipes.WORLD_DEMONSTRATIONS, "num_train", 64)
     grid = replace(
         EXPERIMENT.language, checkpoints=(0, 1, 2), sft_steps=3, questions_per_step=2, training_questions=32,
-        questions=4, samples=2, glance=(2, 2),
+        questions=4, samples=2, glance=(2, 2), least=0.0,
     )  # fmt: skip
     wanted = {(EQUAL, "kl_1e-1"), (FAILS, "rl"), (EQUAL, "small")}
     cells = [cell for cell in grid.cells(1) if (cell.config["condition"], cell.config["arm"]) in wanted]
     assert len(cells) == 3
 
-    def run(cell, folder):
+    def run(cell, folder, grid=grid):
         return grid.run(cell, tmp_path / folder / "work" / cell.key)
 
     results = {(cell.config["condition"], cell.config["arm"]): run(cell, "a") for cell in cells}
@@ -112,3 +113,5 @@ def test_cells_of_a_world_share_a_start_and_are_bit_identical(tmp_path, monkeypa
     run_of_failing = tmp_path / "a" / "work" / "language" / Condition.of(FAILS).slug / "rl" / "world-1600" / "run"
     assert '"0,0,0.5"' in (run_of_failing / "config.json").read_text()
     assert json.dumps(run(cells[0], "b")) == json.dumps(results[EQUAL, "kl_1e-1"])
+    with pytest.raises(BerrypickError, match=r"the base answers 0\.000 of .* raise FormatLanguage\.sft_steps of the"):
+        run(cells[0], "a", replace(grid, least=0.2))

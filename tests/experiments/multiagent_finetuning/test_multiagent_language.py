@@ -88,7 +88,7 @@ def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monk
     cells = grid.cells(1)
     assert [cell.config["arm"] for cell in cells] == ["own", "random", "single"]
 
-    def run(cell, folder):
+    def run(cell, folder, grid=grid):
         work = tmp_path / folder / "work" / cell.key
         work.mkdir(parents=True, exist_ok=True)
         return grid.run(cell, work)["checkpoints"]
@@ -99,8 +99,5 @@ def test_cells_are_bit_identical_share_their_base_and_start_alike(tmp_path, monk
         assert values["0"]["pass@1"] == found[0]["0"]["pass@1"]
     assert [path.name for path in (tmp_path / "a" / "work" / "language" / "sft").iterdir()] == ["priced-agents-0"]
     assert json.dumps(run(cells[2], "b")) == json.dumps(found[1])
-    strict = replace(grid, least=EXPERIMENT.language.least).cells(1)[0]
-    with pytest.raises(
-        BerrypickError, match=r"the base answers 0\.000 of the test questions, at least 0\.2 are needed"
-    ):
-        run(strict, "a")
+    with pytest.raises(BerrypickError, match=r"the base answers 0\.000 of the .*, at least 0\.2 are needed"):
+        run(cells[0], "a", replace(grid, least=EXPERIMENT.language.least))
