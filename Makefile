@@ -41,8 +41,9 @@ test-random: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not lucene and not slow" \
 	  -p randomly --randomly-seed=$(SEED)
 
+# Two processes, whatever the number of cores: each may hold a model of 135 M parameters and a JVM.
 test-all: .venv/.dev
-	$(BIN)/pytest -m "lucene or slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "lucene or slow"
 
 # Real peers, an environment each: their pins clash. fastmcp: openenv asks for an older one than it needs.
 # tools: small ones that only read what we write. setuptools builds the packages in hubs/.

@@ -6,6 +6,7 @@ import errno
 import logging
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from .retrieval_index.errors import BerrypickError
 from .retrieval_index.plain_text import one_line, safe_text
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from .experiments.commands.parser import parse_command
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal or pipe that lacks a character shows "?" in its place
+            stream.reconfigure(errors="replace")
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(_SafeLines("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[lines])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from ..retrieval_index.errors import BerrypickError
+from ..retrieval_index.errors import BerrypickError, first_line
 from ..retrieval_index.plugins import Registry
 from .answers import exact_match, f1, sub_exact_match
 
@@ -158,8 +160,33 @@ class RewardSpec:
     weights: tuple[tuple[str, float], ...]
 
     def __call__(self, facts: EpisodeFacts) -> float:
-        """The reward of an ended episode."""
-        return sum(weight * REWARD_TERMS[name](facts) for name, weight in self.weights)
+        """The reward of an ended episode.
+
+        Raises:
+            BerrypickError: a term fails, or its value or the sum is not a finite number. Whoever plays episodes stops
+                at the first, since rollouts without a reward could not be read again.
+        """
+        total = sum(weight * _value(name, facts) for name, weight in self.weights)
+        if not math.isfinite(total):
+            raise BerrypickError(f"the weighted sum of the reward is {total}; give its terms smaller weights")
+        return total
+
+
+def _value(name: str, facts: EpisodeFacts) -> float:
+    """The value of a term, which may be a user's function."""
+    try:
+        value = float(REWARD_TERMS[name](facts))
+    except BerrypickError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise BerrypickError(
+            f"reward term {name} failed with {type(error).__name__}: {first_line(error)} "
+            f"({Path(frame.filename).name}:{frame.lineno}); fix that function"
+        ) from error
+    if not math.isfinite(value):
+        raise BerrypickError(f"reward term {name} is {value}; it must be a finite number")
+    return value
 
 
 _TERM = re.compile(r"\s*([+-]?)\s*(?:((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*)?([A-Za-z_]\w*)\s*")

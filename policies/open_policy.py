@@ -46,6 +46,8 @@ def open_policy(
     Raises:
         BerrypickError: there is no such policy, or it cannot be loaded.
     """
+    if not name:
+        raise BerrypickError("--policy is empty; give the name of a policy, for example random_order")
     if is_scripted(name):
         return scripted_policy(name)
     if name.startswith(("http://", "https://")):

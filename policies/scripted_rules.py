@@ -201,9 +201,12 @@ class ScriptedPolicy:
             row.form = int(row.generator.choice(len(shares), p=shares)) if shares else 0
             return _search_world
         if self.policy_id == "oracle":
+            if not row.question.answers:
+                raise BerrypickError(f"oracle needs a question with a known answer; use one of {', '.join(_ANYWHERE)}")
             return _search_titles
         raise BerrypickError(
-            f"policy {self.policy_id} works only on berrypick/World-v0; use bridge, oracle or {', '.join(_ANYWHERE)}"
+            f"policy {self.policy_id} works only on the own questions of berrypick/World-v0, not on this one; use "
+            f"bridge, oracle or {', '.join(_ANYWHERE)}"
         )
 
 

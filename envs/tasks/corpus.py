@@ -150,7 +150,7 @@ def _tell_partial(dataset: Dataset) -> None:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise BerrypickError(f"{name} must be a path, got {value!r}")
+        raise BerrypickError(f"{name} must be a path as text, got {value!r}; write str(...) around it")
     return value
 
 

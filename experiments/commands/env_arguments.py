@@ -32,6 +32,8 @@ def parse_env_args(pairs: Sequence[str]) -> dict[str, str | int | float]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise BerrypickError(f"--env-arg takes K=V, got {pair!r}; for example preset=priced")
+        if key in arguments:
+            raise BerrypickError(f"--env-arg gives {key} twice; leave one out")
         try:
             arguments[key] = json.loads(value) if value.strip("-").replace(".", "", 1).isdigit() else value
         except json.JSONDecodeError:  # "01" or "1-2" consists of digits but is no JSON number

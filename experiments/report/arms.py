@@ -125,7 +125,8 @@ def _named_files(paths: Sequence[Path]) -> dict[str, Path]:
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for file in files:
-        name = file.parent.name if file.name.startswith("rollouts.jsonl") else file.name
+        folder = file.parent if file.parent.name not in ("", "..") else file.resolve().parent
+        name = folder.name if file.name.startswith("rollouts.jsonl") and folder.name else file.name
         while name in named:
             name += "'"
         named[name] = file

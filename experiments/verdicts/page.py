@@ -123,7 +123,9 @@ def _systems(reports: Mapping[str, Report]) -> str:
 
 def _waits(row: Report) -> bool:
     """Whether an inconclusive claim lacks cells."""
-    return bool(row["verdict"] == "inconclusive" and re.search(r"^not run|worlds of the", row["reason"]))
+    return bool(
+        row["verdict"] == "inconclusive" and re.search(r"^not run|^the grid goes on|worlds of the", row["reason"])
+    )
 
 
 def _tests(reports: Mapping[str, Report]) -> str:
@@ -131,15 +133,18 @@ def _tests(reports: Mapping[str, Report]) -> str:
     for test, (text, owner) in TESTS.items():
         found = claims_of(reports, test)
         pilots = [one for _, _, one in found if one]
-        rooms = [one["room"] / one["needed"] for one in pilots if one["needed"] and one["room"] is not None]
-        undecidable = [one["undecidable"] for one in pilots if one["undecidable"]]
+        rooms = [
+            (one["room"] / one["needed"], one["undecidable"])
+            for one in pilots
+            if one["needed"] and one["room"] is not None
+        ]
         claims = [row for name, row, _ in found if is_of_paper(name, row)]
         controls = [row for name, row, _ in found if not is_of_paper(name, row)]
         verdicts = _counts(claims) if claims else f"not run: {owner}"
         if owner not in reports and found:
             verdicts += f"; {owner} not run"
         where = ", ".join(_link(name) for name in dict.fromkeys(name for name, _, _ in found)) or NOTHING
-        room = number(min(rooms), 1) if rooms else NOTHING
+        least, reason = min(rooms, key=lambda one: one[0], default=(None, ""))
         rows.append(
             [
                 test,
@@ -147,7 +152,7 @@ def _tests(reports: Mapping[str, Report]) -> str:
                 where,
                 verdicts,
                 _counts(controls) if controls else NOTHING,
-                room + (f" ({undecidable[0]})" if undecidable else ""),
+                (NOTHING if least is None else number(least, 1)) + (f" ({reason})" if reason else ""),
             ]
         )
     return markdown_table(["test", "what is said", "experiment", "verdicts", "controls", "room / needed"], rows)

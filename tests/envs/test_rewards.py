@@ -110,3 +110,22 @@ def test_facts_have_no_candidates_and_one_answer_unless_told():
     assert (bare.candidates, bare.answers_by_path, bare.scoring) == ((), (), "english")
     assert REWARD_TERMS["answer_recall"](bare) == 0
     assert REWARD_TERMS["answer_recall"](facts(candidates=("x", "The Paris"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (lambda: float("nan"), "reward term bad_9 is nan; it must be a finite number"),
+        (lambda: "much", r"reward term bad_9 failed with ValueError: could not convert .* \(rewards.py:\d+\)"),
+        (lambda: 1 // 0, r"reward term bad_9 failed with ZeroDivisionError: .* \(test_rewards.py:\d+\); fix that"),
+        (lambda: 1e308, "the weighted sum of the reward is inf; give its terms smaller weights"),
+    ],
+)
+def test_a_reward_that_is_no_finite_number_stops_at_the_first_episode(value, message):
+    try:
+        register_reward("bad_9", "a slip")(lambda facts: value())
+        with pytest.raises(BerrypickError, match=message):
+            parse_reward("2*bad_9")(facts())
+    finally:
+        REWARD_TERMS.pop("bad_9", None)
+        REWARD_SUMMARIES.pop("bad_9", None)

@@ -153,7 +153,7 @@ def test_oracle_of_a_corpus_searches_the_supporting_titles_and_answers() -> None
 
 
 def test_orders_of_kinds_are_refused_on_a_corpus() -> None:
-    message = "only on berrypick/World-v0; use bridge, oracle or question, follow_titles, random_words"
+    message = "only on the own questions of berrypick/World-v0, not on this one; use bridge, oracle or question, follow"
     with pytest.raises(BerrypickError, match=message):
         scripted_policy("best_order").start([CORPUS_QUESTION], CORPUS_SPEC, [0], Sampling())
 

@@ -141,6 +141,7 @@ def test_several_candidates_are_read_from_the_answer_block(tmp_path: Path) -> No
     ("words", "key", "message"),
     [
         (["--reward", "emm"], None, "unknown reward term 'emm'; did you mean em"),
+        (["--reward", "1e308*queries + 1e308*queries"], None, "the weighted sum of the reward is inf"),
         (["--reward", "em"], [{"id": "q7", "golden_answers": ["a"]}], "no question of --questions is in these"),
         (["--reward", "em"], [{"id": "q1", "golden_answers": []}], "key.jsonl:1: golden_answers must be a list"),
         (["--reward", "em"], [{"id": "q1"}], "key.jsonl:1: no question"),

@@ -18,6 +18,7 @@ WORLD = ["--env", "berrypick/World-v0", "--env-arg", "num_train=4", "num_validat
         (["--demonstrations", "0"], "--demonstrations must be at least 1"),
         (["--sft-batch-size", "0"], "--sft-batch-size must be at least 1"),
         (["--sft-learning-rate", "-1"], "--sft-learning-rate must be at least 0, got -1"),
+        (["--learning-rate", "1e300"], "--learning-rate must be at most 100, got 1e+300"),
         (["--learning-rate", "nan"], "--learning-rate must be at least 0, got nan"),
         (["--group-size", "1"], "--group-size must be at least 2"),
         (["--group-size", "4", "--objective", "pass_at_k"], "needs groups of at least 5 rollouts, got 4"),

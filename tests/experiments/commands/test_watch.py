@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from berrypick.envs.tasks.registry import make_task
 from berrypick.policies.open_policy import open_policy
 from berrypick.policies.policy import Sampling
 from berrypick.policies.rollout import rollout
+from berrypick.retrieval_index.errors import BerrypickError
 
 SMALL = ("--env-arg", "num_train=20", "num_test=4")
 
@@ -84,6 +87,14 @@ def test_flags_that_contradict_each_other_are_refused(capsys: pytest.CaptureFixt
     assert "--ask needs a --policy" in refused(capsys, "--ask", "who?")
     assert "leave out the file" in refused(capsys, str(tmp_path), "--policy", "random_order")
     assert "--ask has no question" in refused(capsys, "--policy", "random_order", "--ask", " ")
+    typed = refused(capsys, *SMALL, "--policy", "random_order", "--ask", "hello?")
+    assert "only on the own questions of berrypick/World-v0" in typed and "use bridge" in typed
+    typed = refused(capsys, *SMALL, "--policy", "oracle", "--ask", "hello?")
+    assert "oracle needs a question with a known answer; use one of question" in typed
+    with pytest.raises(BerrypickError, match="--policy is empty"):
+        open_policy("")
+    twice = ("--env-arg", "num_train=20", "num_train=30")
+    assert "--env-arg gives num_train twice" in refused(capsys, *twice, "--policy", "random_order")
     assert "--max-new-tokens" in refused(capsys, "--policy", "random_order", "--max-new-tokens", "0")
 
 
@@ -98,3 +109,15 @@ def test_a_turn_is_reported_when_it_has_been_played() -> None:
     )  # fmt: skip
     lengths = [len(episode.turns) for group in groups for episode in group]
     assert counts == [[turn + 1] * sum(length > turn for length in lengths) for turn in range(max(lengths))]
+
+
+def test_a_pipe_that_lacks_a_character_shows_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = []
+    for encoding in ("utf-8", "ascii"):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+        assert main(["play", *SMALL, "--policy", "random_order"]) == 0
+        sys.stdout.flush()
+        texts.append(written.getvalue())
+    whole, plain = texts[0].decode(), texts[1].decode()
+    assert not whole.isascii() and plain == "".join(one if one.isascii() else "?" for one in whole)

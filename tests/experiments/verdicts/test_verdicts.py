@@ -51,7 +51,11 @@ def reports() -> dict[str, Any]:
                 claim("words", "2509.02534 (T5)", "inconclusive", reason="not run"),
                 claim("own", "design", "supported", value=0.5),
             ],
-            [{"id": "more", "room": 0.09, **room}, {"id": "less", "room": 0.03, **room, "undecidable": "room below 1"}],
+            [
+                {"id": "more", "room": 0.09, **room},
+                {"id": "less", "room": 0.03, **room, "undecidable": "room below 1"},
+                {"id": "words", "room": 0.06, **room, "undecidable": "nothing differs"},
+            ],
         ),
     }
 
@@ -197,3 +201,11 @@ def test_all_systems_run_at_smoke_and_go_on_where_they_were(tmp_path: Path, caps
     stamps = {file: file.stat().st_mtime_ns for file in (tmp_path / "all").glob("*/cells/**/*.json")}
     assert main(command) == 0 and stamps
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
+
+
+def test_claims_of_a_grid_that_goes_on_wait_for_cells() -> None:
+    found = reports()
+    found["darling"]["verdicts"][2]["reason"] = "the grid goes on, 28 of its cells have not been run"
+    assert "1 claim of language models still wait" in verdicts_page(found)
+    found["darling"]["verdicts"][2]["reason"] = "the interval holds both answers"
+    assert "0 claims of language models still wait" in verdicts_page(found)
