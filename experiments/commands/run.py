@@ -6,6 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 
+from ...retrieval_index.bounds import flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ...retrieval_index.plain_text import counted
 from ..faithful_runs import FAITHFUL
@@ -27,6 +28,7 @@ ALL = "all"
 
 def run_named(flags: Run) -> int:
     """Computes the missing cells and prints the report; 1 if any cell failed."""
+    flags_at_least(1, flags, "seeds", "workers")  # before an experiment is loaded, which takes seconds
     if flags.name == ALL:
         return _run_all(flags)
     if flags.cell:
