@@ -12,10 +12,10 @@ formats in equal shares and whose entities have two names each, so that words ca
 lexical control can keep words and lose paths. It has the same floor and the same power. A learned classifier sees
 queries alone and is trained on pairs of rollouts of the World's own SFT policy; an oracle clusters by evidence found.
 
-What DARLING costs and buys at power 1 is in [findings.md](findings.md), and that random clusters have its pass@1 at
-equal pass@8 in [findings_details.md](findings_details.md); neither is claimed here again. That experiment also ran the
-squared form and its random clusters in worlds 1000 to 1023; its figures were known when these claims were written. So
-the worlds here are others, 1100 to 1123, and the tabular claims only say whether a known size repeats.
+What DARLING costs and buys at power 1 is in [findings.md](findings.md), that random clusters have its pass@1 at equal
+pass@8 in [findings_details.md](findings_details.md); neither is claimed here. That experiment also ran the squared form
+and its random clusters in worlds 1000 to 1023; its figures were known when these claims were written: in worlds 1100 to
+1123 the tabular claims say only whether a size repeats.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .grid.language_cells import LanguageGrid
 from .grid.language_classifier import CLASSIFIER
 from .grid.system import SystemExperiment
 from .grid.system_page import claim_value, counted_verdicts, measured_value
-from .grid.system_parts import Panel, Published, SystemTable
+from .grid.system_parts import ROOM_CORRECTION, Panel, Published, SystemTable
 from .report.format import Report, number
 
 __all__ = ["EXPERIMENT"]
@@ -238,13 +238,13 @@ EXPERIMENT = SystemExperiment(
     limits=(
         "A table has no words: only the language model can tell meaning from wording.",
         "Equal pass@8 is not equal pass@1: the claims about the oracle read pass@8 alone, the tables have both.",
-        "Clusters are exact; the paper's are the output of a fine-tuned 4B model, and ours of a logistic head over "
-        "hashed words.",
+        "Clusters are exact or come from a logistic head over hashed words; the paper's from a fine-tuned 4B model.",
         "A query format is drawn once an episode by the demonstrator; mixed episodes come from RL alone.",
         "pass@128 has no counterpart: eight rollouts of the start nearly reach the ceiling of these Worlds.",
         "Claims about language models had no pilot of their room; a World apart gave only the number of SFT steps.",
         "Whether the right answers of maths questions have ways of unequal worth, as kinds have here, is not known.",
     ),
+    corrections=(f"{ROOM_CORRECTION}; no verdict on this page changed.",),
     reproduced=f"tabular/{Condition.of(PRICED).slug}/darling-2/world-{FIRST_WORLD + _FIRST}",
 )
 """What `berrypick run darling` runs."""

@@ -73,32 +73,40 @@ def _row(grid: Grid, one: Contrast) -> Report:
 
 def _room(grid: Grid, one: Contrast) -> float | None:
     """The largest effect in the claimed direction that any policy could have; None where nothing is known of it."""
-    control = grid.middle(one.condition, grid.arms[one.arm].control or one.arm)
-    if control is None or not control.worlds:
+    other = _compared(grid, one)
+    if other is None or not other.worlds:
         return None
-    bounded = _bounded_room(grid, one)
-    if bounded is not None:
-        return bounded
-    if one.condition.has_answers and one.measure.startswith("choice@"):
-        return _most_choice(one.condition, one.measure) - _mean(control, one.measure)
-    if not one.condition.has_frontier:
+    if one.measure in other.results[other.worlds[0]].get("bounds", {}):
+        pairs = [other.results[world]["bounds"][one.measure] for world in other.worlds]
+        low, high = (float(bound) for bound in np.mean(pairs, axis=0))
+    elif one.condition.has_answers and one.measure.startswith("choice@"):
+        return _most_choice(one.condition, one.measure) - _mean(other, one.measure)
+    elif not one.condition.has_frontier:
         return None
-    front = condition_frontier(one.condition)
-    one_name, many_name = pass_names("tabular")
-    if one.measure in ("waste", "largest waste"):
-        return front.best_order.pass_at_1 - _mean(control, one_name, step=0)
-    bounds = {
-        one_name: (min(front.widest.pass_at_1, _mean(control, one_name, step=0)), front.best_order.pass_at_1),
-        many_name: (front.best_order.pass_at_k, front.widest.pass_at_k),
-        "breadth": (0.0, 1.0),
-        "kind_entropy": (0.0, math.log(len(one.condition.world_config().kinds))),
-    }
-    if one.measure not in bounds:
-        return None
-    low, high = bounds[one.measure]
-    at = _mean(control, one.measure, step=0 if one.against == "start" else None)
-    up, down = high - at, at - low
+    elif one.measure in ("waste", "largest waste"):
+        best = condition_frontier(one.condition).best_order.pass_at_1
+        return best - _mean(other, pass_names("tabular")[0], step=0)
+    else:
+        bounds = _frontier_bounds(one.condition)
+        if one.measure not in bounds:
+            return None
+        low, high = bounds[one.measure]
+    at = _compared_value(grid, one, other)
+    scale = at if one.relative and at else 1.0
+    up, down = (high - at) / scale, (at - low) / scale
     return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+
+
+def _frontier_bounds(condition: Condition) -> Mapping[str, tuple[float, float]]:
+    """Measure -> the least and the largest value in a World with a frontier. A policy that answers nothing has 0."""
+    front = condition_frontier(condition)
+    one_name, many_name = pass_names("tabular")
+    return {
+        one_name: (0.0, front.best_order.pass_at_1),
+        many_name: (0.0, front.widest.pass_at_k),
+        "breadth": (0.0, 1.0),
+        "kind_entropy": (0.0, math.log(len(condition.world_config().kinds))),
+    }
 
 
 def _needs(grid: Grid, one: Contrast) -> dict[str, float]:
@@ -107,20 +115,18 @@ def _needs(grid: Grid, one: Contrast) -> dict[str, float]:
     return {name: _mean(arm, name) for name in one.needs} if arm is not None and arm.worlds else {}
 
 
-def _bounded_room(grid: Grid, one: Contrast) -> float | None:
-    """The room between what the arm is compared with and the bounds of its cells; None where these have none."""
-    from_start = one.against == "start"  # not the control's: an arm may imitate before its first step
-    name = one.against if one.against in grid.arms else one.arm if from_start else grid.arms[one.arm].control
-    other = grid.middle(one.condition, name or one.arm)
-    if other is None or not other.worlds or one.measure not in other.results[other.worlds[0]].get("bounds", {}):
-        return None
-    low, high = np.mean([other.results[world]["bounds"][one.measure] for world in other.worlds], axis=0)
-    at = _matched_value(grid, one)
-    if at is None:
-        at = _mean(other, one.measure, step=0 if from_start else None)
-    scale = at if one.relative and at else 1.0
-    up, down = float(high - at) / scale, float(at - low) / scale
-    return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+def _compared(grid: Grid, one: Contrast) -> Series | None:
+    """The arm that a claim compares with; its own, if that is the start: an arm may imitate before its first step."""
+    name = one.against if one.against in grid.arms else "" if one.against == "start" else grid.arms[one.arm].control
+    return grid.middle(one.condition, name or one.arm)
+
+
+def _compared_value(grid: Grid, one: Contrast, other: Series) -> float:
+    """What the arm is compared with, in the mean over the pilot's worlds."""
+    matched = _matched_value(grid, one)
+    if matched is not None:
+        return matched
+    return _mean(other, one.measure, step=0 if one.against == "start" else None)
 
 
 def _matched_value(grid: Grid, one: Contrast) -> float | None:

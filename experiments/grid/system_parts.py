@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Panel", "Published", "SystemTable"]
+__all__ = ["ROOM_CORRECTION", "Panel", "Published", "SystemTable"]
+
+ROOM_CORRECTION = (
+    "Room to fall was measured down to the start or to the best fixed order, and training can end below both; the room "
+    "of a claim that names an arm was measured from that arm's control. Now it is measured down to 0 and from the arm "
+    "that is named"
+)
+"""What was wrong with the checks before registration until December 2026; a page adds what came of it there."""
 
 
 @dataclass(frozen=True, slots=True)
