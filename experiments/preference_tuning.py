@@ -236,8 +236,7 @@ EXPERIMENT = SystemExperiment(
         ),
     ),
     limits=(
-        "At most nine paths and three answers are right, and eight episodes nearly exhaust them; the paper's programs "
-        "have no such ceiling.",
+        "Nine paths and three answers can be right: eight episodes nearly exhaust them, not so with programs.",
         "All arms begin at one policy; the paper's SFT and preference-tuned models partly have different bases.",
         "Meaning and validity are exact here, and the same ones that training rewards; preferences in the paper's "
         "models come from people and from judges.",
@@ -245,6 +244,7 @@ EXPERIMENT = SystemExperiment(
         "Spread does not depend on validity on a question; its mean weighs questions by their valid pairs.",
         "Room is that of a policy which knew the records of each question; a table that does not has less.",
     ),
+    corrections=("Published cells lacked what two matched rows read on the way; these cells were computed again.",),
     reproduced=f"tabular/{Condition.of(SKEWED).slug}/dpo-0.1/world-{1000 + _FIRST}",
 )  # fmt: skip
 """What `berrypick run preference_tuning` runs."""

@@ -202,7 +202,8 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
     if other is None:
         return None
     if one.against == "matched":
-        return matched_difference(arm, other, one.measure, by=one.at or pass_names(one.policy)[1])
+        by = one.at or pass_names(one.policy)[1]
+        return matched_difference(arm, other, one.measure, by=by, whole=True)
     return compared(measured, _measured(one, other, step))
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from ...envs.metrics.statistics import Estimate, paired_t_interval
+from ...retrieval_index.errors import BerrypickError
 from ..measures.rows import EstimateRow
 from ..measures.rows import estimate_row as row_of
 from .arms import Arm
@@ -199,7 +200,13 @@ def relative_to(first: Mapping[int, float], second: Mapping[int, float]) -> dict
 
 
 def matched_difference(
-    arm: Series, control: Series, measure: str = "pass@1", *, along: str = "checkpoints", by: str = "pass@8"
+    arm: Series,
+    control: Series,
+    measure: str = "pass@1",
+    *,
+    along: str = "checkpoints",
+    by: str = "pass@8",
+    whole: bool = False,
 ) -> dict[int, float]:
     """World -> the arm's measure minus the most that its control has where it has at least what the arm bought.
 
@@ -210,14 +217,23 @@ def matched_difference(
         along: "checkpoints" (stopped early), "temperatures" (its end, sampled colder or hotter) or "mixes" (weights
             between its start and its end).
         by: what was bought.
+        whole: refuse a curve with holes; otherwise these are passed over.
 
     Returns:
         NaN where no point of the control's curve has as much of `by`; nothing is extrapolated.
+
+    Raises:
+        BerrypickError: with `whole`, a point of a curve lacks a value, as cells do that were thinned to be published.
     """
     out = {}
     for world, wanted in arm.values(by).items():
         if world in control.results:
             bought, values = (control.curve(world, name, along) for name in (by, measure))
+            if whole and any(map(math.isnan, [*bought, *values])):
+                raise BerrypickError(
+                    f"cells lack {by} or {measure} at checkpoints between the first and the last, so nothing can be "
+                    "matched along the way; compute them again instead of giving them"
+                )
             out[world] = arm.values(measure)[world] - best_at_least(bought, values, wanted)
     return out
 

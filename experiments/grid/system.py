@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ..report.format import Report
 from .cell_store import write_cells
+from .comparison import pass_names
+from .contrasts import LADDER, Contrast
 from .experiment import CellResult, Results
 from .grid_experiment import GridExperiment
 from .report import Reported, is_pilot
@@ -79,7 +81,7 @@ class SystemExperiment(GridExperiment):
     def write_files(self, results: Results, report: Report, out: Path) -> None:
         """The cells themselves, from which every value per world can be read, and the figure."""
         cells = [cell for cell in self.cells(report["scale"], report["seeds"]) if not is_pilot(cell)]
-        wanted = {*self.reported().compared, *(one.measure for one in self.contrasts)}
+        wanted = {*self.reported().compared, *(name for one in self.contrasts for name in _read_along_the_way(one))}
         few = Results(
             {cell.key: _thinned(results.done[cell.key], wanted) for cell in cells if cell.key in results.done}
         )
@@ -89,6 +91,12 @@ class SystemExperiment(GridExperiment):
     def pages(self, report: Report, results: Path | None = None) -> Mapping[str, str]:
         """One page, docs/NAME.md."""
         return {f"{self.name}.md": system_page(report, self, self.headline(report))}
+
+
+def _read_along_the_way(one: Contrast) -> set[str]:
+    """The measures whose values between the first and the last checkpoint a contrast may read."""
+    along = one.against == "matched" or one.against.startswith(LADDER)
+    return {one.measure, *one.needs, *([one.at or pass_names(one.policy)[1]] if along else [])}
 
 
 def _thinned(result: CellResult, wanted: Collection[str]) -> CellResult:

@@ -16,6 +16,7 @@ from berrypick.experiments.grid.comparison import (
     pass_names,
     waste,
 )
+from berrypick.experiments.grid.contrasts import contrast, differences_of
 from berrypick.experiments.grid.series import Series, best_at_least, matched_difference
 from berrypick.experiments.grid.table_cells import condition_frontier
 from fixtures.hand_made import grid_of, measured
@@ -253,3 +254,19 @@ def test_of_several_crossings_of_a_ladder_the_first_counts_and_a_level_line_is_n
     found = ladder_at(grid, PRICED, grid.middle(PRICED, "darling"), "pass_mix", "pass@1", "pass@8")
     # between .9 and .7; between .5 and .3; at .3; at .9, since the line from the control is level
     assert found == {world: pytest.approx(one) for world, one in enumerate((0.55, 0.52 - 0.02 * 5 / 6, 0.50, 0.56))}
+
+
+def test_a_way_with_holes_is_refused_for_a_claim_and_not_passed_over():
+    place = Condition.of("priced/diverse")
+    holed = measured((0.5, 0.75), (0.54, 0.74), (0.55, 0.70))
+    del holed["checkpoints"]["100"]["pass@1"]
+    contents = {
+        ("priced/diverse", "darling", 0): measured((0.5, 0.75), (0.53, 0.74)),
+        ("priced/diverse", "dr_grpo", 0): holed,
+    }
+    grid = grid_of(contents)
+    arm, control = (grid.middle(place, name) for name in ("darling", "dr_grpo"))
+    assert matched_difference(arm, control) == {0: pytest.approx(0.53 - 0.50)}  # only the start is left
+    with pytest.raises(BerrypickError, match="cells lack pass@8 or pass@1 at checkpoints between"):
+        differences_of(grid, contrast("c", "", "design", "priced/diverse", "darling", "pass@1", "increase", 0.01,
+                                      against="matched"))  # fmt: skip
