@@ -241,7 +241,7 @@ def _settings(grid: Grid, one: Contrast) -> dict[str, Estimate]:
     out = {f"rate {rate:g}": differences_of(grid, _at(one, rate)) for rate in rates}
     series = _series(grid, one)
     steps = series.steps if series is not None and series.worlds else []
-    out |= {f"{step} steps": differences_of(grid, one, step=step) for step in LENGTHS if step in steps}
+    out |= {f"{step} steps": differences_of(grid, one, step=step) for step in LENGTHS if step in steps[:-1]}
     estimates = {name: estimate_of(list(values.values())) for name, values in out.items() if values}
     return {name: estimate for name, estimate in estimates.items() if estimate is not None and estimate.n > 1}
 

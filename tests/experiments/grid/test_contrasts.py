@@ -191,6 +191,9 @@ def test_settings_are_in_order_with_the_steps_last():
     found = evidence_of(grid_of(contents), one()).settings
     assert list(found) == ["rate 0.5", "rate 1", "rate 8", "40 steps", "80 steps"]
     assert [row.value for row in found.values()] == pytest.approx([-0.0295] * 5)
+    short = {key: run((0, START), (40, (0.5, 0.7)), (80, (0.5 + 0.01 * key[-1], 0.7))) for key in contents}
+    found = evidence_of(grid_of(short), one()).settings
+    assert list(found) == ["rate 0.5", "rate 1", "rate 8", "40 steps"], "the end is no other length"
     alone = {key: result for key, result in contents.items() if key[-1] == 0}
     assert evidence_of(grid_of(alone), one()).settings == {}, "one world has no interval"
 
