@@ -9,7 +9,8 @@ Rules, the same for all experiments:
   the margin;
 * "at most" is *supported* if the differences lie below the margin, *contradicted* if they lie above it;
 * everything else is *inconclusive*; a claim with fewer worlds than it asked for, or whose stopping rule is not met, is
-  inconclusive whatever the numbers say, and counts in Holm with p = 1;
+  inconclusive whatever the numbers say, and counts in Holm with p = 1; so is a directional claim whose sign flips at
+  another learning rate or length, even if the effect reaches what was asked nowhere;
 * what cannot be measured here, or could not have come out otherwise, is *not decidable here*, with the reason.
 
 Support and contradiction are two Holm families of 5 % each, so the probability that any verdict of an experiment is
