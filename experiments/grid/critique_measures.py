@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +177,11 @@ class Evaluation:
             "coverage": (0.0, 1.0),
             "coverage_hard": (0.0, 1.0),
             "signatures": (1.0, float(min(samples, kinds ** present.shape[1]))),
+            "signature_entropy": (0.0, present.shape[1] * log(kinds)),
+            "hard_share_change": (-even, even),
+            **dict.fromkeys(("test_gain", "test_naming", "test_over_three", "test_over_vote"), (-solvable, solvable)),
+            "test_gain_hard": (-1.0, 1.0),
+            "test_focus": (-1.0 - solvable, 1.0 + solvable),
         }
 
     def _mean(self, values: Array) -> float:

@@ -174,7 +174,7 @@ def _bounds(exact: TeamValues) -> dict[str, tuple[float, float]]:
     best = exact.answerable
     shares = (
         "wrong", "difference", "reading_difference", "copies", "blind_copies", "copied_share", "look", "repaired",
-        "spoiled", "agree_first", "agree_last", "label_accuracy", "across", "within",
+        "spoiled", "agree_first", "agree_last", "label_accuracy", "across", "within", "labels_accuracy",
         *(f"{name}@round{one}" for name in ("difference", "across", "within") for one in _ROUNDS),
     )  # fmt: skip
     solved = (
@@ -184,4 +184,5 @@ def _bounds(exact: TeamValues) -> dict[str, tuple[float, float]]:
     return {
         **dict.fromkeys(shares, (0.0, 1.0)),
         **dict.fromkeys(solved, (0.0, best)),
+        **dict.fromkeys((*(f"{name}_later" for name in _LATER), "debate_gain", "debate_over_six"), (-best, best)),
     }

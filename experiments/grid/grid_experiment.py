@@ -12,7 +12,7 @@ from ..report.format import signed
 from .arms import ARMS, Arm
 from .cell_store import write_cells
 from .condition import FIRST_WORLD, Condition
-from .contrasts import LADDER, LARGEST_WASTE, Contrast
+from .contrasts import LARGEST_WASTE, Contrast
 from .experiment import Cell, CellResult, Experiment, Report, Results, Scale
 from .figures import write_grid_figures
 from .measuring import Beside, LanguageCells, Measuring
@@ -105,7 +105,7 @@ class GridExperiment(Experiment):
             return []
         claimed = {one.condition for one in self.contrasts if one.policy == "tabular"}
         swept = {one.arm for one in self.contrasts if one.measure == LARGEST_WASTE}
-        swept |= {one.against.removeprefix(LADDER) for one in self.contrasts if one.against.startswith(LADDER)}
+        swept |= {one.ladder for one in self.contrasts if one.ladder}
         return [
             Cell(f"pilot/{cell.key}", cell.as_config())
             for replicate in self.pilot_replicates

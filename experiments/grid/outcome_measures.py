@@ -119,7 +119,8 @@ class _OutcomeMeasures:
             "distinct@8_solved": (1.0, _mean(most, self.solved)),
             "distinct@8_unsolved": (1.0, _mean(most, self.unsolved)),
             "distinct@8_unanswerable": (1.0, _mean(most, ~answerable)),
-            "history": (1.0, float(possible.mean())),
+            "history": (0.0, float(possible.mean())),  # before the first episode
+            "decision_entropy": (0.0, float(np.log(len(self.world.kinds)))),
         }
 
     @cached_property

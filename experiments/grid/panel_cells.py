@@ -57,6 +57,14 @@ method, or mixtures with the method; demonstrator_over_method: the first minus t
 same_demonstrator."""
 
 
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys((*(f"{name}{suffix}" for suffix in ("", "_words") for name in PAIRS), "even"), (0.0, 1.0)),
+    **dict.fromkeys((f"variance_{name}" for name in _FACTORS), (0.0, 1.0)),
+    **dict.fromkeys(("start_gain", "apart_over_even", "demonstrator_over_method", "world_cost"), (-1.0, 1.0)),
+}
+"""The least and the largest value that any policies could have."""
+
+
 def run_panel_cell(cell: TableCell, methods: Mapping[str, Arm]) -> CellResult:
     """Trains all policies of a panel and compares them at every checkpoint.
 
@@ -65,7 +73,8 @@ def run_panel_cell(cell: TableCell, methods: Mapping[str, Arm]) -> CellResult:
         methods: name -> arm; each trains from every start at the strength that claims are read at.
 
     Returns:
-        {"checkpoints": {step: those of `PANEL_MEASURES`, at the ends also the mean pass@1 and pass@8}}.
+        {"checkpoints": {step: those of `PANEL_MEASURES`, at the ends also the mean pass@1 and pass@8}, "bounds":
+        {measure: [low, high]}}; lost has none.
     """
     torch.set_num_threads(1)
     condition, shares = cell.where, cell.where.shares
@@ -87,7 +96,7 @@ def run_panel_cell(cell: TableCell, methods: Mapping[str, Arm]) -> CellResult:
     episodes = list_episodes(population)
     encoded = encode(population, rows.weights, episodes)
     even = episodes.outcomes(kind_probabilities(np.zeros(population.table_shape))).chances
-    out: CellResult = {"checkpoints": {}}
+    out: CellResult = {"checkpoints": {}, "bounds": {name: list(pair) for name, pair in _BOUNDS.items()}}
     for step in cell.table.checkpoints:
         policies = {key: kind_probabilities(way[step]) for key, way in trained.items()}
         chances = {key: episodes.outcomes(one).chances for key, one in policies.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from ...policies.tabular.values import RowTable, exact_values
 from ..report.format import Report
 from .comparison import pass_names
 from .condition import Condition
-from .contrasts import LADDER, Contrast, differences_of
+from .contrasts import LARGEST_WASTE, Contrast
+from .evidence import differences_of
 from .series import Grid, Series
 from .table_cells import condition_frontier
 
@@ -63,7 +65,8 @@ def _row(grid: Grid, one: Contrast) -> Report:
         return {**row, "undecidable": "" if not found else "no world of the pilot has a value"}
     if max(map(abs, known)) < IDENTITY:
         return {**row, "undecidable": "it could not come out otherwise: 0 by arithmetic in every world of the pilot"}
-    room = _room(grid, one)
+    arm = grid.middle(one.condition, one.arm)
+    room = None if arm is None else _room(one, arm, found)
     needed = ROOM * one.claim.smallest_effect
     if room is not None and room < needed:
         why = f"no room: at most {room:.3f} is possible in the pilot, and {needed:.3f} would be needed"
@@ -71,30 +74,39 @@ def _row(grid: Grid, one: Contrast) -> Report:
     return {**row, "room": room}
 
 
-def _room(grid: Grid, one: Contrast) -> float | None:
-    """The largest effect in the claimed direction that any policy could have; None where nothing is known of it."""
-    other = _compared(grid, one)
-    if other is None or not other.worlds:
-        return None
-    if one.measure in other.results[other.worlds[0]].get("bounds", {}):
-        pairs = [other.results[world]["bounds"][one.measure] for world in other.worlds]
-        low, high = (float(bound) for bound in np.mean(pairs, axis=0))
-    elif one.condition.has_answers and one.measure.startswith("choice@"):
-        return _most_choice(one.condition, one.measure) - _mean(other, one.measure)
-    elif not one.condition.has_frontier:
-        return None
-    elif one.measure in ("waste", "largest waste"):
+def _room(one: Contrast, arm: Series, differences: Mapping[int, float]) -> float | None:
+    """The largest effect in the claimed direction that any policy could have; None where nothing is known of it.
+
+    In every world it is what is possible there over what the arm is compared with there, as the differences have it.
+    """
+    rooms = []
+    for world, difference in differences.items():
+        limits = _limits(one, arm, world)
+        value = arm.values(one.measure)[world]
+        if limits is None or math.isnan(difference) or (one.relative and not value):
+            continue
+        low, high = limits
+        other = value / (1 + difference) if one.relative else value - difference
+        scale = other if one.relative else 1.0
+        up, down = (high - other) / scale, (other - low) / scale
+        rooms.append({"increase": up, "decrease": down}.get(one.claim.expected, max(up, down)))
+    return float(np.mean(rooms)) if rooms else None
+
+
+def _limits(one: Contrast, arm: Series, world: int) -> tuple[float, float] | None:
+    """The least and the largest value that a policy could have in a world; None if they are not known."""
+    known = arm.results[world].get("bounds", {})
+    if one.measure in known:
+        low, high = known[one.measure]
+        return float(low), float(high)
+    if one.condition.has_answers and one.measure.startswith("choice@"):
+        return 0.0, _most_choice(one.condition)
+    if not one.condition.has_frontier:
+        return (0.0, 1.0) if one.measure == "breadth" or one.measure.startswith("pass@") else None
+    if one.measure in ("waste", LARGEST_WASTE):  # a policy with the start's pass@1 and all pass@8 that has no price
         best = condition_frontier(one.condition).best_order.pass_at_1
-        return best - _mean(other, pass_names("tabular")[0], step=0)
-    else:
-        bounds = _frontier_bounds(one.condition)
-        if one.measure not in bounds:
-            return None
-        low, high = bounds[one.measure]
-    at = _compared_value(grid, one, other)
-    scale = at if one.relative and at else 1.0
-    up, down = (high - at) / scale, (at - low) / scale
-    return {"increase": up, "decrease": down}.get(one.claim.expected, max(up, down))
+        return 0.0, best - arm.values(pass_names("tabular")[0], step=0)[world]
+    return _frontier_bounds(one.condition).get(one.measure)
 
 
 def _frontier_bounds(condition: Condition) -> Mapping[str, tuple[float, float]]:
@@ -115,31 +127,8 @@ def _needs(grid: Grid, one: Contrast) -> dict[str, float]:
     return {name: _mean(arm, name) for name in one.needs} if arm is not None and arm.worlds else {}
 
 
-def _compared(grid: Grid, one: Contrast) -> Series | None:
-    """The arm that a claim compares with; its own, if that is the start: an arm may imitate before its first step."""
-    name = one.against if one.against in grid.arms else "" if one.against == "start" else grid.arms[one.arm].control
-    return grid.middle(one.condition, name or one.arm)
-
-
-def _compared_value(grid: Grid, one: Contrast, other: Series) -> float:
-    """What the arm is compared with, in the mean over the pilot's worlds."""
-    matched = _matched_value(grid, one)
-    if matched is not None:
-        return matched
-    return _mean(other, one.measure, step=0 if one.against == "start" else None)
-
-
-def _matched_value(grid: Grid, one: Contrast) -> float | None:
-    """What the arm is compared with where that is a control stopped early or a ladder: their ends are not it."""
-    arm = grid.middle(one.condition, one.arm)
-    if one.relative or arm is None or not (one.against == "matched" or one.against.startswith(LADDER)):
-        return None
-    differences, values = differences_of(grid, one) or {}, arm.values(one.measure)
-    found = [values[world] - value for world, value in differences.items() if not math.isnan(value)]
-    return float(np.mean(found)) if found else None
-
-
-def _most_choice(condition: Condition, measure: str) -> float:
+@lru_cache(maxsize=8)
+def _most_choice(condition: Condition) -> float:
     """The value of the best answer if every answer that can be found were found: of a group without end."""
     config = condition.world_config()
     rows = RowTable.population(config)
@@ -149,8 +138,8 @@ def _most_choice(condition: Condition, measure: str) -> float:
     return found[f"choice@{ENDLESS}"]
 
 
-def _mean(series: Series, measure: str, *, step: int | None = None) -> float:
-    return float(np.mean(list(series.values(measure, step=step).values())))
+def _mean(series: Series, measure: str) -> float:
+    return float(np.mean(list(series.values(measure).values())))
 
 
 def undecidable_claims(rows: Sequence[Report]) -> Mapping[str, str]:

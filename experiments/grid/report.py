@@ -13,7 +13,8 @@ from .arms import Arm
 from .claims import judge
 from .comparison import Comparison, compare_arm, frontier_distance, waste
 from .condition import Condition
-from .contrasts import Contrast, gather_evidence
+from .contrasts import Contrast
+from .evidence import gather_evidence
 from .experiment import Cell, Report, Results, Scale
 from .language_report import LANGUAGE_MEASURES, language_rows
 from .pilot import registration_rows, undecidable_claims

@@ -93,12 +93,20 @@ class SimilarityValues:
 
     def bounds(self) -> Mapping[str, tuple[float, float]]:
         """From a policy that draws all kinds alike to one that always does the same."""
-        chances = self._chances(self._even)
+        chances, records = self._chances(self._even), self._encoded["records"]
         out: dict[str, tuple[float, float]] = {}
         for name, one in self._encoded.items():
             mean = one.mean_vectors(chances)
             out[name] = (one.similarity(mean, mean), 1.0)
-        return out
+        out |= {f"{name}_above_floor": (out[name][0] - 1, 1.0) for name in _WITH_FLOOR}
+        least, start = out["records"][0], records.similarity(self._start, self._start)
+        return {
+            **out,
+            **dict.fromkeys(("records_high", "words_high", "words_high_top_p", "words_high_min_p"), (0.0, 1.0)),
+            "high_gap": (-1.0, 1.0),
+            "hot_gain": (least - start, 1 - start),
+            "sampling_gap": (least - 1, 1 - least),
+        }
 
     def _chances(self, probabilities: Array) -> Array:
         return self._episodes.outcomes(probabilities).chances

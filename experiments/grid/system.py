@@ -13,8 +13,7 @@ from pathlib import Path
 
 from ..report.format import Report
 from .cell_store import write_cells
-from .comparison import pass_names
-from .contrasts import LADDER, Contrast
+from .contrasts import Contrast
 from .experiment import CellResult, Results
 from .grid_experiment import GridExperiment
 from .report import Reported, is_pilot
@@ -95,8 +94,7 @@ class SystemExperiment(GridExperiment):
 
 def _read_along_the_way(one: Contrast) -> set[str]:
     """The measures whose values between the first and the last checkpoint a contrast may read."""
-    along = one.against == "matched" or one.against.startswith(LADDER)
-    return {one.measure, *one.needs, *([one.at or pass_names(one.policy)[1]] if along else [])}
+    return {one.measure, *one.needs, one.held_equal}
 
 
 def _thinned(result: CellResult, wanted: Collection[str]) -> CellResult:

@@ -92,6 +92,8 @@ def candidate_bounds(config: WorldConfig) -> dict[str, tuple[float, float]]:
         top = sum(1 << int(kind) for kind in order[:k])
         for name, value in (("best", worth.best), ("right", worth.right), ("answers", worth.answers)):
             out[f"{name}@{k}"] = (worth.reach * float(value[worst]), worth.reach * float(value[top]))
+    for few, many in pairwise(CANDIDATE_COUNTS[1:]):  # more candidates are never worth less
+        out[f"gain_{few}_{many}"] = (0.0, out[f"best@{many}"][1] - out[f"best@{few}"][0])
     out[f"best@{EQUAL_QUERIES}_queries"] = (out["best@1"][0], worth.reach * float(worth.best[-1]))
     most = CANDIDATE_COUNTS[-1]
     out[f"l1@{most}"] = (0.0, worth.reach * _largest_distance(worth.availability, most))

@@ -16,7 +16,8 @@ from berrypick.experiments.grid.comparison import (
     pass_names,
     waste,
 )
-from berrypick.experiments.grid.contrasts import contrast, differences_of
+from berrypick.experiments.grid.contrasts import contrast
+from berrypick.experiments.grid.evidence import differences_of
 from berrypick.experiments.grid.series import Series, best_at_least, matched_difference
 from berrypick.experiments.grid.table_cells import condition_frontier
 from fixtures.hand_made import grid_of, measured

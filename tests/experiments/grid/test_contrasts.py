@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from berrypick.experiments.grid import Condition, contrast, judge
 from berrypick.experiments.grid.comparison import compare_arm, largest_waste
-from berrypick.experiments.grid.contrasts import Contrast, differences_of, gather_evidence
+from berrypick.experiments.grid.contrasts import Contrast
+from berrypick.experiments.grid.evidence import differences_of, gather_evidence
 from berrypick.experiments.grid.series import Series
 from fixtures.hand_made import grid_of, measured
 

@@ -10,7 +10,8 @@ from berrypick.envs.tasks.registry import make_task
 from berrypick.experiments.grid.arms import ARMS, Arm
 from berrypick.experiments.grid.comparison import ladder_at
 from berrypick.experiments.grid.condition import WORLDS, Condition
-from berrypick.experiments.grid.contrasts import contrast, differences_of, gather_evidence
+from berrypick.experiments.grid.contrasts import contrast
+from berrypick.experiments.grid.evidence import differences_of, gather_evidence
 from berrypick.experiments.grid.pilot import registration_rows
 from berrypick.experiments.grid.series import relative_to
 from berrypick.experiments.grid.table_cells import TableCell, run_table_cell
@@ -91,12 +92,30 @@ def test_what_a_claim_needs_is_counted_in_the_pilot():
 
 
 def test_room_is_read_from_the_bounds_of_the_cells():
-    wide = row(cell(3.0), cell(2.5, bounds=(1.0, 5.0)))
+    wide = row(cell(3.0, bounds=(1.0, 5.0)), cell(2.5))
     assert wide["room"] == pytest.approx(1.0) and wide["undecidable"] == ""
-    narrow = row(cell(2.6), cell(2.5, bounds=(1.0, 2.8)))
+    narrow = row(cell(2.6, bounds=(1.0, 2.8)), cell(2.5))
     assert narrow["room"] == pytest.approx(0.12)
     assert narrow["undecidable"].startswith("no room: at most 0.120 is possible")
     assert row(cell(3.0), cell(2.5))["room"] is None
+
+
+def test_the_room_of_a_relative_claim_is_the_mean_over_worlds_and_never_below_what_the_pilot_has():
+    controls = {0: 1.0, 1: 4.0}
+    contents = {(WHERE, "grpo", world): cell(value) for world, value in controls.items()}
+    contents |= {(WHERE, "batch", world): cell(5.0, bounds=(1.0, 5.0)) for world in controls}
+    one = contrast("c", "", "design", WHERE, "batch", "distinct", "increase", 0.05, relative=True)
+    found = registration_rows(grid_of(contents), [one])[0]
+    # every policy of the pilot is the best that is possible: 5 / 1 - 1 and 5 / 4 - 1, and not 5 / 2.5 - 1
+    assert found["pilot"] == found["room"] == pytest.approx((4 + 0.25) / 2)
+    gone = {**contents, (WHERE, "batch", 0): cell(0.0, bounds=(0.0, 5.0))}
+    assert registration_rows(grid_of(gone), [one])[0]["room"] == pytest.approx(0.25)  # nothing to divide by
+
+
+def test_the_room_of_a_claim_about_a_value_is_over_zero_and_not_over_the_control():
+    grid = grid_of({(WHERE, "batch", 0): cell(1.5, bounds=(1.0, 2.0)), (WHERE, "grpo", 0): cell(1.9)})
+    one = contrast("c", "", "design", WHERE, "batch", "distinct", "increase", 0.5, against="zero")
+    assert registration_rows(grid, [one])[0]["room"] == pytest.approx(2.0)
 
 
 def test_room_against_a_start_is_that_of_the_arm_which_may_have_imitated_before_it():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from berrypick.experiments.grid.contrasts import differences_of
+from berrypick.experiments.grid.evidence import differences_of
 from berrypick.experiments.grid.experiment import Results
 from berrypick.experiments.grid.report import is_pilot
 from berrypick.experiments.grid.series import read_grid
