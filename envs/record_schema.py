@@ -109,7 +109,7 @@ class EpisodeRecord(_Row):
     reward_vectors: list[list[float]] | None = _field("[candidate answer][part] -> reward", default=None)
     reward_names: list[str] | None = _field("names of the parts of the reward", default=None)
     policy_tokens: int | None = _field("number of tokens that the policy wrote", default=None, ge=0, lt=2**63)
-    env_tokens: int | None = _field("number of tokens of all observations", default=None)
+    env_tokens: int | None = _field("number of tokens of all observations", default=None, ge=0, lt=2**63)
     observation_limit: str | None = _field("limit of an observation that applied", default=None)
     terminated: bool = _field("whether the episode ended with an answer", default=True)
     truncated: bool = _field("whether the episode was cut off", default=False)

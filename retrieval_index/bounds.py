@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from .errors import BerrypickError
 
-__all__ = ["at_least", "check_bm25", "check_seeds", "flags_at_least"]
+__all__ = ["at_least", "check_bm25", "check_rates", "check_seeds", "flags_at_least"]
 
 MOST_SEED = 2**63 - 1
+MOST_RATE = 100.0
+"""Learning rates above it are slips of the keyboard; the largest overflow 32-bit numbers."""
 
 
 def at_least(least: int, numbers: Mapping[str, float]) -> None:
@@ -22,6 +24,17 @@ def flags_at_least(least: int, command: object, *names: str) -> None:
     """`at_least` for attributes of a command, reported by their flags; None means the flag is unset."""
     values = {f"--{name.replace('_', '-')}": getattr(command, name) for name in names}
     at_least(least, {flag: value for flag, value in values.items() if value is not None})
+
+
+def check_rates(command: object, *names: str) -> None:
+    """Raises `BerrypickError` for the first of a command's learning rates that no training survives; None is unset."""
+    for name in names:
+        rate = getattr(command, name)
+        if rate is not None and rate > MOST_RATE:
+            flag = name.replace("_", "-")
+            raise BerrypickError(
+                f"--{flag} must be at most {MOST_RATE:g}, got {rate:g}; 1e-3 is large for these models"
+            )
 
 
 def check_bm25(k1: float, b: float) -> None:

@@ -12,7 +12,7 @@ from ...policies.objectives.registry import get_objective
 from ...policies.scripted import scripted_policy
 from ...policies.training.rl import RlConfig
 from ...policies.training.sft import SftConfig
-from ...retrieval_index.bounds import flags_at_least
+from ...retrieval_index.bounds import check_rates, flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ..report.closing import print_end
 from ..report.live import LiveView
@@ -85,10 +85,6 @@ def prepare_training(flags: Train) -> Prepared:
     return Prepared(config, trainee.policy, task, trainee.player)
 
 
-MOST_RATE = 100.0
-"""Learning rates above it are slips of the keyboard; the largest overflow 32-bit numbers."""
-
-
 def _check(flags: Train) -> None:
     """Refuses what is wrong whatever the policy is."""
     objective = get_objective(flags.objective)
@@ -102,13 +98,7 @@ def _check(flags: Train) -> None:
     flags_at_least(1, flags, "questions_per_step", "epochs", "mini_batches", "sft_validate_every")
     flags_at_least(0, flags, "learning_rate", "sft_learning_rate", "dynamic_sampling", "lora_rank", "sft_patience")
     flags_at_least(0, flags, "holdout")
-    for name in ("learning_rate", "sft_learning_rate"):
-        rate = getattr(flags, name)
-        if rate is not None and rate > MOST_RATE:
-            flag = name.replace("_", "-")
-            raise BerrypickError(
-                f"--{flag} must be at most {MOST_RATE:g}, got {rate:g}; 1e-3 is large for these models"
-            )
+    check_rates(flags, "learning_rate", "sft_learning_rate")
 
 
 def _sft_steps(flags: Train, task: Task) -> int:

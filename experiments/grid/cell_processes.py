@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 from ...retrieval_index.errors import BerrypickError, MissingExtraError
@@ -106,11 +107,20 @@ def _begin_worker(threads: int, files: Sequence[Path]) -> None:
         threads: limit of the process; torch, if it is not loaded yet, reads the variable when it is.
         files: users' files; experiments that they define can be unpickled only after they are loaded.
     """
+    Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     for file in files:
         load_file(file)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that gives it cells is killed, for none would come any more."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # as if it had been killed, too: its cell is resumed by the next run
 
 
 def _on_ray(

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import pickle
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from berrypick.experiments.report.format import failure_lines
 from berrypick.experiments.runs.run_folder import stored_json
 from berrypick.retrieval_index.locks import LOCK, folder_lock
 from fixtures.inline_ray import InlineRay, RayError
+from fixtures.machine import patience
 
 
 @dataclass
@@ -171,6 +173,53 @@ def test_a_kill_after_the_result_leaves_no_failure_beside_it(tmp_path):
     left = failure_file(tmp_path / "r", Toy().cells("smoke", 2)[1])
     left.write_text("the process that computed it was killed\n")
     assert run(Toy(), tmp_path / "r", seeds=2)["failed"] == {} and not left.exists()
+
+
+ENDLESS = """
+import sys, time
+from pathlib import Path
+from berrypick.experiments.grid.experiment import Cell, Experiment
+from berrypick.experiments.grid.runner import run_experiment
+
+class Endless(Experiment):
+    name, summary, version = "endless", "", 1
+    def cells(self, scale, num_seeds):
+        return [Cell(f"seed-{seed}", {"seed": seed}) for seed in range(num_seeds)]
+    def run_cell(self, cell, work):
+        (work / "begun").touch()
+        time.sleep(1000)
+    def report(self, results, scale, num_seeds):
+        return {}
+
+if __name__ == "__main__":
+    run_experiment(Endless(), Path(sys.argv[1]), scale="smoke", num_seeds=2, workers=2)
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_a_run_that_is_killed_end_with_it(tmp_path):
+    script, out = tmp_path / "endless.py", tmp_path / "r"
+    script.write_text(ENDLESS)
+    works = [out / "work" / f"seed-{seed}" for seed in (0, 1)]
+    with subprocess.Popen([sys.executable, str(script), str(out)]) as run_of_two:
+        try:
+            wait_until(lambda: run_of_two.poll() is not None or all((work / "begun").is_file() for work in works))
+            assert [state_of(work) for work in works] == ["busy", "busy"]
+        finally:
+            run_of_two.kill()
+    wait_until(lambda: [state_of(work) for work in works] == ["ours", "ours"])  # a dead process holds no lock
+
+
+def wait_until(holds):
+    end = time.monotonic() + patience(60)
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def state_of(work):
+    with folder_lock(work) as lock:
+        return lock
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc/self/fd")

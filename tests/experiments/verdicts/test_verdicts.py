@@ -22,7 +22,8 @@ def claim(id: str, source: str, verdict: str, *, reason: str = "", value: float 
     estimate = None if value is None else {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 24}
     facts = {"id": id, "statement": f"statement of {id}", "source": source, "published": "", "doubt": ""}
     facts |= {"endpoint": f"endpoint of {id}", "expected": "at most", "smallest_effect": 0.02}
-    return {"claim": facts, "verdict": verdict, "reason": reason, "estimate": estimate, "settings": {}}
+    tested = {"p_supported": None if estimate is None else 0.5, "p_contradicted": None if estimate is None else 0.5}
+    return {"claim": facts, "verdict": verdict, "reason": reason, "estimate": estimate, "settings": {}, **tested}
 
 
 def report(rows: list[dict[str, Any]], pilot: list[dict[str, Any]]) -> dict[str, Any]:
@@ -205,7 +206,8 @@ def test_all_systems_run_at_smoke_and_go_on_where_they_were(tmp_path: Path, caps
 
 def test_claims_of_a_grid_that_goes_on_wait_for_cells() -> None:
     found = reports()
-    found["darling"]["verdicts"][2]["reason"] = "the grid goes on, 28 of its cells have not been run"
+    row = found["darling"]["verdicts"][2]
+    row |= {"reason": "the grid goes on, 28 of its cells have not been run", "p_supported": None}
     assert "1 claim of language models still wait" in verdicts_page(found)
-    found["darling"]["verdicts"][2]["reason"] = "the interval holds both answers"
+    row |= {"reason": "the interval holds both answers", "p_supported": 0.3}
     assert "0 claims of language models still wait" in verdicts_page(found)
