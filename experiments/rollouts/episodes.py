@@ -8,6 +8,7 @@ from pathlib import Path
 from ...envs.importers import open_rollouts
 from ...envs.record import EpisodeRecord
 from ...retrieval_index.errors import BerrypickError
+from ..report.arms import no_rollouts
 
 __all__ = ["EpisodeFinder", "rollouts_file", "stream_episodes"]
 
@@ -28,7 +29,7 @@ def rollouts_file(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise BerrypickError(f"no such file or folder: {path}; give a run folder or a rollouts.jsonl")
+        raise no_rollouts(path)
     for name in ("rollouts.jsonl", "rollouts.jsonl.gz"):
         if (path / name).is_file():
             return path / name

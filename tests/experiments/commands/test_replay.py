@@ -128,9 +128,16 @@ def test_an_episode_that_is_not_there_is_one_line(
 def test_a_path_without_rollouts_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "eval" / "a").mkdir(parents=True)
     (tmp_path / "eval" / "a" / "rollouts.jsonl").write_text("")
-    for path, message in ((tmp_path, f"give one of {tmp_path}/eval/a"), (tmp_path / "no", "no such file or folder")):
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in (
+        (tmp_path, f"give one of {tmp_path}/eval/a"),
+        (tmp_path / "no", "no such file or folder"),
+        (tmp_path / "pipe", "is a pipe or a device, which cannot be read twice; save it to a file first"),
+    ):
         assert main(["play", str(path)]) == 2
         assert message in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "pipe")]) == 2
+    assert "save it to a file first" in capsys.readouterr().err
     assert main(["play", "--episode", "2"]) == 2
     assert "name its file or run folder" in capsys.readouterr().err
 
