@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .bounds import at_least
 from .errors import BerrypickError, MissingExtraError, first_line
+from .hub import hub_options
 from .json_text import read_json
 from .searcher import clean_query
 
@@ -162,9 +163,10 @@ def _open_weights(path: str, dtype: Any) -> tuple[Any, Any]:
     with _ONE_AT_A_TIME:
         from transformers import AutoModel, AutoTokenizer
 
+        options = hub_options(path)
         with _no_progress_bar():
-            return AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(
-                path, use_safetensors=True, dtype=dtype
+            return AutoTokenizer.from_pretrained(path, **options), AutoModel.from_pretrained(
+                path, use_safetensors=True, dtype=dtype, **options
             )
 
 

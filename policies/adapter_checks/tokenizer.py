@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...retrieval_index.errors import BerrypickError, first_line
+from ...retrieval_index.hub import hub_options
 from ..language.tiny import tiny_tokenizer
 from ..language.weight_files import weights_path
 
@@ -23,7 +24,7 @@ def open_tokenizer(name: str) -> Any:
 
     path, options = weights_path(name)
     try:
-        return AutoTokenizer.from_pretrained(path, **options)
+        return AutoTokenizer.from_pretrained(path, **options, **hub_options(path))
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise BerrypickError(
             f"cannot load the tokenizer of {name!r}: {first_line(error)}; give a folder with tokenizer files, a hub id "

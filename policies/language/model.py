@@ -15,6 +15,7 @@ import torch
 from ...envs.formats.turn_format import get_turn_format
 from ...envs.questions import EpisodeSpec, Question
 from ...retrieval_index.errors import BerrypickError, first_line
+from ...retrieval_index.hub import hub_options
 from ..policy import Sampling
 from .contexts import Contexts
 from .encoding import encode_prompt
@@ -161,13 +162,14 @@ def load_language_model(
         return LanguageModelPolicy(untrained.to(place), fresh, "tiny")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    path, options = weights_path(name)
+    path, gguf = weights_path(name)
     check_sizes(Path(path))
+    options = {**gguf, **hub_options(path)}
     try:
         with no_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(path, **options)
             model: Any = AutoModelForCausalLM.from_pretrained(
-                path, dtype=torch.float32 if options else stored, use_safetensors=None if options else True, **options
+                path, dtype=torch.float32 if gguf else stored, use_safetensors=None if gguf else True, **options
             )
     except Exception as error:  # `transformers` and `tokenizers` pass on whatever a damaged file does to them
         reason = first_line(error)
@@ -177,7 +179,7 @@ def load_language_model(
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if options:
+    if gguf:
         forget_quantization(model)
     store_in(model, stored)  # GGUF is read in float32: in another format `transformers` warns of packed weights
     compute_in(model, computed)
