@@ -13,7 +13,7 @@ from .contrasts import LARGEST_WASTE, Contrast
 from .language_report import without_broken
 from .series import Grid, Series, estimate_of, matched_difference, paired, relative_to
 
-__all__ = ["differences_of", "gather_evidence", "unfinished_note"]
+__all__ = ["differences_of", "gather_evidence", "measured", "unfinished_note"]
 
 LENGTHS = (40, 80)
 """Steps at which a claim is read beside the last one."""
@@ -91,19 +91,20 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
         return compared(arm.values(one.measure), rungs)
     if one.ladder:
         return ladder_difference(grid, one.condition, arm, one.ladder)
-    measured = _measured(one, arm, step)
+    values = measured(one, arm, step)
     if one.against == "zero":
-        return measured
+        return values
     if one.against == "start":
-        return compared(measured, _measured(one, arm, 0))
+        return compared(values, measured(one, arm, 0))
     if other is None:
         return None
     if one.against == "matched":
         return matched_difference(arm, other, one.measure, by=one.held_equal, whole=True)
-    return compared(measured, _measured(one, other, step))
+    return compared(values, measured(one, other, step))
 
 
-def _measured(one: Contrast, series: Series, step: int | None) -> dict[int, float]:
+def measured(one: Contrast, series: Series, step: int | None = None) -> dict[int, float]:
+    """World -> the contrast's measure of a series at a checkpoint, the last one by default."""
     if one.measure == "waste":
         return waste(one.policy, one.condition, series, step=step)
     return series.values(one.measure, step=step)

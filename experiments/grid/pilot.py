@@ -14,7 +14,7 @@ from ..report.format import Report
 from .comparison import pass_names
 from .condition import Condition
 from .contrasts import LARGEST_WASTE, Contrast
-from .evidence import differences_of
+from .evidence import differences_of, measured
 from .series import Grid, Series
 from .table_cells import condition_frontier
 
@@ -79,10 +79,9 @@ def _room(one: Contrast, arm: Series, differences: Mapping[int, float]) -> float
 
     In every world it is what is possible there over what the arm is compared with there, as the differences have it.
     """
-    rooms = []
+    rooms, values = [], differences if one.against == "zero" else measured(one, arm)
     for world, difference in differences.items():
-        limits = _limits(one, arm, world)
-        value = arm.values(one.measure)[world]
+        limits, value = _limits(one, arm, world), values[world]
         if limits is None or math.isnan(difference) or (one.relative and not value):
             continue
         low, high = limits

@@ -44,6 +44,15 @@ def test_a_claim_with_room_that_could_come_out_otherwise_is_decidable():
     assert row_of(grid, "pass@8", "decrease", 0.02)["room"] == pytest.approx(0.70)
 
 
+def test_the_most_waste_is_that_of_a_policy_with_all_pass_at_8_that_has_no_price_and_the_pass_at_1_of_the_start():
+    best = condition_frontier(Condition("priced", "diverse")).best_order.pass_at_1
+    for against in ("zero", "control"):
+        row = row_of(pilot(ARM, CONTROL), "waste", "at most", 0.01, against=against)
+        had = row_of(pilot(ARM, CONTROL), "waste", "at most", 0.01, against="zero")["pilot"] - row["pilot"]
+        assert row["room"] == pytest.approx(max(best - 0.50 - had, had)) and row["undecidable"] == ""
+    assert row_of(pilot(ARM, CONTROL), "waste", "increase", 0.1, against="zero")["undecidable"].startswith("no room")
+
+
 @pytest.mark.parametrize(
     ("measure", "expected", "effect", "room"),
     [
