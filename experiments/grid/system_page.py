@@ -16,8 +16,9 @@ __all__ = ["claim_value", "counted_verdicts", "measured_value", "percent", "syst
 _UNIT = (
     "Values of the tabular policy are exact; brackets are 95 % t-intervals over worlds, each with a training seed of "
     "its own. Endpoints, signs, margins and numbers of worlds were registered in a commit of their own after the pilot "
-    "and before the first cell. Each family of verdicts, support and contradiction, is Holm-adjusted over all claims "
-    "of this experiment at 5 %, so that a claim can be inconclusive though its interval lies beyond the margin. "
+    "and before the first cell that they are about. Each family of verdicts, support and contradiction, is "
+    "Holm-adjusted over all claims of this experiment at 5 %, so that a claim can be inconclusive though its interval "
+    "lies beyond the margin. "
     'A value of +0.050 of an endpoint that ends in "minus 1" is 5 %.'
 )
 
