@@ -6,13 +6,15 @@ import importlib
 import logging
 import os
 import pickle
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
@@ -77,7 +79,7 @@ def compute_cells(
 def _side_by_side(
     experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int
 ) -> Iterator[tuple[Cell, Outcome]]:
-    """Computes cells in several processes and yields each as it ends.
+    """Computes cells in several processes and yields each as it ends. If it is closed or interrupted, they end at once.
 
     Raises:
         BrokenProcessPool: a process was killed. All processes have ended by then: one that is still dying has its
@@ -85,29 +87,48 @@ def _side_by_side(
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads, loaded_files()))
-    wait = True
+    ours, theirs = context.Pipe()
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads, loaded_files(), theirs))
+    stopped = False
     try:
-        futures = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
+        with _interrupts_held():
+            futures = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
         raise
-    except BaseException:  # interrupted by hand: the processes end on their own
-        wait = False
+    except BaseException:
+        stopped = True
         raise
     finally:
-        pool.shutdown(wait=wait, cancel_futures=True)
+        if stopped:
+            ours.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+        for cell in cells if stopped else ():
+            if _died(out, cell):  # it counts as not run
+                failure_file(out, cell).unlink(missing_ok=True)
 
 
-def _begin_worker(threads: int, files: Sequence[Path]) -> None:
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Delivers Ctrl-C after the block; processes that are started in it never get one, their parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker(threads: int, files: Sequence[Path], theirs: Connection | None = None) -> None:
     """Prepares a worker process.
 
     Args:
         threads: limit of the process; torch, if it is not loaded yet, reads the variable when it is.
         files: users' files; experiments that they define can be unpickled only after they are loaded.
+        theirs: this process ends when the other end is closed; None on Ray, which ends its processes itself.
     """
-    Thread(target=_end_with_parent, daemon=True).start()
+    if theirs is not None:
+        Thread(target=_end_with_parent, args=(theirs,), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
@@ -115,12 +136,11 @@ def _begin_worker(threads: int, files: Sequence[Path]) -> None:
         load_file(file)
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that gives it cells is killed, for none would come any more."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # as if it had been killed, too: its cell is resumed by the next run
+def _end_with_parent(theirs: Connection) -> None:
+    """Ends this process when the one that gives it cells closes its end of a pipe, or is killed."""
+    with suppress(EOFError, OSError):
+        theirs.recv()
+    os._exit(1)  # as if it had been killed: the next run resumes its cell
 
 
 def _on_ray(

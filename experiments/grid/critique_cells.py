@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from ...policies.kind_shares import shares_of
 from ...policies.tabular.retry_rounds import CRITIQUE, Loop, play_round, seed_demonstrations
@@ -56,4 +57,8 @@ def run_critique_cell(cell: TableCell, loop: Loop) -> CellResult:
 
 def critique_procedure(loops: Mapping[str, Loop]) -> Callable[[TableCell], CellResult]:
     """The `procedure` of an experiment whose arms are these loops."""
-    return lambda cell: run_critique_cell(cell, loops[cell.arm])
+    return partial(_run, loops)  # processes and Ray get a copy of it, which a function made here could not be
+
+
+def _run(loops: Mapping[str, Loop], cell: TableCell) -> CellResult:
+    return run_critique_cell(cell, loops[cell.arm])

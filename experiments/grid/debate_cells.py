@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -115,14 +116,11 @@ def debate_procedure(rules: Mapping[str, Rule]) -> Callable[[TableCell], CellRes
     A cell's `steps` are rounds, `questions_per_step` the questions of a round, `sft_steps` the updates of a round and
     `learning_rate` their rate.
     """
-
-    def run(cell: TableCell) -> CellResult:
-        return _run(cell, rules[cell.arm])
-
-    return run
+    return partial(_run, rules)  # processes and Ray get a copy of it, which a function made here could not be
 
 
-def _run(cell: TableCell, rule: Rule) -> CellResult:
+def _run(rules: Mapping[str, Rule], cell: TableCell) -> CellResult:
+    rule = rules[cell.arm]
     config = cell.where.world_config(cell.world, cell.questions)
     world, rows = training_world(config), RowTable.population(config)
     start = starting_team(world.table_shape, cell.where.start, cell.seed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -67,11 +68,12 @@ def run_experiment(
     reclaim_files(out)
     take_over(out, cells, documents)
     known_failed = set()
-    for number, (cell, outcome) in enumerate(_computed(experiment, out, missing, workers, address), 1):
-        if outcome == "failed":
-            known_failed.add(cell.key)
-        if on_cell:
-            on_cell(len(chosen) - len(missing) + number, len(chosen), cell.key)
+    with closing(_computed(experiment, out, missing, workers, address)) as outcomes:  # its processes end with it
+        for number, (cell, outcome) in enumerate(outcomes, 1):
+            if outcome == "failed":
+                known_failed.add(cell.key)
+            if on_cell:
+                on_cell(len(chosen) - len(missing) + number, len(chosen), cell.key)
     results = load_results(experiment, out, cells, known_failed=known_failed)
     for cell in cells:
         if cell.key in results.done:  # a process that was killed after its result has left "killed" beside it
@@ -105,7 +107,7 @@ def _write_report(experiment: Experiment, results: Results, out: Path, scale: Sc
 
 def _computed(
     experiment: Experiment, out: Path, cells: Sequence[Cell], workers: int, address: str | None
-) -> Iterator[tuple[Cell, Outcome]]:
+) -> Generator[tuple[Cell, Outcome], None, None]:
     """Computes cells and yields each with its outcome.
 
     Cells that another run was computing are tried once more at the end: that run may have been killed meanwhile.

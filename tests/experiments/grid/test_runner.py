@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -176,7 +177,7 @@ def test_a_kill_after_the_result_leaves_no_failure_beside_it(tmp_path):
 
 
 ENDLESS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from berrypick.experiments.grid.experiment import Cell, Experiment
 from berrypick.experiments.grid.runner import run_experiment
@@ -192,21 +193,29 @@ class Endless(Experiment):
         return {}
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     run_experiment(Endless(), Path(sys.argv[1]), scale="smoke", num_seeds=2, workers=2)
 """
 
 
 @pytest.mark.slow
-def test_processes_of_a_run_that_is_killed_end_with_it(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_processes_of_a_run_that_is_killed_or_interrupted_end_with_it(tmp_path, sent):
     script, out = tmp_path / "endless.py", tmp_path / "r"
     script.write_text(ENDLESS)
     works = [out / "work" / f"seed-{seed}" for seed in (0, 1)]
-    with subprocess.Popen([sys.executable, str(script), str(out)]) as run_of_two:
+    command = [sys.executable, str(script), str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run_of_two:
         try:
             wait_until(lambda: run_of_two.poll() is not None or all((work / "begun").is_file() for work in works))
             assert [state_of(work) for work in works] == ["busy", "busy"]
+            run_of_two.send_signal(sent)
+            said = run_of_two.communicate(timeout=patience(60))[1]
         finally:
             run_of_two.kill()
+    if sent == signal.SIGINT:  # the traceback is that of the run alone, and no cell counts as failed
+        assert said.count("Traceback") <= 1 and "multiprocessing" not in said
+        assert not list((out / "failed").rglob("*.txt"))
     wait_until(lambda: [state_of(work) for work in works] == ["ours", "ours"])  # a dead process holds no lock
 
 
