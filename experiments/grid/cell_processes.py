@@ -104,9 +104,10 @@ def _side_by_side(
         if stopped:
             ours.close()
         pool.shutdown(wait=True, cancel_futures=True)
+        ours.close()
+        theirs.close()
         for cell in cells if stopped else ():
-            if _died(out, cell):  # it counts as not run
-                failure_file(out, cell).unlink(missing_ok=True)
+            _count_as_not_run(out, cell)
 
 
 @contextmanager
@@ -198,6 +199,14 @@ def _died(out: Path, cell: Cell) -> bool:
     """Whether a process began a cell and neither finished it nor wrote why it failed."""
     text = failure_text(out, cell)
     return text == _DIED and not cell_file(out, cell).is_file()
+
+
+def _count_as_not_run(out: Path, cell: Cell) -> None:
+    """Forgets that a process of ours, which has ended, began a cell; another run may be computing it."""
+    if _died(out, cell):
+        with folder_lock(work_folder(out, cell)) as lock:
+            if lock != "busy":
+                failure_file(out, cell).unlink(missing_ok=True)
 
 
 def _compute(experiment: Experiment, out: Path, cell: Cell) -> Outcome:
