@@ -30,7 +30,7 @@ from .grid.contrasts import Contrast, contrast
 from .grid.format_cells import FORMAT_MEASURES, run_format_cell
 from .grid.format_language import FORMAT_LANGUAGE_MEASURES, FormatArm, FormatLanguage
 from .grid.system import SystemExperiment
-from .grid.system_page import counted_verdicts, measured_value
+from .grid.system_page import counted_verdicts, language_value, measured_value
 from .grid.system_parts import Panel, SystemTable
 from .report.format import Report, number
 
@@ -176,7 +176,7 @@ def _plain(report: Report) -> Sequence[str]:
     def said(place: str, measure: str, arm: str = "rl") -> str:
         return number(measured_value(report, place, arm, measure), 2)
 
-    done, cells = (report["cells"][f"language_model_{name}"] for name in ("done", "cells"))
+    largest, dealt = (number(language_value(report, EQUAL, arm, "largest_share"), 2) for arm in ("rl", "no_reward"))
     return (
         "Reinforcement learning is said to turn a model into an echo chamber, in which one way of writing takes over "
         "nearly all outputs, and the question is whether it does so because it is better.",
@@ -186,8 +186,9 @@ def _plain(report: Report) -> Sequence[str]:
         "and among three that were equally good it drifted: the largest share went from 0.60 to "
         f"{said(EQUAL, 'largest_share')}, to {said(EQUAL, 'largest_share', 'drift')} in a simulation where formats "
         f"mean nothing, and to {said(EQUAL, 'largest_share', 'no_reward')} with rewards dealt at random.",
-        f"In a table only reward and chance move shares; language models, of which {done} of {cells} cells are done, "
-        "share weights between formats and content, so that what is easier to write can win there, too.",
+        "In a table only reward and chance move shares; a language model shares weights between formats and content, "
+        "so that what is easier to write can win: of three formats equally good, the largest share ended at "
+        f"{largest}, and with rewards dealt at random at {dealt}.",
     )
 
 

@@ -11,7 +11,15 @@ from .page import failures, generated_mark, pilot_check, registration_section
 from .system_parts import Published, SystemTable
 from .tables import middle_strength, range_over_settings
 
-__all__ = ["claim_value", "counted_verdicts", "measured_value", "percent", "system_page", "system_screen"]
+__all__ = [
+    "claim_value",
+    "counted_verdicts",
+    "language_value",
+    "measured_value",
+    "percent",
+    "system_page",
+    "system_screen",
+]
 
 _UNIT = (
     "Values of the tabular policy are exact; brackets are 95 % t-intervals over worlds, each with a training seed of "
@@ -204,6 +212,12 @@ def measured_value(report: Report, condition: str, arm: str, measure: str, stren
     strengths = report["conditions"].get(condition, {}).get("arms", {}).get(arm)
     found = strengths.get(strength or middle_strength(strengths), {}) if strengths else {}
     row = found.get("measures", {}).get(measure)
+    return row["value"] if row else None
+
+
+def language_value(report: Report, condition: str, arm: str, measure: str) -> float | None:
+    """Mean over worlds of a language model's measure; None without one."""
+    row = report["language_model"].get(condition, {}).get(arm, {}).get("measures", {}).get(measure)
     return row["value"] if row else None
 
 
