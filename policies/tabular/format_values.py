@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...envs.world.config import WorldConfig
 from ...retrieval_index.errors import BerrypickError
-from .formats import FormatLogits, softmax
+from .choices import choice_probabilities
+from .formats import FormatLogits
 from .kinds import kind_probabilities
 from .row_table import RowTable
 from .values import row_success
@@ -73,7 +74,7 @@ class FormatPopulation:
 
     def values(self, policies: FormatLogits, ks: Sequence[int] = (1, 2, 4, 8, 16)) -> dict[str, float]:
         """Means over runs: pass@k; pass@1_i, of episodes in format i; and `share_measures`."""
-        shares = softmax(policies.formats)
+        shares = choice_probabilities(policies.formats)
         success = self.success(policies.kinds)[:, self.seen]  # [runs, formats, rows]
         mixed = np.einsum("rf,rfn->rn", shares, success)
         values = {f"pass@{k}": float(((1 - (1 - mixed) ** k) @ self.weights).mean()) for k in ks}

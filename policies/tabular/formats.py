@@ -17,10 +17,11 @@ from ...envs.questions import Question
 from ...envs.world.config import WorldConfig
 from ...envs.world.facts import WorldFacts
 from ...envs.world.failing_formats import fails
+from .choices import choice_probabilities
 from .kinds import Decisions, KindWorld, kind_probabilities, play
 from .training import TableConfig
 
-__all__ = ["FormatLogits", "FormatRun", "FormatWorld", "softmax", "standardise", "train_formats"]
+__all__ = ["FormatLogits", "FormatRun", "FormatWorld", "standardise", "train_formats"]
 
 Array = NDArray[np.float64]
 
@@ -110,7 +111,7 @@ def _updated(
     generator = np.random.default_rng((seed, 19, step))
     per_run = len(questions) * table.group_size
     shape = (run.runs, per_run)
-    format_chances = softmax(now.formats)
+    format_chances = choice_probabilities(now.formats)
     edges = format_chances.cumsum(-1)
     forms = (generator.random(shape)[..., None] * edges[:, None, -1:] >= edges[:, None]).sum(-1)
     forms = np.minimum(forms, len(world.shares) - 1)
@@ -127,7 +128,7 @@ def _updated(
 
     rate = table.learning_rate / per_run
     chosen = np.take_along_axis(format_chances, forms, 1)
-    before = np.take_along_axis(softmax(first.formats), forms, 1)
+    before = np.take_along_axis(choice_probabilities(first.formats), forms, 1)
     weights = advantages - run.beta * (1 - before / chosen)
     pushed = np.zeros_like(now.formats)
     for form in range(pushed.shape[1]):
@@ -162,10 +163,3 @@ def _questions(count: int, wanted: int, seed: int, step: int) -> NDArray[np.int6
     epoch, offset = divmod(step, count // wanted)
     order = np.random.default_rng((seed, 3, epoch)).permutation(count)
     return order[offset * wanted : (offset + 1) * wanted]
-
-
-def softmax(logits: Array) -> Array:
-    """Chances of the last axis."""
-    weights = np.exp(logits - logits.max(-1, keepdims=True))
-    out: Array = weights / weights.sum(-1, keepdims=True)
-    return out

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.world.closed_voice import RELATIONS
+from .choices import count_choices
 from .kinds import KindWorld
 from .outcomes import Episodes
 
@@ -85,8 +86,8 @@ def encode(world: KindWorld, weights: Array, episodes: Episodes) -> dict[Encoder
     """
     _, hops, kinds = world.present.shape
     played = episodes.played
-    asked = np.zeros((len(played.live), hops, kinds))
-    np.add.at(asked, (np.nonzero(played.live)[0], played.hops[played.live], played.kinds[played.live]), 1.0)
+    searched = (np.nonzero(played.live)[0], played.hops[played.live], played.kinds[played.live])
+    asked = count_choices((len(played.live), hops, kinds), searched)
     at_hop = asked.sum(2)
     codes = np.where(played.live, played.kinds + 1, 0) @ (kinds + 1) ** np.arange(played.live.shape[1])
     found, place = np.unique(codes, return_inverse=True)

@@ -13,12 +13,12 @@ from berrypick.envs.world.failing_formats import fails
 from berrypick.envs.world.world import WorldConfig, build_world
 from berrypick.policies.objectives.estimates import Grpo
 from berrypick.policies.objectives.groups import Groups
+from berrypick.policies.tabular.choices import choice_probabilities
 from berrypick.policies.tabular.format_values import FormatPopulation, share_measures
 from berrypick.policies.tabular.formats import (
     FormatLogits,
     FormatRun,
     FormatWorld,
-    softmax,
     standardise,
     train_formats,
 )
@@ -110,7 +110,7 @@ def test_the_divergence_pulls_back_by_the_formula_worked_out_by_hand():
     moved = 0
     for seed in range(12):
         trained = train_formats(world, ALWAYS_FIRST, table, FormatRun(beta=beta), seed=seed)
-        p = softmax(trained[1].formats)[0]
+        p = choice_probabilities(trained[1].formats)[0]
         move = trained[2].formats[0] - trained[1].formats[0]
         possible = []
         for wins in range(9):
@@ -133,7 +133,7 @@ def test_the_divergence_of_kinds_pulls_back_by_the_formula_worked_out_by_hand():
     for seed in range(12):
         trained = train_formats(world, np.zeros((1, 1, 4, 2, 2)), table, FormatRun(beta=beta), seed=seed)
         before, after = (trained[step].kinds[0, 0, 0, 1] for step in (1, 2))
-        p = softmax(before)
+        p = choice_probabilities(before)
         possible = []
         for wins in range(9):
             spread = math.sqrt(wins * (8 - wins) / 56)
@@ -177,7 +177,9 @@ def test_a_strong_divergence_keeps_all_shares_near_the_start():
     start = np.zeros(world.world.table_shape)
     table = TableConfig(learning_rate=1.0, steps=60, checkpoints=(60,))
     shares = [
-        softmax(train_formats(world, start, table, FormatRun(beta=beta, runs=8), seed=2)[60].formats).mean(0)[0]
+        choice_probabilities(train_formats(world, start, table, FormatRun(beta=beta, runs=8), seed=2)[60].formats).mean(
+            0
+        )[0]
         for beta in (0.0, 0.1, 2.0)
     ]
     assert shares[0] < 0.05 < shares[1] < shares[2] and abs(shares[2] - 0.6) < 0.15
@@ -191,8 +193,8 @@ def test_rewards_dealt_at_random_do_not_leave_a_failing_format_and_learn_no_kind
         train_formats(world, start, table, FormatRun(shuffled=shuffled, runs=24), seed=2)[80]
         for shuffled in (False, True)
     )
-    assert softmax(told.formats)[:, 0].max() < 0.2
-    assert abs(softmax(dealt.formats)[:, 0].mean() - 0.6) < 0.1
+    assert choice_probabilities(told.formats)[:, 0].max() < 0.2
+    assert abs(choice_probabilities(dealt.formats)[:, 0].mean() - 0.6) < 0.1
     best = FormatPopulation.of(config_of(format_failures=(0, 0, 0.9)))
     assert best.values(told)["pass@1_1"] > best.values(dealt)["pass@1_1"] + 0.05
 
@@ -234,7 +236,7 @@ def test_values_are_those_of_an_enumeration_of_records_and_failures():
     generator = np.random.default_rng(0)
     policies = FormatLogits(generator.normal(size=(2, 3)), generator.normal(size=(2, 1, 8, 3, 3)))
     found = FormatPopulation.of(config).values(policies, ks=(1, 3))
-    shares, chances = softmax(policies.formats), kind_probabilities(policies.kinds)
+    shares, chances = choice_probabilities(policies.formats), kind_probabilities(policies.kinds)
     expected = {1: 0.0, 3: 0.0}
     a, q = (0.6, 0.5, 0.4), (0.5, 0.2, 0.0)
     for run in range(2):
@@ -322,7 +324,7 @@ def test_a_majority_s_mean_share_falls_without_any_expected_move_of_logits():
     step, falls = 4.0 / 2 / math.sqrt(2), 0.0
     for won, lost in product(range(3), repeat=2):
         logits = np.log(SHARES) + step * (np.arange(3) == won) - step * (np.arange(3) == lost)
-        falls += 0.5 * SHARES[won] * SHARES[lost] * (SHARES[0] - softmax(logits)[0])
+        falls += 0.5 * SHARES[won] * SHARES[lost] * (SHARES[0] - choice_probabilities(logits)[0])
     assert falls > 0.01
     shares = neutral_drift(
         np.array(SHARES), {0: np.full((20_000, 1), 0.5)}, np.ones(1),
@@ -353,7 +355,7 @@ def test_trained_policies_of_equal_formats_drift_as_the_simulation_does():
     steps, runs, rate = 12, 300, 3.0
     table = TableConfig(learning_rate=rate, steps=steps, checkpoints=tuple(range(steps + 1)))
     saved = train_formats(world, np.zeros(world.world.table_shape), table, FormatRun(runs=runs), seed=5)
-    trained = softmax(saved[steps].formats)
+    trained = choice_probabilities(saved[steps].formats)
     rows = RowTable.of(world.world)
     population = FormatPopulation.of(config)
     match = [(population.patterns.present == row).all((1, 2)).argmax() for row in rows.present]
