@@ -89,8 +89,7 @@ _LANGUAGE_CLAIMS: Sequence[tuple[str, str, str, str, str, Expectation, float, st
     ("copy", "critics trained on votes copy more than they did", "control", "own", "copies", "increase", 0.1, "start"),
 )  # fmt: skip
 
-CONTRASTS = (
-    # who stays unlike
+CONTRASTS = (  # who stays unlike
     _claim("apart", "own data keep agents as unlike as they began, over three rounds", _T11, TUNES, "own",
            "difference@round3", "equivalent", 0.05, against="start", published="holds (no figure)", doubt=_APART),
     _claim("apart-five", "the same over five rounds", _T11, TUNES, "own", "difference", "equivalent", 0.05,
@@ -178,8 +177,9 @@ def _plain(report: Report) -> Sequence[str]:
         f"the vote of the team was right in {right[0]} of questions, against {right[1]} by a random split, {right[2]} "
         f"of agents who never met and {right[3]} of a single agent.",
         f"A single agent gained {number(claim_value(report, 'stalls'))} after its first round, but a table cannot "
-        "overfit, which may be what stops a language model, and a debate is worth what its critics are: with critics "
-        f"that at first decided evenly, the team ended at {even[0]}, and without critics at {even[1]}.",
+        f"overfit (tiny language models: {number(claim_value(report, 'lm-stalls'))}, a team over three rounds "
+        f"{number(claim_value(report, 'lm-gains'))}, neither certain), and a debate is worth what its critics are: "
+        f"with critics that at first decided evenly, the team ended at {even[0]}, and without critics at {even[1]}.",
     )
 
 

@@ -97,8 +97,8 @@ def _plain(reports: Mapping[str, Report]) -> str:
     have = f"Of {len(SYSTEMS)} systems {len(tried)} have" if rest else f"All {len(SYSTEMS)} systems have"
     return (
         "Papers on diversity in reinforcement learning disagree, so their claims were put into forms that a planted "
-        f"World with exact values can decide, registered before any cell was run, and tried. {have} an experiment of "
-        "their own here, and with the headline experiment "
+        "World with exact values can decide, registered before the cells that decide them, and tried. "
+        f"{have} an experiment of their own here, and with the headline experiment "
         f"there are {counted(len(rows), 'claim')}: {len(papers)} of the papers ({_counts(papers)}) and "
         f"{len(rows) - len(papers)} controls and claims of our own. The Worlds are small, the policies are tables or "
         f"models of under a million weights, {counted(waiting, 'claim')} of language models still wait for cells"

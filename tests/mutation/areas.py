@@ -16,7 +16,7 @@ AREAS = {
     ),
     "rewards": ("envs/rewards.py", "envs/answers.py", "envs/reward_vectors.py"),
     "episode": ("envs/episode.py", "envs/episode_state.py", "envs/record.py"),
-    "claims": tuple(f"experiments/grid/{name}.py" for name in ("claims", "contrasts", "comparison")),
+    "claims": tuple(f"experiments/grid/{name}.py" for name in ("claims", "contrasts", "evidence", "comparison")),
 }
 """Area -> its files, as patterns below the root."""
 
