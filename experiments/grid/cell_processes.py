@@ -89,7 +89,6 @@ def _side_by_side(
     context = get_context("spawn")  # a forked process would share torch's thread pool and a started JVM
     ours, theirs = context.Pipe()
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads, loaded_files(), theirs))
-    stopped = False
     try:
         with _interrupts_held():
             futures = {pool.submit(_compute, experiment, out, cell): cell for cell in cells}
@@ -97,17 +96,16 @@ def _side_by_side(
             yield futures[future], future.result()
     except BrokenProcessPool:
         raise
-    except BaseException:
-        stopped = True
+    except BaseException:  # closed, or interrupted by hand
+        ours.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+        for cell in cells:
+            _count_as_not_run(out, cell)
         raise
     finally:
-        if stopped:
-            ours.close()
         pool.shutdown(wait=True, cancel_futures=True)
         ours.close()
         theirs.close()
-        for cell in cells if stopped else ():
-            _count_as_not_run(out, cell)
 
 
 @contextmanager
