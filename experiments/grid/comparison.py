@@ -17,6 +17,7 @@ from .series import Grid, Policy, Series, best_at_least, matched_difference, pai
 from .table_cells import FRONTIER_K, condition_frontier
 
 __all__ = [
+    "POPULATION",
     "Comparison",
     "best_values",
     "compare_arm",
@@ -27,6 +28,10 @@ __all__ = [
     "pass_names",
     "waste",
 ]
+
+POPULATION = "_population"
+"""End of the names of a language model's values in the population: "pass@1_population" is exact, "pass@1_plan" is
+measured directly."""
 
 LEAST_WASTE = -1e-5
 """F is certain to 1e-5; a policy further left than that would mean that the frontier or the values are wrong."""
@@ -82,7 +87,7 @@ class Comparison:
 
 def pass_names(policy: Policy) -> tuple[str, str]:
     """The measures that are pass@1 and pass@k of a policy in the population."""
-    suffix = "" if policy == "tabular" else "_population"
+    suffix = "" if policy == "tabular" else POPULATION
     return f"pass@1{suffix}", f"pass@{FRONTIER_K}{suffix}"
 
 

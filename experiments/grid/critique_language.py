@@ -26,7 +26,9 @@ from .commented import commented_demonstrations
 from .condition import FIRST_WORLD, Condition
 from .critique_episodes import accepted_shares, hard_questions
 from .experiment import Cell, CellResult
+from .language_bounds import SHARE, answerable_share
 from .language_worlds import check_base, language_cell, play_groups, settings_of, world_folder
+from .measuring import Limits
 
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
@@ -100,6 +102,11 @@ class CritiqueGrid:
             for seed in range(min(num_seeds, self.num_worlds))
             for arm, (critic, shuffled) in self.arms.items()
         ]
+
+    def limits(self, condition: Condition) -> Mapping[str, Limits]:
+        """Shares, and a gain that is largest where no blind retry helps and smallest where only blind ones do."""
+        most = answerable_share(condition)
+        return {"hard_share": SHARE, "pass@1_hard": SHARE, "pass@1": (0.0, most), "test_gain": (-most, most)}
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures an arm.

@@ -20,7 +20,9 @@ from ..runs.recipes import ENV
 from .condition import FIRST_WORLD, Condition
 from .debate_rollouts import TOKENS, label_accuracy, play_debate, team_measures
 from .experiment import Cell, CellResult
+from .language_bounds import SHARE, answerable_share
 from .language_worlds import check_base, language_cell, play_groups, settings_of, world_folder
+from .measuring import Limits
 
 if TYPE_CHECKING:
     from ...policies.language.model import LanguageModelPolicy
@@ -91,6 +93,11 @@ class DebateGrid:
             for seed in range(min(num_seeds, self.num_worlds))
             for arm in self.arms
         ]
+
+    def limits(self, condition: Condition) -> Mapping[str, Limits]:
+        """Nobody answers more questions than have records for all hops within the budget."""
+        most = answerable_share(condition)
+        return {"system": (0.0, most), "system_later": (-most, most), "excess": (-1.0, 1.0), "copies": SHARE}
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures a team; what is kept for another run is the base.

@@ -13,7 +13,7 @@ from .contrasts import LARGEST_WASTE, Contrast
 from .language_report import without_broken
 from .series import Grid, Series, estimate_of, matched_difference, paired, relative_to
 
-__all__ = ["differences_of", "gather_evidence", "measured", "unfinished_note"]
+__all__ = ["differences_of", "gather_evidence", "measured", "series_of", "unfinished_note"]
 
 LENGTHS = (40, 80)
 """Steps at which a claim is read beside the last one."""
@@ -47,7 +47,7 @@ def unfinished_note(num_not_run: int) -> str:
 
 
 def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
-    arm, other = _series(grid, one), _other(grid, one)
+    arm, other = series_of(grid, one), _other(grid, one)
     differences = differences_of(grid, one)
     if arm is None or differences is None:
         return None
@@ -80,7 +80,7 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
         one: the contrast.
         step: RL step at which both are read (a start at 0); the last one by default. Only against control or start.
     """
-    arm, other = _series(grid, one), _other(grid, one)
+    arm, other = series_of(grid, one), _other(grid, one)
     if arm is None:
         return None
     if one.measure == LARGEST_WASTE:
@@ -110,7 +110,8 @@ def measured(one: Contrast, series: Series, step: int | None = None) -> dict[int
     return series.values(one.measure, step=step)
 
 
-def _series(grid: Grid, one: Contrast) -> Series | None:
+def series_of(grid: Grid, one: Contrast) -> Series | None:
+    """The arm of a contrast; None where the grid has no cells of it."""
     if one.policy == "tabular":
         return grid.middle(one.condition, one.arm)
     return grid.language.get((one.condition, one.arm))
@@ -136,7 +137,7 @@ def _settings(grid: Grid, one: Contrast) -> dict[str, Estimate]:
     places = grid.conditions if one.policy == "tabular" else [where for where, _ in grid.language]
     rates = sorted({where.rate for where in places if replace(where, rate=0.0) == one.condition} - {0.0})
     out = {f"rate {rate:g}": differences_of(grid, _at(one, rate)) for rate in rates}
-    series = _series(grid, one)
+    series = series_of(grid, one)
     steps = series.steps if series is not None and series.worlds else []
     out |= {f"{step} steps": differences_of(grid, one, step=step) for step in LENGTHS if step in steps[:-1]}
     estimates = {name: estimate_of(list(values.values())) for name, values in out.items() if values}

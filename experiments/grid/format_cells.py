@@ -19,6 +19,7 @@ from ...policies.tabular.neutral_drift import neutral_drift
 from .arms import Arm
 from .condition import Condition
 from .experiment import CellResult
+from .measuring import Limits
 from .table_cells import MEASURED_DIGITS, TableCell, condition_frontier
 from .table_training import sft_start
 
@@ -89,7 +90,7 @@ def run_format_cell(cell: TableCell, arms: Mapping[str, Arm]) -> CellResult:
             str(step): {name: round(one[name], MEASURED_DIGITS) for name in FORMAT_MEASURES if name in one}
             for step, one in values.items()
         },
-        "bounds": _bounds(len(world.shares)),
+        "bounds": {name: list(pair) for name, pair in format_limits(len(world.shares)).items()},
     }
 
 
@@ -99,16 +100,16 @@ def _run_of(arm: Arm, strength: float) -> FormatRun:
     return FormatRun(beta, isinstance(objective.shape, ShuffledRewards), RUNS)
 
 
-def _bounds(formats: int) -> dict[str, list[float]]:
+def format_limits(formats: int) -> dict[str, Limits]:
     """The least and the largest value of what lies between known ones; pass@k as in a World whose formats never fail,
     which is what a policy that never uses a failing one has."""
     front = condition_frontier(Condition.of("priced/diverse"))
     return {
-        "largest_share": [1 / formats, 1.0],
-        "takeover": [0.0, 1.0],
-        "lead": [0.0, 1.0],
-        "format_entropy": [0.0, math.log(formats)],
-        **{f"{name}_{form}": [0.0, 1.0] for name in ("share", "wins") for form in range(formats)},
-        "pass@1": [0.0, front.best_order.pass_at_1],
-        "pass@8": [0.0, front.widest.pass_at_k],
+        "largest_share": (1 / formats, 1.0),
+        "takeover": (0.0, 1.0),
+        "lead": (0.0, 1.0),
+        "format_entropy": (0.0, math.log(formats)),
+        **{f"{name}_{form}": (0.0, 1.0) for name in ("share", "wins") for form in range(formats)},
+        "pass@1": (0.0, front.best_order.pass_at_1),
+        "pass@8": (0.0, front.widest.pass_at_k),
     }

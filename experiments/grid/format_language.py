@@ -26,9 +26,11 @@ from ..runs.run_folder import kept_json
 from ..runs.training_config import EnvArgument
 from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
+from .format_cells import format_limits
 from .language_runs import CheckpointView, imitated, resumed
 from .language_states import played_measures
 from .language_worlds import check_base, language_cell, settings_of, world_folder
+from .measuring import Limits
 
 __all__ = ["FORMAT_LANGUAGE_MEASURES", "FormatArm", "FormatLanguage", "format_counts"]
 
@@ -113,6 +115,10 @@ class FormatLanguage:
         how = {"objective": self.arms[arm].objective, "size": self.arms[arm].size}
         settings = how | settings_of(self, *_NO_SETTING)
         return language_cell(condition, arm, seed, self.first_world + seed, settings)
+
+    def limits(self, condition: Condition) -> Mapping[str, Limits]:
+        """Those of the tabular policy."""
+        return format_limits(sum(share > 0 for share in condition.world_config().query_formats))
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures; an interrupted cell resumes from its newest checkpoint.

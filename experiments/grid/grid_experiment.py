@@ -167,6 +167,7 @@ class GridExperiment(Experiment):
             contrasts=self.contrasts,
             further=self.further_rows,
             reported=self.reported(),
+            language_cells=self.language,
         )
         report = {"seeds": num_seeds, **found}
         return {**report, "text": report_text(report, self.headline(report), self.further_tables(report))}

@@ -22,10 +22,12 @@ from ..runs.recipes import ENV, world_rl
 from ..runs.training_config import EnvArgument
 from .condition import FIRST_WORLD, MANY_QUESTIONS, Condition
 from .experiment import Cell, CellResult
+from .language_bounds import population_limits
 from .language_classifier import CLASSIFIER, classifier_of
 from .language_runs import CheckpointView, imitated, resumed
 from .language_states import measure_checkpoint, measure_greedy, measures_at_temperature
 from .language_worlds import check_base, language_cell, world_folder
+from .measuring import Limits
 
 __all__ = ["LanguageGrid", "run_language_cell"]
 
@@ -92,6 +94,10 @@ class LanguageGrid:
             for arm, worlds in arms.items()
             for seed in range(first, min(first + 2, worlds, num_seeds))
         ]
+
+    def limits(self, condition: Condition) -> Mapping[str, Limits]:
+        """See `population_limits`."""
+        return population_limits(condition, self.samples, self.sequences)
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """See `run_language_cell`."""

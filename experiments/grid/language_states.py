@@ -24,11 +24,11 @@ from ...policies.tabular.readings import (
 from ..measures.summary import summarize
 from ..runs.evaluation import evaluate
 from ..runs.run_folder import kept_json
+from .comparison import POPULATION
 from .language_worlds import MAX_ROWS
 
 __all__ = [
     "KS",
-    "POPULATION",
     "measure_checkpoint",
     "measure_greedy",
     "measures_at_temperature",
@@ -37,9 +37,6 @@ __all__ = [
 ]
 
 KS = (1, 2, 4, 8, 16)
-
-POPULATION = "_population"
-"""End of the names of values in the population: "pass@1_population" is exact, "pass@1_plan" is measured directly."""
 
 _SAMPLING = Sampling(max_new_tokens=32)
 

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from ...policies.tabular.kinds import KindWorld
 from ...policies.tabular.training import Batch
 from ...policies.tabular.values import RowTable
+from .condition import Condition
 from .experiment import Cell, CellResult
 
-__all__ = ["Beside", "LanguageCells", "Measuring", "PopulationMeasures", "RunMeasures", "population_of"]
+__all__ = ["Beside", "LanguageCells", "Limits", "Measuring", "PopulationMeasures", "RunMeasures", "population_of"]
+
+Limits = tuple[float, float]
+"""The least and the largest value that any policy could have."""
 
 
 def population_of(rows: RowTable, world: KindWorld) -> KindWorld:
@@ -79,6 +83,10 @@ class LanguageCells(Protocol):
 
     def cells(self, num_seeds: int) -> Sequence[Cell]:
         """All of them; each configuration has "policy", "condition", "arm" and "seed"."""
+        ...
+
+    def limits(self, condition: Condition) -> Mapping[str, Limits]:
+        """Measure -> the least and the largest value in a condition; measures without known limits are left out."""
         ...
 
     def run(self, cell: Cell, work: Path) -> CellResult:

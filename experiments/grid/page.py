@@ -77,11 +77,35 @@ def pilot_check(row: Report) -> str:
     """In a word, what the pilot's row says of a claim that could be decided."""
     if not row["worlds"]:
         return "not run"
+    return _room(row)
+
+
+def _room(row: Report) -> str:
     return "decidable" if row["room"] is not None else "no room known"
 
 
 def registration_section(report: Report) -> list[str]:
-    """What the worlds kept apart said of each claim before its registration."""
+    """What the worlds kept apart said of each claim before its registration, then the room of language models."""
+    return [*_pilot_section(report), *_rooms_section(report)]
+
+
+def _rooms_section(report: Report) -> list[str]:
+    rooms = report.get("language_rooms")
+    if not rooms:
+        return []
+    rows = [
+        [row["id"], str(row["worlds"]), number(row["room"]), number(row["needed"]), row["undecidable"] or _room(row)]
+        for row in rooms
+    ]
+    text = (
+        "Language models had no pilot: the room of their claims was read from the cells themselves, after these had "
+        "been run. It is the largest effect that any policy could have had over what the arm is compared with, so "
+        "what the arm learned has no part in it."
+    )
+    return ["## Room of language models", text, markdown_table(["claim", "worlds", "room", "needed", "check"], rows)]
+
+
+def _pilot_section(report: Report) -> list[str]:
     if not report["registration"]:
         return []
     rows = [

@@ -17,7 +17,9 @@ from .contrasts import Contrast
 from .evidence import gather_evidence
 from .experiment import Cell, Report, Results, Scale
 from .language_report import LANGUAGE_MEASURES, language_rows
+from .measuring import LanguageCells
 from .pilot import registration_rows, undecidable_claims
+from .room import language_rooms
 from .series import Grid, Series, estimate_row, matched_difference, read_grid, trajectory
 from .table_cells import FRONTIER_K, condition_frontier
 
@@ -65,6 +67,7 @@ def grid_report(
     contrasts: Sequence[Contrast],
     further: Callable[[Grid], Report] = lambda grid: {},
     reported: Reported = Reported(),
+    language_cells: LanguageCells | None = None,
 ) -> Report:
     """The whole report but its text; what was not run is reported as such and never filled in.
 
@@ -78,11 +81,13 @@ def grid_report(
         contrasts: of the experiment.
         further: rows that only this experiment has.
         reported: names of the measures; by default those of the population.
+        language_cells: of language models, where the experiment has them.
     """
     pilot = read_grid(results, [cell for cell in cells if is_pilot(cell)], arms)
     grid = read_grid(results, [cell for cell in cells if not is_pilot(cell)], arms)
     registration = registration_rows(pilot, contrasts) if pilot.tabular else []
-    evidence = gather_evidence(grid, contrasts, undecidable_claims(registration))
+    rooms = language_rooms(grid, contrasts, language_cells)
+    evidence = gather_evidence(grid, contrasts, undecidable_claims([*registration, *rooms]))
     language = [cell.key for cell in cells if cell.config["policy"] != "tabular"]
     report: Report = {
         "experiment": name,
@@ -98,6 +103,7 @@ def grid_report(
             "language_model_cells": len(language),
         },
         "registration": registration,
+        "language_rooms": rooms,
         **further(grid),
         "conditions": {condition.name: _condition(grid, condition, reported) for condition in grid.conditions},
         "language_model": language_rows(grid, reported.language),

@@ -24,7 +24,9 @@ from ..runs.recipes import ENV, world_rl
 from ..runs.run_folder import kept_json
 from .condition import FIRST_WORLD, Condition
 from .experiment import Cell, CellResult
+from .language_bounds import SHARE
 from .language_worlds import language_cell, play_groups, settings_of, world_folder
+from .measuring import Limits
 
 __all__ = ["TRANSFER_MEASURES", "TransferGrid", "label_questions", "outcome_values"]
 
@@ -82,6 +84,11 @@ class TransferGrid:
             for seed in range(min(num_seeds, self.num_worlds))
             for arm, objective in self.arms.items()
         ]
+
+    def limits(self, condition: Condition) -> Mapping[str, Limits]:
+        """No more outcomes than episodes, whichever questions turn out to be solved."""
+        counts = ("distinct@8_unsolved", "distinct@8_solved", "answers@8_unsolved")
+        return {**dict.fromkeys(counts, (1.0, float(K))), **dict.fromkeys(("pass@1_unsolved", "pass@1_solved"), SHARE)}
 
     def run(self, cell: Cell, work: Path) -> CellResult:
         """Trains and measures an arm."""

@@ -88,13 +88,13 @@ def published_reports(results: Path) -> dict[str, Report]:
 
 
 def claims_of(reports: Mapping[str, Report], test: str) -> list[tuple[str, Report, Report | None]]:
-    """The claims of a test: (experiment, row of the verdict, row of the pilot or None)."""
+    """The claims of a test: (experiment, row of the verdict, row of the checks of room or None)."""
     out = []
     for name, report in reports.items():
-        pilot = {row["id"]: row for row in report["registration"]}
+        checked = {row["id"]: row for row in (*report["registration"], *report.get("language_rooms", ()))}
         for row in report["verdicts"]:
             if re.search(rf"\b{test}\b", row["claim"]["source"]):
-                out.append((name, row, pilot.get(row["claim"]["id"])))
+                out.append((name, row, checked.get(row["claim"]["id"])))
     return out
 
 

@@ -129,11 +129,10 @@ def _tests(reports: Mapping[str, Report]) -> str:
     rows = []
     for test, (text, owner) in TESTS.items():
         found = claims_of(reports, test)
-        pilots = [one for _, _, one in found if one]
         rooms = [
             (one["room"] / one["needed"], one["undecidable"])
-            for one in pilots
-            if one["needed"] and one["room"] is not None
+            for _, _, one in found
+            if one and one["needed"] and one["room"] is not None
         ]
         claims = [row for name, row, _ in found if is_of_paper(name, row)]
         controls = [row for name, row, _ in found if not is_of_paper(name, row)]
