@@ -9,8 +9,9 @@ from rich.console import Console
 
 from ...retrieval_index.bounds import flags_at_least
 from ...retrieval_index.errors import BerrypickError
+from ..report.arms import rollouts_file
 from ..report.replay import episode_pages
-from ..rollouts.episodes import EpisodeFinder, rollouts_file, stream_episodes
+from ..rollouts.episodes import EpisodeFinder, stream_episodes
 from .flags import Play
 
 __all__ = ["replay"]

@@ -98,9 +98,9 @@ def _rooms_section(report: Report) -> list[str]:
         for row in rooms
     ]
     text = (
-        "Language models had no pilot: the room of their claims was read from the cells themselves, after these had "
-        "been run. It is the largest effect that any policy could have had over what the arm is compared with, so "
-        "what the arm learned has no part in it."
+        "The room of claims of language models was read from their own cells, after these had been run. It is the "
+        "largest effect that any policy could have had over what the arm is compared with, so what the arm learned has "
+        "no part in it."
     )
     return ["## Room of language models", text, markdown_table(["claim", "worlds", "room", "needed", "check"], rows)]
 

@@ -21,7 +21,7 @@ from .format import Report
 from .packed_episode import PackedEpisode
 from .sweep_folder import evaluated_cells, sweep_folder
 
-__all__ = ["Episodes", "LoadedArms", "load_arms", "load_rollouts", "no_rollouts", "rollouts_file", "stored_report"]
+__all__ = ["Episodes", "LoadedArms", "load_arms", "load_rollouts", "rollouts_file", "stored_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _settings(files: Mapping[str, Path]) -> dict[str, JsonObject]:
     return {name: arguments for name, arguments in found.items() if arguments is not None}
 
 
-def no_rollouts(path: Path) -> BerrypickError:
+def _no_rollouts(path: Path) -> BerrypickError:
     """The error for a path that is neither a file nor a folder."""
     if path.exists():
         return BerrypickError(f"{path} is a pipe or a device, which cannot be read twice; save it to a file first")
@@ -150,7 +150,7 @@ def rollouts_file(path: Path) -> Path:
     """The one rollouts file that a path names; raises `BerrypickError` for a folder with none or with several."""
     files = _files(path)
     if len(files) > 1:
-        raise BerrypickError(f"{path} holds {len(files)} rollouts files; give one, for example {files[0]}")
+        raise BerrypickError(f"{path} holds {len(files)} rollouts files; give one of {', '.join(map(str, files))}")
     return files[0]
 
 
@@ -158,7 +158,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise no_rollouts(path)
+        raise _no_rollouts(path)
     direct = [path / name for name in ("rollouts.jsonl", "rollouts.jsonl.gz") if (path / name).is_file()]
     below = sorted(path.glob("eval/*/rollouts.jsonl"), key=lambda file: file.stat().st_mtime)
     if not direct and not below:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from ...envs.importers import open_rollouts
 from ...envs.record import EpisodeRecord
-from ...retrieval_index.errors import BerrypickError
-from ..report.arms import no_rollouts
+from ..report.arms import rollouts_file
 
-__all__ = ["EpisodeFinder", "rollouts_file", "stream_episodes"]
+__all__ = ["EpisodeFinder", "stream_episodes"]
 
 _RECENT = 16
 
@@ -22,20 +21,6 @@ def stream_episodes(path: Path) -> Iterator[EpisodeRecord]:
         BerrypickError: there is no such file, or a line cannot be read.
     """
     yield from open_rollouts(rollouts_file(path), skip_bad=False).records()
-
-
-def rollouts_file(path: Path) -> Path:
-    """The file itself, or the rollouts file of a run folder."""
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise no_rollouts(path)
-    for name in ("rollouts.jsonl", "rollouts.jsonl.gz"):
-        if (path / name).is_file():
-            return path / name
-    inside = sorted(str(file.parent) for file in path.glob("eval/*/rollouts.jsonl"))
-    cure = f"give one of {', '.join(inside)}" if inside else "give a folder of berrypick eval, or a rollouts file"
-    raise BerrypickError(f"{path} holds no rollouts.jsonl; {cure}")
 
 
 class EpisodeFinder:

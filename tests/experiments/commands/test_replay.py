@@ -126,11 +126,13 @@ def test_an_episode_that_is_not_there_is_one_line(
 
 
 def test_a_path_without_rollouts_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "eval" / "a").mkdir(parents=True)
-    (tmp_path / "eval" / "a" / "rollouts.jsonl").write_text("")
+    for name in ("a", "b"):
+        (tmp_path / "eval" / name).mkdir(parents=True)
+        (tmp_path / "eval" / name / "rollouts.jsonl").write_text("")
     os.mkfifo(tmp_path / "pipe")
     for path, message in (
-        (tmp_path, f"give one of {tmp_path}/eval/a"),
+        (tmp_path, f"holds 2 rollouts files; give one of {tmp_path}/eval/"),
+        (tmp_path / "eval", "holds no rollouts.jsonl; give a folder of berrypick eval"),
         (tmp_path / "no", "no such file or folder"),
         (tmp_path / "pipe", "is a pipe or a device, which cannot be read twice; save it to a file first"),
     ):
@@ -140,6 +142,14 @@ def test_a_path_without_rollouts_is_one_line(tmp_path: Path, capsys: pytest.Capt
     assert "save it to a file first" in capsys.readouterr().err
     assert main(["play", "--episode", "2"]) == 2
     assert "name its file or run folder" in capsys.readouterr().err
+
+
+def test_a_folder_with_one_evaluation_is_read_as_report_reads_it(
+    rollouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / "eval" / "a").mkdir(parents=True)
+    (tmp_path / "run" / "eval" / "a" / "rollouts.jsonl").write_bytes(rollouts.read_bytes())
+    assert shown(capsys, str(tmp_path / "run")).splitlines()[1:] == shown(capsys, str(rollouts)).splitlines()[1:]
 
 
 def test_the_file_is_read_no_further_than_the_episode(rollouts: Path, capsys: pytest.CaptureFixture[str]) -> None:
