@@ -47,7 +47,7 @@ _OVER = "share above .8 within the first epoch (unverified)"
 _KEEPS = "higher KL keeps minority formats alive (no figure)"
 _BEST = "usually, not always, the most accurate (no figure)"
 _RATE = "drift grows with the square of the learning rate"
-_from_start = partial(contrast, against="start", in_settings=True)
+_from_start = partial(contrast, against="start")
 _language = partial(contrast, policy="language model", min_worlds=8, doubt="8 worlds of a tiny model, one run in each")
 
 

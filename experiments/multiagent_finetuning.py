@@ -27,14 +27,13 @@ place of the paper's dissimilarity of embeddings among answers that agree with t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from ..policies.tabular.team_training import Rule
 from ..policies.tabular.training import TableConfig
 from .grid.arms import Arm
 from .grid.claims import Expectation
 from .grid.condition import FIRST_WORLD, Condition
-from .grid.contrasts import contrast
+from .grid.contrasts import contrast as _claim
 from .grid.debate_cells import TEAM_MEASURES, debate_procedure
 from .grid.debate_language import DebateGrid
 from .grid.debate_rollouts import LANGUAGE_MEASURES
@@ -78,7 +77,6 @@ _APART = "the starts are apart already; own data need only not bring them togeth
 _STALL = "a table has no questions to overfit, which may be what stalls a language model"
 _MODEL = "how a critic decides at the start is ours, not a language model's"
 _TINY = "8 worlds of a tiny model; its base was shown others' answers of which six of ten are right"
-_claim = partial(contrast, in_settings=True)
 _LANGUAGE_CLAIMS: Sequence[tuple[str, str, str, str, str, Expectation, float, str]] = (
     ("gains", "three rounds raise the accuracy of the team", _T11, "own", "system", "increase", 0.02, "start"),
     ("stalls", "a single agent gains only in round 1", _T11, "single", "system_later", "at most", 0.01, "zero"),
@@ -155,7 +153,7 @@ CONTRASTS = (  # who stays unlike
            "labels_accuracy", "increase", 0.01),
     _claim("copy-alone", "with critics that only copy, the team is less often right", "control", TUNES, "copying",
            "system", "decrease", 0.01),
-    *(contrast(f"lm-{name}", f"language model: {words}", source, LANGUAGE, arm, measure, expected, effect,
+    *(_claim(f"lm-{name}", f"language model: {words}", source, LANGUAGE, arm, measure, expected, effect,
                policy="language model", against=against, doubt=_TINY)
       for name, words, source, arm, measure, expected, effect, against in _LANGUAGE_CLAIMS),
     _claim("from-start", "fits that begin at the start do as well", "design", TUNES, "from_start", "system",

@@ -51,7 +51,7 @@ _GAP = {"valid_gain": 0.2}
 _FEW = "a World holds a handful of meanings, where open-ended tasks hold any number"
 _FALLS = "falls by arithmetic when more episodes are valid; spread does not"
 _EVEN_ONLY = "the start tries all kinds evenly, so that variety without validity can only fall"
-_from_start = partial(contrast, against="start", relative=True, needs=_GAP, in_settings=True)
+_from_start = partial(contrast, against="start", relative=True, needs=_GAP)
 
 _up = partial(_from_start, expected="increase", effect=0.05, published="higher (no figure)", doubt=_FEW)
 

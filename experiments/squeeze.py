@@ -92,7 +92,7 @@ def _change(place: str, where: str, claim: str) -> Contrast:
     measure = measure.replace("@64", _SIZES.get(where, "@8")) if counted else measure
     return contrast(
         f"{place.replace(' ', '-')}-{claim}", f"in {place}, {statement}", source, where, arm, measure, expected,
-        0.05 if counted else 0.02, against="start", relative=counted, in_settings=True,
+        0.05 if counted else 0.02, against="start", relative=counted,
         published=_PUBLISHED.get(claim, ""), doubt=_DOUBTS.get(arm, ""),
     )  # fmt: skip
 

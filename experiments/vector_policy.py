@@ -29,14 +29,12 @@ from .grid.condition import Condition
 from .grid.contrasts import contrast
 from .grid.system import SystemExperiment
 from .grid.system_page import claim_value, counted_verdicts, measured_value
-from .grid.system_parts import Panel, Published, SystemTable
+from .grid.system_parts import SETTINGS_CORRECTION, Panel, Published, SystemTable
 from .report.format import Report, number
 
 __all__ = ["EXPERIMENT"]
 
-_PAPER = "2605.22817"
-_T6, _T7 = f"{_PAPER} (T6)", f"{_PAPER} (T7)"
-
+_T6, _T7 = "2605.22817 (T6)", "2605.22817 (T7)"
 _FLAT = "shares-1-1-1-1-1-1"
 EVEN, LEANING, UNEVEN = f"six/{_FLAT}", "six/shares-20-1-1-1-1-1", f"six_uneven/{_FLAT}"
 _RATES = tuple(f"{place}/rate={rate:g}" for place in (EVEN, UNEVEN) for rate in (0.3, 1.0))
@@ -238,13 +236,15 @@ EXPERIMENT = SystemExperiment(
     limits=(
         "A table has no tokens: a candidate is a query, and equal queries stand for equal tokens.",
         "The policy sees neither what a question asks nor whether a record that it has named is void.",
-        "Answers are right or wrong and each serves one dimension; the paper's rewards are graded, and one answer can "
-        "serve several dimensions.",
+        "Answers are right or wrong, for one dimension; the paper's are graded, and one can serve several dimensions.",
         "Best of k is for users whose weights nobody knows; the paper scores with the weights that GRPO trains.",
         "Sets have three candidates of six; best@1 reads the first one, as the paper does.",
         "Published figures are of language models of 1.7B to 8B, single runs; no language model was trained here.",
     ),
-    corrections=("The room of l1@30 was a ratio of means, 4.07 of equal kinds; by world it is 7.26, less than 12.",),
+    corrections=(
+        "The room of l1@30 was a ratio of means, 4.07 of equal kinds; by world it is 7.26, less than 12.",
+        SETTINGS_CORRECTION + "leaning-start30 was contradicted (-.026); after 40 steps it is +.030 [.026, .035].",
+    ),
     reproduced=f"tabular/{Condition.of(EVEN).slug}/vpo-0/world-{1000 + _FIRST}",
 )
 """What `berrypick run vector_policy` runs."""

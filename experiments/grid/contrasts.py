@@ -42,7 +42,6 @@ class Contrast:
             as the arm. A world in which no two strengths lie on either side has no value. With "matched", what the
             control must have as much of, instead of pass@8.
         needs: measure -> the least value of its mean over the pilot's worlds without which nothing is decided.
-        in_settings: against a start, too, the sign must hold after fewer steps and at other learning rates.
     """
 
     claim: Claim
@@ -55,7 +54,6 @@ class Contrast:
     relative: bool = False
     at: str = ""
     needs: Mapping[str, float] = field(default_factory=dict)
-    in_settings: bool = False
 
     @property
     def ladder(self) -> str:
@@ -89,7 +87,6 @@ def contrast(
     relative: bool = False,
     at: str = "",
     needs: Mapping[str, float] | None = None,
-    in_settings: bool = False,
     doubt: str = "",
     held: str = _HELD_FIXED,
 ) -> Contrast:
@@ -114,7 +111,6 @@ def contrast(
         relative: see `Contrast`.
         at: see `Contrast`.
         needs: see `Contrast`.
-        in_settings: see `Contrast`.
         doubt: where the verdict could be wrong, or mean less than it says.
         held: what was held fixed.
     """
@@ -127,4 +123,4 @@ def contrast(
     claim = Claim(
         name, statement, source, endpoint, expected, effect, worlds, stop or _STOP[policy], published, held, doubt
     )
-    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {}, in_settings)
+    return Contrast(claim, policy, place, arm, measure, against, undecidable, relative, at, needs or {})

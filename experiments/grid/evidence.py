@@ -58,8 +58,8 @@ def _evidence(grid: Grid, one: Contrast) -> Evidence | None:
         has = f"has that {one.at or 'pass@8'}"
         who = f"the control {has} on its way" if one.against == "matched" else f"{one.against} {has}"
         return Evidence(undecidable=f"{who} in {known} of {len(differences)} worlds")
-    settings = _settings(grid, one) if one.against == "control" or one.in_settings else {}
     caveat = "" if one.policy == "tabular" else _broken(differences, arm, other or arm)
+    settings = _settings(grid, one)
     return Evidence(list(differences.values()), list(differences), missing, settings=settings, caveat=caveat)
 
 
@@ -78,7 +78,7 @@ def differences_of(grid: Grid, one: Contrast, *, step: int | None = None) -> dic
     Args:
         grid: all series.
         one: the contrast.
-        step: RL step at which both are read (a start at 0); the last one by default. Only against control or start.
+        step: RL step at which both are read (a start at 0); the last one by default. Not where a measure is held equal.
     """
     arm, other = series_of(grid, one), _other(grid, one)
     if arm is None:
@@ -138,7 +138,9 @@ def _settings(grid: Grid, one: Contrast) -> dict[str, Estimate]:
     rates = sorted({where.rate for where in places if replace(where, rate=0.0) == one.condition} - {0.0})
     out = {f"rate {rate:g}": differences_of(grid, _at(one, rate)) for rate in rates}
     series = series_of(grid, one)
-    steps = series.steps if series is not None and series.worlds else []
+    # what is compared with a whole way, or with the most waste of all strengths, has no length of its own
+    whole = bool(one.held_equal) or one.measure == LARGEST_WASTE
+    steps = series.steps if series is not None and series.worlds and not whole else []
     out |= {f"{step} steps": differences_of(grid, one, step=step) for step in LENGTHS if step in steps[:-1]}
     estimates = {name: estimate_of(list(values.values())) for name, values in out.items() if values}
     return {name: estimate for name, estimate in estimates.items() if estimate is not None and estimate.n > 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ROOM_CORRECTION", "Panel", "Published", "SystemTable"]
+__all__ = ["ROOM_CORRECTION", "SETTINGS_CORRECTION", "Panel", "Published", "SystemTable"]
 
 ROOM_CORRECTION = (
     "Room to fall was measured down to the start or to the best fixed order, and training can end below both; the room "
@@ -13,6 +13,12 @@ ROOM_CORRECTION = (
     "that is named"
 )
 """What was wrong with the checks before registration until December 2026; a page adds what came of it there."""
+
+SETTINGS_CORRECTION = (
+    "A sign that flips after fewer steps or at another learning rate makes a claim inconclusive; until December 2026 a "
+    "claim that names an arm, or that is against a start, was not held to this. Now every claim is: "
+)
+"""What was wrong with some verdicts; a page adds which of its own have changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def _of_methods(name: str, where: str) -> list[Contrast]:
     return [
         contrast(
             f"{name}-grpo", f"in {name}, RL makes a policy's episodes more alike than its start's", _REPLICATION, where,
-            "grpo", "records", "increase", 0.05, against="start", in_settings=True, published=_TUNING, doubt=_FEW,
+            "grpo", "records", "increase", 0.05, against="start", published=_TUNING, doubt=_FEW,
         ),
         contrast(
             f"{name}-coin", f"in {name}, RL does so more than GRPO on a coin for a reward", "control", where, "grpo",
@@ -55,16 +55,16 @@ def _of_panels(name: str, where: str) -> list[Contrast]:
         contrast(
             f"{name}-lost", f"in {name}, shared demonstrations and worlds are most of what two methods are alike above "
             "different questions", _PAPER, where, PANEL, "lost", "increase", 0.5, against="zero", published=_INTER,
-            in_settings=True, doubt=_FEW,
+            doubt=_FEW,
         ),
         contrast(
             f"{name}-variance", f"in {name}, most of what trained policies differ in goes with the demonstrator",
-            "design", where, PANEL, "variance_demonstrator", "increase", 0.5, against="zero", in_settings=True,
+            "design", where, PANEL, "variance_demonstrator", "increase", 0.5, against="zero",
             doubt=_CHOSEN,
         ),
         contrast(
             f"{name}-apart", f"in {name}, training makes policies more alike that share neither demonstrator nor world",
-            "design", where, PANEL, "apart", "increase", 0.02, against="start", in_settings=True, published=_INTER,
+            "design", where, PANEL, "apart", "increase", 0.02, against="start", published=_INTER,
             doubt="all are rewarded for the same task, and so are the paper's models",
         ),
     ]  # fmt: skip
@@ -88,23 +88,23 @@ CONTRASTS = (
     *(
         contrast(
             f"{name}-floor", f"in {name}, RL makes episodes more alike above the floor of different questions",
-            _PAPER, PLACES[name], "grpo", "words_above_floor", "increase", 0.02, against="start", in_settings=True,
+            _PAPER, PLACES[name], "grpo", "words_above_floor", "increase", 0.02, against="start",
             doubt=_BLIND,
         )
         for name in ("priced", "steep")
     ),
     contrast(
         "priced-hot", "in priced, GRPO's episodes at temperature 1.4 are more alike than the start's at 1", "design",
-        PLACES["priced"], "grpo", "hot_gain", "increase", 0.02, against="zero", in_settings=True,
+        PLACES["priced"], "grpo", "hot_gain", "increase", 0.02, against="zero",
     ),
     contrast(
         "priced-sampling", "in priced, GRPO's episodes are more alike with top-p .9 than with min-p .1 at temperature "
         "2", _PAPER, PLACES["priced"], "grpo", "sampling_gap", "increase", 0.02, against="zero", published=_SHARES,
-        in_settings=True, doubt="temperature 2 alone does it; the paper's setting of min-p is (unverified)",
+        doubt="temperature 2 alone does it; the paper's setting of min-p is (unverified)",
     ),
     contrast(
         "priced-encoder", "in priced, DARLING passes .8 on at least .1 more of the questions by words than by records",
-        "design", PLACES["priced"], "darling_power", "high_gap", "increase", 0.1, against="zero", in_settings=True,
+        "design", PLACES["priced"], "darling_power", "high_gap", "increase", 0.1, against="zero",
     ),
     contrast(
         "cue-grpo", "with a cue, RL makes a policy's episodes more alike than its start's", _REPLICATION, CUE, "grpo",

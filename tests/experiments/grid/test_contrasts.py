@@ -159,10 +159,14 @@ def test_settings_are_other_rates_and_shorter_runs():
     assert evidence.differences == pytest.approx([-0.03, -0.032])
     (verdict,) = judge([one().claim], {"c": evidence})
     assert (verdict.verdict, set(verdict.settings)) == ("supported", {"rate 0.3", "rate 1", "40 steps"})
-    assert evidence_of(grid, one(against="start")).settings == {}
-    from_start = evidence_of(grid, one(against="start", in_settings=True)).settings
-    assert from_start["40 steps"].value == pytest.approx(0.51 - 0.001 - START[0])
-    assert set(from_start) == {"rate 0.3", "rate 1", "40 steps"}
+    every = {"rate 0.3", "rate 1", "40 steps"}
+    from_start = evidence_of(grid, one(against="start")).settings
+    assert from_start["40 steps"].value == pytest.approx(0.51 - 0.001 - START[0]) and set(from_start) == every
+    assert evidence_of(grid, one(against="dr_grpo")).settings == evidence.settings  # an arm by its name
+    assert set(evidence_of(grid, one(against="zero")).settings) == every
+    # the whole way of the control is searched for as much pass@8, so there is no shorter one
+    matched = evidence_of(grid, one(against="matched")).settings
+    assert set(matched) <= {"rate 0.3", "rate 1"}
     for world in (0, 1):  # the shorter run now has the other sign beyond doubt
         contents["priced/diverse", "darling", world]["checkpoints"]["40"]["pass@1"] = 0.52 + 0.001 * world
     (verdict,) = judge([one().claim], {"c": evidence_of(grid_of(contents), one())})
