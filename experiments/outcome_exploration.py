@@ -147,7 +147,6 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     MANY: ("grpo", "batch", "ucb_con"),
     **dict.fromkeys(_RATES, ("grpo", "batch")),
 }
-
 _TABLE = TableConfig(questions_per_step=64, learning_rate=128.0, steps=160, checkpoints=(0, 40, 80, 160))
 
 

@@ -61,12 +61,14 @@ class Backend:
         open: called as open(folder, parameters, passages in id order, index id); returns the searcher.
         libraries: distributions whose versions the manifest records.
         summary: one line for lists of back ends.
+        reads: fields of `BuildSettings` that it reads; None where it does not say.
     """
 
     write: Write
     open: Open
     libraries: tuple[str, ...]
     summary: str
+    reads: frozenset[str] | None = None
 
 
 BACKENDS: Registry[Backend] = Registry("index backend", "berrypick.searchers", "my_search.py:overlap")

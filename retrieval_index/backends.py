@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,16 @@ from .errors import BerrypickError, UnknownNameError
 from .passages import PassageTable
 from .searcher import Searcher
 
-__all__ = ["BACKENDS", "Backend", "BuildSettings", "backend_of", "is_extension", "register_backend", "source_digest"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "BuildSettings",
+    "backend_of",
+    "check_settings",
+    "is_extension",
+    "register_backend",
+    "source_digest",
+]
 
 _RECALL_QUERIES = 200
 _ORDERED = "lucene-in-id-order"  # an empty file: it is in the checksums and not in the index id
@@ -161,19 +171,27 @@ def _open_milvus(folder: Path, parameters: Mapping[str, Any], table: PassageTabl
     return MilvusSearcher(*open_milvus(folder, parameters), table, index_id, encoder)
 
 
+_BM25, _ENCODES = frozenset(("k1", "b")), frozenset(("encoder", "dtype", "batch_size"))
 _BUILT_IN = {
-    "bm25s": Backend(_write_bm25s, _open_bm25s, ("bm25s", "PyStemmer"), "BM25 without Java"),
-    "lucene": Backend(_write_lucene, _open_lucene, ("pyserini",), "Lucene BM25, as in Pyserini"),
+    "bm25s": Backend(_write_bm25s, _open_bm25s, ("bm25s", "PyStemmer"), "BM25 without Java", _BM25),
+    "lucene": Backend(_write_lucene, _open_lucene, ("pyserini",), "Lucene BM25, as in Pyserini", _BM25),
     "faiss": Backend(
-        _write_faiss, _open_faiss, ("faiss-cpu", "faiss-gpu-cu12", "transformers"), "dense: Flat, HNSW or IVF-PQ"
+        _write_faiss,
+        _open_faiss,
+        ("faiss-cpu", "faiss-gpu-cu12", "transformers"),
+        "dense: Flat, HNSW or IVF-PQ",
+        _ENCODES | {"kind"},
     ),
     "hybrid": Backend(
         _write_hybrid,
         _open_hybrid,
         ("bm25s", "PyStemmer", "faiss-cpu", "faiss-gpu-cu12", "transformers"),
         "bm25s and faiss by reciprocal-rank fusion",
+        _BM25 | _ENCODES | {"kind"},
     ),
-    "milvus": Backend(_write_milvus, _open_milvus, ("pymilvus", "transformers"), "dense, in Milvus"),
+    "milvus": Backend(
+        _write_milvus, _open_milvus, ("pymilvus", "transformers"), "dense, in Milvus", _ENCODES | {"uri"}
+    ),
 }
 for _name, _backend in _BUILT_IN.items():
     BACKENDS.register(_name, _backend, __name__)
@@ -189,6 +207,27 @@ def backend_of(spec: str) -> str:
     name = BACKENDS.load_files(spec)
     BACKENDS.find(name)
     return name
+
+
+def check_settings(spec: str, settings: BuildSettings) -> None:
+    """Refuses a setting that the back end does not read: whoever gives it expects another index.
+
+    Args:
+        spec: of the back end, see `backend_of`.
+        settings: of the build; one that has its default is never refused.
+
+    Raises:
+        BerrypickError: names the flag and the back ends that it is for.
+    """
+    name, usual = backend_of(spec), BuildSettings(encoder="minilm")
+    reads = BACKENDS[name].reads
+    for setting in fields(settings):
+        value = getattr(settings, setting.name)
+        if reads is None or setting.name in reads or value in (None, getattr(usual, setting.name)):
+            continue
+        owners = [known for known, one in _BUILT_IN.items() if setting.name in (one.reads or ())]
+        flag = setting.name.replace("_", "-")
+        raise BerrypickError(f"--{flag} {value} is for --backend {' or '.join(owners)}; {name} does not read it")
 
 
 def is_extension(name: str) -> bool:

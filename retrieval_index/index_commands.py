@@ -27,6 +27,7 @@ from .store import (
     Manifest,
     build_index,
     check_index,
+    check_settings,
     check_target,
     index_folder,
     open_searcher,
@@ -71,11 +72,12 @@ class IndexBuild:
         check_target(self.backend, self.out, overwrite=self.overwrite)
         check_bm25(self.k1, self.b)
         at_least(1, {"--batch-size": self.batch_size})
-        corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
-        sys.stderr.write(skipped_text(corpus.skipped))
         settings = BuildSettings(
             self.k1, self.b, self.encoder, self.kind, dtype=self.dtype, batch_size=self.batch_size, uri=self.uri
         )
+        check_settings(self.backend, settings)
+        corpus = read_corpus(self.corpus, skip_bad=self.skip_bad)
+        sys.stderr.write(skipped_text(corpus.skipped))
         with _progress(f"building {self.out}", len(corpus.passages)) as advance:
             manifest = build_index(
                 corpus, self.backend, self.out, settings=settings, overwrite=self.overwrite, progress=advance
@@ -110,12 +112,12 @@ class IndexImport:
         from .import_index import import_faiss, import_lucene
 
         check_bm25(self.k1, self.b)
-        if self.lucene is not None and self.index is None:
+        if self.lucene is not None and self.index is None and self.corpus is None and self.encoder is None:
             manifest = import_lucene(self.lucene, self.out, k1=self.k1, b=self.b, overwrite=self.overwrite)
         elif self.index is not None and self.corpus is not None and self.encoder and self.lucene is None:
             manifest = import_faiss(self.index, self.corpus, self.encoder, self.out, overwrite=self.overwrite)
         else:
-            raise BerrypickError("give --lucene FOLDER, or --index FILE with --corpus FILE and --encoder NAME")
+            raise BerrypickError("give --lucene FOLDER alone, or --index FILE with --corpus FILE and --encoder NAME")
         _print_built(self.out, manifest)
         return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .arrays import load_array
-from .backends import BACKENDS, Backend, BuildSettings, backend_of
+from .backends import BACKENDS, Backend, BuildSettings, backend_of, check_settings
 from .corpus import Corpus, CorpusError, Passage, corpus_sha256
 from .errors import BerrypickError, UnknownNameError, first_line
 from .files import FolderTakenError, scratch_folder, whole_folder
@@ -34,6 +34,7 @@ __all__ = [
     "Manifest",
     "build_index",
     "check_index",
+    "check_settings",
     "ensure_index",
     "index_folder",
     "open_searcher",

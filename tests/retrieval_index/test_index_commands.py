@@ -128,6 +128,10 @@ def test_a_broken_corpus_line_is_named_and_nothing_is_written(run: Run, tmp_path
         (("--backend", "bm25s", "--k1", "nan"), "--k1 must be at least 0"),
         (("--backend", "faiss", "--batch-size", "-3"), "--batch-size must be at least 1, got -3"),
         (("--backend", "faiss", "--batch-size", "0"), "--batch-size must be at least 1, got 0"),
+        (("--kind", "hnsw"), "--kind hnsw is for --backend faiss or hybrid; lucene does not read it"),
+        (("--backend", "faiss", "--k1", "1"), "--k1 1.0 is for --backend bm25s or lucene or hybrid; faiss does not"),
+        (("--backend", "bm25s", "--encoder", "e5"), "--encoder e5 is for --backend faiss or hybrid or milvus; bm25s"),
+        (("--backend", "hybrid", "--uri", "http://here"), "--uri http://here is for --backend milvus; hybrid does not"),
     ],
 )
 def test_bad_build_flags_exit_2_before_the_corpus_is_read(
@@ -148,6 +152,7 @@ def test_bad_numbers_and_missing_indexes_exit_2_with_one_line(run: Run, index: P
         ("search", tmp_path / "none", "q"),
         ("import", "--out", tmp_path / "j"),
         ("import", "--lucene", tmp_path, "--out", tmp_path / "j", "--b", "1.5"),
+        ("import", "--lucene", tmp_path, "--corpus", tmp_path / "c.jsonl", "--out", tmp_path / "j"),
         ("build", "--corpus", tmp_path / "none.jsonl", "--backend", "bm25s", "--out", tmp_path / "j"),
         ("build", "--corpus", tmp_path / "none.jsonl", "--backend", "bm25s", "--out", index),
     ):
