@@ -6,7 +6,7 @@ An id may start with a file of yours that registers it: "my_tasks.py:mine/Capita
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from .mixed import mixed_task
 from .task import Task
 from .world import world_task
 
-__all__ = ["TASKS", "Task", "TaskKind", "make_task", "register_task", "task_arguments"]
+__all__ = ["TASKS", "Task", "TaskKind", "check_arguments", "make_task", "register_task", "task_arguments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,16 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     Raises:
         UnknownNameError: no such environment or argument; the message offers the nearest ones.
     """
+    check_arguments(env_id, arguments)
+    return _kind_of(env_id).make(**arguments)
+
+
+def check_arguments(env_id: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses an unknown environment, argument, reward or turn format without building anything.
+
+    Raises:
+        UnknownNameError: names it; the message offers the nearest ones.
+    """
     known = task_arguments(env_id)
     for name in arguments:
         if name not in known:
@@ -87,7 +97,6 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     for name, check in (("reward", parse_reward), ("turn_format", get_turn_format)):
         if name in arguments:
             check(arguments[name])
-    return _kind_of(env_id).make(**arguments)
 
 
 def task_arguments(env_id: str) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from typing import TypedDict
 from rich.console import Console
 from rich.table import Table
 
-from ...policies.objectives.objective import check_group_size
-from ...policies.objectives.registry import get_objective
 from ...retrieval_index.errors import BerrypickError
 from ..grid.cell_processes import ray_cluster
 from ..report.closing import Closing, print_end
@@ -21,7 +19,7 @@ from ..report.training_end import sweep_sentence, training_closing
 from ..runs.run_folder import kept_json, write_json
 from ..runs.run_log import read_rows
 from .json_output import print_json
-from .train import prepare_training
+from .train import check_training, prepare_training
 from .train_flags import Sweep, Train
 
 __all__ = ["CellResult", "SweepCell", "SweepResult", "run_cell", "run_sweep", "run_sweep_command", "sweep_cells"]
@@ -69,11 +67,9 @@ def run_sweep_command(flags: Sweep) -> int:
 
 
 def sweep_cells(base: Train, objectives: Sequence[str], seeds: Sequence[int]) -> list[SweepCell]:
-    """All objectives by all seeds; an unknown or duplicate one raises before anything runs."""
+    """All objectives by all seeds; what is unknown, duplicate or out of range raises before anything runs."""
     for spec in objectives:
-        objective = get_objective(spec)
-        if base.steps:
-            check_group_size(objective, base.group_size)
+        check_training(replace(base, objective=spec))
     duplicates = [str(item) for items in (objectives, seeds) for item in dict.fromkeys(items) if items.count(item) > 1]
     if duplicates:
         raise BerrypickError(f"duplicate objective or seed in the sweep: {', '.join(duplicates)}; give each once")

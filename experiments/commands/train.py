@@ -6,7 +6,7 @@ import logging
 import os
 from dataclasses import replace
 
-from ...envs.tasks.registry import Task, make_task
+from ...envs.tasks.registry import Task, check_arguments, make_task
 from ...policies.objectives.objective import check_group_size
 from ...policies.objectives.registry import get_objective
 from ...policies.scripted import scripted_policy
@@ -25,7 +25,7 @@ from .command_line import command_line
 from .env_arguments import parse_env_args, split_arguments
 from .train_flags import Train
 
-__all__ = ["prepare_training", "run_train"]
+__all__ = ["check_training", "prepare_training", "run_train"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def _further(flags: Train) -> str:
 
 def prepare_training(flags: Train) -> Prepared:
     """Opens the task and the policy that the flags name, and writes the configuration of the run."""
-    _check(flags)
+    check_training(flags)
     arguments = parse_env_args(flags.env_arg) | split_arguments(
         flags.env, holdout=flags.holdout, train_questions=flags.train_questions
     )
@@ -85,8 +85,13 @@ def prepare_training(flags: Train) -> Prepared:
     return Prepared(config, trainee.policy, task, trainee.player)
 
 
-def _check(flags: Train) -> None:
-    """Refuses what is wrong whatever the policy is."""
+def check_training(flags: Train) -> None:
+    """Refuses what is wrong whatever the policy is; opens nothing.
+
+    Raises:
+        BerrypickError: an unknown name, or a number out of its range; the message names the flag.
+    """
+    check_arguments(flags.env, parse_env_args(flags.env_arg))
     objective = get_objective(flags.objective)
     scripted_policy(flags.demonstrator)  # raises if there is no such demonstrator
     flags_at_least(0, flags, "steps", "sft_steps")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from berrypick.experiments.commands import sweep
@@ -50,6 +52,20 @@ def test_cells_are_objectives_by_seeds_with_folder_names(tmp_path: Path) -> None
 def test_a_wrong_sweep_is_refused_before_it_runs(objectives: list[str], message: str) -> None:
     with pytest.raises(BerrypickError, match=message):
         sweep_cells(base(Path()), objectives, [0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"env": "berrypick/Wrld-v0"}, "did you mean berrypick/World-v0"),
+        ({"env_arg": ("num_trian=4",)}, "did you mean num_train"),
+        ({"group_size": 1}, "--group-size must be at least 2"),
+        ({"learning_rate": -1.0}, "--learning-rate must be at least 0"),
+    ],
+)
+def test_what_no_cell_could_run_with_is_refused_before_ray_is_needed(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(BerrypickError, match=message):
+        sweep_cells(replace(base(Path()), **changed), ["grpo"], [0])
 
 
 def test_a_sweep_takes_the_flags_of_train_and_always_resumes(tmp_path: Path) -> None:
