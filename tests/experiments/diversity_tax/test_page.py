@@ -51,11 +51,13 @@ def test_every_number_of_the_page_changes_with_the_report(report):
         row.update(best_of_8=None, gain=None)
     for row in emptied["registration"]:
         row.update(pilot=None, room=None, undecidable="")
+    for row in emptied["language_rooms"]:
+        row.update(room=None, undecidable="")
     for verdict in emptied["verdicts"]:
         verdict.update(estimate=None, settings={}, p_supported=None, p_contradicted=None, reason="")
     emptied["cells"]["not_run"] = 1  # without an answer
     found = re.findall(r"[+-]?\d\.\d{3}\b", "".join(EXPERIMENT.pages(emptied, ROOT / "nowhere").values()))
-    margins = {f"{row['needed']:.3f}" for row in report["registration"]}
+    margins = {f"{row['needed']:.3f}" for row in (*report["registration"], *report["language_rooms"])}
     margins |= {f"{row['claim']['smallest_effect']:g}" for row in report["verdicts"]}
     assert set(found) <= margins
 
