@@ -162,7 +162,7 @@ def _plain(report: Report) -> Sequence[str]:
         f"the number of different outcomes on unsolved questions by {narrow} from a narrow start and by {many} with "
         "many kinds, where the paper has +12 %.",
         "Tables may understate the effect: a bonus is at most .18, where GRPO gives 2.5 to a lone success of 8, and a "
-        f"table learns what it meets 20 times (GRPO's pass@1 rises to {ends[0]} and {ends[1]}). A small language model "
+        f"table learns what it meets 20 times (GRPO's pass@1 rises to {ends[0]} and {ends[1]}); a small language model "
         f"that met solved questions alone changed its outcomes on unsolved ones by {lost}; Batch kept {kept} more.",
     )
 

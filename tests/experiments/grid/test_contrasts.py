@@ -165,8 +165,8 @@ def test_settings_are_other_rates_and_shorter_runs():
     assert evidence_of(grid, one(against="dr_grpo")).settings == evidence.settings  # an arm by its name
     assert set(evidence_of(grid, one(against="zero")).settings) == every
     # the whole way of the control is searched for as much pass@8, so there is no shorter one
-    matched = evidence_of(grid, one(against="matched")).settings
-    assert set(matched) <= {"rate 0.3", "rate 1"}
+    assert set(evidence_of(grid, one(against="matched")).settings) == {"rate 0.3", "rate 1"}
+    assert set(evidence_of(grid, one("largest waste", against="zero")).settings) == {"rate 0.3", "rate 1"}
     for world in (0, 1):  # the shorter run now has the other sign beyond doubt
         contents["priced/diverse", "darling", world]["checkpoints"]["40"]["pass@1"] = 0.52 + 0.001 * world
     (verdict,) = judge([one().claim], {"c": evidence_of(grid_of(contents), one())})
