@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,20 @@ def pytest_configure(config: pytest.Config) -> None:
     limit = config.inicfg.get("timeout")
     if limit and getattr(config.option, "timeout", 0) is None and "PYTEST_TIMEOUT" not in os.environ:
         config.option.timeout = patience(float(config.getini("timeout")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows what a process said that a test or fixture started and that failed; its error has only the status."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, subprocess.CalledProcessError | subprocess.TimeoutExpired):
+        for name, said in (("stdout", error.stdout), ("stderr", error.stderr)):
+            text = said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+            report.sections.append((f"{name} of the process", text[-8000:]))
+    return report
 
 
 @pytest.fixture(autouse=True)
