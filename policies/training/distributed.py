@@ -6,6 +6,8 @@ number of processes. One process plays all rollouts of a group.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -96,14 +98,30 @@ class TorchProcesses:
 def join_processes() -> Processes:
     """Joins the processes that `accelerate launch` or `torchrun` started; `ONE_PROCESS` without a launcher.
 
-    Without a GPU they communicate over gloo, which `accelerate` chooses only if asked to.
+    Without a GPU they communicate over gloo, which `accelerate` chooses only if asked to. A group that this makes ends
+    with the process.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ONE_PROCESS
     from accelerate import PartialState  # type: ignore[import-untyped]
 
+    joined_before = torch.distributed.is_initialized()
     state = PartialState(cpu=not torch.cuda.is_available())
+    if state.num_processes > 1 and not joined_before:
+        atexit.register(_leave)
     return TorchProcesses() if state.num_processes > 1 else ONE_PROCESS
+
+
+def _leave() -> None:
+    """Ends the process group and its threads while the interpreter still runs.
+
+    The threads of gloo free the tensors of the last collectives. One that asks the interpreter for that when it is
+    ending takes the whole process with it: "terminate called without an active exception", status -6 of a run that was
+    done. Destroying the group waits for its threads, provided that nothing else refers to the group.
+    """
+    gc.collect()  # what was sharded refers to the group, in cycles
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def clip_gradients(parameters: Iterable[Tensor], most: float) -> float:

@@ -7,6 +7,7 @@ this copy, so they do not depend on the number of processes.
 
 from __future__ import annotations
 
+import atexit
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ def shard(policy: LanguageModelPolicy) -> WholeCopy:
         BerrypickError: torch is too old, or the model has LoRA.
     """
     try:
+        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, fully_shard
     except ImportError as error:
         raise BerrypickError(f"--fsdp needs torch 2.9 or later ({error}); upgrade it, or drop --fsdp") from error
@@ -76,10 +78,12 @@ def shard(policy: LanguageModelPolicy) -> WholeCopy:
         raise BerrypickError("--fsdp and --lora-rank do not work together; drop one of them")
     model: Any = copy.deepcopy(policy.model)
     units = set(model._no_split_modules or ())
+    mesh = init_device_mesh(model.device.type, (torch.distributed.get_world_size(),))
+    atexit.register(_forget_groups, mesh)
     for module in model.modules():
         if type(module).__name__ in units:
-            fully_shard(module)
-    fully_shard(model)
+            fully_shard(module, mesh=mesh)
+    fully_shard(model, mesh=mesh)
     for module in model.modules():
         if isinstance(
             module, FSDPModule
@@ -88,6 +92,11 @@ def shard(policy: LanguageModelPolicy) -> WholeCopy:
             module.set_force_sum_reduction_for_comms(True)
     sharded = LanguageModelPolicy(model, policy.tokenizer, policy.policy_id)
     return WholeCopy(policy, sharded=sharded)
+
+
+def _forget_groups(mesh: Any) -> None:
+    """Takes the process groups from a mesh: torch's caches keep it for ever, and a group that is kept cannot end."""
+    getattr(mesh, "_pg_registry", {}).clear()  # torch 2.9 has none: its meshes know groups by name
 
 
 def distributed_like(parameter: Any, value: Tensor) -> Tensor:
