@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ PARTS = {
     "hnsw": ("vectors", "queries", "rounds"),
     "soak": ("index", "questions", "soak_seconds"),
 }
+
+# part -> the settings that it reads
+_READS = {**PARTS, "growth": (*PARTS["growth"], "stages", "resume", "work"), "scale": (*PARTS["scale"], "work")}
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class BenchRetrieval:
                     raise UnknownNameError(what, name, known)
         at_least(1, {"--sizes": min(self.sizes, default=0), "--rounds": self.rounds})
         at_least(0, {"--seconds": self.seconds, "--soak-seconds": self.soak_seconds})
+        self._check_read()
         self.out.mkdir(parents=True, exist_ok=True)
         read_parts(self._file)  # fails before minutes of work if the file is of another kind
         for part in self.parts:
@@ -94,6 +98,16 @@ class BenchRetrieval:
         else:
             _print(measured)
         return 0
+
+    def _check_read(self) -> None:
+        """Refuses a setting that none of the parts reads: it would be ignored in silence."""
+        for field in fields(self):
+            readers = [part for part, names in _READS.items() if field.name in names]
+            if readers and getattr(self, field.name) != field.default and not {*readers} & {*self.parts}:
+                raise BerrypickError(
+                    f"none of --parts {' '.join(self.parts)} reads --{field.name.replace('_', '-')}; remove it, or add "
+                    f"one that does: {', '.join(readers)}"
+                )
 
     @property
     def _file(self) -> Path:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...policies.open_policy import open_policy, require_training
+from ...retrieval_index.bounds import at_least, flags_at_least
 from ...retrieval_index.errors import BerrypickError
 from ..runs.environment import environment_facts
 from ..runs.run_folder import write_json
@@ -51,8 +52,9 @@ class BenchTrain:
     def run(self) -> int:
         """Measures, prints the table and writes bench.json."""
         require_training("berrypick bench train")
-        if min(self.questions, self.max_new_tokens, self.rounds, *self.batch_sizes) < 1 or self.group_size < 2:
-            raise BerrypickError("--group-size must be at least 2, the other numbers at least 1")
+        flags_at_least(1, self, "questions", "max_new_tokens", "rounds")
+        at_least(1, {"--batch-sizes": min(self.batch_sizes, default=0)})
+        flags_at_least(2, self, "group_size")
         from ...envs.tasks.registry import make_task
         from ...policies.language.model import LanguageModelPolicy
         from .train_formats import measure_formats

@@ -34,8 +34,7 @@ def index(tmp_path: Path) -> tuple[Path, Path]:
 
 def bench(out: Path, *words: object) -> Any:
     """part -> what bench.json keeps of it; None where there is no file."""
-    places = ["--out", str(out), "--work", str(out / "work")]
-    assert main(["bench", "retrieval", *places, *map(str, words)]) == 0
+    assert main(["bench", "retrieval", "--out", str(out), *map(str, words)]) == 0
     return stored_json(out / "bench.json") if (out / "bench.json").is_file() else None
 
 
@@ -69,7 +68,7 @@ def test_rows_about_the_same_thing_are_replaced_and_others_stay(tmp_path: Path) 
 def test_growth_builds_once_times_later_and_leaves_out_what_it_has(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("--sizes", 60, "--backends", "bm25s")
+    words = ("--sizes", 60, "--backends", "bm25s", "--work", tmp_path / "work")
     assert bench(tmp_path, *words, "--stages", "build") is None
     manifest = tmp_path / "work" / "bm25s-60" / "index" / "manifest.json"
     built = manifest.stat().st_mtime_ns
@@ -127,6 +126,25 @@ def test_unknown_benches_and_parts_exit_2(tmp_path: Path, capsys: pytest.Capture
         assert says in capsys.readouterr().err
     assert main(["bench"]) == 0
     assert "\n  retrieval  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("part", "flag", "value", "readers"),
+    [
+        ("growth", "--index", "folder", "first-hit, lucene, batch, clients, soak"),
+        ("batch", "--seconds", "2", "clients"),
+        ("lucene", "--work", "folder", "growth, scale"),
+        ("growth", "--rounds", "3", "scale, first-hit, lucene, batch, clients, hnsw"),
+    ],
+)
+def test_settings_that_no_part_reads_are_refused(
+    part: str, flag: str, value: str, readers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["bench", "retrieval", "--out", str(out), "--parts", part, flag, value]) == 2
+    said = capsys.readouterr().err
+    assert said == f"berrypick: none of --parts {part} reads {flag}; remove it, or add one that does: {readers}\n"
+    assert not out.exists()
 
 
 def test_a_file_of_something_else_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

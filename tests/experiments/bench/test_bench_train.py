@@ -75,6 +75,11 @@ def test_peak_memory_is_the_highest_sample_less_the_first_and_the_end_is_always_
 def test_numbers_that_measure_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BerrypickError, match="--group-size must be at least 2"):
         BenchTrain(out=tmp_path, group_size=1).run()
+    with pytest.raises(BerrypickError, match="--rounds must be at least 1, got 0"):
+        BenchTrain(out=tmp_path, rounds=0).run()
+    for sizes in ((), (2, 0)):
+        with pytest.raises(BerrypickError, match="--batch-sizes must be at least 1, got 0"):
+            BenchTrain(out=tmp_path, batch_sizes=sizes).run()
     with pytest.raises(BerrypickError, match="--dtypes needs at least one number format"):
         BenchTrain(out=tmp_path, formats="hotpotqa", dtypes=()).run()
     with pytest.raises(BerrypickError, match="no weights to train"):
