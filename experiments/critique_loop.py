@@ -174,8 +174,8 @@ def _plain(report: Report) -> Sequence[str]:
         f"comments on other attempts, and pass@1 on them differed by {blind} from that after blind retries and by "
         f"{start} from the start's ({roomy} where misses are allowed, {reverse} for a wrong habit).",
         "No question here says which kind of record answers it, so that what comments find out about some is learnt "
-        f"for all, and costs pass@1 where the habit was right ({one[0]} against {one[1]}), which it need not where "
-        "questions say more.",
+        f"for all, and costs pass@1 where the habit was right ({one[0]} against {one[1]}); the share of hard "
+        "questions fell with critique, too, and where questions say more this was not tried.",
     )
 
 

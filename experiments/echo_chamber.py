@@ -187,8 +187,8 @@ def _plain(report: Report) -> Sequence[str]:
         f"{said(EQUAL, 'largest_share')}, to {said(EQUAL, 'largest_share', 'drift')} in a simulation where formats "
         f"mean nothing, and to {said(EQUAL, 'largest_share', 'no_reward')} with rewards dealt at random.",
         "In a table only reward and chance move shares; a language model shares weights between formats and content, "
-        "so that what is easier to write can win: of three formats equally good, the largest share ended at "
-        f"{largest}, and with rewards dealt at random at {dealt}.",
+        "so that what is easier to write can win: of three formats that never fail, of which it answered best in the "
+        f"first, the largest share ended at {largest}, and with rewards dealt at random at {dealt} (neither certain).",
     )
 
 
@@ -196,7 +196,7 @@ _SHARES = {
     "first": "share_0", "second": "share_1", "third": "share_2", "largest": "largest_share", "above .8": "takeover",
     "first wins": "wins_0", "second wins": "wins_1", "third wins": "wins_2", "lead": "lead",
     "entropy": "format_entropy", "pass@1": "pass@1", "pass@8": "pass@8", "pass@1 in first": "pass@1_0",
-    "in second": "pass@1_1",
+    "in second": "pass@1_1", "in third": "pass@1_2",
 }  # fmt: skip
 _WHAT = (
     "After 200 steps. first, second, third: shares of the formats, in the order of their shares at the start; largest: "
@@ -231,7 +231,7 @@ EXPERIMENT = SystemExperiment(
         "Accuracies differ here by failing retrieval; the paper's formats differ by how well a model reasons in them.",
         "The paper's takeover threshold, its shares under KL and its cases of a less accurate winner were not at hand.",
         "Formats keep their order in all worlds, and a language model succeeds unequally in them at its start "
-        "(pass@1_0 to pass@1_2): where none fails they are equal for a table and not for it; share and ease mix.",
+        "(pass@1 in each): where none fails they are equal for a table and not for it; share and ease mix.",
         "All sizes are tiny. Language models' shares are counted in sampled queries (standard error .01 at the end).",
     ),
     corrections=(

@@ -173,7 +173,7 @@ def _plain(report: Report) -> Sequence[str]:
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; agents of tables stayed unlike by own "
         f"data (difference {ends[0]} after five rounds, {ends[1]} by a random split and {ends[2]} by all data), and "
         f"the vote of the team was right in {right[0]} of questions, against {right[1]} by a random split, {right[2]} "
-        f"of agents who never met and {right[3]} of a single agent.",
+        f"of agents who never met and {right[3]} of a single agent (not certain with all claims counted).",
         f"A single agent gained {number(claim_value(report, 'stalls'))} after its first round, but a table cannot "
         f"overfit (tiny language models: {number(claim_value(report, 'lm-stalls'))}, a team over three rounds "
         f"{number(claim_value(report, 'lm-gains'))}, neither certain), and a debate is worth what its critics are: "

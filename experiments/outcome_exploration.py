@@ -162,8 +162,8 @@ def _plain(report: Report) -> Sequence[str]:
         f"the number of different outcomes on unsolved questions by {narrow} from a narrow start and by {many} with "
         "many kinds, where the paper has +12 %.",
         "Tables may understate the effect: a bonus is at most .18, where GRPO gives 2.5 to a lone success of 8, and a "
-        f"table learns what it meets 20 times (GRPO's pass@1 rises to {ends[0]} and {ends[1]}); a small language model "
-        f"that met solved questions alone changed its outcomes on unsolved ones by {lost}; Batch kept {kept} more.",
+        f"table learns what it meets 20 times (GRPO's pass@1 on unsolved questions ends at {ends[0]} and {ends[1]}); "
+        f"language models that met only solved ones changed the outcomes of others by {lost}; Batch kept {kept} more.",
     )
 
 
@@ -241,8 +241,8 @@ EXPERIMENT = SystemExperiment(
         "Published figures are of 8B models on maths: only signs and proportions can be set beside ours.",
     ),
     corrections=(
-        "T4 was first registered in tight, whose kinds are equally good: in its first cell (GRPO, world 1000) was "
-        "nothing to learn (pass@1 .339, then .342). Before any other it moved to tight_uneven; all else is unchanged.",
+        "T4 was first registered in tight, whose kinds are equally good: its first cell (GRPO, world 1000) had nothing "
+        "to learn (pass@1 .339, then .342). Before any other it moved to tight_uneven; all else is unchanged.",
         SETTINGS_CORRECTION + "many-current was supported (+.018); after 40 steps it is -.002 [-.0024, -.0013].",
     ),
     reproduced=f"tabular/{Condition.of(NARROW).slug}/batch-0.2/world-1000",

@@ -156,11 +156,11 @@ def _plain(report: Report) -> Sequence[str]:
         "the different outputs that are right, of which a tuned model has more because more of its outputs are right.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; DPO raised the share of right episodes "
         f"of a table of choices from {valid[0]} to {valid[1]} in a World with one answer, which changed the different "
-        f"right ones by {pair[0]} in two episodes and by {eight[0]} in eight, and with several answers by {pair[1]} "
-        f"and {eight[1]}.",
+        f"right ones by {pair[0]} in two episodes and by {eight[0]} in eight (of the other sign at a tenth of the "
+        f"rate: inconclusive), and with several answers by {pair[1]} and {eight[1]}.",
         "A World has at most nine different right episodes, where the paper's tasks have any number, so that the sign "
-        "here depends on how many episodes are drawn, and of two right episodes the chance to differ changed by "
-        f"{number(claim_value(report, 'skewed-spread'), 2)} in the World with one answer.",
+        "here depends on how many are drawn and how far one trains, and of two right ones the chance to differ fell by "
+        f"{number(-(claim_value(report, 'skewed-spread') or 0), 2)} in the World with one answer.",
     )
 
 
@@ -244,7 +244,7 @@ EXPERIMENT = SystemExperiment(
         "Spread does not depend on validity on a question; its mean weighs questions by their valid pairs.",
         "Room is that of a policy which knew the records of each question; a table that does not has less.",
     ),
-    corrections=("Published cells lacked what two matched rows read on the way; these cells were computed again.",),
+    corrections=("The first cells lacked what claims 'at equal validity' read. They were computed again.",),
     reproduced=f"tabular/{Condition.of(SKEWED).slug}/dpo-0.1/world-{1000 + _FIRST}",
 )  # fmt: skip
 """What `berrypick run preference_tuning` runs."""

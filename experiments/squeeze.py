@@ -162,12 +162,12 @@ def _plain(report: Report) -> Sequence[str]:
         "One paper says that reinforcement learning narrows the ways in which a model solves problems and that "
         "imitation widens them; another measured the opposite of a search agent.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; where two misses are allowed, imitation "
-        f"changed the number of different query sequences by {one} when shown one way and by {every} "
-        "when shown all, as its demonstrators made it, and reinforcement learning changed it by "
-        f"{roomy} ({tight} where a miss is fatal, {reverse} where the base's habit is wrong, {cue} under a cue).",
-        f"After it, those shown all ways differed by {left} from those shown one ({fatal} where a miss is fatal), so "
-        "the papers may differ by their demonstrations; but a table has one best order and must narrow in the end, and "
-        f"language models, which need not, have {done} of {cells} cells done.",
+        f"changed the number of different query sequences in 64 episodes by {one} when shown one way and by {every} "
+        f"when shown all, as demonstrators were made to do, and reinforcement learning changed it by {roomy} "
+        f"({reverse} where the base's habit is wrong; in 8 episodes {tight} where a miss is fatal, {cue} under a cue).",
+        f"After it, those shown all ways had {left} against those shown one ({fatal} in 8 episodes where a miss is "
+        "fatal, and fewer under a cue), but it narrowed nearly every start, as a table with one best order must in the "
+        f"end, so demonstrations alone do not explain the papers; of language models {done} of {cells} cells are done.",
     )
 
 

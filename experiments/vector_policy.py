@@ -174,10 +174,10 @@ def _plain(report: Report) -> Sequence[str]:
         "VPO lets a rollout hold several answers and rewards it for the best of them under random weights of what "
         "counts, so that the answers differ; the paper reports a better best of 30 than GRPO, than Max@K and than "
         "rewards that are summed over the answers.",
-        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with equal kinds, where all six answers "
-        f"are worth .391, the best of VPO's set of three was worth {values('best@3')} and the best of its 30 "
-        f"candidates {values('best@30')}; from a leaning start training changed these by {changes[0]} and "
-        f"{changes[1]}.",
+        f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; with equal kinds, where the six answers, "
+        "some of them void, are worth .391 (.408 if none is), the best of VPO's set of three was worth "
+        f"{values('best@3')} and the best of its 30 candidates {values('best@30')}; from a leaning start training "
+        f"changed these by {changes[0]} and {changes[1]} (of the other sign after 40 steps: inconclusive).",
         "A table chooses kinds without reading the question, so that its sets can become the same set in every "
         "rollout, which a language model might avoid by what it reads; none was trained here.",
     )

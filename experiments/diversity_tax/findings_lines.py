@@ -78,9 +78,10 @@ def _law_lines(law: Report | None) -> list[str]:
     if run and r2:
         best = max(r2, key=r2.__getitem__)
         out.append(
-            "The price alone (tax = price, nothing fitted) explains DARLING's tax with R2 "
-            f"{number(run['no cue']['r2'], 2)} without a cue and {number(run['cue']['r2'], 2)} with one, and best that "
-            f"of {best} ({number(r2[best], 2)})."
+            "R2 of the price alone (tax = price, nothing fitted) for DARLING's tax, over worlds with a price of .01 or "
+            f"more: {number(run['all']['r2'], 2)}; {number(run['no cue']['r2'], 2)} without a cue and "
+            f"{number(run['cue']['r2'], 2)} with one, where the price explains nothing; over all worlds "
+            f"{number(run['all']['r2_of_all'], 2)}. The largest of a method is {number(r2[best], 2)} ({best})."
         )
     return out
 

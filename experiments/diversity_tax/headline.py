@@ -132,12 +132,13 @@ def _answer_of_law(law: Report, report: Report) -> str:
             f"{lost(cued, 'price')}; the rest is waste beyond that of the training without it."
         )
     matched = ("priced-matched", "steep-matched")
-    stopped = [row["estimate"] for row in report["verdicts"] if row["claim"]["id"] in matched]
-    if len(stopped) == 2 and all(stopped):
-        largest = max(abs(one["value"]) for one in stopped)
+    stopped = [row for row in report["verdicts"] if row["claim"]["id"] in matched]
+    if len(stopped) == 2 and all(row["estimate"] for row in stopped):
+        here = max(abs(row["estimate"]["value"]) for row in stopped)
+        rates = max(abs(one["value"]) for row in stopped for one in row["settings"].values() if one)
         text += (
-            f" Training without it, stopped early at the same pass@{k}, does as well: pass@1 within "
-            f"{_short(largest)} in both presets that were tried."
+            f" Training without it, stopped early at the same pass@{k}, had pass@1 within {_short(here)} in the two "
+            f"presets that were tried, neither with a cue (at other learning rates within {_short(rates)})."
         )
     return text
 

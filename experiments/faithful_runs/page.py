@@ -100,8 +100,8 @@ _HEAD = f"""# Faithful runs of the published systems
 
 <!-- generated: python -m berrypick.experiments.faithful_runs.page > docs/faithful.md -->
 
-What `berrypick run NAME` does fits one computer: tables and models of under a million parameters in planted
-worlds. This page says what a run at the papers' sizes needs. `berrypick faithful NAME` prints a row. None of
+What `berrypick run NAME` does fits one computer: tables and models of three million parameters at most, in
+planted worlds. This page says what a run at the papers' sizes needs. `berrypick faithful NAME` prints a row. None of
 these runs was made. A test runs every command for two steps with SmolLM2-135M in a small World, in place of its
 model, sizes and corpus; the flags that say *how* are those printed here.
 

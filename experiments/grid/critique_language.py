@@ -88,8 +88,9 @@ class CritiqueGrid:
         return (
             f"A model of 0.8 M parameters that was trained from nothing, in {self.num_worlds} Worlds of its own, "
             f"after {self.rounds} rounds of self-training from one base. Rollouts on test questions of these "
-            "Worlds; hard ones are the quarter of the solvable ones that the base answers least. tested: with a "
-            "retry after a comment; tested blind: with a retry that is told nothing; test gain: the difference."
+            "Worlds; hard ones are the quarter of the solvable ones that the base answers least. critique: right "
+            "with a retry after a comment; tested blind: with a retry that is told nothing; critique over two: the "
+            "first less the second (of tables, less two attempts)."
         )
 
     def cells(self, num_seeds: int) -> list[Cell]:

@@ -99,10 +99,10 @@ class FormatLanguage:
         """What was trained and what its measures are, for the page."""
         return (
             f"Models of 0.2, 0.8 and 3 M parameters that were trained from nothing, in {self.worlds} Worlds of "
-            f"their own, after {self.checkpoints[-1]} RL steps; rollouts on test questions. Numbers name query "
-            "formats. share: of the queries in planted formats; wins: share of the Worlds in which it is the "
-            "largest; other: share of queries in no planted format; mixed: share of episodes that write several; "
-            "pass@1 of a format: of episodes whose first query is in it."
+            f"their own, after {self.checkpoints[-1]} RL steps; rollouts on test questions. First, second and "
+            "third, or 0, 1 and 2, are query formats. share: of the queries in planted formats; wins: share of the "
+            "Worlds in which it is the largest; other: share of queries in no planted format; mixed: share of episodes "
+            "that write several; pass@1 in a format: of episodes whose first query is in it."
         )
 
     def cells(self, num_seeds: int) -> list[Cell]:

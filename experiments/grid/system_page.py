@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ..report.format import NOTHING, Report, markdown_table, number, plain, signed, text_columns
@@ -12,13 +13,16 @@ from .system_parts import Published, SystemTable
 from .tables import middle_strength, range_over_settings
 
 __all__ = [
+    "VERDICTS",
     "claim_value",
+    "count_verdicts",
     "counted_verdicts",
     "language_value",
     "measured_value",
     "percent",
     "system_page",
     "system_screen",
+    "verdict_of",
 ]
 
 _UNIT = (
@@ -221,8 +225,21 @@ def language_value(report: Report, condition: str, arm: str, measure: str) -> fl
     return row["value"] if row else None
 
 
+VERDICTS = ("supported", "contradicted", "inconclusive", "not decidable here", "not run")
+
+
+def verdict_of(row: Report) -> str:
+    """One of `VERDICTS`. Of a claim whose cells are not there, which the rules call inconclusive: "not run"."""
+    waits = row["verdict"] == "inconclusive" and row["p_supported"] is None
+    return "not run" if waits else str(row["verdict"])
+
+
+def count_verdicts(rows: Iterable[Report]) -> str:
+    """How many claims have which verdict, such as "2 supported, 3 contradicted"; "no claim" without one."""
+    counts = Counter(map(verdict_of, rows))
+    return ", ".join(f"{counts[kind]} {kind}" for kind in VERDICTS if counts[kind]) or "no claim"
+
+
 def counted_verdicts(report: Report) -> str:
-    """How many claims have which verdict, such as "2 supported, 3 contradicted"."""
-    names = [row["verdict"] for row in report["verdicts"]]
-    kinds = ("supported", "contradicted", "inconclusive", "not decidable here")
-    return ", ".join(f"{names.count(kind)} {kind}" for kind in kinds if kind in names)
+    """`count_verdicts` of all claims of a report."""
+    return count_verdicts(report["verdicts"])

@@ -35,9 +35,10 @@ LIMITS = (
 CORRECTIONS = (
     "For want of time, a panel of weaker habits, two methods of each panel and some arms that no claim read were cut "
     "while the pilot ran, before any of its values had been looked at.",
-    "Of 16 claims no room was computed, so that the checks say only that their pilot was not 0. Six of them, on what "
-    "is gone and on variance, ask for a share of .5: three times that is more than a share can be, so that the rule of "
-    "the checks would have had them not decidable here.",
+    "Of 16 claims no room was computed at first, so that the checks said only that their pilot was not 0. It is now, "
+    "but for the three on what is gone. The claims on variance, of which two were contradicted and one was "
+    "inconclusive, are not decidable here for it: they ask for a share of .5, and three times that is more than a "
+    "share can be. Those on what is gone ask for as much, and nothing bounds what they measure, which can pass 1.",
     "The claims on what is gone could hardly be supported. They ask for .5. Before training, where the demonstrator "
     "makes up 0.999 of the variance, 0.225 is gone in priced; if every policy followed its demonstrator's favourite "
     "order without exception, .58 to .59 would be. So contradicted means that training did not sharpen the "

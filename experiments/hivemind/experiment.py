@@ -80,7 +80,7 @@ def _plain(report: Report) -> Sequence[str]:
     lost = each(claim_value(report, f"{name}-lost") for name in PANELS)
     starts = [report["conditions"].get(PANELS[name], {}).get("start", {}).get("lost") for name in PANELS]
     before = each(row["value"] if row else None for row in starts)
-    shares = each(claim_value(report, f"{name}-variance") for name in PANELS)
+    shares = each(measured_value(report, PANELS[name], PANEL, "variance_demonstrator") for name in PANELS)
     above = [measured_value(report, PLACES["priced"], "darling_power", f"{name}_high") for name in ("words", "records")]
     high = [number(value, 2) for value in above]
     return (
@@ -88,9 +88,10 @@ def _plain(report: Report) -> Sequence[str]:
         "suspects.",
         f"Of {len(CONTRASTS)} registered claims: {counted_verdicts(report)}; in worlds whose kinds of record are worth "
         f"unequal amounts (priced), very unequal ones (steep) or all the same (free), GRPO added {gains} to the "
-        f"similarity within a policy, {beyond} of it more than GRPO on a coin for a reward did; of the similarity of "
-        f"two methods of one start, {before} was gone before training where demonstrations and world were not shared, "
-        f"and {lost} after it, when the demonstrator accounts for {shares} of what policies differ in.",
+        f"similarity within a policy, {beyond} of it more than GRPO on a coin for a reward did (in free not certain); "
+        f"of the similarity of two methods of one start, {before} was gone before training where demonstrations and "
+        f"world were not shared, and {lost} after it; there the demonstrator accounts for {shares} of what policies "
+        "differ in.",
         "Tables of three kinds of record are alike even if they share nothing (two that choose evenly "
         f"{pairs('priced', 'even')}, two methods that share nothing {pairs('priced', 'apart')} in priced), and "
         f"DARLING's policy is above .8 on a share of {high[0]} of the questions by words and of {high[1]} by records, "

@@ -9,6 +9,7 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 from ...retrieval_index.plain_text import counted
+from ..grid.system_page import VERDICTS, count_verdicts, verdict_of
 from ..grid.tables import range_over_settings
 from ..report.format import NOTHING, Report, markdown_table, number, signed
 from .collect import HEADLINE, SYSTEMS, TESTS, claims_of, is_of_paper, published_reports
@@ -17,7 +18,6 @@ from .figure import write_figure
 __all__ = ["verdicts_page", "verdicts_screen", "write_verdicts"]
 
 FIGURE = "verdicts"
-_KINDS = ("supported", "contradicted", "inconclusive", "not decidable here")
 
 
 def write_verdicts(project: Path) -> list[Path]:
@@ -80,12 +80,7 @@ def verdicts_page(reports: Mapping[str, Report]) -> str:
 
 def verdicts_screen(reports: Mapping[str, Report]) -> str:
     """How many claims of each experiment have which verdict, for the terminal."""
-    return "\n".join(f"{name}: {_counts(report['verdicts'])}" for name, report in reports.items())
-
-
-def _counts(rows: Sequence[Report]) -> str:
-    kinds = Counter(row["verdict"] for row in rows)
-    return ", ".join(f"{kinds[kind]} {kind}" for kind in _KINDS if kinds[kind]) or "no claim"
+    return "\n".join(f"{name}: {count_verdicts(report['verdicts'])}" for name, report in reports.items())
 
 
 def _plain(reports: Mapping[str, Report]) -> str:
@@ -93,15 +88,15 @@ def _plain(reports: Mapping[str, Report]) -> str:
     rest = [system.title for system in SYSTEMS if system.name not in reports]
     rows = [row for report in reports.values() for row in report["verdicts"]]
     papers = [row for name, report in reports.items() for row in report["verdicts"] if is_of_paper(name, row)]
-    waiting = sum(_waits(row) for row in rows)
+    waiting = sum(verdict_of(row) == "not run" for row in rows)
     have = f"Of {len(SYSTEMS)} systems {len(tried)} have" if rest else f"All {len(SYSTEMS)} systems have"
     return (
         "Papers on diversity in reinforcement learning disagree, so their claims were put into forms that a planted "
         "World with exact values can decide, registered before the cells that decide them, and tried. "
         f"{have} an experiment of their own here, and with the headline experiment "
-        f"there are {counted(len(rows), 'claim')}: {len(papers)} of the papers ({_counts(papers)}) and "
+        f"there are {counted(len(rows), 'claim')}: {len(papers)} of the papers ({count_verdicts(papers)}) and "
         f"{len(rows) - len(papers)} controls and claims of our own. The Worlds are small, the policies are tables or "
-        f"models of under a million weights, {counted(waiting, 'claim')} of language models still wait for cells"
+        f"models of three million weights at most, {counted(waiting, 'claim')} of language models still wait for cells"
         + (f", and {', '.join(rest)} have no experiment of their own yet." if rest else ".")
     )
 
@@ -112,17 +107,12 @@ def _systems(reports: Mapping[str, Report]) -> str:
     rows = []
     for name, report in reports.items():
         papers = [row for row in report["verdicts"] if is_of_paper(name, row)]
-        kinds = Counter("waits for cells" if _waits(row) else row["verdict"] for row in papers)
+        kinds = Counter(map(verdict_of, papers))
         system = known.get(name)
         title, sources = (system.title, system.papers) if system else ("the question of this suite", "several")
-        cells = [str(kinds[kind]) for kind in (*_KINDS, "waits for cells")]
+        cells = [str(kinds[kind]) for kind in VERDICTS]
         rows.append([_link(name), title, sources, *cells, str(len(report["verdicts"]) - len(papers))])
-    return markdown_table(["experiment", "system", "arXiv", *_KINDS, "waits for cells", "controls and our own"], rows)
-
-
-def _waits(row: Report) -> bool:
-    """Whether an inconclusive claim has not been tested, since cells that it needs are not there."""
-    return row["verdict"] == "inconclusive" and row["p_supported"] is None
+    return markdown_table(["experiment", "system", "arXiv", *VERDICTS, "controls and our own"], rows)
 
 
 def _tests(reports: Mapping[str, Report]) -> str:
@@ -136,7 +126,7 @@ def _tests(reports: Mapping[str, Report]) -> str:
         ]
         claims = [row for name, row, _ in found if is_of_paper(name, row)]
         controls = [row for name, row, _ in found if not is_of_paper(name, row)]
-        verdicts = _counts(claims) if claims else f"not run: {owner}"
+        verdicts = count_verdicts(claims) if claims else f"not run: {owner}"
         if owner not in reports and found:
             verdicts += f"; {owner} not run"
         where = ", ".join(_link(name) for name in dict.fromkeys(name for name, _, _ in found)) or NOTHING
@@ -147,7 +137,7 @@ def _tests(reports: Mapping[str, Report]) -> str:
                 text,
                 where,
                 verdicts,
-                _counts(controls) if controls else NOTHING,
+                count_verdicts(controls) if controls else NOTHING,
                 (NOTHING if least is None else number(least, 1)) + (f" ({reason})" if reason else ""),
             ]
         )

@@ -384,7 +384,8 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
             | {
                 name: {"tax": {"value": t}, "gain": {"value": g}, "price": {"value": p}, "r2": r2}
                 for name, (t, g, p, r2) in strata.items()
-            },
+            }
+            | {"all": {"r2": 0.74, "r2_of_all": 0.23}},
         },
     }
     general = answer(whole, law)
@@ -395,16 +396,22 @@ def test_the_answer_is_the_first_sentence_with_the_numbers_of_the_report(smoke):
         "for .002 more, and the task asks .010; the rest is waste beyond that of the training without it.**"
     )
     stopped = [
-        {"claim": {"id": f"{place}-matched"}, "estimate": {"value": value}, "verdict": "supported"}
-        for place, value in (("priced", 0.002), ("steep", -0.0036))
+        {
+            "claim": {"id": f"{place}-matched"},
+            "estimate": {"value": value},
+            "verdict": "supported",
+            "settings": {"rate 0.3": {"value": other}, "rate 1": None},
+        }
+        for place, value, other in (("priced", 0.002, 0.001), ("steep", -0.0036, 0.0194))
     ]
     assert answer({**whole, "verdicts": stopped}, law) == general.replace(
         "without it.**",
-        "without it. Training without it, stopped early at the same pass@8, does as well: pass@1 within .004 in both "
-        "presets that were tried.**",
+        "without it. Training without it, stopped early at the same pass@8, had pass@1 within .004 in the two presets "
+        "that were tried, neither with a cue (at other learning rates within .019).**",
     )
     law_row = next(line for line in findings(whole, law).splitlines() if "R2" in line)
-    assert "R2 0.84" in law_row and "-4.50" in law_row and "that of pass_mix-0.5 (0.92)" in law_row
+    assert "0.84 without a cue" in law_row and "-4.50 with one" in law_row
+    assert law_row.endswith("over all worlds 0.23. The largest of a method is 0.92 (pass_mix-0.5).")
     page = findings(whole, None)
     body = page.split("-->")[1].strip()
     assert body.startswith(text)
