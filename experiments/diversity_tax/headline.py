@@ -135,10 +135,11 @@ def _answer_of_law(law: Report, report: Report) -> str:
     stopped = [row for row in report["verdicts"] if row["claim"]["id"] in matched]
     if len(stopped) == 2 and all(row["estimate"] for row in stopped):
         here = max(abs(row["estimate"]["value"]) for row in stopped)
-        rates = max(abs(one["value"]) for row in stopped for one in row["settings"].values() if one)
+        rates = [abs(one["value"]) for row in stopped for one in row["settings"].values() if one]
         text += (
             f" Training without it, stopped early at the same pass@{k}, had pass@1 within {_short(here)} in the two "
-            f"presets that were tried, neither with a cue (at other learning rates within {_short(rates)})."
+            "presets that were tried, neither with a cue"
+            + (f" (at other learning rates within {_short(max(rates))})." if rates else ".")
         )
     return text
 

@@ -225,13 +225,13 @@ def language_value(report: Report, condition: str, arm: str, measure: str) -> fl
     return row["value"] if row else None
 
 
-VERDICTS = ("supported", "contradicted", "inconclusive", "not decidable here", "not run")
+VERDICTS = ("supported", "contradicted", "inconclusive", "not decidable here", "not tested")
 
 
 def verdict_of(row: Report) -> str:
-    """One of `VERDICTS`. Of a claim whose cells are not there, which the rules call inconclusive: "not run"."""
-    waits = row["verdict"] == "inconclusive" and row["p_supported"] is None
-    return "not run" if waits else str(row["verdict"])
+    """One of `VERDICTS`; "not tested" if cells are missing, which the rules call inconclusive."""
+    untested = row["verdict"] == "inconclusive" and row["p_supported"] is None
+    return "not tested" if untested else str(row["verdict"])
 
 
 def count_verdicts(rows: Iterable[Report]) -> str:

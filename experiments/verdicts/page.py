@@ -88,7 +88,7 @@ def _plain(reports: Mapping[str, Report]) -> str:
     rest = [system.title for system in SYSTEMS if system.name not in reports]
     rows = [row for report in reports.values() for row in report["verdicts"]]
     papers = [row for name, report in reports.items() for row in report["verdicts"] if is_of_paper(name, row)]
-    waiting = sum(verdict_of(row) == "not run" for row in rows)
+    waiting = sum(verdict_of(row) == "not tested" for row in rows)
     have = f"Of {len(SYSTEMS)} systems {len(tried)} have" if rest else f"All {len(SYSTEMS)} systems have"
     return (
         "Papers on diversity in reinforcement learning disagree, so their claims were put into forms that a planted "

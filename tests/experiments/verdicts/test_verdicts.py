@@ -66,7 +66,7 @@ def test_verdicts_are_counted_over_the_systems_and_over_the_papers_own_claims() 
     first = text.split("\n\n")[2]
     assert len(re.findall(r"\.(?= [A-Z]|$)", first)) == 3, first
     assert "Of 9 systems 1 have an experiment of their own here" in first
-    assert "there are 5 claims: 3 of the papers (1 supported, 1 contradicted, 1 not run) and 2 controls" in first
+    assert "there are 5 claims: 3 of the papers (1 supported, 1 contradicted, 1 not tested) and 2 controls" in first
     assert "1 claim of language models still wait" in first and "Echo Chamber" in first
     papers, others = text.split("## Controls, and claims")
     assert "statement of more" in papers and "statement of more" not in others
@@ -98,7 +98,7 @@ def test_a_test_has_the_verdicts_of_all_experiments_and_its_smallest_room() -> N
     assert set(rows) == set(TESTS)
     assert rows["T5"][3:7] == [
         "[darling](darling.md)",
-        "1 contradicted, 1 not run",
+        "1 contradicted, 1 not tested",
         "1 supported",
         "0.5 (room below 1)",
     ]
