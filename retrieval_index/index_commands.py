@@ -115,6 +115,8 @@ class IndexImport:
         if self.lucene is not None and self.index is None and self.corpus is None and self.encoder is None:
             manifest = import_lucene(self.lucene, self.out, k1=self.k1, b=self.b, overwrite=self.overwrite)
         elif self.index is not None and self.corpus is not None and self.encoder and self.lucene is None:
+            if (self.k1, self.b) != (IndexImport.k1, IndexImport.b):
+                raise BerrypickError("--k1 and --b are for --lucene: a FAISS index has no BM25; remove them")
             manifest = import_faiss(self.index, self.corpus, self.encoder, self.out, overwrite=self.overwrite)
         else:
             raise BerrypickError("give --lucene FOLDER alone, or --index FILE with --corpus FILE and --encoder NAME")

@@ -112,6 +112,8 @@ def test_the_command_takes_one_kind_of_source(
     index, corpus = search_r1_pair(tmp_path, words_loaded)
     words = ["index", "import", "--index", str(index), "--corpus", str(corpus), "--out", str(tmp_path / "i")]
     assert main(words) == 2 and "give --lucene FOLDER alone, or --index FILE" in capfd.readouterr().err
+    assert main([*words, "--encoder", "words", "--b", "0.1"]) == 2
+    assert "--k1 and --b are for --lucene" in capfd.readouterr().err
     assert main([*words, "--encoder", "words"]) == 0
     assert capfd.readouterr().out.startswith(f"{tmp_path / 'i'}: 5 passages, faiss, id ")
     assert np.array_equal(np.load(tmp_path / "i" / "id_rank.npy"), [2, 4, 3, 1, 0])
