@@ -177,8 +177,8 @@ def _plain(report: Report) -> Sequence[str]:
         f"({ends[0][0]} against {ends[0][1]}, {ends[1][0]} against {ends[1][1]}), and its control, stopped early at "
         f"that pass@8, had almost as much pass@1 ({matched[0]} and {matched[1]} less).",
         "Here some kinds of record are worse than others, so that variety has a price which maths questions need not "
-        "have, and whether meaning beats wording is for the language model, of which "
-        f"{cells['language_model_done']} of {cells['language_model_cells']} cells are done.",
+        f"have; language models paid for rare meanings differ by {number(claim_value(report, 'lm-queries'), 3)} in the "
+        f"share of distinct queries from those paid for rare words ({cells['language_model_done']} cells).",
     )
 
 
